@@ -1,0 +1,148 @@
+#!/usr/bin/env -S uv run --script
+
+# /// script
+# requires-python = ">=3.11"
+# dependencies = ["nox>=2025.10.16", "pydantic>=2.12,<3"]
+# [tool.nox]
+# script-venv-backend = "uv|virtualenv"
+# ///
+
+"""Sessions of the wheel factory: `nox -l` lists them, the matrix included; words after `--` are passed on."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import nox
+
+ROOT = Path(__file__).resolve().parent
+sys.path.insert(0, str(ROOT / "scripts"))
+
+from tfwheel import config, plan  # noqa: E402 -- not an installed package: its folder was put on the path above
+from tfwheel.errors import FactoryError  # noqa: E402
+
+nox.needs_version = ">=2025.10.16"
+nox.options.default_venv_backend = "uv|virtualenv"
+nox.options.reuse_venv = "yes"
+nox.options.sessions = ["lint", "tests"]
+
+GROUPS = nox.project.load_toml("pyproject.toml")
+try:
+    TARGETS = plan.targets(config.load())
+except FactoryError as error:
+    print(error, file=sys.stderr)
+    sys.exit(error.exit_code)
+FACTORY = ROOT / ".nox" / "factory"
+CU12, CPU = (
+    [nox.param(target.id, id=target.id) for target in TARGETS if target.line.name == line] for line in ("cu12", "cpu")
+)
+
+
+def install(session: nox.Session, group: str) -> None:
+    """Install a dependency group into the session's environment, once for each state of the group."""
+    wanted = nox.project.dependency_groups(GROUPS, group)
+    stamp = Path(session.virtualenv.location) / "installed.txt"
+    if not stamp.exists() or stamp.read_text(encoding="utf-8") != "\n".join(wanted):
+        session.install(*wanted)
+        stamp.write_text("\n".join(wanted), encoding="utf-8")
+
+
+def enter(session: nox.Session, door: str, *words: str) -> None:
+    """Run a program of scripts/ with the Python of the environment that the session `factory` keeps."""
+    session.run(str(FACTORY / "bin" / "python"), f"scripts/{door}.py", *words, external=True)
+
+
+def build(session: nox.Session, target: str) -> None:
+    """Build one target, unless it is outside the default set and was neither named nor covered by `-- --all`."""
+    default = any(entry.default for entry in TARGETS if entry.id == target)
+    named = any(target in word for word in sys.argv)
+    if not (default or named or "--all" in session.posargs):
+        session.skip(f"{target} is not in the default set: add `-- --all`, or name it")
+    enter(session, "build_wheel", target, *(word for word in session.posargs if word != "--all"))
+
+
+@nox.session(default=False)
+def factory(session: nox.Session) -> None:
+    """Set up the environment that the other sessions work in."""
+    install(session, "factory")
+
+
+@nox.session(name="build-cuda12", venv_backend="none", requires=["factory"], default=False)
+@nox.parametrize("target", CU12)
+def build_cuda12(session: nox.Session, target: str) -> None:
+    """Build, repair, gate, smoke-test and serve TensorFlow for CUDA 12 (`-- --all`, `--force`, `--require-gpu`)."""
+    build(session, target)
+
+
+@nox.session(name="build-cuda13", venv_backend="none", requires=["factory"], default=False)
+def build_cuda13(session: nox.Session) -> None:
+    """Say what CUDA 13 needs: official wheels are built with CUDA 12, so this line waits for the source builder."""
+    enter(session, "plan_matrix", "--line", "cu13", *session.posargs)
+
+
+@nox.session(name="build-cpu", venv_backend="none", requires=["factory"], default=False)
+@nox.parametrize("target", CPU)
+def build_cpu(session: nox.Session, target: str) -> None:
+    """Build, repair, gate, smoke-test and serve TensorFlow for machines without a GPU (less than half the size)."""
+    build(session, target)
+
+
+@nox.session(name="plan", venv_backend="none", requires=["factory"], default=False)
+def plan_session(session: nox.Session) -> None:
+    """Print the matrix of targets (`-- --json`, `--line LINE`, `--default`)."""
+    enter(session, "plan_matrix", *session.posargs)
+
+
+@nox.session(venv_backend="none", requires=["factory"], default=False)
+def toolchain(session: nox.Session) -> None:
+    """Set up the CUDA toolchain of a line alone, and say what was chosen and why (`-- cu12`)."""
+    enter(session, "setup_toolchain", *(session.posargs or ["cu12"]))
+
+
+@nox.session(venv_backend="none", requires=["factory"], default=False)
+def smoke(session: nox.Session) -> None:
+    """Smoke-test a wheel that is built already (`-- TARGET --require-gpu`)."""
+    enter(session, "smoke_test", *session.posargs)
+
+
+@nox.session(venv_backend="none", requires=["factory"], default=False)
+def serve(session: nox.Session) -> None:
+    """Serve dist/site/ on this machine and print the install commands (`-- --port 8000`)."""
+    enter(session, "serve_index", *session.posargs)
+
+
+@nox.session(name="update-pins", tags=["update"], venv_backend="none", requires=["factory"], default=False)
+def update_pins(session: nox.Session) -> None:
+    """Lock the official wheels of every target into build_config/bases.toml."""
+    enter(session, "update_pins", *session.posargs)
+
+
+@nox.session(tags=["lint"])
+def lint(session: nox.Session) -> None:
+    """Check style and types: ruff with every rule family, mypy strict."""
+    install(session, "lint")
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+    session.run("mypy")
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """Run unit and integration tests and hold line coverage of scripts/tfwheel at 95 % or more."""
+    install(session, "tests")
+    session.run("coverage", "erase")
+    session.run("coverage", "run", "-m", "pytest", *session.posargs)
+    session.run("coverage", "combine")
+    session.run("coverage", "report", *([] if session.posargs else ["--fail-under=95"]))
+
+
+@nox.session(default=False)
+def bench(session: nox.Session) -> None:
+    """Measure the overlay and the warm run beside their peers, and write dist/reports/bench.json."""
+    install(session, "bench")
+    session.run("python", "scripts/run_bench.py", *session.posargs)
+
+
+if __name__ == "__main__":
+    nox.main()

@@ -1,0 +1,20 @@
+"""Serve dist/site/ on this machine and print the command that installs each wheel in it."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from tfwheel import door, pipeline, site
+
+
+def main(arguments: argparse.Namespace) -> None:
+    """Bring the site up to date and serve it until Ctrl-C."""
+    dist = pipeline.Places.here().dist
+    site.offer(dist / "site", dist / "wheels", port=arguments.port)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--port", type=int, default=8000, help="port on 127.0.0.1 (default: 8000; 0: any free one)")
+    sys.exit(door.enter(parser, main))

@@ -1,0 +1,20 @@
+"""Smoke-test the finished wheel of a target once more, and put the new report into its record."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from tfwheel import door, pipeline
+
+
+def main(arguments: argparse.Namespace) -> None:
+    """Hand the target to the pipeline."""
+    pipeline.smoke_target(arguments.target, require_gpu=arguments.require_gpu)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("target", help="a target id such as tf2.20.0-cp312-cu12")
+    parser.add_argument("--require-gpu", action="store_true", help="fail unless the checks ran on a GPU")
+    sys.exit(door.enter(parser, main))

@@ -1,0 +1,1 @@
+"""Build, repair, test and serve custom TensorFlow wheels."""

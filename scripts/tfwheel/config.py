@@ -1,0 +1,247 @@
+"""Reads ``build_config/`` into the project's types, and refuses what it does not understand before any work."""
+
+from __future__ import annotations
+
+import difflib
+import re
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+
+from packaging.requirements import InvalidRequirement, Requirement
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from tfwheel.errors import ConfigError
+from tfwheel.targets import Base, BuilderName, Line, RepairRules
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
+ROOT = Path(__file__).resolve().parents[2]
+CONFIG_DIR = ROOT / "build_config"
+Parsed = TypeVar("Parsed")
+
+
+def _requirement(text: str) -> str:
+    try:
+        Requirement(text)
+    except InvalidRequirement as error:
+        message = f"not a requirement: {error}"
+        raise ValueError(message) from error
+    return text
+
+
+Version = Annotated[str, Field(pattern=r"^\d+\.\d+\.\d+$")]
+PythonVersion = Annotated[str, Field(pattern=r"^3\.\d+$")]
+Capability = Annotated[str, Field(pattern=r"^\d{2,3}$")]
+Label = Annotated[str, Field(pattern=r"^[a-z0-9]+$")]
+RequirementText = Annotated[str, AfterValidator(_requirement)]
+Reason = Annotated[str, Field(min_length=10)]
+
+
+class Table(BaseModel):
+    """A table of a configuration file: no unknown keys, no guessed types."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class Release(Table):
+    """One TensorFlow version and what is built of it."""
+
+    tensorflow: Version
+    build: Annotated[int, Field(ge=1)]
+    pythons: Annotated[list[PythonVersion], Field(min_length=1)]
+    lines: Annotated[list[str], Field(min_length=1)]
+    builder: BuilderName | None = None
+    default: bool = False
+    requires: list[RequirementText] = Field(default_factory=list)
+
+
+class Exclusion(Table):
+    """A combination that is not built, with its reason."""
+
+    tensorflow: Version
+    python: PythonVersion
+    line: str
+    reason: Reason
+
+
+class TargetsFile(Table):
+    """``targets.toml``."""
+
+    release: Annotated[list[Release], Field(min_length=1)]
+    exclude: list[Exclusion] = Field(default_factory=list)
+
+
+class LineEntry(Table):
+    """One table of ``lines.toml``."""
+
+    label: Label
+    base: str
+    cuda: Version | None = None
+    archs: list[Capability] = Field(default_factory=list)
+    ptx: Capability | None = None
+    toolkit: list[RequirementText] = Field(default_factory=list)
+    builder: BuilderName = "overlay"
+
+
+class RepairFile(Table):
+    """``repair.toml``."""
+
+    ceiling: Annotated[str, Field(pattern=r"^manylinux_2_\d+_x86_64$")]
+    max_bytes: Annotated[int, Field(gt=0)]
+    exclude: list[str]
+
+
+class BaseEntry(Table):
+    """One table of ``bases.toml``."""
+
+    project: str
+    version: Version
+    python: PythonVersion
+    file: str
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    size: Annotated[int, Field(gt=0)]
+    platforms: list[str]
+    requires_python: str
+    requires_dist: list[str]
+    runpaths: dict[str, str] = Field(default_factory=dict)
+    archs: dict[str, list[str]] = Field(default_factory=dict)
+
+
+class BasesFile(Table):
+    """``bases.toml``."""
+
+    base: list[BaseEntry] = Field(default_factory=list)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """Everything ``build_config/`` says, checked."""
+
+    directory: Path
+    releases: tuple[Release, ...]
+    exclusions: tuple[Exclusion, ...]
+    lines: dict[str, Line]
+    bases: tuple[Base, ...]
+    repair: RepairRules
+
+
+def load(directory: Path = CONFIG_DIR) -> Config:
+    """Read and check every file of the folder; ConfigError names file, key and remedy of the first fault."""
+    targets = _read(directory / "targets.toml", TargetsFile)
+    entries = _read(directory / "lines.toml", dict[str, LineEntry])
+    bases = _read(directory / "bases.toml", BasesFile) if (directory / "bases.toml").exists() else BasesFile()
+    repair = _read(directory / "repair.toml", RepairFile)
+    lines = {name: _line(name, entry, directory / "lines.toml") for name, entry in entries.items()}
+    _check_names(targets, lines, directory / "targets.toml")
+    return Config(
+        directory=directory,
+        releases=tuple(targets.release),
+        exclusions=tuple(targets.exclude),
+        lines=lines,
+        bases=tuple(_base(entry) for entry in bases.base),
+        repair=RepairRules(ceiling=repair.ceiling, max_bytes=repair.max_bytes, exclude=tuple(repair.exclude)),
+    )
+
+
+def nearest(word: str, known: list[str]) -> str:
+    """A hint for a misspelt word: the nearest known one, or all of them."""
+    match = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
+    return f"did you mean `{match[0]}`?" if match else f"known: {', '.join(sorted(known)) or 'none'}"
+
+
+def _read(path: Path, shape: type[Parsed]) -> Parsed:
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        message = f"{path} is missing"
+        raise ConfigError(message) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        message = f"{path} is not TOML: {error}"
+        raise ConfigError(message) from error
+    try:
+        return TypeAdapter(shape).validate_python(data)
+    except ValidationError as error:
+        message = "\n".join(f"{path}: {_explain(detail, shape)}" for detail in error.errors())
+        raise ConfigError(message) from error
+
+
+def _explain(detail: ErrorDetails, shape: Any) -> str:  # noqa: ANN401 -- any annotation pydantic takes
+    place = ".".join(f"[{part}]" if isinstance(part, int) else str(part) for part in detail["loc"]).replace(".[", "[")
+    if detail["type"] == "extra_forbidden":
+        return f"unknown key `{place}`; {nearest(str(detail['loc'][-1]), _keys_near(detail['loc'], shape))}"
+    if detail["type"] == "string_type" and isinstance(detail["input"], int | float):
+        return f"`{place}` must be quoted: write \"{detail['input']}\" (an unquoted 3.10 would be the number 3.1)"
+    return f"`{place}`: {detail['msg'][0].lower()}{detail['msg'][1:]} (got {detail['input']!r})"
+
+
+def _keys_near(place: tuple[int | str, ...], shape: Any) -> list[str]:  # noqa: ANN401 -- as above
+    """The keys that the table at ``place`` may have, read from the JSON schema of the whole file."""
+    schema = TypeAdapter(shape).json_schema()
+    node: dict[str, Any] = schema
+    for part in place[:-1]:
+        node = node.get("items", {}) if isinstance(part, int) else node.get("properties", {}).get(part) or node.get("additionalProperties", {})
+        if "$ref" in node:
+            node = schema["$defs"][node["$ref"].rsplit("/", 1)[1]]
+    if "$ref" in node:
+        node = schema["$defs"][node["$ref"].rsplit("/", 1)[1]]
+    return list(node.get("properties", {}))
+
+
+def _line(name: str, entry: LineEntry, path: Path) -> Line:
+    if not re.fullmatch(r"[a-z0-9]+", name):
+        message = f"{path}: `{name}` cannot name a line (small letters and digits only: it is part of a URL)"
+        raise ConfigError(message)
+    if entry.cuda and not (entry.archs or entry.ptx):
+        message = f"{path}: `{name}` has a CUDA version but neither `archs` nor `ptx`, so no GPU could run it"
+        raise ConfigError(message)
+    return Line(
+        name=name,
+        label=entry.label,
+        base=entry.base,
+        cuda=entry.cuda,
+        archs=tuple(entry.archs),
+        ptx=entry.ptx,
+        toolkit=tuple(entry.toolkit),
+        builder=entry.builder,
+    )
+
+
+def _base(entry: BaseEntry) -> Base:
+    return Base(
+        project=entry.project,
+        version=entry.version,
+        python=entry.python,
+        file=entry.file,
+        sha256=entry.sha256,
+        size=entry.size,
+        platforms=tuple(entry.platforms),
+        requires_python=entry.requires_python,
+        requires_dist=tuple(entry.requires_dist),
+        runpaths=dict(entry.runpaths),
+        archs={library: tuple(found) for library, found in entry.archs.items()},
+    )
+
+
+def _check_names(targets: TargetsFile, lines: dict[str, Line], path: Path) -> None:
+    """Every line named in targets.toml exists, and every exclusion removes something."""
+    combinations = {
+        (release.tensorflow, python, line)
+        for release in targets.release
+        for python in release.pythons
+        for line in release.lines
+    }
+    for release in targets.release:
+        for line in release.lines:
+            if line not in lines:
+                message = f"{path}: TensorFlow {release.tensorflow} names the line `{line}`; {nearest(line, list(lines))}"
+                raise ConfigError(message)
+    for exclusion in targets.exclude:
+        if (exclusion.tensorflow, exclusion.python, exclusion.line) not in combinations:
+            message = (
+                f"{path}: the exclusion of TensorFlow {exclusion.tensorflow}, Python {exclusion.python}, "
+                f"line {exclusion.line} matches nothing that a release names"
+            )
+            raise ConfigError(message)

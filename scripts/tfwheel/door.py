@@ -1,0 +1,47 @@
+"""What every door shares: the place where failures are caught, said to a person, and turned into an exit code."""
+
+from __future__ import annotations
+
+import errno
+import sys
+import traceback
+from typing import TYPE_CHECKING
+
+from tfwheel import progress
+from tfwheel.errors import DiskFullError, FactoryError, InterruptedRunError, UnexpectedError
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable
+
+
+def enter(parser: argparse.ArgumentParser, action: Callable[[argparse.Namespace], None]) -> int:
+    """Parse the arguments, do the work, and return the exit code (0, or that of the failure's class)."""
+    parser.add_argument("--verbose", action="store_true", help="print every command that is run")
+    arguments = parser.parse_args()
+    progress.verbose = arguments.verbose
+    try:
+        action(arguments)
+    except FactoryError as error:
+        return _report(error)
+    except KeyboardInterrupt:
+        return _report(InterruptedRunError("interrupted"))
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            return _report(DiskFullError(f"no space left: {error.filename or error}"))
+        return _unexpected(error)
+    except Exception as error:  # noqa: BLE001 -- the last catch: whatever it is, a person is told
+        return _unexpected(error)
+    return 0
+
+
+def _report(error: FactoryError) -> int:
+    progress.say(f"error: {error.message}")
+    progress.say(f"  what to do: {error.remedy}")
+    progress.say(f"  ({type(error).__name__}, exit code {error.exit_code})")
+    return error.exit_code
+
+
+def _unexpected(error: Exception) -> int:
+    traceback.print_exception(error, file=sys.stderr)
+    return _report(UnexpectedError(f"{type(error).__name__}: {error}"))

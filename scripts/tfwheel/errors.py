@@ -1,0 +1,282 @@
+"""Every failure the project reports: one class each, with an exit code of its own and what to do next."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class FactoryError(Exception):
+    """Base of all reported failures; doors print it and exit with ``exit_code``.
+
+    ``message`` says what is wrong and where; ``remedy`` says what to do next. A raise site that knows a
+    better remedy than its class passes one.
+    """
+
+    exit_code: ClassVar[int] = 1
+    default_remedy: ClassVar[str] = "Run again with the log above at hand; if it stays, open an issue with it."
+
+    def __init__(self, message: str, *, remedy: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.remedy = remedy or self.default_remedy
+
+    def __str__(self) -> str:
+        return f"{self.message}\n  remedy: {self.remedy}"
+
+
+# --- configuration and selection -------------------------------------------------------------------------
+
+
+class ConfigError(FactoryError):
+    """A file under ``build_config/`` does not say what it must."""
+
+    exit_code = 10
+    default_remedy = "Correct the file named above; README.md, 'Customise', lists the keys."
+
+
+class UnknownTargetError(FactoryError):
+    """A target id, line or selection word that the configuration does not define."""
+
+    exit_code = 11
+    default_remedy = "`nox -s plan` lists every target and line."
+
+
+class EmptySelectionError(FactoryError):
+    """The selection is well formed but matches no target."""
+
+    exit_code = 12
+    default_remedy = "`nox -s plan` lists every target and line."
+
+
+class NoOfficialWheelError(FactoryError):
+    """TensorFlow publishes no wheel for that version and Python."""
+
+    exit_code = 13
+    default_remedy = "Take a Python that this TensorFlow supports, or add an [[exclude]] with its reason to targets.toml."
+
+
+class NotLockedError(FactoryError):
+    """A target whose official wheel is not in ``bases.toml``."""
+
+    exit_code = 14
+    default_remedy = "Run `nox -s update-pins` and commit build_config/bases.toml."
+
+
+class BuilderUnavailableError(FactoryError):
+    """A line or target whose builder does not exist yet."""
+
+    exit_code = 15
+    default_remedy = "Use a line with the overlay builder: `nox -s build-cuda12` or `nox -s build-cpu`."
+
+
+# --- downloads -------------------------------------------------------------------------------------------
+
+
+class DownloadError(FactoryError):
+    """The package index could not be reached, or the transfer broke off."""
+
+    exit_code = 20
+    default_remedy = "Check the network and pip's configuration (`pip config list`), then run again."
+
+
+class HashMismatchError(FactoryError):
+    """A downloaded or cached file is not the one that was locked (size or sha256 differ)."""
+
+    exit_code = 21
+    default_remedy = (
+        "The file was cut short, altered on the way, or replaced upstream. Nothing was kept; run again. "
+        "If it stays, compare the hash with the project's page before you update the lock."
+    )
+
+
+# --- toolchain and compilation ---------------------------------------------------------------------------
+
+
+class NoCompilerError(FactoryError):
+    """No usable compiler, and no right to install one."""
+
+    exit_code = 30
+    default_remedy = "Install one: `sudo apt-get install g++ clang-19`, or set CUDA_HOME to a matching CUDA toolkit."
+
+
+class CompileError(FactoryError):
+    """An op does not compile."""
+
+    exit_code = 31
+    default_remedy = "Correct the source named above; the compiler's own words are in the log."
+
+
+class ToolchainError(FactoryError):
+    """The CUDA parts could not be put together into a working toolchain."""
+
+    exit_code = 32
+    default_remedy = "Delete the toolchain folder named above and run `nox -s toolchain` again."
+
+
+class FatbinError(FactoryError):
+    """GPU code in a library that this program cannot read."""
+
+    exit_code = 33
+    default_remedy = (
+        "A newer CUDA writes another container format: compare with `cuobjdump -lelf -lptx` and extend fatbin.py, "
+        "or fetch or build the library again if it was cut."
+    )
+
+
+# --- making wheels ---------------------------------------------------------------------------------------
+
+
+class BadWheelError(FactoryError):
+    """A wheel that is hostile, broken or not what its own directory says."""
+
+    exit_code = 40
+    default_remedy = "Nothing was written. Fetch or build the wheel again; never publish this one."
+
+
+class PatchError(FactoryError):
+    """A patch that does not apply exactly."""
+
+    exit_code = 41
+    default_remedy = "Make the patch anew against the TensorFlow version that its folder names."
+
+
+class RepairError(FactoryError):
+    """auditwheel could not make the wheel portable."""
+
+    exit_code = 42
+    default_remedy = "Link only against libtensorflow_framework.so.2, or name the library in repair.toml's `exclude`."
+
+
+# --- gates -----------------------------------------------------------------------------------------------
+
+
+class ContentsGateError(FactoryError):
+    """The wheel holds something other than its base plus the declared changes."""
+
+    exit_code = 50
+    default_remedy = "Declare the change in build_config/, or remove what brought the member in."
+
+
+class RunpathGateError(FactoryError):
+    """A TensorFlow library lost or changed its RUNPATH, so CUDA would not be found at run time."""
+
+    exit_code = 51
+    default_remedy = "Never let a tool rewrite TensorFlow's own libraries; only the ops wheel is repaired."
+
+
+class GraftGateError(FactoryError):
+    """A CUDA or TensorFlow library was copied into the wheel."""
+
+    exit_code = 52
+    default_remedy = "Name the library in repair.toml's `exclude` and rebuild."
+
+
+class PlatformGateError(FactoryError):
+    """The wheel needs a newer platform than the policy ceiling allows."""
+
+    exit_code = 53
+    default_remedy = "Build the ops on an older distribution, or raise `ceiling` in repair.toml if every user has it."
+
+
+class ArchGateError(FactoryError):
+    """GPU code in the built libraries differs from what the line promises."""
+
+    exit_code = 54
+    default_remedy = "Compare `archs` and `ptx` of the line in lines.toml with the compiler's flags in the log."
+
+
+class SizeGateError(FactoryError):
+    """The wheel is larger than the limit."""
+
+    exit_code = 55
+    default_remedy = "Drop GPU archs of the line, or raise `max_bytes` in repair.toml (hosts refuse 2 GiB and more)."
+
+
+class MetadataGateError(FactoryError):
+    """METADATA, WHEEL or the file name are invalid or disagree."""
+
+    exit_code = 56
+    default_remedy = "Correct version, label or requirements in build_config/targets.toml."
+
+
+# --- smoke -----------------------------------------------------------------------------------------------
+
+
+class SmokeError(FactoryError):
+    """The installed wheel does not do what it must."""
+
+    exit_code = 60
+    default_remedy = "Read the log named above; the wheel was not published."
+
+
+class InterpreterMissingError(FactoryError):
+    """The Python that a target is for is not on this machine."""
+
+    exit_code = 61
+    default_remedy = "Install it (`uv python install X.Y`, pyenv, or your distribution) and run again; the wheel is kept."
+
+
+class GpuRequiredError(FactoryError):
+    """``--require-gpu`` was given and no GPU did the work."""
+
+    exit_code = 62
+    default_remedy = "Run on a machine where `nvidia-smi` lists a GPU, or leave --require-gpu out."
+
+
+# --- serving ---------------------------------------------------------------------------------------------
+
+
+class IndexEntryError(FactoryError):
+    """A file that must not enter the index, or one that contradicts what is there."""
+
+    exit_code = 70
+    default_remedy = "Raise `build` in targets.toml: a published file name is never used for other bytes."
+
+
+class NothingToServeError(FactoryError):
+    """There is no published wheel yet."""
+
+    exit_code = 71
+    default_remedy = "Build one first: `nox -s build-cuda12`."
+
+
+# --- the machine -----------------------------------------------------------------------------------------
+
+
+class DiskFullError(FactoryError):
+    """No space left on the device."""
+
+    exit_code = 80
+    default_remedy = "Free some space (an overlay build needs about 4 GB) and run again; nothing was half-written."
+
+
+class TargetBusyError(FactoryError):
+    """Another build of the same target is running."""
+
+    exit_code = 81
+    default_remedy = "Wait for it to end, then run again."
+
+
+class CommandError(FactoryError):
+    """A program that ran and failed, where no better name for the failure is known."""
+
+    exit_code = 82
+    default_remedy = "Read its output above."
+
+    def __init__(self, message: str, *, output: str = "", remedy: str | None = None) -> None:
+        super().__init__(message, remedy=remedy)
+        self.output = output
+
+
+class UnexpectedError(FactoryError):
+    """A fault of this program itself."""
+
+    exit_code = 90
+    default_remedy = "This is a bug: open an issue with the traceback above."
+
+
+class InterruptedRunError(FactoryError):
+    """Stopped by the user."""
+
+    exit_code = 130
+    default_remedy = "Nothing half-written was kept; run the same command to go on."

