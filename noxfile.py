@@ -31,7 +31,7 @@ GROUPS = nox.project.load_toml("pyproject.toml")
 try:
     TARGETS = plan.targets(config.load())
 except FactoryError as error:
-    print(error, file=sys.stderr)
+    sys.stderr.write(f"{error}\n")
     sys.exit(error.exit_code)
 FACTORY = ROOT / ".nox" / "factory"
 CU12, CPU = (

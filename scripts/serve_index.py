@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 import sys
 
-from tfwheel import door, pipeline, site
+from tfwheel import door, site
+from tfwheel.places import Places
 
 
 def main(arguments: argparse.Namespace) -> None:
     """Bring the site up to date and serve it until Ctrl-C."""
-    dist = pipeline.Places.here().dist
+    dist = Places.here().dist
     site.offer(dist / "site", dist / "wheels", port=arguments.port)
 
 

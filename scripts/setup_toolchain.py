@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 import sys
 
-from tfwheel import config, door, pipeline, progress, toolchain
+from tfwheel import config, door, progress, toolchain
 from tfwheel.errors import UnknownTargetError
+from tfwheel.places import Places
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -15,7 +16,7 @@ def main(arguments: argparse.Namespace) -> None:
     if arguments.line not in lines:
         message = f"there is no line `{arguments.line}`; {config.nearest(arguments.line, list(lines))}"
         raise UnknownTargetError(message)
-    chosen = toolchain.prepare(lines[arguments.line], cache=pipeline.Places.here().cache)
+    chosen = toolchain.prepare(lines[arguments.line], cache=Places.here().cache)
     progress.say(f"{arguments.line}: {chosen.reason}")
     for name, value in (chosen.identity | chosen.environment()).items():
         progress.say(f"  {name}: {value}")

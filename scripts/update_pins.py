@@ -5,13 +5,14 @@ from __future__ import annotations
 import argparse
 import sys
 
-from tfwheel import bases, config, door, pipeline, plan
+from tfwheel import bases, config, door, plan
+from tfwheel.places import Places
 
 
 def main(arguments: argparse.Namespace) -> None:
     """Measure every base that a target needs; keep what is locked already unless told otherwise."""
     settings = config.load()
-    bases.update(settings, plan.targets(settings), pipeline.Places.here().cache, renew=arguments.renew)
+    bases.update(settings, plan.targets(settings), Places.here().cache, renew=arguments.renew)
 
 
 if __name__ == "__main__":

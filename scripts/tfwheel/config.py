@@ -172,22 +172,24 @@ def _explain(detail: ErrorDetails, shape: Any) -> str:  # noqa: ANN401 -- any an
     place = ".".join(f"[{part}]" if isinstance(part, int) else str(part) for part in detail["loc"]).replace(".[", "[")
     if detail["type"] == "extra_forbidden":
         return f"unknown key `{place}`; {nearest(str(detail['loc'][-1]), _keys_near(detail['loc'], shape))}"
-    if detail["type"] == "string_type" and isinstance(detail["input"], int | float):
-        return f"`{place}` must be quoted: write \"{detail['input']}\" (an unquoted 3.10 would be the number 3.1)"
+    if detail["type"] == "missing":
+        return f"`{place}` is missing"
+    if detail["type"] == "string_type" and type(detail["input"]) in (int, float):
+        return f'`{place}` must be quoted: write "{detail["input"]}" (an unquoted 3.10 would be the number 3.1)'
     return f"`{place}`: {detail['msg'][0].lower()}{detail['msg'][1:]} (got {detail['input']!r})"
 
 
 def _keys_near(place: tuple[int | str, ...], shape: Any) -> list[str]:  # noqa: ANN401 -- as above
     """The keys that the table at ``place`` may have, read from the JSON schema of the whole file."""
-    schema = TypeAdapter(shape).json_schema()
-    node: dict[str, Any] = schema
+    schema = node = TypeAdapter(shape).json_schema()
     for part in place[:-1]:
-        node = node.get("items", {}) if isinstance(part, int) else node.get("properties", {}).get(part) or node.get("additionalProperties", {})
+        if isinstance(part, int):
+            node = node["items"]
+        else:
+            node = node.get("properties", {}).get(part) or node["additionalProperties"]
         if "$ref" in node:
-            node = schema["$defs"][node["$ref"].rsplit("/", 1)[1]]
-    if "$ref" in node:
-        node = schema["$defs"][node["$ref"].rsplit("/", 1)[1]]
-    return list(node.get("properties", {}))
+            node = schema["$defs"][node["$ref"].rpartition("/")[2]]
+    return list(node["properties"])
 
 
 def _line(name: str, entry: LineEntry, path: Path) -> Line:
@@ -196,6 +198,9 @@ def _line(name: str, entry: LineEntry, path: Path) -> Line:
         raise ConfigError(message)
     if entry.cuda and not (entry.archs or entry.ptx):
         message = f"{path}: `{name}` has a CUDA version but neither `archs` nor `ptx`, so no GPU could run it"
+        raise ConfigError(message)
+    if not entry.cuda and (entry.archs or entry.ptx or entry.toolkit):
+        message = f"{path}: `{name}` has GPU code (`archs`, `ptx`, `toolkit`) but no CUDA version"
         raise ConfigError(message)
     return Line(
         name=name,
@@ -236,7 +241,9 @@ def _check_names(targets: TargetsFile, lines: dict[str, Line], path: Path) -> No
     for release in targets.release:
         for line in release.lines:
             if line not in lines:
-                message = f"{path}: TensorFlow {release.tensorflow} names the line `{line}`; {nearest(line, list(lines))}"
+                message = (
+                    f"{path}: TensorFlow {release.tensorflow} names the line `{line}`; {nearest(line, list(lines))}"
+                )
                 raise ConfigError(message)
     for exclusion in targets.exclude:
         if (exclusion.tensorflow, exclusion.python, exclusion.line) not in combinations:

@@ -1,4 +1,4 @@
-"""The only place that fetches anything: official wheels and toolkit parts, through pip and the index it is configured with."""
+"""The only place that fetches anything: official wheels and toolkit parts, through pip and its configured index."""
 
 from __future__ import annotations
 
@@ -9,7 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tfwheel import progress
-from tfwheel.errors import CommandError, DiskFullError, DownloadError, FactoryError, HashMismatchError, NoOfficialWheelError
+from tfwheel.errors import (
+    CommandError,
+    DiskFullError,
+    DownloadError,
+    FactoryError,
+    HashMismatchError,
+    NoOfficialWheelError,
+)
 from tfwheel.records import sha256_of
 from tfwheel.run import run
 
@@ -79,7 +86,15 @@ def download_wheel(
 
 def install_parts(requirements: Sequence[str], target: Path) -> None:
     """Unpack pinned wheels into a folder with pip, without their dependencies (toolkit parts, not Python packages)."""
-    argv = [*PIP, "install", "--no-deps", "--no-cache-dir", "--only-binary=:all:", "--no-compile", "--no-warn-conflicts"]
+    argv = [
+        *PIP,
+        "install",
+        "--no-deps",
+        "--no-cache-dir",
+        "--only-binary=:all:",
+        "--no-compile",
+        "--no-warn-conflicts",
+    ]
     try:
         run([*argv, "--target", target, *requirements])
     except CommandError as error:
@@ -101,12 +116,16 @@ def check(path: Path, *, sha256: str, size: int) -> None:
 def _failure(what: str, error: CommandError, *, missing: type[FactoryError]) -> FactoryError:
     """Name what went wrong, from pip's own words; ``missing`` is for an index that answers and does not have it."""
     said = error.output
-    last = next((line.strip() for line in reversed(said.splitlines()) if "ERROR" in line), error.message.splitlines()[0])
+    errors = [line.strip() for line in said.splitlines() if line.startswith("ERROR")]
+    last = errors[-1] if errors else error.message.splitlines()[0]
     if "DO NOT MATCH THE HASHES" in said:
-        return HashMismatchError(f"{what}: the downloaded file is not the locked one")
+        message = f"{what}: the downloaded file is not the locked one"
+        return HashMismatchError(message)
     if "No space left" in said:
-        return DiskFullError(f"{what}: no space left while downloading")
+        message = f"{what}: no space left while downloading"
+        return DiskFullError(message)
     # pip says "no matching distribution" of an index it cannot reach, too.
     if "No matching distribution" in said and not re.search("Retrying|Could not fetch URL|onnection", said):
-        return missing(f"{what}: the index has no such wheel ({last})")
+        message = f"{what}: the index has no such wheel ({last})"
+        return missing(message)
     return DownloadError(f"{what}: {last}")

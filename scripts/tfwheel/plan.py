@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from packaging.version import Version
@@ -34,10 +35,9 @@ def targets(config: Config) -> list[Target]:
         for name in release.lines
         if (release.tensorflow, python, name) not in excluded
     ]
-    ids = [target.id for target in found]
-    for target_id in ids:
-        if ids.count(target_id) > 1:
-            message = f"{config.directory / 'targets.toml'}: the target `{target_id}` is defined {ids.count(target_id)} times"
+    for target_id, times in Counter(target.id for target in found).items():
+        if times > 1:
+            message = f"{config.directory / 'targets.toml'}: the target `{target_id}` is defined {times} times"
             raise ConfigError(message)
     return sorted(found, key=lambda target: (Version(target.tensorflow), Version(target.python), target.line.name))
 
@@ -69,7 +69,7 @@ def find(all_targets: Iterable[Target], target_id: str) -> Target:
 def base_of(config: Config, target: Target) -> Base:
     """The locked official wheel a target starts from; NotLockedError when ``bases.toml`` has none."""
     if target.builder == "source":
-        message = f"{target.id}: the line {target.line.name} needs the source builder, which is not part of this version"
+        message = f"{target.id} needs the source builder, which is not part of this version"
         raise BuilderUnavailableError(message)
     for base in config.bases:
         if (base.project, base.version, base.python) == (target.line.base, target.tensorflow, target.python):

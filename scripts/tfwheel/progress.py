@@ -58,7 +58,7 @@ def show(renderable: RenderableType) -> None:
 
 @contextmanager
 def growing(folder: Path, *, total: int | None, name: str) -> Iterator[None]:
-    """Show a bar of how many of ``total`` bytes have arrived in a folder while the body runs (a line off a terminal)."""
+    """Show how many of ``total`` bytes have arrived in a folder while the body runs (off a terminal: one line)."""
     if not is_terminal() or total is None:
         say(f"  {name} ...")
         yield

@@ -7,16 +7,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import tempfile
 from dataclasses import asdict, dataclass, field, replace
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from tfwheel.atomic import writing
 from tfwheel.errors import BadWheelError
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
 SUFFIX = ".record.json"
-CHUNK = 1 << 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,7 +24,8 @@ class Record:
     """Facts about one built wheel.
 
     ``size`` is in bytes, ``times`` in seconds by step. ``key`` is the digest of everything that went into the
-    wheel: an equal key means that building again would give the same bytes. ``smoke`` is the report of the
+    wheel: an equal key means that building again would give the same bytes. ``archs`` is the GPU code that the arch
+    gate found in the libraries the project compiled. ``smoke`` is the report of the
     last smoke run, None before the first.
     """
 
@@ -37,11 +38,10 @@ class Record:
     sha256: str
     size: int
     key: str
-    requires_python: str = ""
     source_commit: str = ""
     tools: dict[str, str] = field(default_factory=dict)
     base: dict[str, str] | None = None
-    archs: dict[str, list[str]] = field(default_factory=dict)
+    archs: list[str] = field(default_factory=list)
     repair: dict[str, Any] | None = None
     gates: dict[str, str] = field(default_factory=dict)
     smoke: dict[str, Any] | None = None
@@ -79,25 +79,11 @@ def load(path: Path) -> Record:
 
 def sha256_of(path: Path) -> str:
     """The sha256 of a file, in hex."""
-    digest = hashlib.sha256()
     with path.open("rb") as stream:
-        while chunk := stream.read(CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def write_atomically(path: Path, data: bytes) -> None:
     """Replace a file by new bytes so that a reader, or a kill, sees the old ones or the new ones."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    temporary = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
-        temporary.chmod(0o644)
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+    with writing(path) as stream:
+        stream.write(data)

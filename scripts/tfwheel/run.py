@@ -6,7 +6,7 @@ import os
 import shlex
 import signal
 import subprocess
-from pathlib import Path
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 from tfwheel import progress
@@ -14,8 +14,10 @@ from tfwheel.errors import CommandError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
 TAIL_LINES = 25
+GRACE_S = 10  # what a program has to end itself, before it is killed
 
 
 def run(
@@ -41,41 +43,39 @@ def run(
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            text=True,
+            encoding="utf-8",
             errors="replace",
             start_new_session=True,
+            umask=0o022,  # the modes of files in a wheel must not depend on who builds it
         )
     except OSError as error:
-        message = f"cannot start `{words[0]}`: {error.strerror or error}"
+        message = f"cannot start `{words[0]}`: {error.strerror or error} ({error.filename})"
         raise CommandError(message) from error
     with process:
         output = _collect(process, line, log)
     if process.returncode:
         tail = "\n".join(output.splitlines()[-TAIL_LINES:])
         message = f"`{line}` ended with exit code {process.returncode}" + (f"\n{tail}" if tail else "")
-        raise CommandError(message, output=output)
+        raise CommandError(message, output=output, returncode=process.returncode)
     return output
 
 
 def _collect(process: subprocess.Popen[str], line: str, log: Path | None) -> str:
     """Gather the output line by line, into ``log`` too, so that a killed run leaves what it had said."""
     lines: list[str] = []
-    handle = log.open("a", encoding="utf-8") if log else None
     try:
-        if handle:
-            handle.write(f"$ {line}\n")
-        for text in process.stdout or ():
-            lines.append(text)
+        with log.open("a", encoding="utf-8") if log else nullcontext() as handle:
             if handle:
-                handle.write(text)
-                handle.flush()
-        process.wait()
+                handle.write(f"$ {line}\n")
+            for text in process.stdout or ():
+                lines.append(text)
+                if handle:
+                    handle.write(text)
+                    handle.flush()
+            process.wait()
     except BaseException:
         _end(process)
         raise
-    finally:
-        if handle:
-            handle.close()
     return "".join(lines)
 
 
@@ -83,4 +83,8 @@ def _end(process: subprocess.Popen[str]) -> None:
     """End the program and everything it started."""
     if process.poll() is None:
         os.killpg(process.pid, signal.SIGTERM)
-    process.wait()
+    try:
+        process.wait(timeout=GRACE_S)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+WHEEL_EPOCH = 1_577_836_800  # 2020-01-01: the date of every file in a wheel of ours (SOURCE_DATE_EPOCH)
 BuilderName = Literal["overlay", "ops", "source"]
 
 
@@ -74,7 +75,7 @@ class Target:
 class Base:
     """An official wheel as locked in ``bases.toml``.
 
-    ``runpaths`` maps a library's member name to its RUNPATH, ``archs`` to the GPU code found inside it
+    ``runpaths`` maps a library that loads CUDA to its RUNPATH, ``archs`` one to the GPU code found inside it
     ("sm_80", "compute_90"). ``size`` is in bytes.
     """
 

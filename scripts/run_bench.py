@@ -1,0 +1,28 @@
+"""Measure the merge and the warm run beside their peers; needs a finished target (`nox -s build-cuda12` makes them)."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from tfwheel import bench, door
+from tfwheel.places import Places
+
+
+def main(arguments: argparse.Namespace) -> None:
+    """Measure what was asked for, print the table, write the report."""
+    places = Places.here()
+    if arguments.merge_into:
+        bench.merge_once(places, arguments.target, arguments.merge_into)
+        return
+    rows = bench.rows(places, arguments.target, runs=arguments.runs, door=__file__)
+    bench.report(rows, places.dist / "reports" / "bench.json")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("target", nargs="?", default="tf2.20.0-cp312-cu12", help="the target that is measured")
+    parser.add_argument("--runs", type=int, default=5, help="runs of each quick row (the slow peer runs once)")
+    parser.add_argument("--merge-into", type=Path, help=argparse.SUPPRESS)
+    sys.exit(door.enter(parser, main))

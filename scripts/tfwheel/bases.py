@@ -1,0 +1,100 @@
+"""Locks official wheels: measures each base that a target needs and writes ``bases.toml``."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import asdict
+from email.parser import HeaderParser
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import tomli_w
+from packaging.version import Version
+
+from tfwheel import downloads, elf, fatbin, progress
+from tfwheel.records import sha256_of, write_atomically
+from tfwheel.targets import Base
+from tfwheel.wheelzip import WheelReader
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tfwheel.config import Config
+    from tfwheel.targets import Target
+
+HEADER = "# Machine-written by `nox -s update-pins`: the official wheels that are overlaid. To review, not to edit.\n\n"
+# Only libraries that search here load CUDA; the RUNPATHs of the others stay within the wheel.
+CUDA_FOLDERS = "/nvidia/"
+ELF_MAGIC = b"\x7fELF"
+
+
+def update(config: Config, targets: Sequence[Target], cache: Path, *, renew: bool = False) -> None:
+    """Write ``bases.toml`` with one entry per official wheel that the targets start from.
+
+    Entries that are locked already stay as they are unless ``renew``. Downloads what is missing (about 600 MB
+    each); raises DownloadError or NoOfficialWheelError, and then nothing is written.
+    """
+    locked = {(base.project, base.version, base.python): base for base in config.bases}
+    needed = sorted(
+        {(target.line.base, target.tensorflow, target.python) for target in targets if target.builder != "source"},
+        key=lambda name: (name[0], Version(name[1]), Version(name[2])),
+    )
+    entries = []
+    for project, version, python in needed:
+        known = locked.get((project, version, python))
+        entries.append(known if known and not renew else _lock(project, version, python, cache))
+    text = HEADER + tomli_w.dumps({"base": [_plain(base) for base in entries]}, multiline_strings=False)
+    write_atomically(config.directory / "bases.toml", text.encode())
+    progress.say(f"locked {len(entries)} official wheels in {config.directory / 'bases.toml'}")
+
+
+def _lock(project: str, version: str, python: str, cache: Path) -> Base:
+    """Download one official wheel, measure it, and leave it in the cache for the build."""
+    (cache / "bases").mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=cache / "bases") as folder:
+        wheel = downloads.download_wheel(project=project, version=version, python=python, dest=Path(folder))
+        with progress.step(f"measure {wheel.name}"):
+            base = measure(wheel, project=project, version=version, python=python, scratch=Path(folder))
+        kept = cache / "bases" / base.sha256 / base.file
+        kept.parent.mkdir(exist_ok=True)
+        wheel.replace(kept)
+    return base
+
+
+def measure(wheel: Path, *, project: str, version: str, python: str, scratch: Path) -> Base:
+    """Read from an official wheel what later stages hold it to: hash, size, tags, requirements, RUNPATHs, GPU code."""
+    runpaths: dict[str, str] = {}
+    archs: dict[str, tuple[str, ...]] = {}
+    with WheelReader(wheel) as reader:
+        metadata = next(name for name in reader.names() if name.endswith(".dist-info/METADATA"))
+        headers = HeaderParser().parsestr(reader.read(metadata).decode())
+        for name in sorted(name for name in reader.names() if ".so" in Path(name).name):
+            library = scratch / "library"
+            reader.extract(name, library)
+            with library.open("rb") as stream:
+                if stream.read(len(ELF_MAGIC)) != ELF_MAGIC:
+                    continue
+                runpath = elf.dynamic(stream).runpath
+            runpaths |= {name: runpath} if runpath and CUDA_FOLDERS in runpath else {}
+            found = fatbin.archs_of(library)
+            archs |= {name: found} if found else {}
+    return Base(
+        project=project,
+        version=version,
+        python=python,
+        file=wheel.name,
+        sha256=sha256_of(wheel),
+        size=wheel.stat().st_size,
+        platforms=tuple(wheel.stem.split("-")[-1].split(".")),
+        requires_python=headers.get("Requires-Python", ""),
+        requires_dist=tuple(headers.get_all("Requires-Dist", [])),
+        runpaths=runpaths,
+        archs=archs,
+    )
+
+
+def _plain(base: Base) -> dict[str, object]:
+    """The entry as TOML can say it: lists for tuples, empty tables left out."""
+    entry = {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(base).items()}
+    entry["archs"] = {library: list(found) for library, found in base.archs.items()}
+    return {key: value for key, value in entry.items() if value not in ({}, "")}

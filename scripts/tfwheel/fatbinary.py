@@ -1,0 +1,118 @@
+"""The program ``fatbinary`` for clang, on NVIDIA's own libnvfatbin: CUDA 12 on PyPI has the library, not the program.
+
+A copy of this file stands in every toolchain tree as ``bin/fatbinary.py``, so it imports nothing but the standard
+library. Calls understood: ``-64 --create OUT --image=profile=sm_80,file=F`` (clang 20 and older) and
+``--image3=kind=elf,sm=80,file=F`` (newer ones). The functions called are those of NVIDIA's ``nvFatbin.h``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ctypes
+import os
+import re
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+LIBRARY = "libnvfatbin.so.12"
+# LZ4 for machine code and PTX alike, as in the official TensorFlow libraries (entry flags 0x2011).
+OPTIONS = ("-64", "-host=linux", "-compress-all")
+_PROFILE = re.compile(r"profile=(?P<kind>sm|compute)_(?P<arch>\d+[af]?),file=(?P<file>.+)")
+_IMAGE3 = re.compile(r"kind=(?P<kind>elf|ptx),sm=(?P<arch>\d+[af]?),file=(?P<file>.+)")
+
+
+class Image(NamedTuple):
+    """One compiled kernel file, for a compute capability such as ``80`` or ``90a``."""
+
+    kind: str
+    arch: str
+    file: Path
+
+
+class NvFatbinError(Exception):
+    """The library refused something; the text is its own."""
+
+
+def image(text: str) -> Image:
+    """Read the value of ``--image`` or ``--image3``; raises argparse's error for anything else."""
+    match = _PROFILE.fullmatch(text) or _IMAGE3.fullmatch(text)
+    if not match:
+        message = f"not understood: {text}"
+        raise argparse.ArgumentTypeError(message)
+    return Image("elf" if match["kind"] in ("sm", "elf") else "ptx", match["arch"], Path(match["file"]))
+
+
+class Container:
+    """A fat binary in the making.
+
+    Its images get no names: clang would give those of its temporary files, and every build would differ.
+    """
+
+    def __init__(self, library: Path, options: Sequence[str] = OPTIONS) -> None:
+        """Load the library and begin; OSError when it cannot be loaded, NvFatbinError for unknown options."""
+        self._library = ctypes.CDLL(str(library))
+        self._library.nvFatbinGetErrorString.restype = ctypes.c_char_p
+        self._handle = ctypes.c_void_p()
+        words = (ctypes.c_char_p * len(options))(*(option.encode() for option in options))
+        self._call("nvFatbinCreate", ctypes.byref(self._handle), words, ctypes.c_size_t(len(options)))
+
+    def add(self, part: Image) -> None:
+        """Take in one image; NvFatbinError when its content does not fit its kind and arch."""
+        code, arch = part.file.read_bytes(), part.arch.encode()
+        size = ctypes.c_size_t(len(code))
+        if part.kind == "elf":
+            self._call("nvFatbinAddCubin", self._handle, code, size, arch, b"", about=part)
+        else:
+            self._call("nvFatbinAddPTX", self._handle, code, size, arch, b"", b"", about=part)
+
+    def to_bytes(self) -> bytes:
+        """The finished container, after which this object is of no more use."""
+        size = ctypes.c_size_t()
+        self._call("nvFatbinSize", self._handle, ctypes.byref(size))
+        buffer = ctypes.create_string_buffer(size.value)
+        self._call("nvFatbinGet", self._handle, buffer)
+        self._call("nvFatbinDestroy", ctypes.byref(self._handle))
+        return buffer.raw
+
+    def _call(self, function: str, *arguments: object, about: Image | None = None) -> None:
+        code = getattr(self._library, function)(*arguments)
+        if code:
+            reason = self._library.nvFatbinGetErrorString(code).decode()
+            of_what = f" ({about.kind} for {about.arch}: {about.file})" if about else ""
+            message = f"{function}: {reason}{of_what}"
+            raise NvFatbinError(message)
+
+
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """Read the command line; an unknown option ends the program, so that nothing is left out silently."""
+    parser = argparse.ArgumentParser(prog="fatbinary", allow_abbrev=False)
+    parser.add_argument("-64", dest="wide", action="store_true", required=True, help="for 64-bit hosts: always")
+    parser.add_argument("-g", dest="debug", action="store_true", help="the images carry debug information")
+    parser.add_argument("--create", type=Path, required=True, metavar="FILE", help="where the container goes")
+    parser.add_argument("--image", "--image3", dest="images", type=image, action="append", required=True)
+    return parser.parse_args(arguments)
+
+
+def main(arguments: Sequence[str], library: Path) -> int:
+    """Make one container; the exit code is 1, and the reason on stderr, when that fails."""
+    wanted = parse(arguments)
+    temporary = wanted.create.with_name(f".{wanted.create.name}.{os.getpid()}")
+    try:
+        container = Container(library, [*OPTIONS, *(["-g"] if wanted.debug else [])])
+        for part in wanted.images:
+            container.add(part)
+        temporary.write_bytes(container.to_bytes())
+        temporary.replace(wanted.create)
+    except (OSError, NvFatbinError) as error:
+        temporary.unlink(missing_ok=True)
+        sys.stderr.write(f"fatbinary: {error}\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:], Path(__file__).resolve().parents[1] / "lib64" / LIBRARY))

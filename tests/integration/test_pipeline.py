@@ -1,0 +1,241 @@
+"""The whole main job on a small stand-in TensorFlow: real pip, index, compiler, auditwheel, environments and locks."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+import fakewheels
+from tfwheel import bases, config, pipeline, plan, records
+from tfwheel.errors import (
+    CompileError,
+    GpuRequiredError,
+    HashMismatchError,
+    NothingToServeError,
+    PatchError,
+    SizeGateError,
+    SmokeError,
+    TargetBusyError,
+)
+from tfwheel.places import Places
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+DATA = Path(__file__).parents[1] / "data"
+PYTHON = "{}.{}".format(*sys.version_info)
+TAG = "cp{}{}".format(*sys.version_info)
+TARGET = f"tf2.99.0-{TAG}-cpu"
+TARGETS_TOML = f"""\
+[[release]]
+tensorflow = "2.99.0"
+build = 1
+pythons = ["{PYTHON}"]
+lines = ["cpu"]
+default = true
+"""
+LINES_TOML = '[cpu]\nlabel = "cpu"\nbase = "tensorflow"\n'
+REPAIR_TOML = 'ceiling = "manylinux_2_40_x86_64"\nmax_bytes = 10_000_000\nexclude = ["libtensorflow_framework.so.2"]\n'
+PATCH = """\
+--- a/tensorflow/version.py
++++ b/tensorflow/version.py
+@@ -1,2 +1,2 @@
+-BUILD_LABEL = "none"
++BUILD_LABEL = "@VERSION@"
+ OTHER = 1
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Factory:
+    """A checkout of one's own, and the index its official wheel comes from."""
+
+    places: Places
+    index: Path
+
+    def build(self, **options: bool) -> records.Record:
+        return pipeline.build(TARGET, places=self.places, **options)
+
+    def write(self, name: str, text: str) -> None:
+        path = self.places.settings / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
+    def files(self, folder: str) -> list[str]:
+        return sorted(path.name for path in (self.places.dist / folder).rglob("*") if path.is_file())
+
+
+def official_wheel(folder: Path) -> Path:
+    library = fakewheels.framework(folder / "build").read_bytes()
+    code = (DATA / "fake_tensorflow.py").read_text().replace("2.20.0", "2.99.0")
+    members = {
+        "tensorflow/__init__.py": (code + "\nfrom tensorflow import version\n").encode(),
+        "tensorflow/version.py": b'BUILD_LABEL = "none"\nOTHER = 1\n',
+        "tensorflow/include/tensorflow/core/op.h": b"#define FROM_THE_HEADER 1\n",
+        fakewheels.FRAMEWORK: library,
+    }
+    tag = f"{TAG}-{TAG}-{fakewheels.MANYLINUX}"
+    return fakewheels.write_wheel(
+        folder, members, name="tensorflow", version="2.99.0", tag=tag, extra="Requires-Dist: numpy\n"
+    )
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str]]:
+    """A package index on this machine that has the official wheel of the stand-in."""
+    folder = tmp_path_factory.mktemp("index") / "tensorflow"
+    wheel = official_wheel(folder)
+    shutil.rmtree(folder / "build")
+    (folder / "index.html").write_text(f'<!DOCTYPE html><a href="{wheel.name}">{wheel.name}</a>')
+    quiet = type("Quiet", (SimpleHTTPRequestHandler,), {"log_message": lambda *_: None})
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(quiet, directory=str(folder.parent))) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield folder, f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
+
+
+@pytest.fixture
+def factory(served: tuple[Path, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Factory:
+    """Fresh settings, dist and cache, with the official wheel locked."""
+    index, url = served
+    monkeypatch.setenv("PIP_EXTRA_INDEX_URL", url)
+    made = Factory(
+        places=Places(settings=tmp_path / "settings", dist=tmp_path / "dist", cache=tmp_path / "cache"), index=index
+    )
+    for name, text in [("targets.toml", TARGETS_TOML), ("lines.toml", LINES_TOML), ("repair.toml", REPAIR_TOML)]:
+        made.write(name, text)
+    made.write("patches/2.99.0/label.patch", PATCH)
+    shutil.copytree(DATA / "fake_ops", made.places.settings / "ops")
+    shutil.copytree(config.CONFIG_DIR / "ops" / "backend", made.places.settings / "ops" / "backend")
+    settings = config.load(made.places.settings)
+    bases.update(settings, plan.targets(settings), made.places.cache)
+    return made
+
+
+def test_the_main_job_from_lock_to_index(factory: Factory, capfd: pytest.CaptureFixture[str]) -> None:
+    record = factory.build()
+    assert record.passed_smoke
+    assert record.version == "2.99.0+cpu.1"
+    assert record.smoke is not None
+    assert record.smoke["gpu"] == "absent"
+    assert set(record.gates) == {"contents", "runpath", "graft", "platform", "arch", "size", "metadata"}
+    assert {"official wheel", "compile ops", "auditwheel repair", "merge", "gates"} <= set(record.times)
+
+    wheel = factory.places.wheels / TARGET / record.file
+    assert records.sha256_of(wheel) == record.sha256
+    assert record.file in factory.files("site/cpu/tensorflow")
+    assert any(name.startswith("tfwheel_ops-2.99.0+cpu.1-py3-none-") for name in factory.files("site/cpu/tfwheel-ops"))
+    members = fakewheels.members_of(wheel)
+    assert b"2.99.0+cpu.1" in members["tensorflow/version.py"]
+    assert {"tfwheel_ops/__init__.py", "tfwheel_ops/_ops.so"} <= members.keys()
+    assert not list((factory.places.dist / "work").iterdir())
+
+    # An unchanged target is left alone, and a forced one gives the same bytes.
+    capfd.readouterr()
+    assert factory.build() == record
+    said = capfd.readouterr().err
+    assert "unchanged" in said
+    assert "compile" not in said
+    assert factory.build(force=True).sha256 == record.sha256
+    assert pipeline.smoke_target(TARGET, places=factory.places).passed_smoke
+
+
+def test_a_damaged_record_means_building_again(factory: Factory) -> None:
+    wheel = factory.places.wheels / TARGET / "old.whl"
+    records.write_atomically(records.path_for(wheel), b"{")
+    assert factory.build().passed_smoke
+    assert not records.path_for(wheel).exists()
+
+
+def test_a_failed_smoke_test_keeps_the_wheel_out_of_the_index(factory: Factory) -> None:
+    factory.write("ops/tfwheel_ops/__init__.py", "raise ImportError('the op does not load')\n")
+    with pytest.raises(SmokeError, match="the op does not load") as caught:
+        factory.build()
+    assert "ops-smoke.log" in str(caught.value)
+    assert f"{TARGET}.ops-smoke.log" in factory.files("logs")
+    assert not [name for name in factory.files("site") if name.endswith(".whl")]
+
+
+def test_a_compile_error_shows_the_compilers_words(factory: Factory) -> None:
+    factory.write("ops/op.cc", "int broken( { return 1; }\n")
+    with pytest.raises(CompileError, match=r"op\.cc:1:\d+: error:") as caught:
+        factory.build()
+    assert f"{TARGET}.ops.log" in caught.value.remedy
+    assert not factory.files("wheels")
+
+
+def test_a_patch_that_does_not_apply_stops_the_build(factory: Factory) -> None:
+    factory.write("patches/2.99.0/label.patch", PATCH.replace('"none"', '"other"'))
+    with pytest.raises(PatchError, match=r"label\.patch.*tensorflow/version\.py"):
+        factory.build()
+    assert not [name for name in factory.files("wheels") if name.startswith("tensorflow-")]
+
+
+def test_a_failed_gate_leaves_what_was_there(factory: Factory) -> None:
+    first = factory.build()
+    factory.write("repair.toml", REPAIR_TOML.replace("10_000_000", "100"))
+    with pytest.raises(SizeGateError):
+        factory.build()
+    assert first.file in factory.files(f"wheels/{TARGET}")
+    assert first.file in factory.files("site/cpu/tensorflow")
+
+
+def test_an_altered_official_wheel_is_refused(factory: Factory) -> None:
+    path = factory.places.settings / "bases.toml"
+    locked = config.load(factory.places.settings).bases[0].sha256
+    path.write_text(path.read_text().replace(locked, "0" * 64))
+    with pytest.raises(HashMismatchError):
+        factory.build()
+    assert not factory.files("wheels")
+
+
+def test_a_gpu_that_is_required_and_absent_is_an_error(factory: Factory) -> None:
+    with pytest.raises(GpuRequiredError):
+        factory.build(require_gpu=True)
+
+
+def test_there_is_nothing_to_smoke_before_a_build(factory: Factory) -> None:
+    with pytest.raises(NothingToServeError):
+        pipeline.smoke_target(TARGET, places=factory.places)
+
+
+def test_the_ops_builder_makes_the_thin_wheel_alone(factory: Factory) -> None:
+    factory.write("targets.toml", TARGETS_TOML + 'builder = "ops"\n')
+    record = factory.build()
+    assert record.target == "ops-tf2.99.0-cpu"
+    assert not (factory.places.wheels / TARGET).exists()
+    assert record.file in factory.files("site/cpu/tfwheel-ops")
+
+
+def test_two_builds_at_once_do_the_work_once(factory: Factory, capfd: pytest.CaptureFixture[str]) -> None:
+    with ThreadPoolExecutor() as pool:
+        found = list(pool.map(lambda _: factory.build(), range(2)))
+    said = capfd.readouterr().err
+    assert found[0] == found[1]
+    assert f"another build of {TARGET} is running" in said
+    assert said.count("compile ops: ") == 1
+
+
+def test_a_build_that_never_ends_is_said_to_be_in_the_way(factory: Factory, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pipeline, "BUSY_TIMEOUT_S", 0.1)
+    job = pipeline._job(TARGET, factory.places, force=False, require_gpu=False)
+    with pipeline._alone(job, TARGET), pytest.raises(TargetBusyError):
+        factory.build()
+
+
+def test_a_killed_build_leaves_nothing_in_the_way(factory: Factory) -> None:
+    (factory.places.dist / "work" / TARGET / "ops-build").mkdir(parents=True)
+    (factory.places.dist / "work" / TARGET / "ops-build" / "CMakeCache.txt").write_text("half")
+    start = time.time()
+    assert factory.build().passed_smoke
+    assert all(path.stat().st_mtime >= start for path in (factory.places.wheels / TARGET).iterdir())

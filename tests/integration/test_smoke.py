@@ -1,0 +1,207 @@
+"""Smoke: a stand-in wheel through a real environment, a real pip and a served index."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import pytest
+
+import fakewheels
+from tfwheel import records, site, smoke
+from tfwheel.errors import CommandError, DiskFullError, InterpreterMissingError
+from tfwheel.records import Record
+from tfwheel.run import run
+from tfwheel.targets import Line, Target
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+MINOR = "{}.{}".format(*sys.version_info)
+FAKE = Path(__file__).parents[1] / "data" / "fake_tensorflow.py"
+CHECKS = Path(smoke.__file__).with_name("smoke_checks.py")
+EXTRA = "Requires-Dist: numpy\nProvides-Extra: and-cuda\n"
+OPS = """
+def selftest(device):
+    row = {"op": "swiglu", "dtype": "float32", "direction": "forward", "max_error": 0.0, "tolerance": 0.1}
+    return [{**row, "device": device, "passed": True}]
+"""
+
+
+class Tried(NamedTuple):
+    """What a smoke run left."""
+
+    report: dict[str, Any]
+    log: str
+
+
+def make(folder: Path, *, more: str = "", members: Mapping[str, bytes] | None = None, **names: str) -> Path:
+    """A stand-in TensorFlow wheel; ``more`` is added to its code."""
+    members = members or {"tensorflow/__init__.py": (FAKE.read_text() + more).encode()}
+    options = {"name": "tensorflow", "version": "2.20.0+cpu.1", "extra": EXTRA, **names}
+    return fakewheels.write_wheel(folder, members, tag="py3-none-any", **options)
+
+
+def candidate(
+    wheel: Path,
+    url: str,
+    *,
+    cuda: str | None = None,
+    python: str = MINOR,
+    official: Path | None = None,
+    **recorded: str,
+) -> smoke.Candidate:
+    """The wheel as the pipeline hands it over; ``recorded`` is what its record says otherwise than the wheel."""
+    project, version = wheel.name.split("-")[:2]
+    target = Target(
+        tensorflow="2.20.0", python=python, line=Line(name="some", label="cpu", base="tensorflow", cuda=cuda), build=1
+    )
+    record = Record(
+        target=target.id,
+        project=project,
+        version=recorded.get("version", version),
+        line="some",
+        python=python,
+        file=wheel.name,
+        sha256=recorded.get("sha256", records.sha256_of(wheel)),
+        size=wheel.stat().st_size,
+        key="k",
+    )
+    return smoke.Candidate(target=target, record=record, wheel=wheel, index_url=url, official=official)
+
+
+def tried(tmp_path: Path, wheel: Path, **parts: Any) -> Tried:  # noqa: ANN401 -- handed on to `candidate`
+    """Serve the wheel alone and smoke it."""
+    log = tmp_path / "logs" / "smoke.log"
+    with site.serve_alone(wheel, line="some", workdir=tmp_path) as url:
+        report = smoke.smoke(candidate(wheel, url, **parts), log=log)
+    return Tried(report, log.read_text())
+
+
+@pytest.fixture(autouse=True)
+def scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the environments go, so that a test can see that they are gone."""
+    folder = tmp_path / "tmp"
+    folder.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(folder))
+    return folder
+
+
+def test_a_wheel_with_ops_passes_and_leaves_nothing_but_its_log(tmp_path: Path, scratch: Path) -> None:
+    members = {"tensorflow/__init__.py": FAKE.read_bytes(), "tfwheel_ops/__init__.py": OPS.encode()}
+    wheel = make(tmp_path, members=members)
+    report, log = tried(tmp_path, wheel)
+    smoke.require_passed(report, log=tmp_path)
+    assert report["gpu"] == "absent"
+    assert report["wheel_sha256"] == records.sha256_of(wheel)
+    assert report["client"].startswith("pip 2")
+    assert report["python"].startswith(f"{MINOR}.")
+    assert set(report["times"]) == {"smoke: environment", "smoke: install", "smoke: checks"}
+    assert report["checks"][-1]["name"] == "custom ops"
+    assert "tensorflow==2.20.0+cpu.1" in log
+    assert not list(scratch.iterdir())
+
+
+def test_nothing_of_this_process_leaks_into_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "leak").mkdir()
+    (tmp_path / "leak" / "numpy.py").write_text("raise RuntimeError('leaked')")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "leak"))
+    monkeypatch.chdir(tmp_path / "leak")
+    assert tried(tmp_path, make(tmp_path)).report["passed"] is True
+
+
+def test_an_ops_wheel_is_tried_beside_the_official_one(tmp_path: Path) -> None:
+    official = make(tmp_path, version="2.20.0")
+    members = {"tfwheel_ops/__init__.py": OPS.encode()}
+    extra = "Requires-Dist: tensorflow==2.20.*\n"
+    ops = make(tmp_path, members=members, name="tfwheel_ops", version="2.20.0+cpu.1", extra=extra)
+    report = tried(tmp_path, ops, official=official).report
+    assert report["passed"] is True
+    assert report["checks"][-1]["name"] == "custom ops"
+
+
+def test_a_crash_is_named_with_its_signal_and_place(tmp_path: Path, scratch: Path) -> None:
+    crash = "\ndef matmul(a, b):\n    import os\n    os.kill(os.getpid(), 4)\n"
+    report, log = tried(tmp_path, make(tmp_path, more=crash))
+    assert report["passed"] is False
+    assert report["reason"] == "crashed in the check matmul on CPU:0: SIGILL (Illegal instruction)"
+    assert "Fatal Python error: Illegal instruction" in log
+    assert not list(scratch.iterdir())
+
+
+def test_a_check_that_hangs_is_ended_and_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "tensorflow.py").write_text("import time\ntime.sleep(600)\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    words = ["--project", "p", "--version", "1", "--tensorflow", "1", "--timeout", "1"]
+    with pytest.raises(CommandError) as failure:
+        run([sys.executable, CHECKS, *words, "--json", tmp_path / "report"])
+    assert smoke.reason_of(failure.value) == "timed out in the check import"
+
+
+def test_a_failed_check_is_the_reason_and_the_report_is_kept(tmp_path: Path) -> None:
+    report = tried(tmp_path, make(tmp_path, more="\n__version__ = '2.21.0'\n")).report
+    assert report["passed"] is False
+    assert "tf.__version__ is 2.21.0, not 2.20.0" in report["reason"]
+    assert len(report["checks"]) == 7
+
+
+def test_a_pin_that_the_index_does_not_have_is_pips_own_complaint(tmp_path: Path) -> None:
+    report = tried(tmp_path, make(tmp_path), version="2.20.0+cpu.2").report
+    assert report["reason"].startswith("ERROR: No matching distribution found for tensorflow==2.20.0+cpu.2")
+    assert report["gpu"] == "not reached"
+
+
+def test_another_file_than_the_recorded_one_never_passes(tmp_path: Path) -> None:
+    report = tried(tmp_path, make(tmp_path), sha256="0" * 64).report
+    assert report["passed"] is False
+    assert report["reason"].startswith("pip installed another file: sha256")
+
+
+def test_a_full_disk_is_not_a_failure_of_the_wheel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    said = "\nimport os\nprint('OSError: [Errno 28] No space left on device', flush=True)\nos._exit(1)\n"
+    wheel = make(tmp_path, more=said)
+    with pytest.raises(DiskFullError, match="ran out of space"):
+        tried(tmp_path, wheel)
+    usage = shutil.disk_usage(tmp_path)._replace(free=wheel.stat().st_size)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _folder: usage)
+    with pytest.raises(DiskFullError, match="needs") as failure:
+        tried(tmp_path, wheel)
+    assert "TMPDIR" in failure.value.remedy
+
+
+def test_a_missing_python_is_reported_not_hidden(tmp_path: Path) -> None:
+    with pytest.raises(InterpreterMissingError, match=r"3\.99"):
+        tried(tmp_path, make(tmp_path), python="3.99")
+
+
+def test_no_driver_or_a_broken_one_is_no_gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert smoke.host_gpus() == []
+    program = tmp_path / "nvidia-smi"
+    program.write_text(
+        "#!/bin/sh\necho 'NVIDIA-SMI has failed because it could not communicate with the driver'; exit 9\n"
+    )
+    program.chmod(0o755)
+    assert smoke.host_gpus() == []
+
+
+@pytest.mark.parametrize("seen", [True, False])
+def test_a_gpu_on_the_machine_must_be_seen_by_tensorflow(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, seen: bool
+) -> None:
+    (tmp_path / "bin").mkdir()
+    program = tmp_path / "bin" / "nvidia-smi"
+    program.write_text("#!/bin/sh\necho 'Stand-in GPU, 580.82.07'\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(program.parent), prepend=":")
+    wheel = make(tmp_path, more="\nGPUS.append('GPU:0')\n" if seen else "")
+    report, log = tried(tmp_path, wheel, cuda="12.5.1")
+    assert "tensorflow[and-cuda]==2.20.0+cpu.1" in log
+    assert report["passed"] is seen
+    if seen:
+        assert report["gpu"]["driver"] == "580.82.07"
+        assert report["gpu"]["compute_capability"] == "7.5"
+    else:
+        assert "TensorFlow sees none" in report["reason"]

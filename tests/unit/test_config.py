@@ -1,0 +1,229 @@
+"""The configuration: read whole, and every mistake in it named with file, place and remedy."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tfwheel import config
+from tfwheel.errors import ConfigError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+TARGETS = """
+[[release]]
+tensorflow = "2.20.0"
+build = 1
+pythons = ["3.11", "3.12"]
+lines = ["cu12", "cpu"]
+default = true
+requires = ["protobuf>=5.28,<6"]
+
+[[exclude]]
+tensorflow = "2.20.0"
+python = "3.12"
+line = "cpu"
+reason = "nobody asked for it"
+"""
+LINES = """
+[cpu]
+label = "cpu"
+base = "tensorflow-cpu"
+
+[cu12]
+label = "cu125"
+base = "tensorflow"
+cuda = "12.5.1"
+archs = ["75", "80"]
+ptx = "90"
+toolkit = ["nvidia-nvfatbin-cu12==12.5.82"]
+"""
+REPAIR = """
+ceiling = "manylinux_2_35_x86_64"
+max_bytes = 1_900_000_000
+exclude = ["libcuda*"]
+"""
+BASES = f"""
+[[base]]
+project = "tensorflow"
+version = "2.20.0"
+python = "3.12"
+file = "tensorflow-2.20.0-cp312-cp312-manylinux_2_17_x86_64.whl"
+sha256 = "{"ab" * 32}"
+size = 620682547
+platforms = ["manylinux_2_17_x86_64"]
+requires_python = ">=3.9"
+requires_dist = ["numpy>=1.26.0"]
+runpaths = {{ "tensorflow/a.so" = "$ORIGIN" }}
+archs = {{ "tensorflow/a.so" = ["sm_80", "compute_90"] }}
+"""
+FILES = {"targets.toml": TARGETS, "lines.toml": LINES, "repair.toml": REPAIR, "bases.toml": BASES}
+
+
+def load(folder: Path, **changed: str | None) -> config.Config:
+    """Load a good configuration in which some files (named without ``.toml``) have other text, or None: are absent."""
+    for name, text in (FILES | {f"{stem}.toml": text for stem, text in changed.items()}).items():
+        if text is not None:
+            (folder / name).write_text(text)
+    return config.load(folder)
+
+
+def refusal(folder: Path, **changed: str | None) -> str:
+    """The message about a bad configuration."""
+    with pytest.raises(ConfigError) as caught:
+        load(folder, **changed)
+    return caught.value.message.replace(f"{folder}/", "")
+
+
+def test_everything_is_read(tmp_path: Path) -> None:
+    read = load(tmp_path)
+    (release,), (exclusion,), (base,) = read.releases, read.exclusions, read.bases
+    assert (release.tensorflow, release.pythons, release.default) == ("2.20.0", ["3.11", "3.12"], True)
+    assert exclusion.reason == "nobody asked for it"
+    assert read.lines["cu12"].gpu_code == ("sm_75", "sm_80", "compute_90")
+    assert read.lines["cpu"].gpu_code == ()
+    assert base.runpaths == {"tensorflow/a.so": "$ORIGIN"}
+    assert base.archs == {"tensorflow/a.so": ("sm_80", "compute_90")}
+    assert read.repair.exclude == ("libcuda*",)
+    assert read.directory == tmp_path
+
+
+def test_the_configuration_of_this_project_is_sound() -> None:
+    read = config.load()
+    assert {"cpu", "cu12", "cu13"} <= read.lines.keys()
+
+
+def test_the_lock_may_not_be_there_yet(tmp_path: Path) -> None:
+    assert load(tmp_path, bases=None).bases == ()
+
+
+@pytest.mark.parametrize("name", ["targets", "lines", "repair"])
+def test_a_missing_file_is_named(tmp_path: Path, name: str) -> None:
+    assert refusal(tmp_path, **{name: None}) == f"{name}.toml is missing"
+
+
+def test_what_is_not_toml_is_refused_with_its_line(tmp_path: Path) -> None:
+    assert refusal(tmp_path, repair='ceiling = "manylinux').startswith("repair.toml is not TOML: ")
+    assert "line 1" in refusal(tmp_path, repair="ceiling = manylinux")
+
+
+def test_bytes_that_are_no_text_are_refused(tmp_path: Path) -> None:
+    load(tmp_path)
+    (tmp_path / "repair.toml").write_bytes(b"ceiling = '\xff'")
+    with pytest.raises(ConfigError, match=r"repair.toml is not TOML: 'utf-8' codec"):
+        config.load(tmp_path)
+
+
+def swap(text: str, old: str, new: str) -> str:
+    """The text with something else in it."""
+    assert old in text
+    return text.replace(old, new)
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        (
+            {"targets": swap(TARGETS, "build = 1", "build = 1\nbilder = 'ops'")},
+            "targets.toml: unknown key `release[0].bilder`; did you mean `builder`?",
+        ),
+        (
+            {"targets": TARGETS + 'pithon = "3.12"\n'},
+            "targets.toml: unknown key `exclude[0].pithon`; did you mean `python`?",
+        ),
+        ({"targets": TARGETS + "[[exclud]]\n"}, "targets.toml: unknown key `exclud`; did you mean `exclude`?"),
+        ({"lines": swap(LINES, "archs", "arch")}, "lines.toml: unknown key `cu12.arch`; did you mean `archs`?"),
+        (
+            {"repair": REPAIR + "zzz = 1\n"},
+            "repair.toml: unknown key `zzz`; known: ceiling, exclude, max_bytes",
+        ),
+        (
+            {"bases": swap(BASES, "size =", "syze =")},
+            "bases.toml: unknown key `base[0].syze`; did you mean `size`?",
+        ),
+    ],
+)
+def test_an_unknown_key_gets_the_nearest_known_one(tmp_path: Path, changed: dict[str, str], words: str) -> None:
+    assert words in refusal(tmp_path, **changed).splitlines()
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        (
+            {"targets": swap(TARGETS, '["3.11", "3.12"]', "[3.10]")},
+            'targets.toml: `release[0].pythons[0]` must be quoted: write "3.1" (an unquoted 3.10 would be',
+        ),
+        ({"lines": swap(LINES, '"75"', "75")}, 'lines.toml: `cu12.archs[0]` must be quoted: write "75" '),
+        (
+            {"targets": swap(TARGETS, '"2.20.0"\nbuild', '"2.20"\nbuild')},
+            "`release[0].tensorflow`: string should match",
+        ),
+        (
+            {"targets": swap(TARGETS, "build = 1", "build = 0")},
+            "`release[0].build`: input should be greater than or equal",
+        ),
+        ({"targets": swap(TARGETS, "build = 1", 'build = "1"')}, "`release[0].build`: input should be a valid integer"),
+        ({"targets": swap(TARGETS, "build = 1\n", "")}, "targets.toml: `release[0].build` is missing"),
+        (
+            {"targets": swap(TARGETS, '["3.11", "3.12"]', "[]")},
+            "`release[0].pythons`: list should have at least 1 item",
+        ),
+        (
+            {"targets": swap(TARGETS, '["3.11", "3.12"]', "[true]")},
+            "`release[0].pythons[0]`: input should be a valid string",
+        ),
+        ({"targets": ""}, "targets.toml: `release` is missing"),
+        (
+            {"targets": swap(TARGETS, "protobuf>=5.28,<6", "protobuf >=> 5")},
+            "`release[0].requires[0]`: value error, not a requirement",
+        ),
+        ({"targets": swap(TARGETS, "nobody asked for it", "because")}, "`exclude[0].reason`: string should have"),
+        ({"targets": swap(TARGETS, 'reason = "nobody asked for it"', "")}, "`exclude[0].reason` is missing"),
+        (
+            {"targets": swap(TARGETS, "default = true", 'builder = "bazel"')},
+            "`release[0].builder`: input should be 'overlay'",
+        ),
+        (
+            {"targets": swap(TARGETS, '"cu12", "cpu"', '"cu12", "cpuu"')},
+            "TensorFlow 2.20.0 names the line `cpuu`; did you mean `cpu`?",
+        ),
+        (
+            {"targets": swap(TARGETS, 'python = "3.12"', 'python = "3.13"')},
+            "the exclusion of TensorFlow 2.20.0, Python 3.13, line cpu matches nothing",
+        ),
+        ({"lines": swap(LINES, "[cu12]", '["cu-12"]')}, "lines.toml: `cu-12` cannot name a line"),
+        (
+            {"lines": swap(LINES, 'archs = ["75", "80"]\nptx = "90"', "")},
+            "`cu12` has a CUDA version but neither `archs` nor `ptx`",
+        ),
+        (
+            {"lines": swap(LINES, 'cuda = "12.5.1"', "")},
+            "`cu12` has GPU code (`archs`, `ptx`, `toolkit`) but no CUDA version",
+        ),
+        ({"lines": swap(LINES, '"cu125"', '"cu12.5"')}, "`cu12.label`: string should match pattern"),
+        ({"repair": swap(REPAIR, "manylinux_2_35_x86_64", "linux_x86_64")}, "`ceiling`: string should match pattern"),
+        ({"bases": swap(BASES, "ab" * 32, "ab")}, "`base[0].sha256`: string should match pattern"),
+    ],
+)
+def test_a_bad_value_is_named_with_its_place(tmp_path: Path, changed: dict[str, str], words: str) -> None:
+    assert words in refusal(tmp_path, **changed)
+
+
+def test_all_faults_of_a_file_are_told_at_once(tmp_path: Path) -> None:
+    text = swap(swap(REPAIR, "1_900_000_000", "0"), '["libcuda*"]', '"libcuda*"')
+    assert len(refusal(tmp_path, repair=text).splitlines()) == 2
+
+
+@pytest.mark.parametrize(
+    ("word", "known", "hint"),
+    [
+        ("cu21", ["cu12", "cpu"], "did you mean `cu12`?"),
+        ("zebra", ["cu12", "cpu"], "known: cpu, cu12"),
+        ("zebra", [], "known: none"),
+    ],
+)
+def test_a_misspelt_word_gets_a_hint(word: str, known: list[str], hint: str) -> None:
+    assert config.nearest(word, known) == hint

@@ -1,0 +1,59 @@
+"""Failures become a message, a remedy and an exit code, whatever they are."""
+
+from __future__ import annotations
+
+import argparse
+import errno
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tfwheel import door, errors
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def entering(monkeypatch: pytest.MonkeyPatch, action: Callable[[argparse.Namespace], None]) -> int:
+    monkeypatch.setattr("sys.argv", ["door.py"])
+    return door.enter(argparse.ArgumentParser(), action)
+
+
+def raising(error: BaseException) -> Callable[[argparse.Namespace], None]:
+    def action(_: argparse.Namespace) -> None:
+        raise error
+
+    return action
+
+
+def test_success_is_zero(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert entering(monkeypatch, lambda _: None) == 0
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (errors.PatchError("a.patch: hunk 2"), errors.PatchError.exit_code),
+        (KeyboardInterrupt(), 130),
+        (OSError(errno.ENOSPC, "No space left on device", "/x/wheel"), errors.DiskFullError.exit_code),
+        (OSError(errno.EACCES, "Permission denied", "/x"), errors.UnexpectedError.exit_code),
+        (ValueError("a bug"), errors.UnexpectedError.exit_code),
+    ],
+)
+def test_each_failure_has_its_exit_code(monkeypatch: pytest.MonkeyPatch, error: BaseException, code: int) -> None:
+    assert entering(monkeypatch, raising(error)) == code
+
+
+def test_the_message_and_the_remedy_are_said(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    entering(monkeypatch, raising(errors.HashMismatchError("x.whl has other bytes", remedy="Fetch it again.")))
+    said = capsys.readouterr().err
+    assert "error: x.whl has other bytes" in said
+    assert "what to do: Fetch it again." in said
+    assert "HashMismatchError, exit code 21" in said
+
+
+def test_a_bug_shows_its_traceback(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    entering(monkeypatch, raising(ValueError("a bug")))
+    assert "Traceback" in capsys.readouterr().err

@@ -1,0 +1,70 @@
+"""The ELF reader on files whose every byte is known, and on broken ones."""
+
+from __future__ import annotations
+
+import io
+from contextlib import suppress
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fakeelf import DT_NEEDED, DT_RPATH, DT_RUNPATH, SHT_NOBITS, Part, dynamic_elf, elf
+from tfwheel.elf import Dynamic, Section, dynamic, sections
+from tfwheel.errors import BadWheelError
+
+FULL = dynamic_elf(
+    (DT_NEEDED, "libtensorflow_framework.so.2"),
+    (DT_NEEDED, "libc.so.6"),
+    (DT_RUNPATH, "$ORIGIN/../tensorflow"),
+    versions=("GLIBC_2.4", "GLIBC_2.17", "GLIBC_PRIVATE", "GLIBCXX_3.4.9", "GLIBCXX_3.4.19"),
+)
+
+
+def test_reads_search_path_needs_and_the_highest_versions() -> None:
+    assert dynamic(io.BytesIO(FULL)) == Dynamic(
+        runpath="$ORIGIN/../tensorflow",
+        needed=("libtensorflow_framework.so.2", "libc.so.6"),
+        versions={"GLIBC": "2.17", "GLIBCXX": "3.4.19"},
+    )
+
+
+def test_an_old_rpath_counts_as_search_path_unless_there_is_a_runpath() -> None:
+    assert dynamic(io.BytesIO(dynamic_elf((DT_RPATH, "/old")))).runpath == "/old"
+    assert dynamic(io.BytesIO(dynamic_elf((DT_RPATH, "/old"), (DT_RUNPATH, "/new")))).runpath == "/new"
+
+
+def test_a_file_without_dynamic_section_asks_for_nothing() -> None:
+    assert dynamic(io.BytesIO(elf(Part(name=".text", data=b"\xc3")))) == Dynamic()
+
+
+def test_reads_from_wherever_the_stream_stands() -> None:
+    stream = io.BytesIO(FULL)
+    stream.read(4)
+    assert dynamic(stream).runpath == "$ORIGIN/../tensorflow"
+
+
+def test_lists_sections_that_have_bytes_in_the_file() -> None:
+    image = elf(Part(name=".rodata", data=b"12345678"), Part(name=".bss", data=b"", kind=SHT_NOBITS))
+    found = sections(io.BytesIO(image))
+    assert found[0] == Section(name=".rodata", offset=64, size=8)
+    assert [section.name for section in found] == [".rodata", ".shstrtab"]
+
+
+@pytest.mark.parametrize("read", [dynamic, sections])
+@pytest.mark.parametrize("data", [b"", b"PK\x03\x04", b"\x7fELF", FULL[:100], FULL[:-10]])
+def test_refuses_what_is_not_a_whole_elf_file(read: object, data: bytes) -> None:
+    with pytest.raises(BadWheelError, match="is not a whole ELF file"):
+        read(io.BytesIO(data))
+
+
+@given(position=st.integers(0, len(FULL) - 1), value=st.integers(0, 255))
+def test_one_wrong_byte_gives_an_answer_or_our_error(position: int, value: int) -> None:
+    broken = bytearray(FULL)
+    broken[position] = value
+    with suppress(BadWheelError):
+        dynamic(io.BytesIO(broken))
+
+
+def test_a_folder_that_is_searched_again_and_again_is_named_once() -> None:
+    assert dynamic(io.BytesIO(dynamic_elf((DT_RUNPATH, "/a:/b:/a:/b:/c")))).runpath == "/a:/b:/c"

@@ -1,0 +1,122 @@
+"""The reader of GPU code on containers whose every byte is known, among data that only looks like one."""
+
+from __future__ import annotations
+
+import struct
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fakeelf import ELF, PTX, Part, container, elf, entry
+from tfwheel import fatbin
+from tfwheel.errors import BadWheelError, FactoryError, FatbinError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+USUAL = container(entry(ELF, 90), entry(ELF, 75), entry(PTX, 90, plain_size=4000, header_size=80), entry(ELF, 120))
+MAGIC = USUAL[:4]
+
+
+def library(data: bytes, section: str = ".nv_fatbin") -> bytes:
+    return elf(Part(name=".text", data=b"\xc3"), Part(name=section, data=data))
+
+
+def test_names_the_archs_in_numeric_order_with_ptx_last() -> None:
+    assert fatbin.archs_of(library(USUAL)) == ("sm_75", "sm_90", "sm_120", "compute_90")
+
+
+def test_reads_a_file_as_it_reads_bytes(tmp_path: Path) -> None:
+    path = tmp_path / "op.so"
+    path.write_bytes(library(USUAL))
+    assert fatbin.archs_of(path) == fatbin.archs_of(library(USUAL))
+
+
+def test_entries_say_where_their_payload_stands() -> None:
+    data = library(container(entry(ELF, 80, b"machine code ..."), entry(PTX, 90, b"portable", plain_size=99)))
+    first, second = fatbin.entries(data)
+    assert (first.kind, first.arch, first.name, first.plain_size) == ("ELF", 80, "sm_80", 16)
+    assert data[first.offset : first.offset + first.size] == b"machine code ..."
+    assert (second.kind, second.name, second.size, second.plain_size) == ("PTX", "compute_90", 8, 99)
+    assert data[second.offset : second.offset + second.size] == b"portable"
+    assert data[first.container : first.container + 4] == MAGIC
+    assert first.container == second.container
+
+
+@pytest.mark.parametrize("section", [".nv_fatbin", "__nv_relfatbin", ".rodata"])
+def test_finds_every_container_of_a_section_that_may_hold_some(section: str) -> None:
+    data = USUAL + bytes(24) + USUAL + container(entry(ELF, 60))
+    found = list(fatbin.entries(library(data, section)))
+    assert len({part.container for part in found}) == 3
+    assert {part.section for part in found} == {section}
+
+
+def test_other_sections_are_not_looked_at() -> None:
+    assert fatbin.archs_of(library(USUAL, ".data")) == ()
+
+
+def test_a_library_without_gpu_code_has_no_archs() -> None:
+    assert fatbin.archs_of(library(b"", ".rodata")) == ()
+
+
+@pytest.mark.parametrize(
+    "before", [fatbin.CHUNK - 2, fatbin.CHUNK - 1, fatbin.CHUNK, fatbin.CHUNK + 1, 3 * fatbin.CHUNK]
+)
+def test_finds_a_container_across_the_pieces_in_which_it_reads(before: int) -> None:
+    assert fatbin.archs_of(library(bytes(before) + USUAL, ".rodata")) == ("sm_75", "sm_90", "sm_120", "compute_90")
+
+
+@pytest.mark.parametrize(
+    "noise",
+    [MAGIC, MAGIC + b"random bytes that are no header", container(entry(ELF, 80), header_size=24), USUAL[:40]],
+    ids=["at the end", "text", "odd header", "larger than the section"],
+)
+def test_the_magic_number_as_a_mere_constant_does_not_count(noise: bytes) -> None:
+    assert fatbin.archs_of(library(noise, ".rodata")) == ()
+
+
+def test_a_container_after_such_a_constant_does() -> None:
+    assert fatbin.archs_of(library(MAGIC + bytes(4) + container(entry(ELF, 80)), ".rodata")) == ("sm_80",)
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (container(entry(ELF, 80), version=2), "container version 2"),
+        (USUAL[:40], "size"),
+        (container(entry(7, 80)), "entry of kind 7"),
+        (container(entry(ELF, 80)[:-1]), "entry of kind 2"),
+        (container(entry(ELF, 80)[:20]), "ends at byte|entry of kind"),
+    ],
+    ids=["newer version", "cut container", "unknown kind", "cut payload", "cut entry header"],
+)
+def test_refuses_containers_it_does_not_know(data: bytes, words: str) -> None:
+    with pytest.raises(FatbinError, match=words) as caught:
+        fatbin.archs_of(library(data))
+    assert "cuobjdump" in caught.value.remedy
+
+
+def test_refuses_a_section_that_goes_on_after_the_end_of_the_file() -> None:
+    data = bytearray(library(bytes(64)))
+    (headers,) = struct.unpack_from("<Q", data, 40)
+    struct.pack_into("<Q", data, headers + 2 * 64 + 32, 1 << 40)
+    with pytest.raises(FatbinError, match="the file ends at byte"):
+        fatbin.archs_of(bytes(data))
+
+
+def test_refuses_what_is_not_an_elf_file(tmp_path: Path) -> None:
+    path = tmp_path / "op.so"
+    path.write_bytes(b"PK\x03\x04 not a library")
+    with pytest.raises(BadWheelError, match=r"op\.so is not a whole ELF file"):
+        fatbin.archs_of(path)
+
+
+@given(position=st.integers(0, len(library(USUAL)) - 1), value=st.integers(0, 255))
+def test_one_wrong_byte_gives_an_answer_or_our_error(position: int, value: int) -> None:
+    broken = bytearray(library(USUAL))
+    broken[position] = value
+    with suppress(FactoryError):
+        fatbin.archs_of(bytes(broken))

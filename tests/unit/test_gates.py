@@ -1,0 +1,362 @@
+"""The gates that need no compiler to be tested: each refuses exactly what it is for."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+import fakeelf
+from fakewheels import (
+    CPU,
+    FRAMEWORK,
+    INFO,
+    LINE,
+    MANYLINUX,
+    METADATA,
+    OP_LIBRARY,
+    PYWRAP,
+    RULES,
+    RUNPATH,
+    VERSION,
+    Declared,
+    fake_base,
+    fake_final,
+    locked,
+    members_of,
+    target,
+    write_wheel,
+    write_zip,
+)
+from tfwheel import gates
+from tfwheel.candidate import opened, opened_ops
+from tfwheel.errors import (
+    ArchGateError,
+    ContentsGateError,
+    FactoryError,
+    GraftGateError,
+    MetadataGateError,
+    PlatformGateError,
+    RunpathGateError,
+    SizeGateError,
+)
+from tfwheel.wheelzip import WheelReader
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tfwheel.candidate import Candidate
+    from tfwheel.targets import Line, RepairRules, Target
+
+LABEL = "tensorflow/tools/pip_package/label.py"
+
+
+def fat(*entries: bytes) -> bytes:
+    """A library with one container of GPU code (or none)."""
+    parts = [fakeelf.Part(name=".nv_fatbin", data=fakeelf.container(*entries))] if entries else []
+    return fakeelf.elf(*parts)
+
+
+def gpu_code(arch: int) -> bytes:
+    """Machine code for a compute capability."""
+    return fakeelf.entry(fakeelf.ELF, arch)
+
+
+def portable(arch: int) -> bytes:
+    """PTX for a compute capability."""
+    return fakeelf.entry(fakeelf.PTX, arch)
+
+
+ADDED = {"tfwheel_ops/__init__.py": b"'ops'\n"}
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An official wheel whose libraries are just bytes."""
+    return fake_base(tmp_path_factory.mktemp("base"), binary=False)
+
+
+def judge(
+    gate: Callable[[Candidate], str],
+    declared: Declared,
+    base: Path,
+    rules: RepairRules = RULES,
+    aim: Target | None = None,
+) -> str:
+    """What one gate says about a merged wheel."""
+    with opened(declared, base=base, locked=locked(base), target=aim or target(), rules=rules) as candidate:
+        return gate(candidate)
+
+
+def changed(folder: Path, base: Path, changes: dict[str, bytes | None] | None = None, **more: str) -> Declared:
+    """A merged wheel in which every change is declared."""
+    wheel = fake_final(folder, base, changes, **more)
+    here = changes or {}
+    replaced = tuple(name for name in here if name.startswith("tensorflow/") and here[name] is not None)
+    return Declared(
+        wheel=wheel,
+        added=tuple(name for name in here if here[name] is not None and name not in replaced),
+        replaced=replaced,
+        removed=tuple(name for name in here if here[name] is None),
+    )
+
+
+def test_declared_changes_pass_the_contents_gate(base: Path, tmp_path: Path) -> None:
+    declared = changed(tmp_path, base, {**ADDED, LABEL: b"BUILD_LABEL = 'x'\n", "tensorflow/__init__.py": None})
+    assert judge(gates.contents, declared, base) == "8 files: 3 as in the official wheel, 5 declared"
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        (
+            {"tensorflow/extra.py": b"1\n"},
+            "holds what neither its base nor a declared change brings: tensorflow/extra.py",
+        ),
+        ({"tensorflow/__init__.py": None}, "lacks: tensorflow/__init__.py"),
+        ({LABEL: b"BUILD_LABEL = '' \nOTHER = 1\n"}, f"differs from its base, undeclared, in: {LABEL}"),
+        ({LABEL: b"BUILD_LABEL = ''\nOTHER = 2\n"}, f"differs from its base, undeclared, in: {LABEL}"),
+        ({f"tensorflow/extra{number}.py": b"" for number in range(9)}, "extra4.py and 4 more"),
+    ],
+    ids=["added", "removed", "other size", "same size", "many"],
+)
+def test_an_undeclared_change_fails_the_contents_gate(
+    base: Path, tmp_path: Path, changes: dict[str, bytes | None], words: str
+) -> None:
+    with pytest.raises(ContentsGateError, match=words.replace("(", r"\(")):
+        judge(gates.contents, Declared(wheel=fake_final(tmp_path, base, changes)), base)
+
+
+def test_a_declared_addition_that_is_missing_fails_the_contents_gate(base: Path, tmp_path: Path) -> None:
+    declared = Declared(wheel=fake_final(tmp_path, base), added=("tfwheel_ops/__init__.py",))
+    with pytest.raises(ContentsGateError, match=r"lacks: tfwheel_ops/__init__.py"):
+        judge(gates.contents, declared, base)
+
+
+def test_data_that_is_not_what_the_zip_directory_says_fails_the_contents_gate(base: Path, tmp_path: Path) -> None:
+    wheel = fake_final(tmp_path, base)
+    with WheelReader(wheel) as reader:
+        place = reader.extent(LABEL).data
+    data = bytearray(wheel.read_bytes())
+    data[place] ^= 1
+    wheel.write_bytes(data)
+    with pytest.raises(ContentsGateError, match=f"differs from its base, undeclared, in: {LABEL}"):
+        judge(gates.contents, Declared(wheel=wheel), base)
+
+
+def test_another_hash_in_record_fails_the_contents_gate(base: Path, tmp_path: Path) -> None:
+    wheel = fake_final(tmp_path, base)
+    members = members_of(wheel)
+    rows = members[f"{INFO}/RECORD"].splitlines(keepends=True)
+    digest = next(row for row in rows if row.startswith(FRAMEWORK.encode())).split(b",")[1]
+    members[f"{INFO}/RECORD"] = b"".join(
+        row.replace(row.split(b",")[1], digest) if row.startswith(LABEL.encode()) else row for row in rows
+    )
+    write_zip(wheel, members)
+    with pytest.raises(ContentsGateError, match=f"differs from its base, undeclared, in: {LABEL}"):
+        judge(gates.contents, Declared(wheel=wheel), base)
+
+
+def test_an_ops_wheel_may_not_bring_tensorflow(tmp_path: Path) -> None:
+    members = {"tfwheel_ops/__init__.py": b"", "tensorflow/core.py": b""}
+    wheel = write_wheel(tmp_path, members, name="tfwheel_ops", version=VERSION, tag=f"py3-none-{MANYLINUX}")
+    with (
+        opened_ops(wheel, target=target(), rules=RULES) as candidate,
+        pytest.raises(ContentsGateError, match=r"tensorflow/core.py"),
+    ):
+        gates.contents(candidate)
+
+
+def test_untouched_libraries_pass_the_runpath_gate(base: Path, tmp_path: Path) -> None:
+    assert judge(gates.runpath, changed(tmp_path, base), base) == "2 libraries of TensorFlow as locked"
+
+
+@pytest.mark.parametrize("data", [None, b"\x7fELF, other bytes"], ids=["gone", "altered"])
+def test_a_library_changed_undeclared_fails_the_runpath_gate(base: Path, tmp_path: Path, data: bytes | None) -> None:
+    declared = Declared(wheel=fake_final(tmp_path, base, {PYWRAP: data}))
+    with pytest.raises(RunpathGateError, match=PYWRAP):
+        judge(gates.runpath, declared, base)
+
+
+def test_a_library_replaced_on_purpose_is_read_by_the_runpath_gate(base: Path, tmp_path: Path) -> None:
+    same = changed(tmp_path / "same", base, {PYWRAP: fakeelf.dynamic_elf((fakeelf.DT_RUNPATH, RUNPATH))})
+    assert judge(gates.runpath, same, base) == "2 libraries of TensorFlow as locked"
+
+
+@pytest.mark.parametrize(
+    ("tags", "words"),
+    [([(fakeelf.DT_RUNPATH, "$ORIGIN")], r"has the RUNPATH \$ORIGIN; locked is"), ([], r"RUNPATH \(none\)")],
+)
+def test_a_library_that_lost_its_runpath_fails_the_runpath_gate(
+    base: Path, tmp_path: Path, tags: list[tuple[int, str]], words: str
+) -> None:
+    declared = changed(tmp_path, base, {PYWRAP: fakeelf.dynamic_elf(*tags)})
+    with pytest.raises(RunpathGateError, match=words):
+        judge(gates.runpath, declared, base)
+
+
+def test_the_libraries_of_tensorflow_itself_pass_the_graft_gate(base: Path, tmp_path: Path) -> None:
+    assert FRAMEWORK.endswith(RULES.exclude[0])
+    assert judge(gates.graft, changed(tmp_path, base, {**ADDED}), base) == "no library copied in"
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("tensorflow.libs/libgomp-a34b3233.so.1.0.0", "a repair copied `tensorflow.libs/libgomp"),
+        ("tfwheel_ops/libcudart.so.12", r"must not be in a wheel \(`libcud\*`"),
+        ("tfwheel_ops/libtensorflow_framework.so.2", r"`libtensorflow_framework.so.2` in repair.toml"),
+    ],
+)
+def test_a_copied_library_fails_the_graft_gate(base: Path, tmp_path: Path, name: str, words: str) -> None:
+    with pytest.raises(GraftGateError, match=words):
+        judge(gates.graft, changed(tmp_path, base, {name: b"x"}), base)
+
+
+def test_a_header_with_a_library_like_name_is_no_graft(base: Path, tmp_path: Path) -> None:
+    judge(gates.graft, changed(tmp_path, base, {"tfwheel_ops/include/libcudacxx.h": b"x"}), base)
+
+
+def test_tags_within_the_ceiling_pass_the_platform_gate(base: Path, tmp_path: Path) -> None:
+    found = judge(gates.platform, changed(tmp_path, base), base)
+    assert found == "manylinux_2_17_x86_64, ceiling manylinux_2_35_x86_64"
+
+
+@pytest.mark.parametrize(
+    ("platforms", "words"),
+    [
+        ("manylinux_2_36_x86_64", "needs manylinux_2_36_x86_64, and the ceiling is manylinux_2_35_x86_64"),
+        ("linux_x86_64", "the ceiling is"),
+        ("manylinux_2_17_aarch64", "not a manylinux wheel for x86_64"),
+        ("musllinux_1_2_x86_64", "not a manylinux wheel"),
+    ],
+)
+def test_other_tags_fail_the_platform_gate(base: Path, tmp_path: Path, platforms: str, words: str) -> None:
+    with pytest.raises(PlatformGateError, match=words):
+        judge(gates.platform, changed(tmp_path, base, tag=f"cp312-cp312-{platforms}"), base)
+
+
+@pytest.mark.parametrize("version", ["GLIBC_2.17", "GLIBCXX_3.4.19", "TENSORFLOW_9"])
+def test_a_library_that_needs_what_the_tag_promises_passes_the_platform_gate(
+    base: Path, tmp_path: Path, version: str
+) -> None:
+    library = fakeelf.dynamic_elf(versions=("GLIBC_2.2.5", version))
+    judge(gates.platform, changed(tmp_path, base, {OP_LIBRARY: library}), base)
+
+
+@pytest.mark.parametrize("version", ["GLIBC_2.18", "GLIBCXX_3.4.20", "CXXABI_1.3.8"])
+def test_a_library_that_needs_more_than_the_tag_promises_fails_the_platform_gate(
+    base: Path, tmp_path: Path, version: str
+) -> None:
+    library = fakeelf.dynamic_elf(versions=("GLIBC_2.2.5", version))
+    words = f"`{OP_LIBRARY}` needs manylinux_2_24_x86_64 for .*{version}.*; the file name says manylinux_2_17_x86_64"
+    with pytest.raises(PlatformGateError, match=words):
+        judge(gates.platform, changed(tmp_path, base, {OP_LIBRARY: library}), base)
+
+
+def test_a_wheel_without_libraries_of_its_own_passes_the_arch_gate(base: Path, tmp_path: Path) -> None:
+    assert judge(gates.arch, changed(tmp_path, base, {**ADDED}), base) == "no GPU code in 0 libraries of its own"
+
+
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [
+        (LINE, (gpu_code(75), gpu_code(80), portable(90))),
+        (replace(LINE, ptx=None, archs=("80",)), (gpu_code(80),)),
+        (CPU, ()),
+    ],
+)
+def test_exactly_the_promised_code_passes_the_arch_gate(
+    base: Path, tmp_path: Path, line: Line, found: tuple[bytes, ...]
+) -> None:
+    declared = changed(tmp_path, base, {OP_LIBRARY: fat(*found), "tfwheel_ops/_cpu.so": fat()})
+    assert ", ".join(line.gpu_code) in judge(gates.arch, declared, base, aim=target(line))
+
+
+@pytest.mark.parametrize(
+    ("line", "found", "words"),
+    [
+        (
+            LINE,
+            (gpu_code(75), portable(90)),
+            "has GPU code for sm_75, compute_90; the line promises sm_75, sm_80, compute_90",
+        ),
+        (
+            LINE,
+            (gpu_code(75), gpu_code(80), gpu_code(90), portable(90)),
+            "has GPU code for sm_75, sm_80, sm_90, compute_90",
+        ),
+        (LINE, (gpu_code(75), gpu_code(80)), "has GPU code for sm_75, sm_80;"),
+        (LINE, (), f"no GPU code in {OP_LIBRARY}; the line promises sm_75"),
+        (CPU, (gpu_code(75),), "the line promises none"),
+    ],
+    ids=["too little", "too much", "no PTX", "none", "on the CPU line"],
+)
+def test_other_gpu_code_fails_the_arch_gate(
+    base: Path, tmp_path: Path, line: Line, found: tuple[bytes, ...], words: str
+) -> None:
+    with pytest.raises(ArchGateError, match=words):
+        judge(gates.arch, changed(tmp_path, base, {OP_LIBRARY: fat(*found)}), base, aim=target(line))
+
+
+def test_the_size_gate_takes_the_limit_and_no_byte_more(base: Path, tmp_path: Path) -> None:
+    declared = changed(tmp_path, base)
+    size = declared.wheel.stat().st_size
+    assert judge(gates.size, declared, base, replace(RULES, max_bytes=size)).startswith(f"{size:,} bytes")
+    with pytest.raises(SizeGateError, match=f"has {size:,} bytes; the limit is {size - 1:,}"):
+        judge(gates.size, declared, base, replace(RULES, max_bytes=size - 1))
+
+
+def meta(old: str, new: str) -> bytes:
+    """METADATA of the merged wheel with one text replaced."""
+    return METADATA.format(name="tensorflow", version=VERSION, extra="").replace(old, new).encode()
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (meta("Name: tensorflow", "Name: tensorflow-cpu"), "disagree on the project: tensorflow, tensorflow-cpu"),
+        (meta(VERSION, "2.20.0"), "disagree on the version"),
+        (meta("Requires-Python: >=3.9\n", ""), "Requires-Python is ``; the target is 3.12"),
+        (meta(">=3.9", "<3.12"), "Requires-Python is `<3.12`; the target is 3.12"),
+        (meta("Metadata-Version: 2.1", "Metadata-Version: 9.9"), "METADATA: .*metadata"),
+        (meta("Summary: A", "Requires-Dist: numpy >=>1\nSummary: A"), "METADATA: .*requires-dist"),
+        (meta("Summary: A", "Sumary: A"), "METADATA: .*sumary"),
+    ],
+)
+def test_bad_metadata_fails_the_metadata_gate(base: Path, tmp_path: Path, data: bytes, words: str) -> None:
+    with pytest.raises(MetadataGateError, match=words):
+        judge(gates.metadata, changed(tmp_path, base, {f"{INFO}/METADATA": data}), base)
+
+
+def test_tags_that_differ_inside_and_outside_fail_the_metadata_gate(base: Path, tmp_path: Path) -> None:
+    wheel = b"Wheel-Version: 1.0\nRoot-Is-Purelib: false\nTag: cp312-cp312-manylinux_2_17_x86_64\n"
+    with pytest.raises(MetadataGateError, match="disagree on the tags"):
+        judge(gates.metadata, changed(tmp_path, base, {f"{INFO}/WHEEL": wheel}), base)
+
+
+def test_a_wheel_for_another_python_fails_the_metadata_gate(base: Path, tmp_path: Path) -> None:
+    with pytest.raises(MetadataGateError, match="disagree on the Python tag: cp312-cp312, cp313-cp313"):
+        judge(gates.metadata, changed(tmp_path, base), base, aim=target(python="3.13"))
+
+
+def test_a_renamed_file_fails_the_metadata_gate(base: Path, tmp_path: Path) -> None:
+    wheel = fake_final(tmp_path, base)
+    for name, words in {
+        "tensorflow.whl": "Invalid wheel filename",
+        wheel.name.replace("2.20.0", "2.21.0"): "the version",
+    }.items():
+        renamed = wheel.rename(tmp_path / name)
+        with pytest.raises(MetadataGateError, match=words):
+            judge(gates.metadata, Declared(wheel=renamed), base)
+        wheel = renamed
+
+
+def test_every_gate_has_an_error_of_its_own() -> None:
+    errors = {error for error in FactoryError.__subclasses__() if error.__name__.endswith("GateError")}
+    assert len(errors) == len(gates.GATES)
+    assert {error.__name__.removesuffix("GateError").lower() for error in errors} == {
+        gate.__name__ for gate in gates.GATES
+    }

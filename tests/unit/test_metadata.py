@@ -1,0 +1,195 @@
+"""RECORD, METADATA, WHEEL and file names: edited exactly, refused when they are not what they must be."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from packaging.metadata import Metadata
+
+from tfwheel import metadata
+from tfwheel.errors import BadWheelError
+from tfwheel.metadata import RecordRow
+
+OWN = "demo-1.0.dist-info/RECORD"
+HASH = "sha256=47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU"
+OFFICIAL = """\
+Metadata-Version: 2.1
+Name: tensorflow_cpu
+Version: 2.20.0
+Summary: Learning
+License: Apache 2.0
+   folded
+Requires-Python: >=3.9
+Requires-Dist: absl-py>=1.0.0
+Requires-Dist: google_pasta>=0.1.1
+Requires-Dist: protobuf>=5.28.0
+Provides-Extra: and-cuda
+Requires-Dist: nvidia-cublas-cu12<13.0; extra == "and-cuda"
+Requires-Dist: protobuf ==1.0 ; extra == 'and-cuda'
+
+Name: in the description
+Version: untouched
+
+
+end"""
+
+
+# --- RECORD ----------------------------------------------------------------------------------------------
+
+
+@given(st.dictionaries(st.text(min_size=1).filter(lambda name: name != OWN), st.binary(min_size=32, max_size=32)))
+def test_record_is_read_as_it_was_written(digests: dict[str, bytes]) -> None:
+    rows = {name: RecordRow(algorithm="sha256", digest=digest, size=len(name)) for name, digest in digests.items()}
+    rows = {name: row for name, row in rows.items() if name.isprintable()}
+    assert metadata.parse_record(metadata.format_record(rows.items(), OWN), OWN) == rows
+
+
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+def test_record_may_end_its_lines_either_way(newline: str) -> None:
+    data = newline.join([f'"a,b.py",{HASH},0', f"{OWN},,", f"{OWN}.jws,,", ""]).encode()
+    (name,) = metadata.parse_record(data, OWN)
+    assert name == "a,b.py"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "a.py,,",
+        "a.py",
+        f"a.py,{HASH},0,more",
+        f"a.py,{HASH[:-1]},0",
+        f"a.py,{HASH}A,0",
+        f"a.py,{HASH[:20]}!{HASH[20:]},0",
+        f"a.py,{HASH},x",
+        f"a.py,{HASH},-1",
+        f"a.py,{HASH.replace('sha256', 'sha1')},0",
+        f"a.py,{HASH.replace('sha256', 'md5')},0",
+        f"a.py,{HASH.replace('U', 'V')[:-1]}V,0",
+        "a.py,sha256=ü,0",
+        f"b.py,{HASH},0\nb.py,{HASH},0",
+    ],
+)
+def test_a_row_that_proves_nothing_is_refused(line: str) -> None:
+    with pytest.raises(ValueError, match="RECORD"):
+        metadata.parse_record(f"{line}\n{OWN},,\n".encode(), OWN)
+
+
+def test_a_size_may_be_missing() -> None:
+    rows = metadata.parse_record(f"a.py,{HASH},\n".encode(), OWN)
+    assert rows["a.py"].size is None
+    assert metadata.format_record(rows.items(), OWN) == f"a.py,{HASH},\n{OWN},,\n".encode()
+
+
+# --- METADATA --------------------------------------------------------------------------------------------
+
+
+def edited(text: str = OFFICIAL, **changes: object) -> str:
+    """The edited METADATA as text."""
+    options = {"name": "tensorflow", "version": "2.20.0+cpu.1"} | changes
+    return metadata.edit_metadata(text.encode(), **options).decode()  # type: ignore[arg-type]
+
+
+def test_name_and_version_change_and_nothing_else() -> None:
+    expected = OFFICIAL.replace("tensorflow_cpu", "tensorflow").replace("2.20.0", "2.20.0+cpu.1")
+    assert edited() == expected
+
+
+def test_newlines_are_kept() -> None:
+    windows = OFFICIAL.replace("\n", "\r\n")
+    assert edited(windows) == edited().replace("\n", "\r\n")
+
+
+@pytest.mark.parametrize("end", ["", "\n", "\n\n"])
+def test_a_description_is_not_needed(end: str) -> None:
+    text = "Metadata-Version: 2.4\nName: a\nVersion: 1" + end
+    expected = "Metadata-Version: 2.4\nName: tensorflow\nVersion: 2.20.0+cpu.1\nLicense-File: LICENSE" + (end or "\n")
+    assert edited(text, license_files=["LICENSE"]) == expected
+
+
+def test_a_requirement_replaces_the_one_of_that_name_whatever_its_spelling() -> None:
+    text = edited(requires=["Google.Pasta>=9", "protobuf<6"])
+    assert "google_pasta" not in text
+    assert "Requires-Dist: protobuf>=5.28.0" not in text
+    assert {"Requires-Dist: Google.Pasta>=9", "Requires-Dist: protobuf<6"} <= set(text.splitlines())
+
+
+def test_a_requirement_of_an_extra_is_another_one() -> None:
+    assert "Requires-Dist: protobuf ==1.0 ; extra == 'and-cuda'" in edited(requires=["protobuf<6"])
+    text = edited(requires=['protobuf==2.0; extra == "and_cuda"'])
+    assert "protobuf ==1.0" not in text
+    assert "Requires-Dist: protobuf>=5.28.0" in text
+
+
+def test_new_requirements_are_added() -> None:
+    assert "Requires-Dist: einops>=0.8" in edited(requires=["einops>=0.8"]).partition("\n\n")[0]
+    bare = edited("Metadata-Version: 2.1\nName: a\nVersion: 1\n", requires=["b"])
+    assert bare.endswith("Version: 2.20.0+cpu.1\nRequires-Dist: b\n")
+
+
+def test_two_requirements_of_one_name_both_stay() -> None:
+    ours = ['numpy<2; python_version<"3.12"', 'numpy>=2; python_version>="3.12"']
+    assert [line for line in edited(requires=ours).splitlines() if "numpy" in line] == [
+        f"Requires-Dist: {one}" for one in ours
+    ]
+
+
+def test_licence_files_raise_the_metadata_version() -> None:
+    text = edited(license_files=["LICENSE", "NOTICE"])
+    parsed = Metadata.from_email(text, validate=True)
+    assert parsed.license_files == ["LICENSE", "NOTICE"]
+    assert parsed.metadata_version == "2.4"
+    assert edited(OFFICIAL.replace("2.1", "2.5"), license_files=["L"]).startswith("Metadata-Version: 2.5")
+
+
+@pytest.mark.parametrize("change", [("Name: tensorflow_cpu\n", ""), ("Version: 2.20.0\n", "Version: 1\nVersion: 2\n")])
+def test_a_header_that_is_not_there_once_is_refused(change: tuple[str, str]) -> None:
+    with pytest.raises(BadWheelError, match="where one must be"):
+        edited(OFFICIAL.replace(*change, 1))
+
+
+def test_requirements_are_those_of_the_headers() -> None:
+    found = metadata.requirements(OFFICIAL.encode())
+    assert len(found) == 5
+    assert found[-1] == "protobuf ==1.0 ; extra == 'and-cuda'"
+
+
+# --- WHEEL and names -------------------------------------------------------------------------------------
+
+
+def test_wheel_gets_its_tags_and_its_generator() -> None:
+    old = b"Wheel-Version: 1.0\nGenerator: x\nRoot-Is-Purelib: false\nTag: a-b-c\nTag: a-b-d\n\n"
+    new = b"Wheel-Version: 1.0\nGenerator: tfwheel\nRoot-Is-Purelib: false\nTag: cp312-cp312-e\n"
+    assert metadata.edit_wheel(old, ["cp312-cp312-e"]) == new
+
+
+@pytest.mark.parametrize(
+    ("base", "ops", "expected"),
+    [
+        ("manylinux_2_17_x86_64.manylinux2014_x86_64", "manylinux_2_24_x86_64", ("manylinux_2_24_x86_64",)),
+        ("manylinux_2_27_x86_64", "manylinux_2_24_x86_64", ("manylinux_2_27_x86_64",)),
+        ("manylinux_2_9_x86_64", "manylinux_2_24_x86_64", ("manylinux_2_24_x86_64",)),
+        ("manylinux_2_17_x86_64", "manylinux2014_x86_64", ("manylinux_2_17_x86_64", "manylinux2014_x86_64")),
+        ("manylinux2014_x86_64", "any", ("manylinux_2_17_x86_64", "manylinux2014_x86_64")),
+        ("manylinux_2_17_x86_64", "manylinux1_x86_64", ("manylinux_2_17_x86_64", "manylinux2014_x86_64")),
+        ("manylinux_2_17_x86_64", "manylinux_2_27_x86_64.manylinux_2_28_x86_64", ("manylinux_2_27_x86_64",)),
+        ("manylinux_2_17_aarch64", "manylinux_2_28_aarch64", ("manylinux_2_28_aarch64",)),
+    ],
+)
+def test_the_stricter_platform_wins(base: str, ops: str, expected: tuple[str, ...]) -> None:
+    wheels = [f"tensorflow-2.20.0-cp312-cp312-{base}.whl", f"tfwheel_ops-1-py3-none-{ops}.whl"]
+    assert metadata.stricter_platforms(wheels) == expected
+
+
+@pytest.mark.parametrize(
+    ("platforms", "reason"),
+    [
+        (["manylinux_2_17_x86_64", "linux_x86_64"], "not a manylinux wheel"),
+        (["manylinux_2_17_x86_64", "macosx_14_0_arm64"], "not a manylinux wheel"),
+        (["manylinux_2_17_x86_64", "manylinux_2_17_aarch64"], "one architecture"),
+        (["any", "any"], "found none"),
+    ],
+)
+def test_platforms_that_do_not_go_together_are_refused(platforms: list[str], reason: str) -> None:
+    with pytest.raises(BadWheelError, match=reason):
+        metadata.stricter_platforms([f"a-1-py3-none-{platform}.whl" for platform in platforms])

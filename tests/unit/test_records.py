@@ -1,0 +1,112 @@
+"""Records survive being written, and nothing else is taken for one."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import pytest
+
+from tfwheel import records
+from tfwheel.errors import BadWheelError
+from tfwheel.records import Record
+
+RECORD = Record(
+    target="tf2.20.0-cp312-cu12",
+    project="tensorflow",
+    version="2.20.0+cu125.1",
+    line="cu12",
+    python="3.12",
+    file="tensorflow-2.20.0+cu125.1-cp312-cp312-manylinux_2_17_x86_64.whl",
+    sha256="ab" * 32,
+    size=620_000_000,
+    key="cd" * 32,
+)
+
+
+def test_a_record_stands_beside_its_wheel_and_reads_back(tmp_path: Path) -> None:
+    record = RECORD.grown(gates={"size": "small"}, archs={"tfwheel_ops/_ops.so": ["sm_75"]}, times={"merge": 1.5})
+    records.save(record, tmp_path / RECORD.file)
+    assert [path.name for path in tmp_path.iterdir()] == [RECORD.file + ".record.json"]
+    assert records.load(records.path_for(tmp_path / RECORD.file)) == record
+
+
+def test_the_same_record_gives_the_same_bytes(tmp_path: Path) -> None:
+    for name, tools in {"a.whl": {"x": "1", "y": "2"}, "b.whl": {"y": "2", "x": "1"}}.items():
+        records.save(RECORD.grown(tools=tools), tmp_path / name)
+    first, second = (records.path_for(tmp_path / name).read_bytes() for name in ("a.whl", "b.whl"))
+    assert first == second
+    assert first.endswith(b"}\n")
+
+
+def test_growing_a_record_leaves_the_old_one() -> None:
+    grown = RECORD.grown(smoke={"passed": True})
+    assert RECORD.smoke is None
+    assert grown.smoke == {"passed": True}
+    with pytest.raises(TypeError):
+        RECORD.grown(smok={})
+
+
+@pytest.mark.parametrize(
+    ("smoke", "passed"),
+    [
+        (None, False),
+        ({}, False),
+        ({"passed": True}, False),
+        ({"passed": False, "wheel_sha256": RECORD.sha256}, False),
+        ({"passed": "yes", "wheel_sha256": RECORD.sha256}, False),
+        ({"passed": True, "wheel_sha256": "00" * 32}, False),
+        ({"passed": True, "wheel_sha256": RECORD.sha256}, True),
+    ],
+)
+def test_only_a_passing_run_on_these_very_bytes_counts(smoke: dict[str, object] | None, passed: bool) -> None:  # noqa: FBT001
+    assert RECORD.grown(smoke=smoke).passed_smoke is passed
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "{", "[1]", "null", "{}", '{"target": "x"}', json.dumps({"unknown": 1}), "\udcff"],
+)
+def test_what_is_no_record_is_refused(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "x.whl.record.json"
+    path.write_bytes(text.encode(errors="surrogateescape"))
+    with pytest.raises(BadWheelError, match=r"x\.whl\.record\.json is not a record") as caught:
+        records.load(path)
+    assert "build its target again" in caught.value.remedy
+
+
+def test_a_missing_record_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(BadWheelError, match="No such file"):
+        records.load(tmp_path / "absent.record.json")
+
+
+@pytest.mark.parametrize("size", [0, 1, 3_000_000])
+def test_the_digest_is_that_of_the_whole_file(tmp_path: Path, size: int) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(bytes(size))
+    assert records.sha256_of(path) == hashlib.sha256(bytes(size)).hexdigest()
+
+
+def test_writing_makes_the_folder_and_replaces_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "file"
+    records.write_atomically(path, b"old")
+    records.write_atomically(path, b"new")
+    assert path.read_bytes() == b"new"
+    assert path.stat().st_mode & 0o777 == 0o644
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_write_that_fails_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"old")
+
+    def fail(*_: object) -> None:
+        message = "the machine stopped here"
+        raise OSError(message)
+
+    monkeypatch.setattr(Path, "replace", fail)
+    with pytest.raises(OSError, match="the machine stopped here"):
+        records.write_atomically(path, b"new")
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]

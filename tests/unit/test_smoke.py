@@ -1,0 +1,67 @@
+"""Smoke: what a report and a failed program come to, in one line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tfwheel import smoke
+from tfwheel.errors import CommandError, GpuRequiredError, SmokeError
+from tfwheel.records import Record
+from tfwheel.targets import Line, Target
+
+LOG = Path("dist/logs/x.log")
+
+
+def failed(code: int, output: str) -> CommandError:
+    """The error that run.py raises."""
+    return CommandError(f"`python x` ended with exit code {code}\n{output}", output=output, returncode=code)
+
+
+def test_a_passed_report_raises_nothing() -> None:
+    smoke.require_passed({"passed": True, "reason": None}, log=LOG)
+
+
+def test_a_failed_report_is_one_line_with_reason_and_log() -> None:
+    with pytest.raises(SmokeError) as failure:
+        smoke.require_passed({"passed": False, "reason": "matmul on CPU:0: wrong"}, log=LOG)
+    assert failure.value.message == f"smoke test failed: matmul on CPU:0: wrong (log: {LOG})"
+
+
+@pytest.mark.parametrize(
+    ("code", "output", "reason"),
+    [
+        (
+            -4,
+            "check import ...\ncheck import: ok (1 s)\ncheck matmul on CPU:0 ...\n",
+            "in the check matmul on CPU:0: SIGILL",
+        ),
+        (-11, "", "crashed: SIGSEGV (Segmentation fault)"),
+        (-9, "check import ...\n", "crashed in the check import: SIGKILL (Killed)"),
+        (1, "check xla on CPU:0 ...\nTimeout (0:15:00)!\nThread 0x1:\n", "timed out in the check xla on CPU:0"),
+        (1, "x\nERROR: No matching distribution found for a\n\nnotice", "ERROR: No matching distribution found for a"),
+        (1, "one\n\n  the last words  \n", "the last words"),
+        (1, "", "`python x` ended with exit code 1"),
+    ],
+)
+def test_the_reason_for_a_failed_program_is_one_line(code: int, output: str, reason: str) -> None:
+    found = smoke.reason_of(failed(code, output))
+    assert reason in found
+    assert "\n" not in found
+
+
+@pytest.mark.parametrize("cuda", [None, "12.5.1"])
+def test_without_a_gpu_a_required_one_is_an_error_before_anything_is_done(
+    cuda: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(smoke, "host_gpus", list)
+    line = Line(name="some", label="l", base="tensorflow", cuda=cuda)
+    target = Target(tensorflow="2.20.0", python="3.12", line=line, build=1)
+    record = Record(
+        target="t", project="p", version="1", line="some", python="3.12", file="f", sha256="a", size=1, key="k"
+    )
+    candidate = smoke.Candidate(target=target, record=record, wheel=tmp_path / "none", index_url="http://127.0.0.1:1/")
+    with pytest.raises(GpuRequiredError, match="lists no GPU" if cuda else "has no GPU code"):
+        smoke.smoke(candidate, log=tmp_path / "log", require_gpu=True)
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,188 @@
+"""Smoke checks: right results pass, and each kind of wrong one is seen and named."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import json
+import sys
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import pytest
+
+from tfwheel import smoke_checks
+
+FAKE = Path(__file__).parents[1] / "data" / "fake_tensorflow.py"
+WORDS = ["--project", "tensorflow", "--version", "2.20.0+cu125.1", "--tensorflow", "2.20.0"]
+PASSED = {
+    "op": "swiglu",
+    "dtype": "float32",
+    "direction": "forward",
+    "device": "/job:localhost/device:CPU:0",
+    "max_error": 0.1,
+    "tolerance": 0.2,
+    "passed": True,
+}
+
+
+@pytest.fixture
+def tensorflow(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """The stand-in, imported as ``tensorflow`` of the pinned version."""
+    spec = importlib.util.spec_from_file_location("tensorflow", FAKE)
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    monkeypatch.setitem(sys.modules, "tensorflow", module)
+    monkeypatch.setattr(importlib.metadata, "version", lambda _project: "2.20.0+cu125.1")
+    return module
+
+
+def checked(tmp_path: Path, *words: str) -> dict[str, Any]:
+    """The report of a run."""
+    code = smoke_checks.main([*WORDS, *words, "--json", str(tmp_path / "report.json")])
+    report: dict[str, Any] = json.loads((tmp_path / "report.json").read_text())
+    assert code == (0 if report["passed"] else 1)
+    return report
+
+
+def ops(monkeypatch: pytest.MonkeyPatch, *results: dict[str, Any]) -> None:
+    """A package of ops whose self-test gives these results."""
+    monkeypatch.setitem(sys.modules, "tfwheel_ops", SimpleNamespace(selftest=lambda _device: list(results)))
+
+
+@pytest.mark.usefixtures("tensorflow")
+def test_a_right_tensorflow_passes_and_claims_no_gpu(tmp_path: Path) -> None:
+    report = checked(tmp_path)
+    assert report["passed"] is True
+    assert report["reason"] is None
+    assert report["gpu"] == "absent"
+    assert report["tensorflow"] == "2.20.0"
+    names = ["import", "version", "first kernel", "matmul", "conv2d", "keras fit", "xla"]
+    assert [check["name"] for check in report["checks"]] == names
+    assert {check["device"] for check in report["checks"]} == {"", "CPU:0"}
+
+
+def test_on_a_gpu_everything_runs_on_both_devices(tmp_path: Path, tensorflow: ModuleType) -> None:
+    tensorflow.GPUS.append("GPU:0")
+    report = checked(tmp_path, "--expect-gpu")
+    assert report["passed"] is True
+    assert report["gpu"]["name"] == "Stand-in GPU"
+    assert report["gpu"]["compute_capability"] == "7.5"
+    assert report["gpu"]["seconds_to_first_kernel"] >= 0
+    devices = [check["device"] for check in report["checks"]]
+    assert devices.count("CPU:0") == devices.count("GPU:0") == 5
+
+
+@pytest.mark.usefixtures("tensorflow")
+def test_an_expected_gpu_that_tensorflow_does_not_see_fails_and_ends_the_run(tmp_path: Path) -> None:
+    report = checked(tmp_path, "--expect-gpu")
+    assert report["passed"] is False
+    assert "TensorFlow sees none" in report["reason"]
+    assert len(report["checks"]) == 1
+
+
+def test_a_result_that_moved_to_the_cpu_is_no_gpu_success(
+    tmp_path: Path, tensorflow: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tensorflow.GPUS.append("GPU:0")
+
+    class Stuck(list[str]):
+        def append(self, _name: str) -> None:
+            super().append("CPU:0")
+
+    monkeypatch.setattr(tensorflow, "devices", Stuck(["CPU:0"]))
+    report = checked(tmp_path)
+    assert report["passed"] is False
+    assert "lies on" in report["reason"]
+    assert [check["passed"] for check in report["checks"] if check["device"] == "GPU:0"] == [False] * 5
+
+
+@pytest.mark.usefixtures("tensorflow")
+def test_an_import_that_fails_is_the_reason_and_nothing_else_is_tried(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "tensorflow", None)
+    report = checked(tmp_path)
+    assert report["reason"].startswith("import: ModuleNotFoundError")
+    assert len(report["checks"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("wrong", "reason"),
+    [
+        (
+            {"matmul": lambda a, b: result(a.array @ b.array + 0.01)},
+            "matmul on CPU:0: AssertionError: the largest error",
+        ),
+        ({"matmul": lambda a, b: result((a.array @ b.array)[:1])}, "matmul on CPU:0: AssertionError: shape"),
+        ({"matmul": lambda a, b: result(a.array @ b.array * float("nan"))}, "matmul on CPU:0: AssertionError"),
+        ({"tanh": lambda x: x}, "xla on CPU:0: AssertionError: the largest error"),
+    ],
+)
+def test_a_wrong_result_is_the_reason_and_the_other_checks_still_run(
+    tmp_path: Path, tensorflow: ModuleType, wrong: dict[str, object], reason: str
+) -> None:
+    vars(tensorflow).update(wrong)
+    report = checked(tmp_path)
+    assert report["passed"] is False
+    assert report["reason"].startswith(reason)
+    assert len(report["checks"]) == 7
+
+
+def result(value: object) -> SimpleNamespace:
+    """A result on the CPU."""
+    return SimpleNamespace(device="/device:CPU:0", numpy=lambda: value, array=value)
+
+
+@pytest.mark.parametrize(("losses", "reason"), [([1.0, 2.0], "does not fall"), ([1.0, float("nan")], "not finite")])
+def test_a_model_that_does_not_learn_fails(
+    tmp_path: Path, tensorflow: ModuleType, monkeypatch: pytest.MonkeyPatch, losses: list[float], reason: str
+) -> None:
+    history = SimpleNamespace(history={"loss": losses})
+    monkeypatch.setattr(tensorflow.Sequential, "fit", lambda *_args, **_options: history)
+    assert reason in checked(tmp_path)["reason"]
+
+
+def test_every_version_must_agree(tmp_path: Path, tensorflow: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tensorflow, "__version__", "2.21.0")
+    assert "tf.__version__ is 2.21.0, not 2.20.0" in checked(tmp_path)["reason"]
+    monkeypatch.setattr(importlib.metadata, "version", lambda _project: "2.20.0")
+    assert "tensorflow is 2.20.0, not 2.20.0+cu125.1" in checked(tmp_path)["reason"]
+
+
+def test_a_build_label_must_be_of_this_version(tmp_path: Path, tensorflow: ModuleType) -> None:
+    tensorflow.version.BUILD_LABEL = "2.20.0+cu125.1"
+    assert checked(tmp_path)["passed"] is True
+    tensorflow.version.BUILD_LABEL = "2.20.0+cu128.1"
+    assert "BUILD_LABEL is 2.20.0+cu128.1" in checked(tmp_path)["reason"]
+
+
+@pytest.mark.usefixtures("tensorflow")
+def test_the_custom_ops_are_part_of_the_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ops(monkeypatch, PASSED)
+    report = checked(tmp_path, "--ops")
+    assert report["passed"] is True
+    assert report["checks"][-1]["detail"] == [PASSED]
+
+
+@pytest.mark.usefixtures("tensorflow")
+def test_an_op_that_is_off_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ops(monkeypatch, PASSED, PASSED | {"direction": "gradient", "passed": False})
+    assert "swiglu float32 gradient: error 0.1 is over 0.2" in checked(tmp_path, "--ops")["reason"]
+
+
+@pytest.mark.usefixtures("tensorflow")
+def test_an_op_that_ran_elsewhere_is_no_success(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ops(monkeypatch, PASSED | {"device": "/device:CPU:0,/device:GPU:0"})
+    assert "swiglu float32 forward ran on" in checked(tmp_path, "--ops")["reason"]
+
+
+@pytest.mark.usefixtures("tensorflow")
+def test_ops_that_test_nothing_or_are_not_there_fail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ops(monkeypatch)
+    assert "tested nothing" in checked(tmp_path, "--ops")["reason"]
+    monkeypatch.setitem(sys.modules, "tfwheel_ops", None)
+    assert "custom ops on CPU:0: ModuleNotFoundError" in checked(tmp_path, "--ops")["reason"]

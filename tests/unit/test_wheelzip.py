@@ -1,0 +1,464 @@
+"""Reading wheels that lie: every way two programs could read one differently is refused."""
+
+from __future__ import annotations
+
+import io
+import stat
+import struct
+import zipfile
+import zlib
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import fakewheels
+from rawzips import INFO, Entry, build, deflate, wheel_entries
+from tfwheel import wheelzip
+from tfwheel.errors import BadWheelError, DiskFullError
+from tfwheel.wheelzip import WheelReader
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+CONTENT = b"the same line again\n" * 50
+FILE = Entry(name="demo/data.txt", data=CONTENT)
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    """Where the wheel of a test stands."""
+    return tmp_path / "demo-1.0-py3-none-any.whl"
+
+
+def write(path: Path, *extra: Entry) -> Path:
+    """A wheel with these members beside its own."""
+    path.write_bytes(build(wheel_entries(*extra)))
+    return path
+
+
+def refusal(path: Path) -> str:
+    """Why a wheel is refused."""
+    with pytest.raises(BadWheelError) as caught, WheelReader(path):
+        pass
+    assert path.name in caught.value.message
+    return caught.value.message
+
+
+# --- what must be read -----------------------------------------------------------------------------------
+
+
+def test_a_good_wheel_is_read_in_file_order(place: Path) -> None:
+    with WheelReader(write(place, FILE)) as wheel:
+        assert wheel.names()[:2] == ("demo/__init__.py", "demo/data.txt")
+        assert wheel.dist_info == INFO
+        assert wheel.read("demo/data.txt") == CONTENT
+        member = wheel.member("demo/data.txt")
+        assert (member.size, member.crc, member.method) == (len(CONTENT), zlib.crc32(CONTENT), zlib.DEFLATED)
+        assert wheel.extent("demo/data.txt").start == member.offset
+        assert wheel.record.keys() == set(wheel.names()) - {f"{INFO}/RECORD"}
+
+
+def test_members_are_given_in_the_order_of_the_file_not_of_the_directory(place: Path) -> None:
+    entries = wheel_entries(FILE)
+    data = build(entries)
+    start = data.index(b"PK\1\2")
+    first = 46 + len(entries[0].name)
+    end = data.index(b"PK\5\6")
+    place.write_bytes(data[:start] + data[start + first : end] + data[start : start + first] + data[end:])
+    with WheelReader(place) as wheel:
+        assert wheel.names() == tuple(entry.name for entry in entries)
+
+
+def test_a_wheel_written_by_zipfile_is_read(place: Path) -> None:
+    fakewheels.write_wheel(
+        place.parent,
+        {"demo/ümläut.py": b"x = 1\n", "demo/empty.py": b""},
+        name="demo",
+        version="1.0",
+        tag="py3-none-any",
+    )
+    with WheelReader(place) as wheel:
+        assert wheel.read("demo/ümläut.py") == b"x = 1\n"
+        assert wheel.read("demo/empty.py") == b""
+
+
+def test_a_wheel_streamed_with_data_descriptors_is_read(place: Path) -> None:
+    class Pipe(io.RawIOBase):
+        def __init__(self) -> None:
+            self.data = b""
+
+        def writable(self) -> bool:
+            return True
+
+        def write(self, data: bytes) -> int:
+            self.data += bytes(data)
+            return len(data)
+
+    pipe = Pipe()
+    with zipfile.ZipFile(pipe, "w", zipfile.ZIP_DEFLATED) as archive:
+        for entry in wheel_entries(FILE):
+            archive.writestr(entry.name, entry.data)
+    place.write_bytes(pipe.data)
+    with WheelReader(place) as wheel:
+        assert wheel.member("demo/data.txt").flags & 8
+        assert wheel.read("demo/data.txt") == CONTENT
+
+
+@pytest.mark.parametrize("signature", [b"", b"PK\7\x08"])
+@pytest.mark.parametrize("form", ["<3L", "<L2Q"])
+@pytest.mark.parametrize("zeroed", [True, False])
+def test_every_form_of_data_descriptor_is_read(place: Path, signature: bytes, form: str, *, zeroed: bool) -> None:
+    descriptor = signature + struct.pack(form, zlib.crc32(CONTENT), len(deflate(CONTENT)), len(CONTENT))
+    local = {"crc": 0, "compressed": 0, "size": 0} if zeroed else {}
+    write(place, replace(FILE, flags=8, descriptor=descriptor, local=local))
+    with WheelReader(place) as wheel:
+        assert wheel.read(FILE.name) == CONTENT
+
+
+def test_zip64_sizes_are_read_from_both_headers(place: Path) -> None:
+    ones = {"compressed": 0xFFFFFFFF, "size": 0xFFFFFFFF}
+    extra = struct.pack("<2H2Q", 1, 16, len(CONTENT), len(deflate(CONTENT)))
+    write(place, replace(FILE, local=ones, central=ones, local_extra=extra, central_extra=extra))
+    with WheelReader(place) as wheel:
+        assert wheel.read(FILE.name) == CONTENT
+
+
+def test_a_long_local_header_is_read_whole(place: Path) -> None:
+    write(place, replace(FILE, local_extra=struct.pack("<2H", 0xCAFE, 1000) + bytes(1000)))
+    with WheelReader(place) as wheel:
+        assert wheel.read(FILE.name) == CONTENT
+
+
+def test_a_stored_member_and_a_folder_are_read(place: Path) -> None:
+    folder = Entry(name="demo/sub/", method=0, mode=0o40755)
+    with WheelReader(write(place, folder, replace(FILE, method=0))) as wheel:
+        assert wheel.read(FILE.name) == CONTENT
+        assert wheel.member("demo/sub/").is_directory
+
+
+def test_extract_writes_bytes_and_permissions(place: Path, tmp_path: Path) -> None:
+    out = tmp_path / "made" / "data.txt"
+    with WheelReader(write(place, replace(FILE, mode=0o104755))) as wheel:
+        wheel.extract(FILE.name, out)
+    assert out.read_bytes() == CONTENT
+    assert stat.S_IMODE(out.stat().st_mode) == 0o755
+    assert [path.name for path in out.parent.iterdir()] == ["data.txt"]
+
+
+@given(st.binary(max_size=2000), st.booleans())
+def test_what_went_in_comes_out(tmp_path_factory: pytest.TempPathFactory, data: bytes, stored: bool) -> None:  # noqa: FBT001
+    path = tmp_path_factory.mktemp("wheel") / "demo-1.0-py3-none-any.whl"
+    with WheelReader(write(path, Entry(name="demo/x", data=data, method=0 if stored else 8))) as wheel:
+        assert wheel.read("demo/x") == data
+
+
+# --- what must not ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["/etc/passwd", "../x.py", "demo/../../x.py", "demo/./x.py", "demo//x.py", "C:/x.py", "c:x.py", "demo\\x.py",
+     "demo/x\0.py", "demo/x\n.py", "//", "."],
+)  # fmt: skip
+def test_names_that_leave_the_folder_are_refused(place: Path, name: str) -> None:
+    assert "not a name inside" in refusal(write(place, Entry(name=name, data=b"x")))
+
+
+@pytest.mark.parametrize(
+    ("names", "reason"),
+    [
+        (("demo/x", "demo/x"), "twice"),
+        (("demo/x", "demo/x/"), "twice"),
+        (("demo/x", "demo/x/y"), "a file and a folder"),
+        (("demo/x/y/z", "demo/x"), "a file and a folder"),
+    ],
+)
+def test_names_that_collide_are_refused(place: Path, names: tuple[str, str], reason: str) -> None:
+    entries = [Entry(name=name, mode=0o40755 if name.endswith("/") else 0o100644) for name in names]
+    assert reason in refusal(write(place, *entries))
+
+
+@pytest.mark.parametrize(
+    ("entry", "reason"),
+    [
+        (replace(FILE, mode=stat.S_IFLNK | 0o777), "link"),
+        (replace(FILE, mode=stat.S_IFIFO | 0o644), "link or another special"),
+        (replace(FILE, mode=stat.S_IFDIR | 0o755), "link or another special"),
+        (replace(FILE, mode=stat.S_IFLNK | 0o777, central={"made_by": 20}), "link"),
+        (replace(FILE, flags=1), "encrypted"),
+        (replace(FILE, flags=1 << 6), "encrypted"),
+        (replace(FILE, flags=1 << 13), "encrypted"),
+        (replace(FILE, method=12), "compression method 12"),
+        (replace(FILE, local={"needed": 63}, central={"needed": 63}), "newer zip version"),
+        (replace(FILE, central={"comment": b"hello"}), "comment"),
+        (replace(FILE, central={"disk": 1}), "another disk"),
+        (replace(FILE, method=0, local={"size": 5}, central={"size": 5}), "two different sizes"),
+        (Entry(name="demo/sub/", data=b"hidden", mode=0o40755), "folder with contents"),
+        (replace(FILE, local={"name": b"demo/other.txt"}), "contradicts"),
+        (replace(FILE, local={"method": 0}), "contradicts"),
+        (replace(FILE, local={"flags": 2}), "contradicts"),
+        (replace(FILE, local={"crc": 1}), "contradicts"),
+        (replace(FILE, local={"size": 1}), "contradicts"),
+        (replace(FILE, local={"compressed": 1}), "contradicts"),
+        (replace(FILE, local={"date": 0x5022}), "contradicts"),
+        (replace(FILE, local={"crc": 0, "compressed": 0, "size": 0}), "contradicts"),
+        (replace(FILE, local={"compressed": 5}, central={"compressed": 5}), "no member owns"),
+        (replace(FILE, central={"compressed": 5000}), "overlaps"),
+        (replace(FILE, after=b"hidden"), "no member owns"),
+        (replace(FILE, after=bytes(100)), "no member owns"),
+        (replace(FILE, flags=8), "lacks its data descriptor"),
+        (replace(FILE, flags=8, descriptor=bytes(12)), "data descriptor"),
+        (replace(FILE, flags=8, descriptor=bytes(7)), "data descriptor"),
+        (replace(FILE, local={"name": b"\xff"}, central={"name": b"\xff"}), "encoding"),
+        (replace(FILE, flags=0x800, local={"name": b"\xff"}, central={"name": b"\xff"}), "encoding"),
+        (replace(FILE, central_extra=b"\1"), "extra data"),
+        (replace(FILE, central_extra=struct.pack("<2H", 0xCAFE, 9)), "extra data"),
+        (replace(FILE, central_extra=struct.pack("<2H", 0x7075, 0)), "second name"),
+        (replace(FILE, local_extra=struct.pack("<2H", 0x7075, 0)), "second name"),
+        (replace(FILE, central_extra=struct.pack("<2HQ", 1, 8, 5)), "ZIP64"),
+        (replace(FILE, central={"size": 0xFFFFFFFF}, central_extra=struct.pack("<2HQ", 1, 8, 5) * 2), "extra data"),
+        (replace(FILE, central={"offset": 0}), "not a local header|overlaps|contradicts"),
+        (replace(FILE, central={"offset": 3}), "not a local header|overlaps|contradicts"),
+    ],
+)  # fmt: skip
+def test_members_that_lie_are_refused(place: Path, entry: Entry, reason: str) -> None:
+    found = refusal(write(place, entry))
+    assert any(one in found for one in reason.split("|")), found
+
+
+def test_two_members_sharing_data_are_refused(place: Path) -> None:
+    inner = build([Entry(name="demo/b", data=b"x", method=0)])[:37]
+    entries = wheel_entries(Entry(name="demo/a", data=inner, method=0))
+    data = build(entries)
+    hidden = Entry(name="demo/b", data=b"x", method=0, central={"offset": data.index(b"demo/b") - 30})
+    place.write_bytes(build([*entries, hidden]))
+    assert "overlaps" in refusal(place)
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ({"prefix": b"#!/bin/sh\n"}, "before its first member"),
+        ({"suffix": b"trailing"}, "followed by other bytes"),
+        ({"suffix": b"hello", "comment": 5}, "comment"),
+        ({"comment": 3}, "comment"),
+        ({"disk": 1}, "disks"),
+        ({"start_disk": 1}, "disks"),
+        ({"disk_count": 1}, "disks"),
+        ({"disk_count": 3, "count": 3}, "entries where the end record says 3"),
+        ({"length": 10}, "does not end where"),
+        ({"offset": 10}, "does not end where"),
+    ],
+)
+def test_a_wrong_frame_is_refused(place: Path, options: dict[str, int], reason: str) -> None:
+    place.write_bytes(build(wheel_entries(FILE), **options))
+    assert reason in refusal(place)
+
+
+def test_a_wheel_cut_anywhere_is_refused(place: Path) -> None:
+    data = build(wheel_entries(FILE))
+    for length in range(0, len(data), 31):
+        place.write_bytes(data[:length])
+        refusal(place)
+
+
+def test_flipping_any_bit_of_the_structure_is_refused_or_harmless(place: Path) -> None:
+    data = build(wheel_entries(FILE))
+    start = data.index(b"PK\1\2")
+    for position in range(start, len(data), 5):
+        place.write_bytes(data[:position] + bytes([data[position] ^ 0x10]) + data[position + 1 :])
+        try:
+            with WheelReader(place) as wheel:
+                assert wheel.read(FILE.name) == CONTENT
+        except BadWheelError:
+            pass
+
+
+def test_a_file_that_is_not_there_is_an_error_of_ours(place: Path) -> None:
+    assert "cannot be read" in refusal(place)
+
+
+def zip64_tail(data: bytes, **changes: int) -> bytes:
+    """The same zip with a ZIP64 end record and locator before the plain end record; single fields may lie."""
+    at = len(data) - 22
+    _, _, _, _, count, length, offset, _ = struct.unpack("<4s4H2LH", data[at:])
+    values = {"size": 44, "disk": 0, "start": 0, "here": count, "count": count, "length": length, "offset": offset}
+    values |= {"locator_disk": 0, "locator": at, "disks": 1, "plain": 0xFFFF} | changes
+    numbers = [values[key] for key in ("disk", "start", "here", "count", "length", "offset")]
+    record = struct.pack("<4sQ2H2L4Q", b"PK\6\6", values["size"], 45, 45, *numbers)
+    locator = struct.pack("<4sLQL", b"PK\6\7", values["locator_disk"], values["locator"], values["disks"])
+    end = struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, values["plain"], values["plain"], 0xFFFFFFFF, 0xFFFFFFFF, 0)
+    return data[:at] + record + locator + end
+
+
+def test_zip64_end_records_are_read(place: Path) -> None:
+    data = build(wheel_entries(FILE))
+    for plain in (0xFFFF, len(wheel_entries(FILE))):
+        place.write_bytes(zip64_tail(data, plain=plain))
+        with WheelReader(place) as wheel:
+            assert wheel.read(FILE.name) == CONTENT
+
+
+@pytest.mark.parametrize(
+    "lie",
+    [{"size": 45}, {"disk": 1}, {"start": 1}, {"here": 1}, {"count": 9}, {"length": 1}, {"offset": 1},
+     {"locator_disk": 1}, {"locator": 0}, {"disks": 2}, {"plain": 3}],
+)  # fmt: skip
+def test_zip64_end_records_that_lie_are_refused(place: Path, lie: dict[str, int]) -> None:
+    place.write_bytes(zip64_tail(build(wheel_entries(FILE)), **lie))
+    refusal(place)
+
+
+def test_a_zip64_locator_without_its_record_is_refused(place: Path) -> None:
+    data = build(wheel_entries(FILE))
+    place.write_bytes(data[:-22] + struct.pack("<4sLQL", b"PK\6\7", 0, len(data) - 22, 1) + data[-22:])
+    assert "ZIP64" in refusal(place)
+
+
+# --- RECORD ----------------------------------------------------------------------------------------------
+
+
+def record_with(old: str, new: str) -> bytes:
+    """The RECORD of the small wheel with one text replaced by another."""
+    text = wheel_entries(FILE)[-1].data.decode()
+    assert old in text
+    return text.replace(old, new).encode()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "reason"),
+    [
+        ("demo/data.txt", "demo/other.txt", "in one only (2 such)"),
+        ("demo/data.txt", "demo/__init__.py", "twice"),
+        (f",{len(CONTENT)}", ",7", "7 bytes where it has 1000"),
+        (f",{len(CONTENT)}", ",-1", "no sound"),
+        (f",{len(CONTENT)}", "", "2 fields"),
+        ("sha256=", "md5=", "no sound"),
+        ("sha256=", "sha512=", "no sound"),
+        ("sha256=", "", "no sound"),
+        ("sha256=", "sha256=!", "no sound"),
+        ("demo/data.txt,", 'demo/data.txt",', "in one only|not a row|twice|expected"),
+    ],
+)
+def test_a_record_that_lies_about_what_is_there_is_refused(place: Path, old: str, new: str, reason: str) -> None:
+    place.write_bytes(build(wheel_entries(FILE, record=record_with(old, new))))
+    found = refusal(place)
+    assert any(one in found for one in reason.split("|")), found
+
+
+def test_a_record_with_a_wrong_hash_is_found_when_the_member_is_read(place: Path, tmp_path: Path) -> None:
+    other = fakewheels.record_of({FILE.name: bytes(len(CONTENT))}, INFO).decode().split(",")[1]
+    right = fakewheels.record_of({FILE.name: CONTENT}, INFO).decode().split(",")[1]
+    place.write_bytes(build(wheel_entries(FILE, record=record_with(right, other))))
+    with WheelReader(place) as wheel:
+        with pytest.raises(BadWheelError, match=r"RECORD lies about `demo/data\.txt`"):
+            wheel.verify(FILE.name)
+        with pytest.raises(BadWheelError, match="RECORD lies"):
+            wheel.extract(FILE.name, tmp_path / "out" / "data.txt")
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_a_record_without_sizes_is_read(place: Path) -> None:
+    place.write_bytes(build(wheel_entries(FILE, record=record_with(f",{len(CONTENT)}", ","))))
+    with WheelReader(place) as wheel:
+        assert wheel.read(FILE.name) == CONTENT
+
+
+def test_signatures_of_record_need_no_row(place: Path) -> None:
+    entries = wheel_entries(FILE)
+    place.write_bytes(build([*entries, Entry(name=f"{INFO}/RECORD.jws", data=b"{}")]))
+    with WheelReader(place) as wheel:
+        assert f"{INFO}/RECORD.jws" not in wheel.record
+
+
+@pytest.mark.parametrize(
+    ("entries", "reason"),
+    [
+        ([], "0 .dist-info folders"),
+        ([FILE], "0 .dist-info folders"),
+        ([Entry(name=f"{INFO}/METADATA")], "no `demo-1.0.dist-info/RECORD`"),
+        ([*wheel_entries(), Entry(name="other-1.dist-info/METADATA")], "2 .dist-info folders"),
+    ],
+)
+def test_a_zip_that_is_not_a_wheel_is_refused(place: Path, entries: list[Entry], reason: str) -> None:
+    place.write_bytes(build(entries))
+    assert reason in refusal(place)
+
+
+# --- data ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("stream", "reason"),
+    [
+        (deflate(CONTENT)[:-1], "no end"),
+        (deflate(CONTENT) + b"more", "after the end"),
+        (deflate(CONTENT + b"x"), "another size or crc"),
+        (deflate(CONTENT[:-1]), "another size or crc"),
+        (deflate(CONTENT[::-1]), "another size or crc"),
+        (b"\xff\xff\xff", "invalid"),
+        (b"", "no end"),
+    ],
+)
+def test_damaged_data_is_refused_when_read(place: Path, stream: bytes, reason: str) -> None:
+    with WheelReader(write(place, replace(FILE, stream=stream))) as wheel, pytest.raises(BadWheelError, match=reason):
+        wheel.read(FILE.name)
+
+
+def test_data_after_the_end_is_found_across_pieces(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    packed = deflate(CONTENT)
+    monkeypatch.setattr(wheelzip, "CHUNK", len(packed))
+    entry = replace(FILE, stream=packed + b"more")
+    with WheelReader(write(place, entry)) as wheel, pytest.raises(BadWheelError, match="after the end"):
+        wheel.read(FILE.name)
+
+
+def test_a_zip_bomb_stays_as_small_as_it_says(place: Path) -> None:
+    bomb = replace(FILE, stream=deflate(bytes(20 << 20)))
+    with WheelReader(write(place, bomb)) as wheel:
+        pieces: list[bytes] = []
+        with pytest.raises(BadWheelError, match="another size"):
+            pieces.extend(wheel.chunks(FILE.name))
+        assert sum(map(len, pieces)) <= len(CONTENT)
+
+
+def test_pieces_are_bounded(place: Path) -> None:
+    large = Entry(name="demo/large", data=bytes(1 << 20))
+    with WheelReader(write(place, large)) as wheel:
+        assert max(map(len, wheel.chunks("demo/large"))) <= wheelzip.CHUNK
+
+
+def test_read_refuses_what_does_not_belong_in_memory(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with WheelReader(write(place, FILE)) as wheel:
+        monkeypatch.setattr(wheelzip, "READ_LIMIT", len(CONTENT) - 1)
+        with pytest.raises(BadWheelError, match="too large"):
+            wheel.read(FILE.name)
+
+
+def test_a_file_cut_while_it_is_read_is_refused(place: Path) -> None:
+    with WheelReader(write(place, FILE)) as wheel:
+        place.write_bytes(place.read_bytes()[:60])
+        with pytest.raises(BadWheelError, match="in the middle"):
+            wheel.read(FILE.name)
+
+
+@pytest.mark.parametrize("method", ["member", "extent", "read", "verify"])
+def test_asking_for_a_member_that_is_not_there_is_an_error_of_ours(place: Path, method: str) -> None:
+    with WheelReader(write(place)) as wheel, pytest.raises(BadWheelError, match="no member `demo/nothing`"):
+        getattr(wheel, method)("demo/nothing")
+
+
+def test_a_full_disk_while_extracting_leaves_nothing(
+    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    with WheelReader(write(place, FILE)) as wheel:
+        monkeypatch.setattr("os.fsync", full)
+        with pytest.raises(DiskFullError):
+            wheel.extract(FILE.name, tmp_path / "out" / "x")
+    assert list((tmp_path / "out").iterdir()) == []
