@@ -67,6 +67,7 @@ def download_wheel(
 
     ``sha256`` makes pip itself refuse other bytes; ``size`` in bytes feeds the progress bar.
     """
+    wanted = f"{project} {version} for Python {python}"
     pin = f"{project}=={version}" + (f" --hash=sha256:{sha256}" if sha256 else "")
     scratch = dest / "scratch"
     scratch.mkdir()
@@ -76,11 +77,11 @@ def download_wheel(
     argv += [f"--python-version={python}", f"--abi=cp{python.replace('.', '')}"]
     argv += [f"--platform={platform}" for platform in PLATFORMS]
     argv += ["--dest", str(dest), "--requirement", str(requirements)]
-    with progress.growing(dest, total=size, name=f"download {project} {version} for Python {python}"):
+    with progress.growing(dest, total=size, name=f"download {wanted}"):
         try:
             run(argv, env={"TMPDIR": str(scratch)})
         except CommandError as error:
-            raise _failure(f"{project} {version} for Python {python}", error, missing=NoOfficialWheelError) from error
+            raise _failure(wanted, error, missing=NoOfficialWheelError) from error
     return next(dest.glob("*.whl"))
 
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import fakewheels
-from tfwheel import bases, config, pipeline, plan, records
+from tfwheel import bases, bench, config, pipeline, plan, records
 from tfwheel.errors import (
     CompileError,
     GpuRequiredError,
@@ -139,6 +139,8 @@ def test_the_main_job_from_lock_to_index(factory: Factory, capfd: pytest.Capture
     assert b"2.99.0+cpu.1" in members["tensorflow/version.py"]
     assert {"tfwheel_ops/__init__.py", "tfwheel_ops/_ops.so"} <= members.keys()
     assert not list((factory.places.dist / "work").iterdir())
+    bench.merge_once(factory.places, TARGET, factory.places.dist / "merged")  # what the bench measures is this merge
+    assert records.sha256_of(factory.places.dist / "merged" / record.file) == record.sha256
 
     # An unchanged target is left alone, and a forced one gives the same bytes.
     capfd.readouterr()

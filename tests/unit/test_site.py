@@ -10,7 +10,7 @@ import pytest
 
 import fakewheels
 from tfwheel import index, records, site
-from tfwheel.errors import BadWheelError, IndexEntryError, NothingToServeError
+from tfwheel.errors import IndexEntryError, NothingToServeError
 from tfwheel.records import Record
 
 if TYPE_CHECKING:
@@ -141,10 +141,12 @@ def test_a_contradiction_changes_nothing(tmp_path: Path) -> None:
     assert stamps(tmp_path / "site") == before
 
 
-def test_a_broken_record_is_an_error_that_names_it(tmp_path: Path) -> None:
+def test_a_wheel_with_a_broken_record_is_left_out_and_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     records.path_for(finished(tmp_path / "wheels")).write_text("{")
-    with pytest.raises(BadWheelError, match="record"):
-        site.update(tmp_path / "site", tmp_path / "wheels")
+    assert site.update(tmp_path / "site", tmp_path / "wheels") == {}
+    assert "is not a record" in capsys.readouterr().err
 
 
 def test_a_killed_update_leaves_no_link_that_leads_nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

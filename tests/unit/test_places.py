@@ -1,0 +1,23 @@
+"""Where things go."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tfwheel import config
+from tfwheel.places import Places
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pytest
+
+
+def test_the_cache_follows_xdg_and_the_output_stays_in_the_checkout(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    places = Places.here()
+    assert places.cache == tmp_path / "tfwheel"
+    assert places.settings == config.ROOT / "build_config"
+    assert {places.wheels.parent, places.site.parent} == {config.ROOT / "dist"}
