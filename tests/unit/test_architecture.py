@@ -26,6 +26,7 @@ LAYERS = {
         "fatbin",
         "index",
         "interpreters",
+        "job",
         "keys",
         "merge",
         "metadata",

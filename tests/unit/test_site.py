@@ -141,9 +141,7 @@ def test_a_contradiction_changes_nothing(tmp_path: Path) -> None:
     assert stamps(tmp_path / "site") == before
 
 
-def test_a_wheel_with_a_broken_record_is_left_out_and_named(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_wheel_with_a_broken_record_is_left_out_and_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     records.path_for(finished(tmp_path / "wheels")).write_text("{")
     assert site.update(tmp_path / "site", tmp_path / "wheels") == {}
     assert "is not a record" in capsys.readouterr().err

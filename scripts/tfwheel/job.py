@@ -1,0 +1,141 @@
+"""One target being built: what it is made from, its lock, its scratch folder, its logs and its finished wheel."""
+
+from __future__ import annotations
+
+import shutil
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from filelock import FileLock, Timeout
+
+from tfwheel import config, plan, progress, records
+from tfwheel.errors import BadWheelError, CommandError, TargetBusyError
+from tfwheel.run import run
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tfwheel.config import Config
+    from tfwheel.places import Places
+    from tfwheel.records import Record
+    from tfwheel.targets import Base, Target
+
+BUSY_TIMEOUT_S = 3600
+
+
+@dataclass(frozen=True, kw_only=True)
+class Made:
+    """A finished wheel and its record."""
+
+    wheel: Path
+    record: Record
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """One target being built, with the settings it follows and the seconds that its steps took."""
+
+    config: Config
+    places: Places
+    target: Target
+    base: Base
+    times: dict[str, float] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, target_id: str, places: Places) -> Job:
+        """Read the settings; UnknownTargetError, NotLockedError or ConfigError when they do not hold the target."""
+        settings = config.load(places.settings)
+        target = plan.find(plan.targets(settings), target_id)
+        return cls(config=settings, places=places, target=target, base=plan.base_of(settings, target))
+
+    @property
+    def ops_project(self) -> Path:
+        """The custom-op project."""
+        return self.places.settings / "ops"
+
+    @property
+    def patches(self) -> Path:
+        """The patches for this TensorFlow version (the folder need not exist)."""
+        return self.places.settings / "patches" / self.target.tensorflow
+
+    @property
+    def work(self) -> Path:
+        """Scratch; there while ``scratch`` holds."""
+        return self.places.dist / "work" / self.target.id
+
+    def log(self, step: str) -> Path:
+        """Where the output of a step is kept; the log of the run before is dropped."""
+        path = self.places.dist / "logs" / f"{self.target.id}.{step}.log"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.unlink(missing_ok=True)
+        return path
+
+    def commit(self) -> str:
+        """The commit the sources are at, with ``-dirty`` where files differ from it; empty outside git."""
+        try:
+            return run(["git", "-C", self.places.settings, "describe", "--always", "--abbrev=40", "--dirty"]).strip()
+        except CommandError:
+            return ""
+
+    @contextmanager
+    def alone(self, name: str) -> Iterator[None]:
+        """Hold the lock of a wheel's folder; a second build of it waits and says so, for an hour at most.
+
+        Raises TargetBusyError after that.
+        """
+        path = self.places.dist / "locks" / f"{name}.lock"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(path)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            progress.say(f"  another build of {name} is running: waiting for it")
+            try:
+                lock.acquire(timeout=BUSY_TIMEOUT_S)
+            except Timeout as error:
+                message = f"another build of {name} has been running for {BUSY_TIMEOUT_S // 60} minutes"
+                raise TargetBusyError(message) from error
+        try:
+            yield
+        finally:
+            lock.release()
+
+    @contextmanager
+    def scratch(self) -> Iterator[None]:
+        """An empty scratch folder for the time of a build; what a killed run left is removed first."""
+        shutil.rmtree(self.work, ignore_errors=True)
+        self.work.mkdir(parents=True)
+        try:
+            yield
+        finally:
+            shutil.rmtree(self.work, ignore_errors=True)
+
+    def kept(self, name: str, key: str | None = None) -> Made | None:
+        """The finished wheel of that name, if there is one and, where a key is given, it is what the key stands for."""
+        for path in (self.places.wheels / name).glob(f"*{records.SUFFIX}"):
+            try:
+                record = records.load(path)
+            except BadWheelError as error:
+                progress.warn(f"{error.message}; it does not count")
+                continue
+            wheel = path.with_name(record.file)
+            if key in (None, record.key) and wheel.is_file() and wheel.stat().st_size == record.size:
+                return Made(wheel=wheel, record=record)
+        return None
+
+    def keep(self, wheel: Path, record: Record) -> Made:
+        """Move a finished wheel to its folder, with its record, in place of an older build.
+
+        The old record goes first: a kill at any point leaves no record that speaks of other bytes.
+        """
+        folder = self.places.wheels / record.target
+        folder.mkdir(parents=True, exist_ok=True)
+        for old in folder.glob(f"*{records.SUFFIX}"):
+            old.unlink()
+        made = Made(wheel=wheel.replace(folder / wheel.name), record=record)
+        records.save(record, made.wheel)
+        for path in set(folder.iterdir()) - {made.wheel, records.path_for(made.wheel)}:
+            path.unlink()
+        return made
