@@ -139,9 +139,12 @@ def tests(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def bench(session: nox.Session) -> None:
-    """Measure the overlay and the warm run beside their peers, and write dist/reports/bench.json."""
+    """Measure the overlay and the warm run, or the index (`-- index`), beside their peers, into dist/reports/."""
     install(session, "bench")
-    session.run("python", "scripts/run_bench.py", *session.posargs)
+    if session.posargs[:1] == ["index"]:
+        session.run("python", "scripts/bench_index.py", *session.posargs[1:])
+    else:
+        session.run("python", "scripts/run_bench.py", *session.posargs)
 
 
 if __name__ == "__main__":

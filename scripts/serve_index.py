@@ -5,14 +5,14 @@ from __future__ import annotations
 import argparse
 import sys
 
-from tfwheel import door, site
+from tfwheel import config, door, site
+from tfwheel.contents import Showcase
 from tfwheel.places import Places
 
 
 def main(arguments: argparse.Namespace) -> None:
     """Bring the site up to date and serve it until Ctrl-C."""
-    dist = Places.here().dist
-    site.offer(dist / "site", dist / "wheels", port=arguments.port)
+    site.offer(Places.here(), Showcase(settings=config.load()), port=arguments.port)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
@@ -94,6 +94,20 @@ class RepairFile(Table):
     exclude: list[str]
 
 
+class Acknowledged(Table):
+    """A name that only this index serves, with the reason why that is no danger."""
+
+    name: str
+    reason: Reason
+
+
+class IndexSettings(Table):
+    """``index.toml``. ``base_url`` is the address of the published site, empty while there is none."""
+
+    base_url: Annotated[str, Field(pattern=r"^(https?://.+/)?$")] = ""
+    acknowledge: list[Acknowledged] = Field(default_factory=list)
+
+
 class BaseEntry(Table):
     """One table of ``bases.toml``."""
 
@@ -126,6 +140,7 @@ class Config:
     lines: dict[str, Line]
     bases: tuple[Base, ...]
     repair: RepairRules
+    index: IndexSettings = field(default_factory=IndexSettings)
 
 
 def load(directory: Path = CONFIG_DIR) -> Config:
@@ -134,6 +149,7 @@ def load(directory: Path = CONFIG_DIR) -> Config:
     entries = _read(directory / "lines.toml", dict[str, LineEntry])
     bases = _read(directory / "bases.toml", BasesFile) if (directory / "bases.toml").exists() else BasesFile()
     repair = _read(directory / "repair.toml", RepairFile)
+    index = _read(directory / "index.toml", IndexSettings) if (directory / "index.toml").exists() else IndexSettings()
     lines = {name: _line(name, entry, directory / "lines.toml") for name, entry in entries.items()}
     _check_names(targets, lines, directory / "targets.toml")
     return Config(
@@ -143,6 +159,7 @@ def load(directory: Path = CONFIG_DIR) -> Config:
         lines=lines,
         bases=tuple(_base(entry) for entry in bases.base),
         repair=RepairRules(ceiling=repair.ceiling, max_bytes=repair.max_bytes, exclude=tuple(repair.exclude)),
+        index=index,
     )
 
 

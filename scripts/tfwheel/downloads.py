@@ -1,12 +1,15 @@
-"""The only place that fetches anything: official wheels and toolkit parts, through pip and its configured index."""
+"""The only place that fetches anything: wheels and toolkit parts through pip, and what web servers answer."""
 
 from __future__ import annotations
 
 import re
 import sys
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import requests
 
 from tfwheel import progress
 from tfwheel.errors import (
@@ -21,13 +24,46 @@ from tfwheel.records import sha256_of
 from tfwheel.run import run
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from tfwheel.targets import Base
 
 PIP = (sys.executable, "-m", "pip", "--no-input", "--disable-pip-version-check")
 # pip takes platform tags literally, so every glibc an official wheel may ask for is listed.
 PLATFORMS = ("manylinux2014_x86_64", *(f"manylinux_2_{minor}_x86_64" for minor in range(17, 36)))
+TIMEOUT_S = 30  # without a byte
+LARGEST_ANSWER = 256 << 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What a server said; ``url`` is where it said it, after redirects. The names in ``headers`` have no case."""
+
+    url: str
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+def ask(url: str, *, method: str = "GET", headers: Mapping[str, str] | None = None) -> Answer:
+    """Ask a web server, follow its redirects, and return its answer whatever its status is.
+
+    Raises DownloadError when there is no answer, or one that breaks off or has more than 256 MiB.
+    """
+    body = bytearray()
+    try:
+        with requests.request(
+            method, url, headers=headers, timeout=TIMEOUT_S, stream=True, allow_redirects=True
+        ) as answer:
+            for chunk in answer.iter_content(1 << 20):
+                body += chunk
+                if len(body) > LARGEST_ANSWER:
+                    message = f"{url}: more than {LARGEST_ANSWER:,} bytes, which nothing here has"
+                    raise DownloadError(message)
+    except requests.RequestException as error:
+        message = f"{url}: {error}"
+        raise DownloadError(message) from error
+    return Answer(url=answer.url, status=answer.status_code, headers=answer.headers, body=bytes(body))
 
 
 def fetch_base(base: Base, cache: Path) -> Path:
@@ -100,6 +136,25 @@ def install_parts(requirements: Sequence[str], target: Path) -> None:
         run([*argv, "--target", target, *requirements])
     except CommandError as error:
         raise _failure(", ".join(requirements), error, missing=DownloadError) from error
+
+
+def is_claimed(project: str) -> bool:
+    """Whether the user's ordinary index has a release of that name that this machine could use.
+
+    Raises DownloadError when the index did not answer, so that silence is never taken for a free name. A project with
+    files for other systems alone counts as free.
+    """
+    try:
+        run([*PIP, "-vv", "index", "versions", "--pre", "--ignore-requires-python", project])
+    except CommandError as error:
+        # Only with -vv does pip tell what it could not fetch; it ends as if there were no such project.
+        unread = re.findall(r"Could not fetch URL .*|Skipping page .*|.*Retrying.*", error.output)
+        failures = [line for line in unread if ": 404 " not in line]
+        if "No matching distribution" in error.output and not failures:
+            return False
+        message = f"is the name {project} taken? {(failures or error.message.splitlines())[-1]}"
+        raise DownloadError(message) from error
+    return True
 
 
 def check(path: Path, *, sha256: str, size: int) -> None:

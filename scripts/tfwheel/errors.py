@@ -246,6 +246,95 @@ class NothingToServeError(FactoryError):
     default_remedy = "Build one first: `nox -s build-cuda12`."
 
 
+class PublishError(FactoryError):
+    """The index could not be brought to its new state; users see the old one."""
+
+    exit_code = 72
+    default_remedy = "Correct the cause and run the same command again: it goes on where it stopped."
+
+
+class VerifyError(FactoryError):
+    """What the published index shows or serves is not what it must be; names the address and the fault."""
+
+    exit_code = 73
+    default_remedy = "The last good index is in place again, where there was one. Correct the cause and publish again."
+
+
+class StoreError(FactoryError):
+    """The place for wheels does not take a file, or does not keep it as it was given."""
+
+    exit_code = 74
+    default_remedy = "Make the place writable or free some space, and run the same command again."
+
+
+class UnclaimedNameError(FactoryError):
+    """A name that this index serves or depends on could be taken by a stranger on the ordinary index."""
+
+    exit_code = 75
+    default_remedy = (
+        "Register the name on the ordinary index, choose one that is yours, or acknowledge it with its reason in "
+        "build_config/index.toml ([[acknowledge]])."
+    )
+
+
+class LockError(FactoryError):
+    """A lock of a version and all it needs could not be made."""
+
+    exit_code = 76
+    default_remedy = "Read uv's own words above: for that Python, published wheels must meet every requirement."
+
+
+class ManifestError(FactoryError):
+    """A file of a downloaded index is not the one that its manifest or its ledger names."""
+
+    exit_code = 77
+    default_remedy = "Do not install from this copy. Download the index again, and compare with the signed manifest."
+
+
+class SiteError(FactoryError):
+    """The folder of the index cannot be written, or is not one that this program made."""
+
+    exit_code = 78
+    default_remedy = "Make the folder writable and run again; readers see what was there before."
+
+
+class LedgerDamagedError(FactoryError):
+    """A line of the ledger that is malformed, altered by hand, cut or out of order."""
+
+    exit_code = 100
+    default_remedy = (
+        "Restore the file from git (`git checkout index/ledger.jsonl`); change it with scripts/edit_ledger.py only."
+    )
+
+
+class LedgerConflictError(FactoryError):
+    """Two statements about one file name, or a file that vanished from the ledger."""
+
+    exit_code = 101
+    default_remedy = "Raise `build` in targets.toml: a published file name is never used for other bytes."
+
+
+class NotInLedgerError(FactoryError):
+    """A file that the ledger does not have."""
+
+    exit_code = 102
+    default_remedy = "Give the whole file name, as the ledger and the index pages show it."
+
+
+class InventoryError(FactoryError):
+    """A published asset that must not be listed, or that the ledger contradicts."""
+
+    exit_code = 103
+    default_remedy = "Delete or upload again the asset named above; no page was written."
+
+
+class HostAnswerError(FactoryError):
+    """The release host cannot be read: an error, a rate limit, or an answer that is not what it must be."""
+
+    exit_code = 104
+    default_remedy = "Run again later; nothing was written on half an answer."
+
+
 # --- the machine -----------------------------------------------------------------------------------------
 
 

@@ -21,6 +21,7 @@ from tfwheel import (
     smoke,
     toolchain,
 )
+from tfwheel.contents import Showcase
 from tfwheel.errors import NothingToServeError
 from tfwheel.job import Job, Made
 from tfwheel.places import Places
@@ -176,7 +177,7 @@ def _smoke_and_serve(job: Job, made: Made, *, require_gpu: bool, again: bool = F
         made = _smoke(job, made, require_gpu=require_gpu)
     else:
         progress.say(f"  smoke-tested already: passed, gpu: {_gpu(made.record)}")
-    site.update(job.places.site, job.places.wheels)
+    site.update(job.places, Showcase(settings=job.config))
     return made
 
 

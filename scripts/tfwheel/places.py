@@ -32,6 +32,11 @@ class Places:
         return self.dist / "wheels"
 
     @property
+    def ledger(self) -> Path:
+        """What the served tree lists; the published index has a ledger of its own, in ``index/``."""
+        return self.dist / "ledger.jsonl"
+
+    @property
     def site(self) -> Path:
         """The served tree."""
         return self.dist / "site"

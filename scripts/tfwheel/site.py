@@ -1,82 +1,103 @@
-"""The index as a folder that any static host can serve: ``dist/site/``, kept equal to the wheels that may be listed."""
+"""The index of this machine: ``dist/site/`` is kept equal to the wheels that may be listed, and served from here."""
 
 from __future__ import annotations
 
-import os
-import shutil
+import hashlib
 import tempfile
 import threading
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from filelock import FileLock
-from packaging.utils import canonicalize_name
 
-from tfwheel import index, progress, records
-from tfwheel.errors import BadWheelError, NothingToServeError
+from tfwheel import admission, contents, ledger, manifest, progress, records, render, tree
+from tfwheel.errors import BadWheelError, IndexEntryError, LedgerDamagedError, NothingToServeError
+from tfwheel.ledger import Ledger
+from tfwheel.render import Row
+from tfwheel.tree import Part
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Sequence
 
-    from tfwheel.index import IndexFile
+    from tfwheel.contents import Showcase
+    from tfwheel.ledger import Entry
+    from tfwheel.places import Places
+    from tfwheel.records import Record
 
 ADDRESS = "127.0.0.1"
 
 
-def update(site: Path, wheels: Path) -> dict[IndexFile, Path]:
-    """Make the site list exactly the wheels below ``wheels`` that may be listed; returns them.
+def update(places: Places, showcase: Showcase | None = None) -> tuple[Entry, ...]:
+    """Make the ledger and the site of this machine list exactly its wheels that may be listed; returns the entries.
 
-    Safe to call from several processes at once. Raises IndexEntryError when two of them contradict each other.
+    ``showcase`` is what the pages for people say beyond the ledger; without it there are none.
+
+    Safe to call from several processes at once. This ledger speaks of nothing published, so a wheel that was built
+    anew under its name replaces its entry, and one that is gone takes its entry along; both are said. Raises
+    LedgerConflictError when one file name stands for two wheels; nothing is changed then.
     """
-    site.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(site.with_name(f".{site.name}.lock")):
-        found = collect(wheels, site=site)
-        write(site, found)
-    return found
+    places.site.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(places.site.with_name(f".{places.site.name}.lock")):
+        known = _known(places.ledger)
+        found = list(_collect(places.wheels, known))
+        entries = tuple(sorted((entry for entry, _ in found), key=lambda entry: entry.place))
+        if entries != known.entries:
+            ledger.write(places.ledger, entries)
+            _say_what_went(known, entries)
+        wheels = {f"{entry.folder}/{entry.file}": _wheel_part(entry, wheel) for entry, wheel in found}
+        lines = places.ledger.read_bytes() if entries else b""
+        tree.update(places.site, contents.parts(lines, showcase) | wheels, seal=manifest.seal)
+    return entries
 
 
-def collect(wheels: Path, *, site: Path) -> dict[IndexFile, Path]:
-    """The wheels in ``<wheels>/<target id>/`` that may be listed, with what the index says about each.
+def _known(path: Path) -> Ledger:
+    try:
+        return ledger.read(path)
+    except LedgerDamagedError as error:
+        progress.warn(f"{error.message}; it is made anew from the wheels")
+        return Ledger()
 
-    A wheel is left out, with a warning, when its record forbids it or the file is not the one recorded.
-    """
-    found = {}
+
+def _collect(wheels: Path, known: Ledger) -> Iterator[tuple[Entry, Path]]:
+    """The wheels in ``<wheels>/<target id>/`` that may be listed, with their entries; the others are warned of."""
     for path in sorted(wheels.glob(f"*/*{records.SUFFIX}")):
         try:
             record = records.load(path)
-        except BadWheelError as error:
-            progress.warn(f"{error.message}; its wheel is not in the index")
-            continue
-        wheel = path.with_name(record.file)
-        reason = index.publishable(record)
-        if not reason and not (wheel.is_file() and wheel.stat().st_size == record.size):
-            reason = "the file is missing or its size is not the recorded one"
-        if reason:
-            progress.warn(f"{record.file} is not in the index: {reason}")
-            continue
-        known = _known_metadata(site / record.line / canonicalize_name(record.project) / wheel.name, wheel)
-        found[index.from_wheel(wheel, line=record.line, sha256=record.sha256, metadata=known)] = wheel
-    return found
+            wheel = path.with_name(record.file)
+            yield _entry(wheel, record, known, uploaded=_stamp(path)), wheel
+        except (BadWheelError, IndexEntryError) as error:
+            progress.warn(f"{error.message}; it is not in the index")
 
 
-def write(site: Path, wheels: Mapping[IndexFile, Path]) -> None:
-    """Bring the folder to exactly the pages, sidecars and wheels (hard links where possible) of these entries.
+def _entry(wheel: Path, record: Record, known: Ledger, *, uploaded: str) -> Entry:
+    """What the ledger has already where neither wheel nor record changed: reading 600 MB takes a second each time."""
+    entry = known.by_file.get(record.file)
+    same = entry and (entry.sha256, entry.uploaded, entry.target) == (record.sha256, uploaded, record.target)
+    if entry and same and wheel.is_file() and wheel.stat().st_size == record.size:
+        return entry
+    return admission.entry_from(wheel, record, url="", uploaded=uploaded)
 
-    Every file is replaced as a whole, what is linked to before the page that links, and nothing goes before the
-    pages stopped linking to it. So a reader, or a run that is killed, never sees a link that leads nowhere.
-    What is up to date already is not touched.
-    """
-    pages = index.render(wheels)
-    files = {f"{entry.folder}/{entry.file}": wheel for entry, wheel in wheels.items()}
-    for name, wheel in files.items():
-        _place(wheel, site / name)
-    for name in sorted(pages, key=_leaves_first):
-        if not (site / name).is_file() or (site / name).read_bytes() != pages[name]:
-            records.write_atomically(site / name, pages[name])
-    _remove_all_but(site, {site / name for name in (*files, *pages)})
+
+def _say_what_went(known: Ledger, entries: Sequence[Entry]) -> None:
+    hashes = {entry.file: entry.sha256 for entry in entries}
+    for entry in known.entries:
+        if entry.file not in hashes:
+            progress.say(f"  {entry.file} is gone from this machine, and from its index")
+        elif hashes[entry.file] != entry.sha256:
+            progress.say(f"  {entry.file} was built anew with other bytes: it replaces the one in this machine's index")
+
+
+def _wheel_part(entry: Entry | Row, wheel: Path) -> Part:
+    """A wheel and its sidecar, beside the page that links to them."""
+    facts, path = wheel.stat(), f"{entry.line}/{render.normalized(entry.project)}/{entry.file}"
+    return Part(
+        key=f"{entry.sha256} {facts.st_dev} {facts.st_ino}",
+        make=lambda: {path: wheel, f"{path}{admission.SIDECAR}": admission.metadata_of(wheel)},
+    )
 
 
 @contextmanager
@@ -101,24 +122,39 @@ def serve(site: Path, *, port: int = 0, log: Callable[[str], None] = progress.de
 
 @contextmanager
 def serve_alone(wheel: Path, *, line: str, workdir: Path, sha256: str | None = None) -> Iterator[str]:
-    """Serve an index of one wheel while the block runs; yields the address for ``--extra-index-url``.
+    """Serve an index of one wheel, tested or not, while the block runs; yields what ``--extra-index-url`` takes.
 
     ``workdir`` is a folder for scratch, best on the wheel's own file system: then nothing is copied.
     """
+    metadata = admission.metadata_of(wheel)
+    facts = admission.facts_of(wheel.name, metadata)
+    row = Row(
+        project=facts.project,
+        version=facts.version,
+        file=wheel.name,
+        line=line,
+        url="",
+        sha256=sha256 or records.sha256_of(wheel),
+        size=wheel.stat().st_size,
+        uploaded=_stamp(wheel),
+        requires_python=facts.requires_python,
+        metadata_sha256=hashlib.sha256(metadata).hexdigest(),
+    )
     with tempfile.TemporaryDirectory(dir=workdir, prefix="site-") as folder:
-        write(Path(folder), {index.from_wheel(wheel, line=line, sha256=sha256): wheel})
-        with serve(Path(folder)) as address:
+        site = Path(folder) / "site"
+        tree.update(site, render.parts([row]) | {"wheel": _wheel_part(row, wheel)})
+        with serve(site) as address:
             yield f"{address}{line}/"
 
 
-def offer(site: Path, wheels: Path, *, port: int) -> None:
+def offer(places: Places, showcase: Showcase | None = None, *, port: int) -> None:
     """Serve all finished wheels until interrupted, and say how to install each; NothingToServeError without any."""
-    entries = update(site, wheels)
+    entries = update(places, showcase)
     if not entries:
-        message = f"no wheel below {wheels} has passed its smoke test"
+        message = f"no wheel below {places.wheels} has passed its smoke test"
         raise NothingToServeError(message)
-    with serve(site, port=port, log=progress.say) as address:
-        progress.say(f"{site} is at {address} (Ctrl-C ends it). To install:")
+    with serve(places.site, port=port, log=progress.say) as address:
+        progress.say(f"{places.site} is at {address} (Ctrl-C ends it). To install:")
         for command in dict.fromkeys(install_command(entry, address) for entry in entries):
             progress.say(f"  {command}")
         try:
@@ -127,7 +163,7 @@ def offer(site: Path, wheels: Path, *, port: int) -> None:
             progress.say("ended")
 
 
-def install_command(entry: IndexFile, address: str) -> str:
+def install_command(entry: Entry, address: str) -> str:
     """What a user types to get exactly this version, with the index of its line beside PyPI."""
     return f'pip install --extra-index-url {address}{entry.line}/ "{entry.pin}"'
 
@@ -157,46 +193,6 @@ class _Handler(SimpleHTTPRequestHandler):
         self._log(format % values)
 
 
-def _leaves_first(name: str) -> tuple[bool, int, str]:
-    """Sidecars, then project pages, then lists of projects, then the root."""
-    return name.endswith("index.html"), -name.count("/"), name
-
-
-def _place(wheel: Path, destination: Path) -> None:
-    """Put the wheel there without copying it where the file system allows; a file in its place already stays."""
-    if destination.exists() and _stamp(destination) == _stamp(wheel):
-        return
-    destination.parent.mkdir(parents=True, exist_ok=True)
-    temporary = destination.with_name(f".{destination.name}.{os.getpid()}")
-    temporary.unlink(missing_ok=True)
-    try:
-        try:
-            os.link(wheel, temporary)
-        except OSError:
-            shutil.copy2(wheel, temporary)
-        temporary.replace(destination)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _known_metadata(placed: Path, wheel: Path) -> bytes | None:
-    """The sidecar of a wheel that the site has already; opening a zip of 26,000 members takes 0.2 s each time."""
-    sidecar = placed.with_name(f"{placed.name}.metadata")
-    if placed.exists() and sidecar.exists() and _stamp(placed) == _stamp(wheel):
-        return sidecar.read_bytes()
-    return None
-
-
-def _stamp(path: Path) -> tuple[int, int]:
-    facts = path.stat()
-    return facts.st_size, facts.st_mtime_ns
-
-
-def _remove_all_but(site: Path, kept: set[Path]) -> None:
-    """Remove what is no longer part of the site: the highest pages first, wheels last, then empty folders."""
-    stale = [path for path in site.rglob("*") if not path.is_dir() and path not in kept]
-    for path in sorted(stale, key=lambda path: _leaves_first(path.relative_to(site).as_posix()), reverse=True):
-        path.unlink()
-    for folder in sorted((path for path in site.rglob("*") if path.is_dir()), reverse=True):
-        if not any(folder.iterdir()):
-            folder.rmdir()
+def _stamp(path: Path) -> str:
+    """When a file was last written, as PEP 700 wants it."""
+    return f"{datetime.fromtimestamp(int(path.stat().st_mtime), UTC):%Y-%m-%dT%H:%M:%SZ}"

@@ -12,6 +12,7 @@ import sys
 import tempfile
 import zipfile
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -144,7 +145,8 @@ def _try(trial: Trial, interpreter: Path) -> dict[str, Any]:
         report["reason"] = reason_of(error)
     except SmokeError as error:
         report["reason"] = error.message
-    return report | {"wheel_sha256": trial.candidate.record.sha256, "times": dict(trial.times)}
+    today = f"{datetime.now(UTC):%Y-%m-%d}"
+    return report | {"date": today, "wheel_sha256": trial.candidate.record.sha256, "times": dict(trial.times)}
 
 
 def _make_environment(trial: Trial, interpreter: Path) -> None:

@@ -1,4 +1,4 @@
-"""Index: real pip (Colab's and the newest) and uv, against the served tree."""
+"""This machine's index, served for real: what clients get, many builds at once, and kills at any instant."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.error import HTTPError
@@ -15,35 +17,21 @@ from urllib.request import urlopen
 import pytest
 
 import fakewheels
-from tfwheel import index, records, site
-from tfwheel.errors import CommandError
+from tfwheel import records, site, tree
+from tfwheel.places import Places
 from tfwheel.records import Record
 from tfwheel.run import run
+from tfwheel.tree import Part
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from http.client import HTTPResponse
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
-COLAB_PIP = "24.1.2"
 VERSION = "2.20.0+cu125.1"
 TAG = "py3-none-manylinux_2_17_x86_64"
 WHEEL = f"tensorflow-{VERSION}-{TAG}.whl"
 PAGE = "cu12/tensorflow"
-
-
-@pytest.fixture(scope="module")
-def pips(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
-    """How each client is called, to install into a folder given last."""
-    folder = tmp_path_factory.mktemp("clients")
-    found = {"uv": [sys.executable, "-m", "uv", "pip", "install", "--no-cache", "--target"]}
-    for name, version in (("pip-colab", COLAB_PIP), ("pip-newest", "bundle")):
-        run([sys.executable, "-m", "virtualenv", "-q", "--no-periodic-update", "--no-setuptools", folder / name])
-        python = folder / name / "bin" / "python"
-        wanted = "pip" if version == "bundle" else f"pip=={version}"
-        run([python, "-m", "pip", "install", "-q", "--upgrade", wanted])
-        found[name] = [str(python), "-m", "pip", "install", "--target"]
-    return found
 
 
 def fetch(address: str) -> HTTPResponse:
@@ -59,42 +47,29 @@ def make_wheel(folder: Path, *, version: str = VERSION, body: bytes = b"") -> Pa
 
 
 @pytest.fixture
-def served(tmp_path: Path) -> Iterator[tuple[Path, str, list[str]]]:
+def places(tmp_path: Path) -> Places:
+    return Places(settings=tmp_path / "settings", dist=tmp_path, cache=tmp_path / "cache")
+
+
+@pytest.fixture
+def served(places: Places) -> Iterator[tuple[Path, str, list[str]]]:
     """A site with one wheel: its folder, its address and the requests it got."""
-    wheel = make_wheel(tmp_path)
-    site.write(tmp_path / "site", {index.from_wheel(wheel, line="cu12"): wheel})
+    finish(places, 1)
+    site.update(places)
     requests: list[str] = []
-    with site.serve(tmp_path / "site", log=requests.append) as address:
-        yield tmp_path / "site", address, requests
+    with site.serve(places.site, log=requests.append) as address:
+        yield places.site, address, requests
 
 
-@pytest.mark.parametrize("client", ["pip-colab", "pip-newest", "uv"])
-def test_every_client_installs_the_exact_pin_after_reading_the_sidecar(
-    client: str, pips: dict[str, list[str]], served: tuple[Path, str, list[str]], tmp_path: Path
+def test_pip_installs_the_exact_pin_after_reading_the_sidecar(
+    served: tuple[Path, str, list[str]], tmp_path: Path
 ) -> None:
     _, address, requests = served
-    run([*pips[client], tmp_path / "out", "--extra-index-url", f"{address}cu12/", f"tensorflow=={VERSION}"])
+    pip = [sys.executable, "-m", "pip", "install", "--no-deps", "--target", tmp_path / "out"]
+    run([*pip, "--extra-index-url", f"{address}cu12/", f"tensorflow=={VERSION}"])
     assert (tmp_path / "out" / "tensorflow" / "__init__.py").exists()
     fetched = [line.split('"')[1].split()[1] for line in requests if ".whl" in line]
-    assert fetched[0].endswith(".whl.metadata")
-    assert fetched[-1].endswith(".whl")
-
-
-@pytest.mark.parametrize("client", ["pip-colab", "pip-newest", "uv"])
-@pytest.mark.parametrize("fault", ["wheel", "sidecar"])
-def test_every_client_refuses_a_file_that_is_not_the_listed_one(
-    client: str, fault: str, pips: dict[str, list[str]], served: tuple[Path, str, list[str]], tmp_path: Path
-) -> None:
-    folder, address, _ = served
-    if fault == "wheel":
-        (folder / PAGE / WHEEL).unlink()
-        make_wheel(folder / PAGE, body=b"evil = True\n")
-    else:
-        sidecar = folder / PAGE / f"{WHEEL}.metadata"
-        sidecar.write_bytes(sidecar.read_bytes() + b"altered\n")
-    with pytest.raises(CommandError, match=r"(?i)hash"):
-        run([*pips[client], tmp_path / "out", "--extra-index-url", f"{address}cu12/", f"tensorflow=={VERSION}"])
-    assert not (tmp_path / "out" / "tensorflow").exists()
+    assert [name.endswith(".metadata") for name in fetched] == [True, False]
 
 
 def test_the_server_has_no_caches_fed_and_no_secrets_outside_its_folder(served: tuple[Path, str, list[str]]) -> None:
@@ -137,9 +112,9 @@ def test_a_wheel_is_served_alone_and_nothing_is_left(tmp_path: Path) -> None:
     assert not list(work.iterdir())
 
 
-def finish(wheels: Path, build: int) -> Path:
+def finish(places: Places, build: int) -> Path:
     """A wheel with its record, as a build leaves them."""
-    place = wheels / f"target{build}"
+    place = places.wheels / f"target{build}"
     place.mkdir(parents=True)
     version = f"2.20.0+cu125.{build}"
     wheel = make_wheel(place, version=version)
@@ -160,23 +135,70 @@ def finish(wheels: Path, build: int) -> Path:
     return wheel
 
 
-def test_updates_at_the_same_time_lose_nothing(tmp_path: Path) -> None:
+def test_updates_at_the_same_time_lose_nothing(places: Places) -> None:
     def build(number: int) -> None:
-        finish(tmp_path / "wheels", number)
-        site.update(tmp_path / "site", tmp_path / "wheels")
+        finish(places, number)
+        site.update(places)
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(build, range(16)))
-    page = (tmp_path / "site" / PAGE / "index.html").read_text()
+    page = (places.site / PAGE / "index.html").read_text()
     assert [f"cu125.{number}-" in page for number in range(16)] == [True] * 16
 
 
-def test_an_offered_site_says_how_to_install_and_ends_on_ctrl_c(tmp_path: Path) -> None:
-    wheel = finish(tmp_path / "wheels", 1)
-    program = "from pathlib import Path; from tfwheel import site; site.offer(Path('site'), Path('wheels'), port=0)"
+READER = """
+import pathlib, sys
+site, bad, seen = pathlib.Path(sys.argv[1]), 0, set()
+while not (site.parent / "stop").exists():
+    tree = site.resolve()
+    try:
+        texts = {(tree / str(number)).read_text() for number in range(20)}
+    except FileNotFoundError:
+        if site.resolve() == tree:  # not swept away while it was read
+            bad += 1
+        continue
+    bad += len(texts) > 1
+    seen |= texts
+print(bad, len(seen))
+"""
+WRITER = """
+import itertools, pathlib, sys
+from tfwheel.tree import Part, update
+def part(text, name): return Part(key=text, make=lambda: {name: text.encode()})
+for number in itertools.count(int(sys.argv[2])):
+    update(pathlib.Path(sys.argv[1]), {str(i): part(str(number), str(i)) for i in range(20)}, keep_previous=True)
+"""
+
+
+def test_a_reader_sees_whole_trees_while_writers_are_killed(tmp_path: Path) -> None:
+    place, env = tmp_path / "site", {**os.environ, "PYTHONPATH": str(SCRIPTS)}
+    tree.update(place, {str(name): Part(key="0", make=partial(dict, {str(name): b"0"})) for name in range(20)})
+    reader = subprocess.Popen([sys.executable, "-c", READER, place], stdout=subprocess.PIPE, text=True)
+    for number in range(1, 41):
+        first = number * 100_000
+        writer = subprocess.Popen([sys.executable, "-c", WRITER, place, str(first)], env=env)
+        while int((place / "0").read_text()) < first:
+            time.sleep(0.002)
+        time.sleep(number / 2000)  # each is killed at another instant of its work
+        writer.kill()
+        writer.wait()
+        assert len({(place / str(name)).read_text() for name in range(20)}) == 1
+    (tmp_path / "stop").touch()
+    said, _ = reader.communicate(timeout=60)
+    bad, seen = map(int, said.split())
+    assert bad == 0
+    assert seen > 1
+
+
+def test_an_offered_site_says_how_to_install_and_ends_on_ctrl_c(places: Places) -> None:
+    wheel = finish(places, 1)
+    program = (
+        "from pathlib import Path; from tfwheel import site; from tfwheel.places import Places; here = Path();"
+        "site.offer(Places(settings=here, dist=here, cache=here), port=0)"
+    )
     process = subprocess.Popen(
         [sys.executable, "-c", program],
-        cwd=tmp_path,
+        cwd=places.dist,
         env={**os.environ, "PYTHONPATH": str(SCRIPTS)},
         stderr=subprocess.PIPE,
         text=True,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -227,3 +228,23 @@ def test_all_faults_of_a_file_are_told_at_once(tmp_path: Path) -> None:
 )
 def test_a_misspelt_word_gets_a_hint(word: str, known: list[str], hint: str) -> None:
     assert config.nearest(word, known) == hint
+
+
+def test_the_index_has_no_address_and_no_free_names_unless_they_are_given(tmp_path: Path) -> None:
+    assert load(tmp_path).index == config.IndexSettings(base_url="", acknowledge=[])
+    text = 'base_url = "https://example.org/index/"\n[[acknowledge]]\nname = "our-ops"\nreason = "only by exact pin"\n'
+    found = load(tmp_path, index=text).index
+    assert (found.base_url, found.acknowledge[0].name) == ("https://example.org/index/", "our-ops")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('base_url = "https://example.org/index"\n', "`base_url`"),
+        ('base_url = "example.org/"\n', "`base_url`"),
+        ('[[acknowledge]]\nname = "our-ops"\n', r"`acknowledge\[0\].reason` is missing"),
+        ('[[acknowledge]]\nname = "our-ops"\nreason = "so"\n', r"`acknowledge\[0\].reason`"),
+    ],
+)
+def test_a_free_name_needs_a_reason_and_an_address_a_slash(tmp_path: Path, text: str, said: str) -> None:
+    assert re.search(rf"index\.toml: .*{said}", refusal(tmp_path, index=text))

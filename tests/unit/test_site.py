@@ -1,26 +1,32 @@
-"""Site: the folder equals the wheels that may be listed, and changes only where they do."""
+"""Site: this machine's index equals its wheels that may be listed, and changes only where they do."""
 
 from __future__ import annotations
 
-import errno
 import os
 from typing import TYPE_CHECKING
 
 import pytest
 
 import fakewheels
-from tfwheel import index, records, site
-from tfwheel.errors import IndexEntryError, NothingToServeError
+from tfwheel import admission, ledger, manifest, records, site
+from tfwheel.errors import LedgerConflictError, NothingToServeError
+from tfwheel.places import Places
 from tfwheel.records import Record
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+PAGE = "cu12/tensorflow"
 TAG = "cp312-cp312-manylinux_2_17_x86_64"
 
 
+@pytest.fixture
+def places(tmp_path: Path) -> Places:
+    return Places(settings=tmp_path / "settings", dist=tmp_path, cache=tmp_path / "cache")
+
+
 def finished(
-    wheels: Path,
+    places: Places,
     *,
     version: str = "2.20.0+cu125.1",
     smoke: object = True,
@@ -29,7 +35,7 @@ def finished(
 ) -> Path:
     """A wheel with its record, as a build leaves them."""
     line = "cpu" if "+cpu" in version else "cu12"
-    place = wheels / (folder or f"tf{version}-{line}")
+    place = places.wheels / (folder or f"tf{version}-{line}")
     place.mkdir(parents=True, exist_ok=True)
     path = fakewheels.write_wheel(place, {"tensorflow/__init__.py": body}, name="tensorflow", version=version, tag=TAG)
     sha256 = records.sha256_of(path)
@@ -50,142 +56,140 @@ def finished(
 
 
 def tree(folder: Path) -> set[str]:
-    """All files below a folder."""
-    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    """All files below a folder but the two that are always there: the ledger's copy and the manifest."""
+    files = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    return files - {manifest.NAME, manifest.LEDGER}
 
 
-def stamps(folder: Path) -> dict[str, tuple[int, int]]:
-    """Which file is where, and when it was written."""
-    return {name: ((folder / name).stat().st_ino, (folder / name).stat().st_mtime_ns) for name in tree(folder)}
-
-
-def test_the_site_has_pages_sidecars_and_the_wheels_without_copying_them(tmp_path: Path) -> None:
-    wheel = finished(tmp_path / "wheels")
-    site.update(tmp_path / "site", tmp_path / "wheels")
-    page = "cu12/tensorflow"
-    assert tree(tmp_path / "site") == {
-        "index.html",
+def test_the_site_has_pages_sidecars_and_the_wheels_without_copying_them(places: Places) -> None:
+    wheel = finished(places)
+    (entry,) = site.update(places)
+    assert tree(places.site) == {
         "cu12/index.html",
-        f"{page}/index.html",
-        f"{page}/{wheel.name}",
-        f"{page}/{wheel.name}.metadata",
+        "cu12/index.json",
+        f"{PAGE}/index.html",
+        f"{PAGE}/index.json",
+        f"{PAGE}/{wheel.name}",
+        f"{PAGE}/{wheel.name}.metadata",
     }
-    assert (tmp_path / "site" / page / wheel.name).samefile(wheel)
+    assert (places.site / manifest.LEDGER).read_bytes() == places.ledger.read_bytes()
+    assert manifest.check(places.site.resolve()) == 7
+    assert (places.site / PAGE / wheel.name).samefile(wheel)
+    assert (places.site / PAGE / f"{wheel.name}.metadata").read_bytes() == admission.metadata_of(wheel)
+    assert ledger.read(places.ledger).entries == (entry,)
+    assert (entry.url, entry.sha256, entry.target) == ("", records.sha256_of(wheel), wheel.parent.name)
 
 
-def test_nothing_is_touched_when_nothing_changed(tmp_path: Path) -> None:
-    finished(tmp_path / "wheels")
-    site.update(tmp_path / "site", tmp_path / "wheels")
-    before = stamps(tmp_path / "site")
-    site.update(tmp_path / "site", tmp_path / "wheels")
-    assert stamps(tmp_path / "site") == before
+def test_nothing_is_touched_or_read_again_when_nothing_changed(places: Places, monkeypatch: pytest.MonkeyPatch) -> None:
+    finished(places)
+    first = site.update(places)
+    before = places.site.readlink(), places.ledger.stat().st_ino
+    monkeypatch.setattr(admission, "metadata_of", None)
+    monkeypatch.setattr(records, "sha256_of", None)
+    assert site.update(places) == first
+    assert (places.site.readlink(), places.ledger.stat().st_ino) == before
 
 
-def test_the_wheels_are_not_opened_again_when_the_site_has_their_metadata(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_wheel_built_anew_under_its_name_replaces_the_old_one_and_that_is_said(
+    places: Places, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    finished(tmp_path / "wheels")
-    first = site.update(tmp_path / "site", tmp_path / "wheels")
-    monkeypatch.setattr(index.zipfile, "ZipFile", None)
-    assert site.update(tmp_path / "site", tmp_path / "wheels") == first
+    finished(places)
+    site.update(places)
+    wheel = finished(places, body=b"new = True\n")
+    (entry,) = site.update(places)
+    assert entry.sha256 == records.sha256_of(wheel)
+    assert (places.site / PAGE / wheel.name).read_bytes() == wheel.read_bytes()
+    assert entry.sha256 in (places.site / PAGE / "index.html").read_text()
+    assert "built anew with other bytes" in capsys.readouterr().err
 
 
-def test_a_wheel_built_anew_under_its_name_replaces_the_old_one(tmp_path: Path) -> None:
-    finished(tmp_path / "wheels")
-    site.update(tmp_path / "site", tmp_path / "wheels")
-    wheel = finished(tmp_path / "wheels", body=b"new = True\n")
-    site.update(tmp_path / "site", tmp_path / "wheels")
-    served = tmp_path / "site" / "cu12" / "tensorflow"
-    assert (served / wheel.name).read_bytes() == wheel.read_bytes()
-    assert records.sha256_of(wheel) in (served / "index.html").read_text()
+def test_the_same_bytes_built_anew_are_not_kept_twice(places: Places) -> None:
+    finished(places)
+    site.update(places)
+    wheel = finished(places)
+    site.update(places)
+    assert (places.site / PAGE / wheel.name).samefile(wheel)
 
 
-def test_what_is_gone_leaves_no_trace(tmp_path: Path) -> None:
-    gone = finished(tmp_path / "wheels", version="2.20.0+cpu.1")
-    finished(tmp_path / "wheels")
-    site.update(tmp_path / "site", tmp_path / "wheels")
+def test_new_evidence_about_a_wheel_enters_the_ledger(places: Places) -> None:
+    wheel = finished(places)
+    site.update(places)
+    path = records.path_for(wheel)
+    record = records.load(path)
+    records.save(record.grown(smoke={**(record.smoke or {}), "gpu": {"name": "T4"}}), wheel)
+    os.utime(path, (2_000_000_000, 2_000_000_000))
+    (entry,) = site.update(places)
+    assert entry.gpu_smoke
+    assert entry.uploaded == "2033-05-18T03:33:20Z"
+
+
+def test_what_is_gone_leaves_no_trace_and_that_is_said(places: Places, capsys: pytest.CaptureFixture[str]) -> None:
+    gone = finished(places, version="2.20.0+cpu.1")
+    kept = finished(places)
+    site.update(places)
     records.path_for(gone).unlink()
-    (tmp_path / "site" / "stray.txt").write_text("?")
-    site.update(tmp_path / "site", tmp_path / "wheels")
-    assert {name.split("/")[0] for name in tree(tmp_path / "site")} == {"cu12", "index.html"}
-    assert not (tmp_path / "site" / "cpu").exists()
+    (entry,) = site.update(places)
+    assert entry.file == kept.name
+    assert {name.split("/")[0] for name in tree(places.site)} == {"cu12"}
+    assert f"{gone.name} is gone" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("smoke", "reason"), [(None, "never smoke-tested"), (False, "it is broken")])
 def test_a_wheel_that_did_not_pass_is_left_out_and_that_is_said(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], smoke: object, reason: str
+    places: Places, capsys: pytest.CaptureFixture[str], smoke: object, reason: str
 ) -> None:
-    finished(tmp_path / "wheels", smoke=smoke)
-    assert site.update(tmp_path / "site", tmp_path / "wheels") == {}
+    finished(places, smoke=smoke)
+    assert site.update(places) == ()
     assert reason in capsys.readouterr().err
-    assert tree(tmp_path / "site") == {"index.html"}
+    assert tree(places.site) == set()
 
 
+@pytest.mark.parametrize("listed", [False, True])
 @pytest.mark.parametrize("fault", ["missing", "cut short"])
-def test_a_wheel_that_is_not_the_recorded_file_is_left_out(tmp_path: Path, fault: str) -> None:
-    wheel = finished(tmp_path / "wheels")
+def test_a_wheel_that_is_not_the_recorded_file_is_left_out(places: Places, fault: str, *, listed: bool) -> None:
+    wheel = finished(places)
+    if listed:
+        site.update(places)
     if fault == "missing":
         wheel.unlink()
     else:
         wheel.write_bytes(wheel.read_bytes()[:-1])
-    assert site.update(tmp_path / "site", tmp_path / "wheels") == {}
+    assert site.update(places) == ()
+    assert tree(places.site) == set()
 
 
-def test_a_contradiction_changes_nothing(tmp_path: Path) -> None:
-    finished(tmp_path / "wheels")
-    site.update(tmp_path / "site", tmp_path / "wheels")
-    before = stamps(tmp_path / "site")
-    finished(tmp_path / "wheels", folder="other", body=b"other = True\n")
-    with pytest.raises(IndexEntryError, match="two files"):
-        site.update(tmp_path / "site", tmp_path / "wheels")
-    assert stamps(tmp_path / "site") == before
+def test_a_contradiction_changes_nothing(places: Places) -> None:
+    finished(places)
+    site.update(places)
+    before = places.site.readlink(), places.ledger.read_bytes()
+    finished(places, folder="other", body=b"other = True\n")
+    with pytest.raises(LedgerConflictError, match="twice"):
+        site.update(places)
+    assert (places.site.readlink(), places.ledger.read_bytes()) == before
 
 
-def test_a_wheel_with_a_broken_record_is_left_out_and_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    records.path_for(finished(tmp_path / "wheels")).write_text("{")
-    assert site.update(tmp_path / "site", tmp_path / "wheels") == {}
+def test_a_wheel_with_a_broken_record_is_left_out_and_named(places: Places, capsys: pytest.CaptureFixture[str]) -> None:
+    records.path_for(finished(places)).write_text("{")
+    assert site.update(places) == ()
     assert "is not a record" in capsys.readouterr().err
 
 
-def test_a_killed_update_leaves_no_link_that_leads_nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    finished(tmp_path / "wheels")
-    write = records.write_atomically
-
-    def killed_at_the_page(path: Path, data: bytes) -> None:
-        if path.name == "index.html":
-            raise KeyboardInterrupt
-        write(path, data)
-
-    monkeypatch.setattr(records, "write_atomically", killed_at_the_page)
-    with pytest.raises(KeyboardInterrupt):
-        site.update(tmp_path / "site", tmp_path / "wheels")
-    assert not any(name.endswith("index.html") for name in tree(tmp_path / "site"))
-    monkeypatch.undo()
-    site.update(tmp_path / "site", tmp_path / "wheels")
-    assert "index.html" in tree(tmp_path / "site")
+def test_a_damaged_ledger_of_this_machine_is_made_anew(places: Places, capsys: pytest.CaptureFixture[str]) -> None:
+    finished(places)
+    entries = site.update(places)
+    places.ledger.write_text("{}\n")
+    assert site.update(places) == entries
+    assert "made anew" in capsys.readouterr().err
+    assert ledger.read(places.ledger).entries == entries
 
 
-def test_wheels_are_copied_where_they_cannot_be_linked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_paths: Path) -> None:
-        raise OSError(errno.EXDEV, "Invalid cross-device link")
-
-    monkeypatch.setattr(os, "link", refuse)
-    wheel = finished(tmp_path / "wheels")
-    site.update(tmp_path / "site", tmp_path / "wheels")
-    served = tmp_path / "site" / "cu12" / "tensorflow" / wheel.name
-    assert served.read_bytes() == wheel.read_bytes()
-    assert not served.samefile(wheel)
-    before = stamps(tmp_path / "site")
-    site.update(tmp_path / "site", tmp_path / "wheels")
-    assert stamps(tmp_path / "site") == before
-
-
-def test_an_empty_site_is_not_offered(tmp_path: Path) -> None:
+def test_an_empty_site_is_not_offered(places: Places) -> None:
     with pytest.raises(NothingToServeError, match="passed its smoke test"):
-        site.offer(tmp_path / "site", tmp_path / "wheels", port=0)
+        site.offer(places, port=0)
 
 
-def test_the_install_command_is_an_exact_pin_beside_pypi(tmp_path: Path) -> None:
-    entry = index.from_wheel(finished(tmp_path / "wheels"), line="cu12")
+def test_the_install_command_is_an_exact_pin_beside_pypi(places: Places) -> None:
+    finished(places)
     command = 'pip install --extra-index-url http://127.0.0.1:8000/cu12/ "tensorflow==2.20.0+cu125.1"'
+    (entry,) = site.update(places)
     assert site.install_command(entry, "http://127.0.0.1:8000/") == command

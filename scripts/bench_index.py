@@ -1,0 +1,25 @@
+"""Measure the index beside dumb-pypi at several sizes, print the table, and write dist/reports/index_bench.json."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from tfwheel import door, index_bench
+from tfwheel.places import Places
+
+
+def main(arguments: argparse.Namespace) -> None:
+    """Measure every size, print the table, write the report."""
+    dist = Places.here().dist
+    rows = index_bench.rows(dist / "work" / "index-bench", sizes=arguments.sizes, runs=arguments.runs)
+    index_bench.report(rows, dist / "reports" / "index_bench.json")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "--sizes", type=int, nargs="+", default=[1_000, 10_000, 100_000], help="files in the index (multiples of 500)"
+    )
+    parser.add_argument("--runs", type=int, default=3, help="how often each is measured; the median counts")
+    sys.exit(door.enter(parser, main))

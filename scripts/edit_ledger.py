@@ -1,0 +1,40 @@
+"""Check the ledger of published files, yank one, take that back, record that one is gone, or join two branches."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from tfwheel import config, door, history, ledger, progress
+
+
+def main(arguments: argparse.Namespace) -> None:
+    """Do one thing to the ledger and say it."""
+    match arguments.action:
+        case "check":
+            history.check(arguments.ledger, since=arguments.since)
+        case "merge":
+            history.merge_conflicted(arguments.ledger)
+        case "merge-driver":
+            history.merge_branches(*arguments.files)
+        case "unyank":
+            ledger.unyank(arguments.ledger, arguments.file)
+        case "yank" | "remove" as edit:
+            getattr(ledger, edit)(arguments.ledger, arguments.file, arguments.reason)
+    progress.say(f"{arguments.action}: done")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--ledger", type=Path, default=config.ROOT / "index" / "ledger.jsonl", metavar="PATH")
+    actions = parser.add_subparsers(dest="action", required=True)
+    actions.add_parser("check").add_argument("--since", nargs="+", default=[], metavar="COMMIT")
+    actions.add_parser("merge")
+    actions.add_parser("merge-driver").add_argument("files", nargs=3, type=Path, metavar=("BASE", "OURS", "THEIRS"))
+    for name in ("yank", "unyank", "remove"):
+        edit = actions.add_parser(name)
+        edit.add_argument("file", metavar="FILE")
+        if name != "unyank":
+            edit.add_argument("--reason", default="")
+    sys.exit(door.enter(parser, main))

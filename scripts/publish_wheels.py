@@ -1,0 +1,39 @@
+"""Publish finished wheels: upload them, list them in the ledger, show the pages, and verify all of it from outside."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from tfwheel import config, contents, door, places, progress, publish, store
+
+
+def main(arguments: argparse.Namespace) -> None:
+    """Say or do what publishing these wheels takes."""
+    job = publish.Publication(
+        wheels=tuple(arguments.wheels or sorted(places.Places.here().wheels.glob("*/*.whl"))),
+        ledger=arguments.ledger,
+        site=arguments.site,
+        store=store.FolderStore(folder=arguments.store, address=arguments.store_url),
+        showcase=contents.Showcase(settings=config.load()),
+        address=arguments.base_url,
+        installs=tuple(arguments.install),
+        patience_s=arguments.patience,
+    )
+    done = publish.plan(job) if arguments.dry_run else publish.publish(job, on_step=progress.say)
+    progress.say("\n".join(done) or "nothing to do")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("wheels", nargs="*", type=Path, help="wheels with records (default: all in dist/wheels/)")
+    parser.add_argument("--store", type=Path, required=True, help="the folder that wheels are kept in")
+    parser.add_argument("--store-url", required=True, help="where that folder is served, ending with a slash")
+    parser.add_argument("--site", type=Path, default=config.ROOT / "dist" / "public", help="the folder of the pages")
+    parser.add_argument("--ledger", type=Path, default=config.ROOT / "index" / "ledger.jsonl")
+    parser.add_argument("--base-url", help="where the pages are served; without it, run verify_index.py once they are")
+    parser.add_argument("--install", action="append", default=[], metavar="FILE", help="a wheel to install from there")
+    parser.add_argument("--patience", type=float, default=0, help="seconds that the host may take to show the pages")
+    parser.add_argument("--dry-run", action="store_true", help="say what would happen, and change nothing")
+    sys.exit(door.enter(parser, main))

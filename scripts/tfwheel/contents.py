@@ -1,0 +1,61 @@
+"""Everything a site shows, from the bytes of a ledger: pages for installers, pages for people, the ledger itself."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from tfwheel import config, install_material, keys, ledger, manifest, page, render, runtimes
+from tfwheel.tree import Part
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tfwheel.config import Config
+
+DECIDING = ("contents", "install_material", "page", "runtimes")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Showcase:
+    """What pages for people say beyond the ledger; ``locks`` is the folder that holds ``install/`` with the locks."""
+
+    settings: Config
+    locks: Path = config.ROOT / "index"
+
+    def parts(self, lines: bytes) -> dict[str, Part]:
+        """The page for people and the install material, as one part of a site."""
+        key = keys.of_facts(
+            ledger=hashlib.sha256(lines).hexdigest(),
+            lines=self.settings.lines,
+            base_url=self.settings.index.base_url,
+            runtimes=keys.of_tree(self._runtimes),
+            locks=keys.of_tree(self.locks / "install"),
+            sources=keys.of_tree(page.SOURCES),
+            code=keys.of_modules(DECIDING),
+        )
+        return {"people": Part(key=key, make=partial(self._files, lines))}
+
+    @property
+    def _runtimes(self) -> Path:
+        return self.settings.directory / "colab"
+
+    def _files(self, lines: bytes) -> dict[str, bytes]:
+        entries = ledger.parse(lines, name="the ledger").entries
+        known = runtimes.load(self._runtimes) if self._runtimes.is_dir() else ()
+        base_url = self.settings.index.base_url
+        locks = install_material.kept(entries, self.locks)
+        material = install_material.render(entries, locks, runtimes=known, base_url=base_url)
+        people = page.render(
+            entries, lines=self.settings.lines, runtimes=known, base_url=base_url, material=frozenset(material)
+        )
+        return {**material, **people}
+
+
+def parts(lines: bytes, showcase: Showcase | None = None) -> dict[str, Part]:
+    """All parts of a site but its wheels and its manifest; without a showcase there are none for people."""
+    copy = Part(key=hashlib.sha256(lines).hexdigest(), make=lambda: {manifest.LEDGER: lines})
+    people = showcase.parts(lines) if showcase else {}
+    return {**render.parts(render.rows(lines)), "ledger": copy, **people}

@@ -1,0 +1,153 @@
+"""The ledger's past, as git keeps it: nothing of it is lost, and two branches of it become one."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from tfwheel import ledger
+from tfwheel.errors import CommandError, FactoryError, LedgerConflictError
+from tfwheel.ledger import EDITABLE, LASTING, Entry, Ledger, differences
+from tfwheel.run import run
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+SHOWN = 10  # problems in one message
+STAGES = (":1", ":2", ":3")  # of a conflicted file: base, ours, theirs (gitrevisions(7))
+
+
+# --- nothing vanishes ------------------------------------------------------------------------------------
+
+
+def check(path: Path, *, since: Sequence[str] = ()) -> Ledger:
+    """Validate a ledger and hold it against earlier states of it; returns it.
+
+    ``since`` names commits; without any they are the one that is checked out, its parents, and the one that is
+    being merged, so that a merge which dropped a side is found before and after it is committed. A ledger outside
+    git has no earlier state. Raises LedgerDamagedError and LedgerConflictError.
+    """
+    found = ledger.read(path)
+    commits = [_git(path, "rev-parse", "--verify", f"{name}^{{commit}}").strip() for name in since]
+    for commit in commits or _origins(path):
+        compare(found, since=_of(path, commit), name=f"commit {commit[:12]}")
+    return found
+
+
+def compare(new: Ledger, *, since: Ledger, name: str) -> None:
+    """Hold a ledger against an earlier state of it: nothing vanishes, and only what is editable changes.
+
+    ``name`` is what messages call the earlier state. Raises LedgerConflictError with the files it concerns.
+    """
+    kept = set(new.lines)
+    changed = [since.entry(index) for index, line in enumerate(since.lines) if line not in kept]
+    found = [problem for old in changed if (problem := _lost(old, new.by_file.get(old.file)))]
+    if found:
+        more = f"\n  and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
+        message = f"the ledger contradicts {name}:\n  " + "\n  ".join(found[:SHOWN]) + more
+        raise LedgerConflictError(message, remedy="Restore these lines; to take a file out, use `remove` or `yank`.")
+
+
+def _lost(old: Entry, new: Entry | None) -> str | None:
+    if new is None:
+        return f"{old.file} vanished without a recorded removal"
+    changed = differences(old, new, (*LASTING, "uploaded"))
+    if changed:
+        return f"{old.file} was changed ({'; '.join(changed)})"
+    if old.removed is not None and new.removed != old.removed:
+        return f"{old.file} was removed ({old.removed}), and that is no longer recorded"
+    return None
+
+
+# --- two branches become one -----------------------------------------------------------------------------
+
+
+def merge_branches(base: Path, ours: Path, theirs: Path) -> None:
+    """Git's merge driver (gitattributes(5)): the result takes the place of ``ours``.
+
+    When the two contradict each other, ``ours`` gets git's conflict markers and the error is raised, so that git
+    sees a conflict and neither side is dropped.
+    """
+    try:
+        ledger.write(ours, join(*(ledger.read(path) for path in (base, ours, theirs))))
+    except FactoryError:
+        with suppress(CommandError):  # its exit code is the number of conflicts
+            run(["git", "merge-file", "-L", "ours", "-L", "base", "-L", "theirs", ours, base, theirs])
+        raise
+
+
+def merge_conflicted(path: Path) -> Ledger:
+    """Replace a ledger that git left with a conflict by the union of both sides; returns it.
+
+    Raises LedgerConflictError when there is no conflict, or when the two sides contradict each other.
+    """
+    if not _git(path, "ls-files", "--unmerged", "--", path.name):
+        message = f"git knows of no conflict in {path}"
+        raise LedgerConflictError(message, remedy="Nothing is to be done; `check` says whether the ledger is valid.")
+    return ledger.write(path, join(*(_of(path, stage) for stage in STAGES)))
+
+
+def join(base: Ledger, ours: Ledger, theirs: Ledger) -> list[Entry]:
+    """All files of both sides, with the edits of both; ``base`` is the last state they share.
+
+    Raises LedgerConflictError when a side lost a file of ``base``, when a name stands for two files, and when both
+    edited the same field of a file differently.
+    """
+    for side, name in ((ours, "ours"), (theirs, "theirs")):
+        compare(side, since=base, name=f"what both branches had ({name})")
+    merged = theirs.by_file | ours.by_file
+    for name in theirs.by_file.keys() & ours.by_file.keys():
+        merged[name] = _one(base.by_file.get(name), ours.by_file[name], theirs.by_file[name])
+    return list(merged.values())
+
+
+def _one(base: Entry | None, ours: Entry, theirs: Entry) -> Entry:
+    if ours == theirs:
+        return ours
+    changed = differences(ours, theirs)
+    if changed:
+        message = f"{ours.file} stands for two files: {'; '.join(changed)}"
+        raise LedgerConflictError(message)
+    edits = {field: _field(field, base, ours, theirs) for field in EDITABLE}
+    return replace(ours, uploaded=min(ours.uploaded, theirs.uploaded), **edits)
+
+
+def _field(field: str, base: Entry | None, ours: Entry, theirs: Entry) -> Any:  # noqa: ANN401 -- the field's type
+    before, left, right = (getattr(entry, field, None) for entry in (base, ours, theirs))
+    if left in (before, right):
+        return right
+    if right == before:
+        return left
+    message = f"both branches changed `{field}` of {ours.file}: {left!r} and {right!r}"
+    raise LedgerConflictError(message, remedy="Make the two branches agree with scripts/edit_ledger.py, then merge.")
+
+
+# --- git -------------------------------------------------------------------------------------------------
+
+
+def _origins(path: Path) -> list[str]:
+    """The commits that the checkout comes from; none outside git, or before the first commit."""
+    try:
+        found = _git(path, "rev-parse", "--verify", "--quiet", "HEAD").split()
+    except CommandError:
+        return []
+    found += _git(path, "rev-parse", "HEAD^@").split()
+    with suppress(CommandError):
+        found += _git(path, "rev-parse", "--verify", "--quiet", "MERGE_HEAD").split()
+    return found
+
+
+def _of(path: Path, state: str) -> Ledger:
+    """The ledger as a commit, or a stage of git's index, has it; empty where that has none."""
+    place = f"{state}:./{path.name}"
+    try:
+        blob = _git(path, "rev-parse", "--verify", "--quiet", place).strip()
+    except CommandError:
+        return Ledger()
+    return ledger.parse(_git(path, "cat-file", "blob", blob).encode(), name=place)
+
+
+def _git(path: Path, *words: str) -> str:
+    return run(["git", "-C", path.parent, *words])

@@ -1,0 +1,209 @@
+"""Measures the index beside dumb-pypi in the same run: a tree made in full, and one release on top of it."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import shutil
+import sys
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from itertools import product
+from typing import TYPE_CHECKING
+
+from rich.table import Table
+
+from tfwheel import bench, ledger, progress
+from tfwheel.atomic import writing
+from tfwheel.config import ROOT
+from tfwheel.ledger import Entry
+from tfwheel.records import write_atomically
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
+
+PYTHONS = ("cp310", "cp311", "cp312", "cp313", "cp314")  # the wheels of one release
+ADDRESS = "https://example.org/wheels/"
+# What publishing does from a ledger to the tree: check every line, render what changed, swap the tree.
+PROGRAM = f"""
+import sys
+from pathlib import Path
+sys.path.insert(0, {str(ROOT / "scripts")!r})
+from tfwheel import ledger, render, tree
+known = ledger.read(Path(sys.argv[1]))
+tree.update(Path(sys.argv[2], "site"), render.parts(render.rows(b"\\n".join(known.lines))))
+"""
+OURS = "this project"
+WHO: dict[str, list[str]] = {OURS: [], "dumb-pypi, no per-release JSON": ["--no-per-release-json"], "dumb-pypi": []}
+START = datetime(2026, 1, 1, tzinfo=UTC)
+SMOKE = {"passed": True, "python": "3.12.1", "date": "2026-11-21", "gpu": "absent", "client": "pip 24.1.2"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One thing measured, as the median of ``runs``: seconds, the most memory held, and what was written."""
+
+    files: int
+    projects: int
+    what: str
+    who: str
+    runs: int
+    seconds: float
+    peak_bytes: int
+    written_bytes: int
+    written_files: int
+
+
+def entries(files: int, projects: int, *, more: int = 0) -> list[Entry]:
+    """Synthetic entries as a CUDA index has them; ``more`` files are added to the first project."""
+    per_project = files // projects
+    made = [_entry(project, number) for project in range(projects) for number in range(per_project)]
+    return made + [_entry(0, number) for number in range(per_project, per_project + more)]
+
+
+def rows(folder: Path, *, sizes: Sequence[int], runs: int) -> list[Row]:
+    """Measure every size with one project and with a hundred; ``folder`` is scratch, and gone afterwards."""
+    found = []
+    for files, projects in product(sizes, (1, 100)):
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        for number, more in enumerate((0, len(PYTHONS))):
+            listed = entries(files, projects, more=more)
+            ledger.write(folder / f"{number}.jsonl", listed)
+            _write_package_list(folder / f"{number}.list", listed)
+        for who in WHO:
+            both = [_run(who, folder, files, projects) for _ in range(runs)]
+            found += [_median(rows) for rows in zip(*both, strict=True)]
+    shutil.rmtree(folder)
+    return found
+
+
+def report(rows: Sequence[Row], path: Path) -> None:
+    """Print the rows as a table, with the ratio to this project and how each grows, and write them as JSON."""
+    ours = {(row.files, row.projects, row.what): row.seconds for row in rows if row.who == OURS}
+    table = Table(
+        "files", "projects", "what", "who", "runs", "seconds", "ratio", "peak MB", "written MB", "files written"
+    )
+    for row in rows:
+        ratio = row.seconds / ours[row.files, row.projects, row.what]
+        numbers = (
+            f"{row.seconds:.2f}",
+            f"{ratio:.1f}",
+            f"{row.peak_bytes / 1e6:.0f}",
+            f"{row.written_bytes / 1e6:.1f}",
+        )
+        table.add_row(
+            f"{row.files:,}", f"{row.projects}", row.what, row.who, f"{row.runs}", *numbers, f"{row.written_files:,}"
+        )
+    progress.show(table)
+    growth = list(_growth(rows))
+    for line in growth:
+        progress.say(f"growth, {line}")
+    facts = {"cores": os.cpu_count(), "rows": [asdict(row) for row in rows], "growth": growth}
+    write_atomically(path, (json.dumps(facts, indent=2) + "\n").encode())
+    progress.say(f"written to {path}")
+
+
+def _growth(rows: Sequence[Row]) -> Iterable[str]:
+    """How time grows between the two largest sizes, as an exponent of the number of files."""
+    sizes = sorted({row.files for row in rows})[-2:]
+    kinds = dict.fromkeys((row.who, row.projects, row.what) for row in rows)
+    for who, projects, what in kinds if len(sizes) == 2 else ():  # noqa: PLR2004 -- a line needs two points
+        small, large = (
+            next(
+                row.seconds
+                for row in rows
+                if (row.files, row.who, row.projects, row.what) == (size, who, projects, what)
+            )
+            for size in sizes
+        )
+        exponent = math.log(large / small) / math.log(sizes[1] / sizes[0])
+        yield f"{who}, {projects} projects, {what}: {sizes[0]:,} to {sizes[1]:,} files: n^{exponent:.2f}"
+
+
+def _run(who: str, folder: Path, files: int, projects: int) -> list[Row]:
+    """Make the tree in full, then bring it up to the list that has one release more."""
+    found, out = [], folder / "out"
+    shutil.rmtree(out, ignore_errors=True)
+    for number, what in enumerate(("full", "one release on top")):
+        before, argv = _stamps(out), _command(who, folder, number)
+        timed = bench.measure(work=f"{files:,} files in {projects}, {what}", who=who, steps=[argv], runs=1)
+        written = [size for path, (stamp, size) in _stamps(out).items() if before.get(path, (None, 0))[0] != stamp]
+        found.append(
+            Row(
+                files=files,
+                projects=projects,
+                what=what,
+                who=who,
+                runs=1,
+                seconds=timed.seconds,
+                peak_bytes=timed.peak_bytes,
+                written_bytes=sum(written),
+                written_files=len(written),
+            )
+        )
+    return found
+
+
+def _median(rows: Sequence[Row]) -> Row:
+    """The row with the median time; all runs write the same."""
+    middle = sorted(rows, key=lambda row: row.seconds)[(len(rows) - 1) // 2]
+    return replace(middle, runs=len(rows))
+
+
+def _command(who: str, folder: Path, number: int) -> list[str | Path]:
+    """The command line that makes tree ``number``, or brings the one before up to it."""
+    if who == OURS:
+        return [sys.executable, "-c", PROGRAM, folder / f"{number}.jsonl", folder / "out"]
+    words: list[str | Path] = [sys.executable, "-m", "dumb_pypi.main", *WHO[who], "--output-dir", folder / "out"]
+    words += ["--no-generate-timestamp", "--packages-url", ADDRESS, "--package-list-json", folder / f"{number}.list"]
+    if number:
+        words += ["--previous-package-list-json", folder / f"{number - 1}.list"]
+    return words
+
+
+def _stamps(folder: Path) -> dict[str, tuple[tuple[int, int], int]]:
+    """Which file stands in each place of the tree that is shown, and its size in bytes."""
+    root = folder / "site" if (folder / "site").is_symlink() else folder
+    found = {path.relative_to(root).as_posix(): path.stat() for path in root.rglob("*") if path.is_file()}
+    return {path: ((facts.st_ino, facts.st_mtime_ns), facts.st_size) for path, facts in found.items()}
+
+
+def _entry(project: int, number: int) -> Entry:
+    release, python = divmod(number, len(PYTHONS))
+    name, version = f"demo_{project:03}", f"2.{release // 4}.{release % 4}+cu12{release % 3 + 5}.1"
+    tag = PYTHONS[python]
+    file = f"{name}-{version}-{tag}-{tag}-manylinux_2_27_x86_64.manylinux_2_28_x86_64.whl"
+    digest = sha256(file.encode()).hexdigest()
+    return Entry(
+        project=name,
+        version=version,
+        file=file,
+        line="cu12",
+        url=f"https://example.org/releases/download/v{version.replace('+', '%2B')}/{file.replace('+', '%2B')}",
+        sha256=digest,
+        size=600_000_000 + number,
+        uploaded=f"{START + timedelta(minutes=release):%Y-%m-%dT%H:%M:%SZ}",
+        requires_python=">=3.9",
+        metadata_sha256=digest,
+        target=f"tf{version}-{tag}-cu12",
+        archs=("sm_75", "sm_80", "sm_89", "sm_90", "compute_90"),
+        smoke=SMOKE,
+    )
+
+
+def _write_package_list(path: Path, listed: Iterable[Entry]) -> None:
+    """The same facts as dumb-pypi takes them; their timestamps are seconds."""
+    with writing(path) as stream:
+        for entry in listed:
+            facts = {
+                "filename": entry.file,
+                "hash": f"sha256={entry.sha256}",
+                "core_metadata": f"sha256={entry.metadata_sha256}",
+                "requires_python": entry.requires_python,
+                "upload_timestamp": int(datetime.fromisoformat(entry.uploaded).timestamp()),
+            }
+            stream.write(json.dumps(facts).encode() + b"\n")

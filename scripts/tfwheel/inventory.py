@@ -1,0 +1,161 @@
+"""What is really there: wheels with their records on this machine, or the assets of a repository's releases."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
+
+from tfwheel import admission, releases
+from tfwheel.admission import SIDECAR
+from tfwheel.errors import InventoryError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from tfwheel.ledger import Entry
+    from tfwheel.releases import AssetData, Host, ReleaseData
+
+ASSETS_PER_RELEASE = 1000  # enforced by GitHub since July 2025; sidecars count
+DIGEST = "sha256:"
+SHOWN = 10  # problems in one message
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asset:
+    """A wheel that is published as a release asset, with its sidecar.
+
+    ``size`` is in bytes, ``updated`` in UTC. ``immutable`` says whether the release is locked.
+    """
+
+    file: str
+    tag: str
+    url: str
+    sha256: str
+    size: int
+    updated: str
+    immutable: bool
+    project: str
+    version: str
+    requires_python: str
+    metadata_sha256: str
+
+
+def published(host: Host, *, known: Iterable[Entry] = ()) -> list[Asset]:
+    """Every wheel in the published releases (drafts are left out: nobody can install from one), by file name.
+
+    Fail-closed: a wheel without digest, sidecar or readable METADATA, one of another name than its METADATA says,
+    one of 2 GiB or more, a sidecar without its wheel, a file name in two releases, or a release of more than 1000
+    assets raises InventoryError or IndexEntryError and names the asset. Raises HostAnswerError when the API cannot
+    be read. The sidecar of a wheel that ``known`` (a ledger) has with the same digests is not fetched again.
+    """
+    seen = {(entry.file, entry.metadata_sha256): entry for entry in known}
+    found: dict[str, Asset] = {}
+    for release in host.releases():
+        if release.draft:
+            continue
+        for asset in _wheels(release, host.assets(release), seen):
+            other = found.setdefault(asset.file, asset)
+            if other is not asset:
+                message = f"{asset.file} is in two releases, {other.tag} and {asset.tag}"
+                raise InventoryError(message)
+    return [found[name] for name in sorted(found)]
+
+
+def _wheels(release: ReleaseData, assets: list[AssetData], seen: Mapping[tuple[str, str], Entry]) -> Iterable[Asset]:
+    if len(assets) > ASSETS_PER_RELEASE:
+        message = f"release {release.tag_name} has {len(assets)} assets; GitHub takes {ASSETS_PER_RELEASE}"
+        raise InventoryError(message, remedy="Publish into another release: each wheel and each sidecar counts.")
+    by_name = {asset.name: asset for asset in assets}
+    for name in by_name:
+        if name.endswith(f".whl{SIDECAR}") and name.removesuffix(SIDECAR) not in by_name:
+            raise _fault(release, name, "it is a sidecar without its wheel, which was renamed or never uploaded")
+    for name, asset in by_name.items():
+        if name.endswith(".whl"):
+            sidecar = by_name.get(name + SIDECAR)
+            if sidecar is None:
+                raise _fault(release, name, f"it has no sidecar: there is no asset `{name}{SIDECAR}`")
+            yield _wheel(release, asset, sidecar, seen)
+
+
+def _wheel(release: ReleaseData, asset: AssetData, sidecar: AssetData, seen: Mapping[tuple[str, str], Entry]) -> Asset:
+    sha256, metadata_sha256 = _digest_of(release, asset), _digest_of(release, sidecar)
+    admission.check_size(asset.name, asset.size)
+    if sidecar.browser_download_url != asset.browser_download_url + SIDECAR:
+        raise _fault(release, asset.name, f"its sidecar is not at its address + `{SIDECAR}`")
+    facts = seen.get((asset.name, metadata_sha256)) or admission.facts_of(
+        asset.name, _content(release, sidecar, metadata_sha256)
+    )
+    return Asset(
+        file=asset.name,
+        tag=release.tag_name,
+        url=asset.browser_download_url,
+        sha256=sha256,
+        size=asset.size,
+        updated=asset.updated_at,
+        immutable=release.immutable,
+        project=facts.project,
+        version=facts.version,
+        requires_python=facts.requires_python,
+        metadata_sha256=metadata_sha256,
+    )
+
+
+def _digest_of(release: ReleaseData, asset: AssetData) -> str:
+    """The sha256 that the host took of what it stores; it also has to be all there, under its name."""
+    if asset.state != "uploaded":
+        raise _fault(release, asset.name, f"its upload was not finished (state `{asset.state}`)")
+    address = unquote(urlsplit(asset.browser_download_url).path).rpartition("/")[2]
+    if address != asset.name:
+        raise _fault(release, asset.name, f"its address ends with another name, `{address}`")
+    if not asset.digest or not asset.digest.startswith(DIGEST):
+        raise _fault(release, asset.name, f"it has no sha256 (digest: {asset.digest})")
+    return asset.digest.removeprefix(DIGEST)
+
+
+def _content(release: ReleaseData, asset: AssetData, sha256: str) -> bytes:
+    """The bytes of a sidecar, held against the host's digest: an error page may come with status 200."""
+    body = releases.fetch(asset.browser_download_url).body
+    if hashlib.sha256(body).hexdigest() != sha256:
+        raise _fault(release, asset.name, f"what its address gives is not what the host stores: {body[:60]!r}")
+    return body
+
+
+def _fault(release: ReleaseData, name: str, reason: str) -> InventoryError:
+    return InventoryError(f"release {release.tag_name}, asset {name}: {reason}")
+
+
+# --- against the ledger ----------------------------------------------------------------------------------
+
+
+def compare(entries: Iterable[Entry], assets: Iterable[Asset]) -> list[Asset]:
+    """Hold the ledger's published files against what the host has; returns the assets that the ledger lacks.
+
+    Raises InventoryError naming every file that is gone, renamed, or not the one in the ledger.
+    """
+    by_name = {asset.file: asset for asset in assets}
+    by_digest = {asset.sha256: asset.file for asset in by_name.values()}
+    listed = {entry.file: entry for entry in entries if entry.removed is None}
+    problems = []
+    for entry in listed.values():
+        asset = by_name.get(entry.file)
+        if asset:
+            problems += _contradictions(entry, asset)
+        elif entry.sha256 in by_digest:
+            problems.append(f"{entry.file}: the host renamed it to {by_digest[entry.sha256]}")
+        else:
+            problems.append(f"{entry.file}: it is in no release")
+    if problems:
+        more = f"\n  and {len(problems) - SHOWN} more" if len(problems) > SHOWN else ""
+        message = "the releases contradict the ledger:\n  " + "\n  ".join(problems[:SHOWN]) + more
+        raise InventoryError(message)
+    return [asset for name, asset in by_name.items() if name not in listed]
+
+
+def _contradictions(entry: Entry, asset: Asset) -> list[str]:
+    names = ("url", "sha256", "size", "metadata_sha256", "requires_python")
+    pairs = ((name, getattr(entry, name), getattr(asset, name)) for name in names)
+    return [
+        f"{entry.file}: {name} is {there!r}, the ledger says {said!r}" for name, said, there in pairs if said != there
+    ]

@@ -1,0 +1,110 @@
+"""The manifest of an index: sha256 and size of every page and of the ledger, in the one file that CI signs.
+
+The manifest speaks for the pages and the ledger, the ledger for wheels and their sidecars: whoever trusts the
+manifest can check all the rest offline.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from tfwheel import ledger
+from tfwheel.errors import ManifestError
+from tfwheel.records import sha256_of
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Iterator, Mapping
+    from pathlib import Path
+
+    from tfwheel.ledger import Entry
+
+NAME = "manifest.json"
+LEDGER = "ledger.jsonl"
+VERSION = 1
+BESIDE_PAGES = (".whl", ".whl.metadata")
+SHOWN_FAULTS = 10
+SIGNATURE = (
+    f"These are the files that {NAME} names. That {NAME} itself comes from the repository's CI:\n"
+    f"  gh attestation verify {NAME} --repo OWNER/REPOSITORY"
+)
+
+
+def seal(files: Mapping[str, Path]) -> dict[str, bytes]:
+    """The manifest of these files, by path below the root of the site; equal files give equal bytes.
+
+    Wheels and sidecars among them are left to the ledger, which must be one of the files.
+    """
+    listed = {
+        name: {"sha256": sha256_of(path), "size": path.stat().st_size}
+        for name, path in files.items()
+        if not name.endswith(BESIDE_PAGES)
+    }
+    return {NAME: (json.dumps({"files": listed, "version": VERSION}, indent=1, sort_keys=True) + "\n").encode()}
+
+
+def read(data: bytes, *, where: str) -> dict[str, dict[str, Any]]:
+    """The files that a manifest lists: ``{path: {"sha256": hex, "size": bytes}}``; ManifestError when it is none."""
+    try:
+        content = json.loads(data)
+        files: dict[str, dict[str, Any]] = content["files"]
+        readable = content["version"] == VERSION and all({"sha256", "size"} == set(facts) for facts in files.values())
+    except (ValueError, TypeError, LookupError, AttributeError) as error:
+        message = f"{where} is not a manifest: {error!r}"
+        raise ManifestError(message) from error
+    if not readable or LEDGER not in files:
+        message = f"{where} is not a manifest of version {VERSION} with a {LEDGER}"
+        raise ManifestError(message)
+    return files
+
+
+def check(root: Path) -> int:
+    """Check a downloaded index against its own manifest and ledger; returns how many files were checked.
+
+    Wheels that the ledger keeps elsewhere are not part of the tree. Raises ManifestError, which names each file that
+    is missing, altered or not listed.
+    """
+    try:
+        files = read((root / NAME).read_bytes(), where=str(root / NAME))
+    except OSError as error:
+        message = f"{root / NAME} cannot be read: {error.strerror}"
+        raise ManifestError(message) from error
+    faults = list(_faults(root, files))
+    if not any(fault.startswith(f"{LEDGER} ") for fault in faults):  # else it is not worth believing
+        wheels = dict(_beside_pages(ledger.read(root / LEDGER).entries))
+        faults += [*_faults(root, wheels), *_unlisted(root, files.keys() | wheels.keys())]
+        files |= wheels
+    if faults:
+        more = f"\n  and {len(faults) - SHOWN_FAULTS} more" if len(faults) > SHOWN_FAULTS else ""
+        message = f"{root} is not what its manifest says:\n  " + "\n  ".join(faults[:SHOWN_FAULTS]) + more
+        raise ManifestError(message)
+    return len(files)
+
+
+def _beside_pages(entries: Iterable[Entry]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The wheels and sidecars that stand in the tree."""
+    for entry in entries:
+        if not entry.url and entry.removed is None:
+            path = f"{entry.folder}/{entry.file}"
+            yield path, {"sha256": entry.sha256, "size": entry.size}
+            yield f"{path}.metadata", {"sha256": entry.metadata_sha256, "size": None}
+
+
+def _faults(root: Path, files: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    for name, facts in sorted(files.items()):
+        path = root / name
+        if not path.resolve().is_relative_to(root.resolve()):
+            yield f"{name} is outside of the index"
+        elif not path.is_file():
+            yield f"{name} is missing"
+        elif facts["size"] not in (None, path.stat().st_size):
+            yield f"{name} has {path.stat().st_size:,} bytes where {facts['size']:,} are listed"
+        elif (digest := sha256_of(path)) != facts["sha256"]:
+            yield f"{name} has sha256 {digest} where {facts['sha256']} is listed"
+
+
+def _unlisted(root: Path, files: Collection[str]) -> Iterator[str]:
+    for path in sorted(root.rglob("*")):
+        name = path.relative_to(root).as_posix()
+        if not path.is_dir() and name not in files and name != NAME:
+            yield f"{name} is in no list"

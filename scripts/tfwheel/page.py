@@ -1,0 +1,248 @@
+"""Pure: from the ledger to the page for people, one file that holds its style, its script and its data."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+from functools import cache
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
+from markupsafe import Markup
+from packaging.version import Version
+
+from tfwheel import install_material
+from tfwheel.config import ROOT
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping, Sequence
+
+    from tfwheel.ledger import Entry
+    from tfwheel.runtimes import Runtime
+    from tfwheel.targets import Line
+
+SOURCES = ROOT / "index" / "page"
+MOST_ROWS = 1000  # of more, the newest: a page of 100,000 rows would be 150 MB
+LARGE_MB = 10  # without decimals
+# What Colab offers, and its compute capability (https://developer.nvidia.com/cuda-gpus).
+GPUS = {"T4": "7.5", "A100": "8.0", "L4": "8.9", "H100": "9.0", "G4 / RTX PRO 6000": "12.0"}
+# Packages that Colab brings and that ask for the TensorFlow they were made for.
+COMPANIONS = ("tf_keras", "tensorflow-text", "tensorflow-hub", "ydf_tf", "tensorflow_decision_forests")
+COLUMNS = (
+    ("wheel", "Wheel"),
+    ("python", "Python"),
+    ("line", "Line"),
+    ("codes", "GPU code"),
+    ("size", "Size"),
+    ("date", "Date"),
+    ("tested", "Tested"),
+    ("hash", "SHA-256"),
+)
+
+
+def render(
+    entries: Iterable[Entry],
+    *,
+    lines: Mapping[str, Line],
+    runtimes: Sequence[Runtime],
+    base_url: str,
+    material: Collection[str] = (),
+) -> dict[str, bytes]:
+    """The page for people as ``{"index.html": bytes}``; equal ledgers give equal bytes in any order.
+
+    ``base_url`` is the site's address ending with a slash, or empty: then the page finds its own, and says ADDRESS/
+    where no script runs. ``material`` are the paths of the install material that the page may link to.
+    """
+    every = sorted(
+        (entry for entry in entries if entry.removed is None),
+        key=lambda entry: (entry.uploaded, entry.file, entry.line),
+    )
+    newest = every[-MOST_ROWS:]
+    rows = [_row(entry, frozenset(material)) for entry in sorted(newest, key=_reading_order, reverse=True)]
+    order = {file: place for place, file in enumerate(reversed([row["key"] for row in rows]))}
+    text = _template().render(
+        rows=[row | {"order": order[row["key"]]} for row in rows],
+        older=len(every) - len(newest),
+        columns=COLUMNS,
+        lines=[_line(name, lines.get(name), rows) for name in _line_names(rows, lines)],
+        base=base_url or install_material.ADDRESS,
+        base_url=base_url,
+        data=_json(_data(rows, lines, runtimes, base_url)),
+        **_inlined(),
+    )
+    return {"index.html": text.encode()}
+
+
+def _reading_order(entry: Entry) -> tuple[str, Version, tuple[int, ...], str, str]:
+    """By project (TensorFlow before its ops, as everything is reversed), version, Python."""
+    project = f"~{entry.project}" if entry.project == "tensorflow" else entry.project
+    return project, Version(entry.version), _minors(entry), entry.line, entry.file
+
+
+def _minors(entry: Entry) -> tuple[int, ...]:
+    return tuple(int(python.removeprefix("3.")) for python in install_material.pythons(entry.file))
+
+
+def _row(entry: Entry, material: frozenset[str]) -> dict[str, Any]:
+    """Everything the template and the script show of one wheel."""
+    pythons = install_material.pythons(entry.file)
+    return {
+        "key": (entry.line, entry.file),
+        "project": entry.project,
+        "version": entry.version,
+        "pin": entry.pin,
+        "line": entry.line,
+        "file": entry.file,
+        "tag": _tag(entry.file),
+        "href": entry.url or quote(f"{entry.folder}/{entry.file}"),
+        "pythons": pythons,
+        "python": ", ".join(pythons) or "any 3",
+        "python_order": _minors(entry)[-1] if pythons else 0,
+        "archs": entry.archs,
+        "codes": [re.sub(r"^compute_", "ptx_", arch) for arch in entry.archs],
+        "size": entry.size,
+        "megabytes": _megabytes(entry.size),
+        "uploaded": entry.uploaded,
+        "smoke": _smoke(entry.smoke),
+        "gpu_smoke": _gpu_smoke(entry.gpu_smoke),
+        "sha256": entry.sha256,
+        "yanked": entry.yanked,
+        "material": _material(entry, pythons, material),
+    }
+
+
+def _tag(file: str) -> str:
+    """Python, ABI and platform as the file name has them; an old name of the same platform (PEP 600) left out."""
+    python, abi, platforms = file.removesuffix(".whl").split("-")[-3:]
+    return f"{python}-{abi}-{platforms.split('.')[0]}"
+
+
+def _megabytes(size: int) -> str:
+    megabytes = size / 1e6
+    return f"{megabytes:.0f}" if megabytes >= LARGE_MB else f"{megabytes:.2f}"
+
+
+def _smoke(report: Mapping[str, Any] | None) -> str:
+    """The CPU evidence in a few words."""
+    if not report:
+        return "not run"
+    words = [f"Python {report['python']}" if report.get("python") else "passed", str(report.get("date", ""))[:10]]
+    return ", ".join(word for word in words if word)
+
+
+def _gpu_smoke(report: Mapping[str, Any] | None) -> str:
+    """The GPU evidence in a few words: which GPU, or that there is none."""
+    gpu = (report or {}).get("gpu")
+    name = gpu.get("name") if isinstance(gpu, dict) else gpu
+    if not name:
+        return "not run on a GPU"
+    return ", ".join(word for word in (f"GPU: {name}", str((report or {}).get("date", ""))[:10]) if word)
+
+
+def _material(entry: Entry, pythons: Sequence[str], material: frozenset[str]) -> list[tuple[str, str]]:
+    """File name and link of each install file there is for a wheel."""
+    locks = [
+        install_material.Lock(
+            line=entry.line, project=entry.project, version=entry.version, python=python, requirements="", pylock=""
+        )
+        for python in pythons
+    ]
+    paths = [f"{lock.folder}/{name}" for lock in locks for name in (lock.requirements_name, lock.pylock_name)]
+    return [(path.rpartition("/")[2], quote(path)) for path in paths if path in material]
+
+
+def _line_names(rows: Iterable[Mapping[str, Any]], lines: Mapping[str, Line]) -> list[str]:
+    """Lines that have a wheel: those with CUDA first, in the order of the configuration."""
+    known = list(lines)
+    present = {row["line"] for row in rows}
+
+    def place(name: str) -> tuple[bool, int, str]:
+        line = lines.get(name)
+        return not (line and line.cuda), known.index(name) if line else len(known), name
+
+    return sorted(present, key=place)
+
+
+def _line(name: str, line: Line | None, rows: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """The card of one line: for each project, TensorFlow minor and Python the newest pin that is not yanked."""
+    pins: dict[str, list[str]] = {}
+    seen: set[tuple[str, tuple[int, ...], str]] = set()
+    for row in rows:  # the newest come first
+        if row["line"] != name or row["yanked"] is not None:
+            continue
+        for python in row["pythons"] or ("",):
+            place = (row["project"], Version(row["version"]).release[:2], python)
+            if place not in seen:
+                seen.add(place)
+                pins.setdefault(row["pin"], []).insert(0, python)
+    return {
+        "name": name,
+        "title": f"CUDA {line.cuda}" if line and line.cuda else "no CUDA",
+        "pins": {
+            pin: f"Python {', '.join(pythons)}" if all(pythons) else "any Python 3" for pin, pythons in pins.items()
+        },
+        "codes": " ".join(line.gpu_code) if line else "",
+    }
+
+
+def _data(
+    rows: Sequence[Mapping[str, Any]], lines: Mapping[str, Line], runtimes: Sequence[Runtime], base_url: str
+) -> dict[str, Any]:
+    """What the script reads."""
+    shown = ("project", "version", "line", "tag", "pythons", "archs", "yanked", "megabytes")
+    pythons = {python for row in rows for python in row["pythons"]}
+    return {
+        "base": base_url,
+        "gpus": [{"name": name, "capability": capability} for name, capability in GPUS.items()],
+        "lines": [
+            {"name": name, "cuda": lines[name].cuda if name in lines else None} for name in _line_names(rows, lines)
+        ],
+        "projects": list(dict.fromkeys(row["project"] for row in rows)),
+        "pythons": sorted(pythons, key=Version, reverse=True),
+        "runtimes": [_runtime(runtime) for runtime in runtimes if runtime.tensorflow],
+        "wheels": [{key: row[key] for key in shown} for row in rows],
+    }
+
+
+def _runtime(runtime: Runtime) -> dict[str, Any]:
+    versions = {name: runtime.version_of(name) for name in COMPANIONS}
+    return {
+        "name": runtime.name,
+        "python": runtime.python_minor,
+        "tensorflow": runtime.tensorflow,
+        "companions": [f"{name} {version}" for name, version in versions.items() if version],
+        "constraints": f"install/{install_material.constraints_name(runtime)}",
+    }
+
+
+def _json(data: Any) -> Markup:  # noqa: ANN401 -- whatever JSON takes
+    """JSON that may stand inside a script element: no ``<`` can end it."""
+    text = json.dumps(data, sort_keys=True, separators=(",", ":")).replace("<", "\\u003c")
+    return Markup(text)  # noqa: S704 -- escaped in the line above
+
+
+@cache
+def _inlined() -> dict[str, Markup]:
+    """Style and script with the hashes by which the page's policy admits them, and nothing else (CSP level 2)."""
+    parts: dict[str, Markup] = {}
+    for name, suffix in (("style", "css"), ("script", "js")):
+        text = (SOURCES / f"page.{suffix}").read_text(encoding="utf-8")
+        digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+        parts[name] = Markup(text)  # noqa: S704 -- the project's own file
+        parts[f"{name}_hash"] = Markup(f"sha256-{digest}")  # noqa: S704 -- base64
+    return parts
+
+
+@cache
+def _template() -> Template:
+    environment = Environment(
+        loader=FileSystemLoader(SOURCES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        keep_trailing_newline=True,
+    )
+    return environment.get_template("page.html")

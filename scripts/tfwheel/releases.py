@@ -1,0 +1,207 @@
+"""The releases of a repository and their assets, from the GitHub Releases API: paged, conditional, patient.
+
+Source: "REST API endpoints for releases", "... for release assets", "Best practices for using the REST API".
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import time
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import TYPE_CHECKING, TypeVar
+
+import msgspec
+
+from tfwheel import downloads, progress, records
+from tfwheel.errors import DownloadError, HostAnswerError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tfwheel.downloads import Answer
+
+PER_PAGE = 100  # the most the API gives
+TRIES = 5
+PAUSE_S = 1.0  # before the second try; doubles each time
+LONGEST_WAIT_S = 900.0
+NEXT = re.compile(r'<([^>]*)>; *rel="next"')  # RFC 8288
+Item = TypeVar("Item", bound="Numbered")
+
+
+class Numbered(msgspec.Struct, frozen=True, kw_only=True):
+    """What every object of the API has."""
+
+    id: int
+
+
+class AssetData(Numbered, frozen=True, kw_only=True):
+    """A release asset; ``size`` is in bytes, ``digest`` is "sha256:<hex>" or None for assets from before mid-2025."""
+
+    name: str
+    size: int
+    state: str
+    updated_at: str
+    browser_download_url: str
+    digest: str | None = None
+
+
+class ReleaseData(Numbered, frozen=True, kw_only=True):
+    """A release; ``assets`` may be only the first of them."""
+
+    tag_name: str
+    draft: bool = False
+    prerelease: bool = False
+    immutable: bool = False
+    assets: list[Numbered] = msgspec.field(default_factory=list)
+
+
+class Page(msgspec.Struct, frozen=True, kw_only=True):
+    """An answer as it is kept: its ETag, the address of the page after it, and its body."""
+
+    etag: str = ""
+    following: str = ""
+    body: bytes = b""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Host:
+    """Where the API is (``api`` without a slash at its end), which repository ("owner/name"), and who asks.
+
+    ``cache`` is the folder in which answers are kept with their ETag, so that an unchanged page costs nothing of the
+    rate limit; the token is only ever sent to ``api``.
+    """
+
+    api: str
+    repo: str
+    token: str | None = None
+    cache: Path | None = None
+
+    def __repr__(self) -> str:
+        """Without the token, which no log may show."""
+        return f"Host({self.api}, {self.repo})"
+
+    def releases(self) -> list[ReleaseData]:
+        """Every release that the caller may see, newest first."""
+        return self._all(f"{self.api}/repos/{self.repo}/releases", ReleaseData)
+
+    def assets(self, release: ReleaseData) -> list[AssetData]:
+        """Every asset of a release; HostAnswerError when the API shows fewer than the release itself has."""
+        found = self._all(f"{self.api}/repos/{self.repo}/releases/{release.id}/assets", AssetData)
+        missing = {asset.id for asset in release.assets} - {asset.id for asset in found}
+        if missing:
+            message = f"release {release.tag_name}: the list of assets lacks {len(missing)} that the release has"
+            raise HostAnswerError(message)
+        return found
+
+    def _all(self, address: str, kind: type[Item]) -> list[Item]:
+        found = [item for page in self._pages(address, kind) for item in page]
+        if len({item.id for item in found}) != len(found):
+            message = f"{address}: the list changed while it was read"
+            raise HostAnswerError(message, remedy="Run again when no release is being changed.")
+        return found
+
+    def _pages(self, address: str, kind: type[Item]) -> Iterator[list[Item]]:
+        url = f"{address}?per_page={PER_PAGE}"
+        linked = False
+        while url:
+            page = self._page(url)
+            items = _decoded(page.body, kind, url)
+            # Only the last page may be short, and none is linked to that has nothing on it.
+            if (page.following and len(items) != PER_PAGE) or (linked and not items):
+                message = f"{url}: a page cut short: {len(items)} of {PER_PAGE}"
+                raise HostAnswerError(message)
+            yield items
+            url, linked = page.following, True
+
+    def _page(self, url: str) -> Page:
+        """One page, from the cache where the API says that it has not changed."""
+        kept = _load(self.cache, url)
+        headers = {"Accept": "application/vnd.github+json", "X-GitHub-Api-Version": "2022-11-28"}
+        headers |= {"Authorization": f"Bearer {self.token}"} if self.token else {}
+        headers |= {"If-None-Match": kept.etag} if kept.etag else {}
+        answer = fetch(url, headers)
+        if answer.status == HTTPStatus.NOT_MODIFIED:
+            return kept
+        page = Page(etag=answer.headers.get("ETag", ""), following=self._following(answer, url), body=answer.body)
+        _save(self.cache, url, page)
+        return page
+
+    def _following(self, answer: Answer, url: str) -> str:
+        link = NEXT.search(answer.headers.get("Link", ""))
+        following = link[1] if link else ""
+        if following and not following.startswith(f"{self.api}/"):
+            message = f"{url}: its next page is on another host, {following}"
+            raise HostAnswerError(message)
+        return following
+
+
+def fetch(url: str, headers: dict[str, str] | None = None) -> Answer:
+    """Ask until the answer is 200 or 304: server errors are tried again, and a rate limit is waited for.
+
+    Raises HostAnswerError for any other answer, and when patience ends.
+    """
+    problem = ""
+    for attempt in range(TRIES):
+        pause = PAUSE_S * 2**attempt
+        try:
+            answer = downloads.ask(url, headers=headers)
+        except DownloadError as error:
+            problem = error.message
+        else:
+            if answer.status in {HTTPStatus.OK, HTTPStatus.NOT_MODIFIED}:
+                return answer
+            limit = _rate_limit(answer)
+            problem = f"{url} answered {answer.status}: {answer.body[:200].decode(errors='replace')!r}"
+            if limit is None and answer.status < HTTPStatus.INTERNAL_SERVER_ERROR:
+                break
+            pause = pause if limit is None else limit
+        if pause > LONGEST_WAIT_S:
+            problem += f"; its rate limit ends in {pause:.0f} s"
+            break
+        if attempt + 1 < TRIES:
+            progress.say(f"  {problem}; trying again in {pause:.0f} s")
+            time.sleep(pause)
+    raise HostAnswerError(problem)
+
+
+def _rate_limit(answer: Answer) -> float | None:
+    """Seconds that the host asks to wait, None where it does not."""
+    after = answer.headers.get("Retry-After", "")
+    if after.isdecimal():
+        return float(after)
+    reset = answer.headers.get("X-RateLimit-Reset", "")
+    if answer.headers.get("X-RateLimit-Remaining") == "0" and reset.isdecimal():
+        return max(0.0, float(reset) - time.time()) + 1
+    return 60.0 if answer.status == HTTPStatus.TOO_MANY_REQUESTS else None
+
+
+def _decoded(body: bytes, kind: type[Item], url: str) -> list[Item]:
+    try:
+        found: list[Item] = msgspec.json.decode(body, type=list[kind])  # type: ignore[valid-type]
+    except msgspec.MsgspecError as error:
+        message = f"{url}: not the list it must be ({error}): {body[:80].decode(errors='replace')!r}"
+        raise HostAnswerError(message) from error
+    return found
+
+
+def _load(cache: Path | None, url: str) -> Page:
+    path = _kept(cache, url)
+    if path is None or not path.exists():
+        return Page()
+    try:
+        return msgspec.msgpack.decode(path.read_bytes(), type=Page)
+    except msgspec.MsgspecError:
+        return Page()
+
+
+def _save(cache: Path | None, url: str, page: Page) -> None:
+    path = _kept(cache, url)
+    if path and page.etag:
+        records.write_atomically(path, msgspec.msgpack.encode(page))
+
+
+def _kept(cache: Path | None, url: str) -> Path | None:
+    return cache and cache / f"{hashlib.sha256(url.encode()).hexdigest()}.page"

@@ -1,0 +1,165 @@
+"""Pure: from the lines of a ledger to the bytes of the pages that installers read, one sub-index per CUDA line.
+
+HTML follows PEP 503 with 592 (yank), 629 and 792 (meta), 658 and 714 (sidecars), and has PEP 700's upload time and
+size as attributes, which uv reads. The JSON beside it follows PEP 691 and 700, for hosts that can set content types.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from functools import cache, partial
+from html import escape
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+import msgspec
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+from tfwheel import keys
+from tfwheel.errors import IndexEntryError
+from tfwheel.tree import Part
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+API_VERSION = "1.4"  # what PEP 792 made it; PEP 833 keeps HTML there
+HEAD = f"""\
+<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="pypi:repository-version" content="{API_VERSION}">
+%s<title>%s</title>
+</head>
+<body>
+"""
+FOOT = "</body>\n</html>\n"
+STATUS = '<meta name="pypi:project-status" content="active">\n'
+encode = msgspec.json.Encoder().encode
+
+
+class Row(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """What the pages show of a ledger's entry; the fields have the names and meanings of the entry's."""
+
+    project: str
+    version: str
+    file: str
+    line: str
+    url: str
+    sha256: str
+    size: int
+    uploaded: str
+    requires_python: str
+    metadata_sha256: str
+    yanked: str | None = None
+    removed: str | None = None
+
+
+def rows(ledger: bytes) -> list[Row]:
+    """The rows of those lines whose files are there; the ledger must be a valid one, which is not checked here."""
+    return [row for row in msgspec.json.Decoder(Row).decode_lines(ledger) if row.removed is None]
+
+
+normalized = cache(canonicalize_name)
+version = cache(Version)
+
+
+def parts(rows: Iterable[Row]) -> dict[str, Part]:
+    """The pages as parts of a tree: one part per line, one per project of a line, so that only what changed is made.
+
+    Equal rows give equal bytes in any order. Making a part raises IndexEntryError when its page would list a file
+    name twice.
+    """
+    projects: dict[str, dict[str, list[Row]]] = defaultdict(lambda: defaultdict(list))
+    for row in rows:
+        projects[row.line][normalized(row.project)].append(row)
+    found = {}
+    for line, members in sorted(projects.items()):
+        names = sorted(members)
+        found[line] = Part(key=_key(names), make=partial(_line_pages, line, names))
+        for name in names:
+            found[f"{line}/{name}"] = Part(
+                key=_key(members[name]), make=partial(_project_pages, line, name, members[name])
+            )
+    return found
+
+
+def _key(facts: object) -> str:
+    """Digest of what decides some pages: the facts on them, and this code."""
+    return hashlib.sha256(encode([_code(), facts])).hexdigest()
+
+
+@cache
+def _code() -> str:
+    return keys.of_modules(["render"])
+
+
+def _line_pages(line: str, names: Sequence[str]) -> dict[str, bytes]:
+    """The list of a line's projects."""
+    links = (f'<a href="{name}/">{name}</a><br>\n' for name in names)
+    listing = {"meta": {"api-version": API_VERSION}, "projects": [{"name": name} for name in names]}
+    return {
+        f"{line}/index.html": _html("", f"Projects for {line}", links),
+        f"{line}/index.json": encode(listing) + b"\n",
+    }
+
+
+def _project_pages(line: str, name: str, rows: Sequence[Row]) -> dict[str, bytes]:
+    """The list of a project's files, oldest version first."""
+    if len({row.file for row in rows}) < len(rows):
+        message = f"{line}/{name} would list a file name twice"
+        raise IndexEntryError(message)
+    ordered = sorted(rows, key=lambda row: (version(row.version), row.file))
+    head = {
+        "meta": {"api-version": API_VERSION},
+        "name": name,
+        "project-status": {"status": "active"},
+        "versions": list(dict.fromkeys(row.version for row in ordered)),
+    }
+    return {
+        f"{line}/{name}/index.html": _html(STATUS, f"Links for {name}", map(_link, ordered)),
+        f"{line}/{name}/index.json": _json(head, map(_file, ordered)),
+    }
+
+
+def _html(meta: str, title: str, links: Iterable[str]) -> bytes:
+    """A page, put together from bytes: with 100,000 links each further copy would be 60 MB."""
+    return b"".join([(HEAD % (meta, title)).encode(), *(link.encode() for link in links), FOOT.encode()])
+
+
+def _json(head: dict[str, Any], files: Iterable[dict[str, Any]]) -> bytes:
+    """The head with its files added, each on a line of its own."""
+    lines = b",\n".join(encode(file) for file in files)
+    return b"".join([encode(head)[:-1], b',"files":[\n', lines, b"\n]}\n"])
+
+
+def _link(row: Row) -> str:
+    """One line of HTML; the two attributes for the sidecar are equal, the older one for pip before 23.2."""
+    python = f' data-requires-python="{escape(row.requires_python)}"' if row.requires_python else ""
+    yanked = "" if row.yanked is None else f' data-yanked="{escape(row.yanked)}"'
+    return (
+        f'<a href="{_href(row)}#sha256={row.sha256}"{python}'
+        f' data-core-metadata="sha256={row.metadata_sha256}" data-dist-info-metadata="sha256={row.metadata_sha256}"'
+        f' data-upload-time="{row.uploaded}" data-size="{row.size}"{yanked}>{escape(row.file)}</a><br>\n'
+    )
+
+
+def _file(row: Row) -> dict[str, Any]:
+    """One file in JSON."""
+    facts = {
+        "filename": row.file,
+        "url": row.url or quote(row.file),
+        "hashes": {"sha256": row.sha256},
+        "size": row.size,
+        "upload-time": row.uploaded,
+        "core-metadata": {"sha256": row.metadata_sha256},
+        "dist-info-metadata": {"sha256": row.metadata_sha256},
+        "yanked": False if row.yanked is None else row.yanked or True,
+    }
+    return facts | ({"requires-python": row.requires_python} if row.requires_python else {})
+
+
+def _href(row: Row) -> str:
+    return escape(row.url) if row.url else quote(row.file)

@@ -1,0 +1,179 @@
+"""A folder of files that changes as a whole: a reader, or a kill at any instant, sees the old tree or the new one.
+
+``site`` is a symbolic link to ``.site/<number>/tree`` beside it. A new tree is built under the next number, with hard
+links for what did not change, and the link is replaced, which is atomic (rename(2)).
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import shutil
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from filelock import FileLock
+
+from tfwheel.errors import DiskFullError, SiteError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+FULL = (errno.ENOSPC, errno.EDQUOT)
+NO_LINKS = (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """Some files of a tree that are made together.
+
+    ``key`` is a digest of all that decides them: while it stays the same they are taken from the old tree. ``make``
+    gives them by path below the root: bytes, or a file to be hard-linked (copied where that cannot be).
+    """
+
+    key: str
+    make: Callable[[], Mapping[str, bytes | Path]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Change:
+    """What an update did: the names of the parts that were made, and the bytes of pages that were written."""
+
+    made: tuple[str, ...]
+    written: int
+
+
+def update(
+    site: Path,
+    parts: Mapping[str, Part],
+    *,
+    seal: Callable[[Mapping[str, Path]], Mapping[str, bytes]] | None = None,
+    keep_previous: bool = False,
+) -> Change | None:
+    """Bring a tree to exactly the files of these parts; None, and nothing is touched, when it is that already.
+
+    ``seal`` gets the finished files by path and gives those that speak of them (a manifest); it depends on nothing
+    else. ``keep_previous`` keeps the tree that was, for ``restore``. Safe to call from several processes at once.
+    Raises SiteError when the place cannot be written or holds something else, and DiskFullError.
+    """
+    with _writing(site) as home:
+        old = _current(site)
+        _sweep(home, old)
+        known = _reusable(old, parts)
+        if old and known.keys() == parts.keys() == _state(old)["parts"].keys():
+            return None
+        new = home / str(int(old.name) + 1 if old else 1)
+        state: dict[str, Any] = {"parts": {}, "previous": old.name if old and keep_previous else None}
+        written = sum(_make(name, part, new, known.get(name), state["parts"]) for name, part in parts.items())
+        if seal:
+            files = {name: new / "tree" / name for part in state["parts"].values() for name in part["files"]}
+            written += sum(_put(data, new / "tree" / name) for name, data in seal(files).items())
+        (new / "tree").mkdir(parents=True, exist_ok=True)
+        _put(json.dumps(state).encode(), new / "state.json")
+        _show(site, new)
+        _sweep(home, new)
+        return Change(made=tuple(name for name in parts if name not in known), written=written)
+
+
+def restore(site: Path) -> None:
+    """Show the tree that was there before the last update; SiteError when it was not kept."""
+    with _writing(site) as home:
+        current = _current(site)
+        previous = current and _state(current)["previous"]
+        if not previous or not (home / previous).is_dir():
+            message = f"the state of {site} before this one was not kept"
+            raise SiteError(message, remedy="Correct the cause and run the same command again.")
+        _show(site, home / previous)
+
+
+def _make(name: str, part: Part, new: Path, known: Mapping[str, Path] | None, state: dict[str, Any]) -> int:
+    """Lay out the files of one part, note them in the state, and return how many bytes were written."""
+    files = part.make() if known is None else known
+    written = sum(_put(content, new / "tree" / file) for file, content in files.items())
+    state[name] = {"key": part.key, "files": {file: (new / "tree" / file).stat().st_size for file in files}}
+    return written
+
+
+def _put(content: bytes | Path, path: Path) -> int:
+    """Make one file that nobody sees yet; one that is there already is an error, for two parts claim it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if isinstance(content, bytes):
+        with path.open("xb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        return len(content)
+    try:
+        path.hardlink_to(content)
+    except OSError as error:
+        if error.errno not in NO_LINKS:
+            raise
+        shutil.copy2(content, path)
+    return 0
+
+
+# --- what stands where -----------------------------------------------------------------------------------
+
+
+@contextmanager
+def _writing(site: Path) -> Iterator[Path]:
+    """The folder of all trees, held against other writers; the failures of the file system get their names here."""
+    home = site.with_name(f".{site.name}")
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        with FileLock(home / "lock"):
+            yield home
+    except OSError as error:
+        if error.errno in FULL:
+            message = f"no space left while writing {site}"
+            raise DiskFullError(message) from error
+        message = f"{site} cannot be written: {error}"
+        raise SiteError(message) from error
+
+
+def _current(site: Path) -> Path | None:
+    """The folder of the tree that readers see, None before the first."""
+    if not site.exists() and not site.is_symlink():
+        return None
+    place = site.with_name(f".{site.name}") / (site.readlink().parent.name if site.is_symlink() else "")
+    if not (place / "state.json").is_file():
+        message = f"{site} is not an index that this program made"
+        raise SiteError(message, remedy="Move it away or delete it, and run again: the index is made anew.")
+    return place
+
+
+def _state(place: Path) -> dict[str, Any]:
+    state: dict[str, Any] = json.loads((place / "state.json").read_bytes())
+    return state
+
+
+def _reusable(old: Path | None, parts: Mapping[str, Part]) -> dict[str, dict[str, Path]]:
+    """The files of those parts that did not change and stand whole in the old tree."""
+    found: dict[str, dict[str, Path]] = {}
+    if old is None:
+        return found
+    for name, part in _state(old)["parts"].items():
+        files = {file: old / "tree" / file for file in part["files"]}
+        whole = all(path.is_file() and path.stat().st_size == part["files"][file] for file, path in files.items())
+        if whole and name in parts and parts[name].key == part["key"]:
+            found[name] = files
+    return found
+
+
+def _show(site: Path, place: Path) -> None:
+    """The one step that readers notice."""
+    link = place.with_name("link")
+    link.unlink(missing_ok=True)
+    link.symlink_to(Path(place.parent.name, place.name, "tree"))
+    link.replace(site)
+
+
+def _sweep(home: Path, current: Path | None) -> None:
+    """Remove older trees and what a killed run left, but not the current one and the one that it keeps."""
+    kept = {current.name, _state(current)["previous"]} if current else set()
+    for path in home.iterdir():
+        if path.name.isdigit() and path.name not in kept:
+            shutil.rmtree(path)

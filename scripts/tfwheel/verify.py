@@ -1,0 +1,254 @@
+"""Checks a published index from outside: over HTTP, past caches, page by page, asset by asset, with real clients."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from dataclasses import dataclass
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import quote, unquote, urldefrag, urljoin, urlsplit
+
+from packaging.utils import parse_wheel_filename
+
+from tfwheel import downloads, interpreters, ledger, manifest, progress
+from tfwheel.errors import CommandError, DownloadError, FactoryError, VerifyError
+from tfwheel.run import run
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
+
+    from tfwheel.downloads import Answer
+    from tfwheel.ledger import Entry
+
+COLAB_PIP = "24.1.2"
+CLIENTS = (f"pip {COLAB_PIP}", "pip", "uv")  # Colab's, the newest, and the newest
+TAIL = 1 << 16  # bytes read from the end of a wheel, where the directory of the archive is
+ZIP_END = b"PK\x05\x06"
+OK, PARTIAL = 200, 206
+PAUSE_S = 5.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Link:
+    """A link of a page, as installers see it; ``target`` is absolute, with its fragment."""
+
+    text: str
+    target: str
+    attributes: dict[str, str]
+
+
+def verify(
+    address: str, *, new: Collection[str] | None = None, expected: bytes | None = None, patience_s: float = 0
+) -> tuple[Entry, ...]:
+    """Check the index at ``address`` (its root, ending with a slash) and return the entries that it shows.
+
+    Every page must be the one that the index's manifest names, every link what the ledger says. The assets of
+    ``new`` file names (None: all) are asked for, through redirects: HEAD, a range, and the sidecar as a whole.
+    ``expected`` are the bytes of the manifest that must be there. Until ``patience_s`` seconds are over, a fault
+    may be one of a host that has not caught up. Raises VerifyError, which names the address and the fault.
+    """
+    deadline = time.monotonic() + patience_s
+    while True:
+        try:
+            return _verify(address, new, expected)
+        except VerifyError as error:
+            if time.monotonic() + PAUSE_S > deadline:
+                raise
+            progress.say(f"  not yet: {error.message}")
+            time.sleep(PAUSE_S)
+
+
+def install(address: str, entries: Iterable[Entry], file: str, *, clients: Iterable[str] = CLIENTS) -> None:
+    """Resolve and install one of the entries from the index at ``address``: each client in a fresh environment.
+
+    Raises VerifyError with the client's own words, or when no entry has that file name, and InterpreterMissingError
+    without a Python that the wheel is for.
+    """
+    entry = next((entry for entry in entries if entry.file == file), None)
+    if entry is None:
+        raise _fault(address, f"does not list {file}")
+    python, index = interpreter_for(file), f"{address}{entry.line}/"
+    for client in clients:
+        with tempfile.TemporaryDirectory(prefix="tfwheel-verify-") as folder:
+            try:
+                found = _install(client, python, Path(folder), index, entry)
+            except CommandError as error:
+                fault = f"{client} does not install {entry.pin}: {error.message}"
+                raise _fault(index, fault) from error
+        if found != entry.version:
+            raise _fault(index, f"{client} installed {entry.project} {found} where {entry.pin} was asked for")
+        progress.say(f"  {client} installs {entry.pin}")
+
+
+def interpreter_for(file: str) -> Path:
+    """A Python that a wheel is for: the minor version of its tag, or this one where any Python 3 will do."""
+    tag = min(tag.interpreter for tag in parse_wheel_filename(file)[3])
+    return interpreters.find(f"3.{tag.removeprefix('cp3')}") if tag.startswith("cp3") else Path(sys.executable)
+
+
+# --- pages -----------------------------------------------------------------------------------------------
+
+
+def _verify(address: str, new: Collection[str] | None, expected: bytes | None) -> tuple[Entry, ...]:
+    where = f"{address}{manifest.NAME}"
+    listed = _get(where).body
+    if expected not in (None, listed):
+        raise _fault(where, "is not the manifest that was published")
+    try:
+        files = manifest.read(listed, where=where)
+        pages = {name: _page(address, name, facts["sha256"]) for name, facts in files.items()}
+        entries = ledger.parse(pages[manifest.LEDGER].body, name=f"{address}{manifest.LEDGER}").entries
+    except VerifyError:
+        raise
+    except FactoryError as error:
+        raise VerifyError(error.message) from error
+    shown = tuple(entry for entry in entries if entry.removed is None)
+    _check_pages(address, pages, shown)
+    for entry in shown:
+        if new is None or entry.file in new:
+            _check_asset(_target(address, entry), entry)
+    return shown
+
+
+def _page(address: str, name: str, sha256: str) -> Answer:
+    url = f"{address}{quote(name)}"
+    answer = _get(url)
+    if hashlib.sha256(answer.body).hexdigest() != sha256:
+        raise _fault(url, "is not the page that the manifest names")
+    return answer
+
+
+def _check_pages(address: str, pages: dict[str, Answer], entries: Iterable[Entry]) -> None:
+    """Each project's page links to exactly the files of the ledger, in each the facts of the ledger."""
+    folders: dict[str, dict[str, Entry]] = defaultdict(dict)
+    for entry in entries:
+        folders[entry.folder][entry.file] = entry
+    for folder, members in folders.items():
+        url = f"{address}{folder}/"
+        answer = _get(url)  # as installers ask for it
+        if not answer.headers.get("Content-Type", "").startswith("text/html"):
+            raise _fault(url, f"comes as {answer.headers.get('Content-Type')}, which no installer reads")
+        if answer.body != pages.get(f"{folder}/index.html", answer).body:
+            raise _fault(url, "is another page than its index.html")
+        links = links_of(answer.body, url)
+        if sorted(link.text for link in links) != sorted(members):
+            strange = {link.text for link in links} ^ members.keys()
+            raise _fault(url, f"links to other files than the ledger has: {', '.join(sorted(strange)) or 'one twice'}")
+        for link in links:
+            _check_link(url, link, members[link.text], _target(address, members[link.text]))
+
+
+def _check_link(url: str, link: Link, entry: Entry, target: str) -> None:
+    metadata = f"sha256={entry.metadata_sha256}"
+    wanted = {
+        "data-core-metadata": metadata,
+        "data-dist-info-metadata": metadata,
+        "data-requires-python": entry.requires_python,
+        "data-yanked": entry.yanked,
+    }
+    faults = [f"{key} is {link.attributes.get(key)!r}" for key, value in wanted.items() if _differ(link, key, value)]
+    path, fragment = urldefrag(link.target)
+    if unquote(path) != unquote(target) or unquote(urlsplit(path).path).rpartition("/")[2] != entry.file:
+        faults.append(f"it leads to {path} instead of {target}")
+    if fragment != f"sha256={entry.sha256}":
+        faults.append(f"its hash is {fragment!r}")
+    if faults:
+        raise _fault(url, f"the link of {entry.file} is wrong: {'; '.join(faults)}")
+
+
+def _differ(link: Link, key: str, value: str | None) -> bool:
+    found = link.attributes.get(key)
+    return found != value and (bool(found) or bool(value) or key == "data-yanked")
+
+
+def links_of(page: bytes, url: str) -> list[Link]:
+    """The links of a page at ``url``, in order."""
+    reader = _Reader(url)
+    reader.feed(page.decode(errors="replace"))
+    reader.close()
+    return reader.links
+
+
+class _Reader(HTMLParser):
+    def __init__(self, url: str) -> None:
+        super().__init__()
+        self.url, self.links, self._open = url, list[Link](), False
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag == "a":
+            attributes = {name: value or "" for name, value in attrs}
+            target = urljoin(self.url, attributes.pop("href", ""))
+            self.links.append(Link(text="", target=target, attributes=attributes))
+            self._open = True
+
+    def handle_data(self, data: str) -> None:
+        if self._open:
+            link = self.links[-1]
+            self.links[-1] = Link(text=link.text + data, target=link.target, attributes=link.attributes)
+
+    def handle_endtag(self, tag: str) -> None:
+        self._open = self._open and tag != "a"
+
+
+# --- assets ----------------------------------------------------------------------------------------------
+
+
+def _target(address: str, entry: Entry) -> str:
+    return entry.url or f"{address}{entry.folder}/{quote(entry.file)}"
+
+
+def _check_asset(url: str, entry: Entry) -> None:
+    """The sidecar's bytes, the wheel's size, and a range of it: its end, which is all of a small one."""
+    sidecar = f"{url}.metadata"
+    if hashlib.sha256(_get(sidecar).body).hexdigest() != entry.metadata_sha256:
+        raise _fault(sidecar, f"is not the METADATA of {entry.file}")
+    size = _get(url, method="HEAD").headers.get("Content-Length")
+    if size != str(entry.size):
+        raise _fault(url, f"has {size} bytes where {entry.size} are published")
+    start = max(0, entry.size - TAIL)
+    answer = _get(url, headers={"Range": f"bytes={start}-{entry.size - 1}"}, status=PARTIAL)
+    if len(answer.body) != entry.size - start or ZIP_END not in answer.body:
+        raise _fault(url, "a range of it is not what was asked for")
+    if not start and hashlib.sha256(answer.body).hexdigest() != entry.sha256:
+        raise _fault(url, f"is not the published file: its sha256 is not {entry.sha256}")
+
+
+def _get(url: str, *, method: str = "GET", headers: dict[str, str] | None = None, status: int = OK) -> Answer:
+    """Ask for a file itself, not for a copy that a cache kept; VerifyError unless the answer has that status."""
+    fresh = {"Accept-Encoding": "identity", "Cache-Control": "no-cache", **(headers or {})}
+    try:
+        answer = downloads.ask(f"{url}?fresh={time.time_ns()}", method=method, headers=fresh)
+    except DownloadError as error:
+        raise VerifyError(error.message) from error
+    if answer.status != status:
+        raise _fault(url, f"answers {method} with status {answer.status} instead of {status}")
+    return answer
+
+
+def _fault(url: str, fault: str) -> VerifyError:
+    return VerifyError(f"{url}: {fault}")
+
+
+# --- clients ---------------------------------------------------------------------------------------------
+
+
+def _install(client: str, python: Path, folder: Path, index: str, entry: Entry) -> str:
+    """Install with one client as a user would, and return the version that is there then."""
+    venv = folder / "venv"
+    inside = venv / "bin" / "python"
+    options: list[str | Path] = ["-q", "--no-periodic-update", "--app-data", folder / "app-data"]
+    run([sys.executable, "-m", "virtualenv", *options, "--python", python, venv], cwd=folder)
+    if client == "uv":
+        argv: list[str | Path] = [sys.executable, "-m", "uv", "pip", "install", "--no-cache", "--python", inside]
+    else:
+        wanted = client.replace(" ", "==")
+        run([inside, "-I", "-m", "pip", "install", "-q", "--upgrade", wanted], cwd=folder)
+        argv = [inside, "-I", "-m", "pip", "install", "--no-input", "--no-cache-dir", "--disable-pip-version-check"]
+    run([*argv, "--extra-index-url", index, entry.pin], cwd=folder)
+    program = f"from importlib.metadata import version; print(version({entry.project!r}))"
+    return run([inside, "-I", "-c", program], cwd=folder).strip()

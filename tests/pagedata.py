@@ -1,0 +1,75 @@
+"""A ledger as a release would have it, and a static host, for tests of the page and of the install material."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from contextlib import contextmanager
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, Any
+
+from tfwheel.config import CONFIG_DIR, load
+from tfwheel.ledger import Entry
+from tfwheel.runtimes import load as load_runtimes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+BASE_URL = "https://example.org/index/"
+LINES = load().lines
+RUNTIMES = load_runtimes(CONFIG_DIR / "colab")
+FULL = ("sm_75", "sm_80", "sm_89", "sm_90", "compute_90")
+MANYLINUX = "manylinux_2_27_x86_64"
+
+
+def entry(version: str, python: str | None, line: str, **changes: Any) -> Entry:  # noqa: ANN401 -- as the fields
+    """A wheel of TensorFlow for one Python ("313"), or the ops wheel for all of them (None)."""
+    project, name = ("tensorflow", "tensorflow") if python else ("tfwheel-ops", "tfwheel_ops")
+    tag = f"cp{python}-cp{python}" if python else "py3-none"
+    file = f"{name}-{version}-{tag}-{MANYLINUX}.whl"
+    facts: dict[str, Any] = {
+        "project": project,
+        "version": version,
+        "file": file,
+        "line": line,
+        "url": "",
+        "sha256": hashlib.sha256(file.encode()).hexdigest(),
+        "size": 620_833_511 if python else 263_247,
+        "uploaded": "2026-11-21T04:00:00Z",
+        "requires_python": ">=3.9",
+        "metadata_sha256": hashlib.sha256(b"metadata").hexdigest(),
+        "target": "a target",
+        "archs": FULL if line == "cu12" else (),
+        "smoke": {"python": f"3.{(python or '312')[1:]}.1", "date": "2026-11-21"},
+    }
+    return Entry(**(facts | changes))
+
+
+def release() -> list[Entry]:
+    """What ``build_config/`` makes by default, one rebuild, one yank, and one run on a GPU."""
+    wheels = [entry("2.20.0+cu125.1", python, "cu12") for python in ("311", "312", "313", None)]
+    wheels += [entry("2.20.0+cpu.1", python, "cpu", size=262_114_020) for python in ("311", "312", "313")]
+    wheels += [entry("2.20.0+cpu.1", None, "cpu")]
+    wheels += [entry("2.21.0+cu125.1", python, "cu12") for python in ("312", "313")]
+    wheels += [entry("2.18.1+cu125.1", "311", "cu12", uploaded="2026-11-02T09:30:00Z")]
+    report = {"gpu": {"name": "NVIDIA H200", "driver": "580.82.07"}, "date": "2026-11-20"}
+    wheels += [entry("2.20.0+cu125.2", "313", "cu12", gpu_smoke=report)]
+    wheels += [entry("2.18.1+cu125.2", "311", "cu12", yanked="built with the wrong label")]
+    return wheels
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    """Static files without a word."""
+
+    def log_message(self, *_: object) -> None: ...
+
+
+@contextmanager
+def served(folder: Path, handler: type[SimpleHTTPRequestHandler] = Quiet) -> Iterator[str]:
+    """Serve a folder on this machine while the block runs; yields the address, ending with a slash."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(handler, directory=str(folder))) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()

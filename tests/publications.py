@@ -1,0 +1,64 @@
+"""Small finished wheels with their records, and what publishing them takes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import fakewheels
+from tfwheel import records
+from tfwheel.publish import Publication
+from tfwheel.records import Record
+from tfwheel.store import FolderStore
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+UPLOADED = "2026-11-21T04:00:00Z"
+TAG = "py3-none-manylinux_2_17_x86_64"
+
+
+def finish(folder: Path, build: int, *, passed: bool = True, body: bytes = b"", tag: str = TAG) -> Path:
+    """A wheel that any Python installs, with its record, as a build leaves them."""
+    version = f"2.20.0+cu125.{build}"
+    members = {"tensorflow/__init__.py": b"# a stand-in\n" + body}
+    wheel = fakewheels.write_wheel(folder, members, name="tensorflow", version=version, tag=tag)
+    sha256 = records.sha256_of(wheel)
+    record = Record(
+        target="tf2.20.0-cp312-cu12",
+        project="tensorflow",
+        version=version,
+        line="cu12",
+        python="3.12",
+        file=wheel.name,
+        sha256=sha256,
+        size=wheel.stat().st_size,
+        key="k",
+        archs=["sm_75"],
+        smoke={"passed": passed, "reason": "so ordered", "wheel_sha256": sha256},
+    )
+    records.save(record, wheel)
+    return wheel
+
+
+def publication(
+    root: Path, wheels: Iterable[Path], *, assets: str = "https://assets.example/v1/", pages: str | None = None
+) -> Publication:
+    """Publish to ``root``: store, ledger and site; ``pages`` is where the site is served, None where nowhere."""
+    return Publication(
+        wheels=tuple(wheels),
+        ledger=root / "ledger.jsonl",
+        site=root / "site",
+        store=FolderStore(folder=root / "assets" / "v1", address=assets),
+        uploaded=UPLOADED,
+        address=pages,
+    )
+
+
+def state(root: Path) -> dict[str, bytes]:
+    """All that was published, by path: the site as readers see it, the ledger and the store."""
+    files = {f"site/{path.relative_to(root / 'site')}": path for path in (root / "site").rglob("*")}
+    files |= {
+        path.relative_to(root).as_posix(): path for path in [*(root / "assets").rglob("*"), root / "ledger.jsonl"]
+    }
+    return {name: path.read_bytes() for name, path in files.items() if path.is_file() and path.name != ".lock"}

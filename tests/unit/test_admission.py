@@ -1,0 +1,197 @@
+"""Admission: which wheels may enter the index, and what the ledger then says."""
+
+from __future__ import annotations
+
+import hashlib
+import zipfile
+from typing import TYPE_CHECKING
+
+import pytest
+
+import fakewheels
+from tfwheel import admission, records
+from tfwheel.errors import BadWheelError, IndexEntryError
+from tfwheel.records import Record
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+VERSION = "2.20.0+cu125.1"
+TAG = "cp312-cp312-manylinux_2_17_x86_64"
+FILE = f"tensorflow-{VERSION}-{TAG}.whl"
+UPLOADED = "2026-11-21T04:00:00Z"
+URL = "https://example.org/releases/download/v1/x.whl"
+
+
+def make(folder: Path, *, version: str = VERSION, name: str = "tensorflow", extra: str = "") -> Path:
+    """A wheel."""
+    members = {f"{name}/__init__.py": b"# a stand-in\n"}
+    return fakewheels.write_wheel(folder, members, name=name, version=version, tag=TAG, extra=extra)
+
+
+def record_of(wheel: Path) -> Record:
+    """The record of a wheel that passed everything."""
+    sha256 = records.sha256_of(wheel)
+    return Record(
+        target="tf2.20.0-cp312-cu12",
+        project="tensorflow",
+        version=VERSION,
+        line="cu12",
+        python="3.12",
+        file=wheel.name,
+        sha256=sha256,
+        size=wheel.stat().st_size,
+        key="k",
+        archs=["sm_75", "compute_90"],
+        smoke={"passed": True, "wheel_sha256": sha256, "gpu": "absent"},
+    )
+
+
+def enter(wheel: Path, record: Record | None = None) -> object:
+    """Let a wheel in."""
+    return admission.entry_from(wheel, record or record_of(wheel), url=URL, uploaded=UPLOADED)
+
+
+def test_a_wheel_that_passed_everything_gets_an_entry(tmp_path: Path) -> None:
+    wheel = make(tmp_path)
+    record = record_of(wheel)
+    entry = admission.entry_from(wheel, record, url=URL, uploaded=UPLOADED)
+    metadata = zipfile.ZipFile(wheel).read(f"tensorflow-{VERSION}.dist-info/METADATA")
+    assert (entry.project, entry.version, entry.file, entry.line) == ("tensorflow", VERSION, FILE, "cu12")
+    assert (entry.url, entry.uploaded, entry.target) == (URL, UPLOADED, "tf2.20.0-cp312-cu12")
+    assert (entry.sha256, entry.size, entry.requires_python) == (record.sha256, wheel.stat().st_size, ">=3.9")
+    assert entry.metadata_sha256 == hashlib.sha256(metadata).hexdigest()
+    assert (entry.archs, entry.smoke, entry.gpu_smoke) == (("sm_75", "compute_90"), record.smoke, None)
+    assert (entry.yanked, entry.removed, entry.attestation) == (None, None, None)
+    assert admission.metadata_of(wheel) == metadata
+
+
+def test_a_smoke_test_on_a_gpu_is_evidence_of_its_own(tmp_path: Path) -> None:
+    wheel = make(tmp_path)
+    smoke = {"passed": True, "wheel_sha256": records.sha256_of(wheel), "gpu": {"name": "T4"}}
+    entry = admission.entry_from(wheel, record_of(wheel).grown(smoke=smoke), url="", uploaded=UPLOADED)
+    assert entry.gpu_smoke == smoke
+
+
+@pytest.mark.parametrize(
+    ("smoke", "reason"),
+    [
+        (None, "never smoke-tested"),
+        ({"passed": False, "wheel_sha256": "aa", "reason": "matmul is wrong"}, "failed: matmul is wrong"),
+        ({"passed": "yes", "wheel_sha256": "aa"}, "failed"),
+        ({"passed": True, "wheel_sha256": "bb"}, "other bytes"),
+        ({"passed": True}, "other bytes"),
+    ],
+)
+def test_no_passing_smoke_report_no_line_in_the_ledger(
+    tmp_path: Path, smoke: dict[str, object] | None, reason: str
+) -> None:
+    wheel = make(tmp_path)
+    record = record_of(wheel)
+    report = smoke and {key: record.sha256 if value == "aa" else value for key, value in smoke.items()}
+    with pytest.raises(IndexEntryError, match=reason):
+        enter(wheel, record.grown(smoke=report))
+
+
+def test_a_wheel_that_is_not_the_recorded_one_is_refused(tmp_path: Path) -> None:
+    wheel = make(tmp_path)
+    record = record_of(wheel)
+    with pytest.raises(IndexEntryError, match=r"its record is about other\.whl"):
+        enter(wheel, record.grown(file="other.whl"))
+    data = wheel.read_bytes()
+    wheel.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+    with pytest.raises(IndexEntryError, match="not the recorded sha256"):
+        enter(wheel, record)
+    wheel.write_bytes(data[:-1])
+    with pytest.raises(IndexEntryError, match=r"has not the recorded [0-9,]+ bytes"):
+        enter(wheel, record)
+    wheel.unlink()
+    with pytest.raises(IndexEntryError, match="missing"):
+        enter(wheel, record)
+
+
+def test_a_sidecar_of_other_bytes_is_refused(tmp_path: Path) -> None:
+    wheel = make(tmp_path)
+    sidecar = tmp_path / f"{FILE}.metadata"
+    sidecar.write_bytes(admission.metadata_of(wheel))
+    enter(wheel)
+    sidecar.write_bytes(admission.metadata_of(make(tmp_path / "other", version="2.20.0+cu125.2")))
+    with pytest.raises(IndexEntryError, match="is not the METADATA of its wheel"):
+        enter(wheel)
+
+
+@pytest.mark.parametrize("false_name", [f"tensorflow-2.20.0-{TAG}.whl", f"keras-{VERSION}-{TAG}.whl"])
+def test_a_renamed_wheel_is_refused(tmp_path: Path, false_name: str) -> None:
+    wheel = make(tmp_path).rename(tmp_path / false_name)
+    with pytest.raises(BadWheelError, match=r"has no .*dist-info/METADATA"):
+        enter(wheel)
+
+
+@pytest.mark.parametrize("data", [b"", b"PK\x03\x04 cut short"])
+def test_a_file_that_is_no_zip_is_no_wheel(tmp_path: Path, data: bytes) -> None:
+    wheel = tmp_path / FILE
+    wheel.write_bytes(data)
+    with pytest.raises(BadWheelError, match="not a wheel"):
+        admission.metadata_of(wheel)
+
+
+@pytest.mark.parametrize(
+    ("metadata", "said"),
+    [
+        ("Name: tensorflow\nVersion: 2.20.0\n", "METADATA is for 'tensorflow' '2.20.0'"),
+        (f"Name: keras\nVersion: {VERSION}\n", "METADATA is for 'keras'"),
+        (f"Version: {VERSION}\n", "METADATA is for ''"),
+        ("Name: tensorflow\n", "cannot be read"),
+        ("", "cannot be read"),
+        ("Name: tensorflow\nVersion: newest\n", "cannot be read"),
+        (f"Name: tensorflow\nVersion: {VERSION}\nVersion: {VERSION}\n", "cannot be read"),
+        (f"Name: tensorflow\nVersion: {VERSION}\nRequires-Python: three\n", "cannot be read"),
+        (f"Name: tensorflow\nVersion: {VERSION}\nRequires-Dist: numpy >> 1\n", "cannot be read"),
+        (f"\0\xff\nName: tensorflow\nVersion: {VERSION}\n", "cannot be read"),
+    ],
+)
+def test_metadata_that_an_installer_would_refuse_is_refused(metadata: str, said: str) -> None:
+    with pytest.raises(IndexEntryError, match=said) as failure:
+        admission.facts_of(FILE, b"Metadata-Version: 2.1\n" + metadata.encode("latin-1") if metadata else b"")
+    assert FILE in failure.value.message
+
+
+def test_spelling_variants_of_a_name_are_one_name() -> None:
+    facts = admission.facts_of(f"tfwheel_ops-{VERSION}-{TAG}.whl", f"Name: TFWheel.ops\nVersion: {VERSION}\n".encode())
+    assert (facts.project, facts.requires_python) == ("TFWheel.ops", "")
+
+
+@pytest.mark.parametrize(
+    ("file", "said"),
+    [
+        (f"tensorflow-1!2.20.0-{TAG}.whl", "because of `!`"),
+        ("tensorflow-2.20.0.tar.gz", "wheel"),
+        ("tensorflow-2.20.0.whl", "wheel"),
+        (f"tensorflow-2.20.0 1-{TAG}.whl", "nvalid"),
+        (f"tensorflow-2.20.0~1-{TAG}.whl", "nvalid"),
+        (f"tensor:flow-2.20.0-{TAG}.whl", "nvalid"),
+        (f"../tensorflow-2.20.0-{TAG}.whl", "nvalid"),
+        (f"tensorflow-2.20.0-{TAG}(1).whl", "because of"),
+        (f".tensorflow-2.20.0-{TAG}.whl", "because of `.`"),
+        (f"tensörflow-2.20.0-{TAG}.whl", "because of `ö`"),
+    ],
+)
+def test_a_name_that_cannot_be_served_is_refused(file: str, said: str) -> None:
+    with pytest.raises(IndexEntryError, match=said):
+        admission.named_by(file)
+
+
+@pytest.mark.parametrize("size", [0, -1, 2 << 30, 3 << 30])
+def test_a_size_that_no_host_takes_is_refused(size: int) -> None:
+    with pytest.raises(IndexEntryError, match="2,147,483,648"):
+        admission.check_size("a.whl", size)
+    admission.check_size("a.whl", (2 << 30) - 1)
+
+
+def test_a_wheel_of_two_gib_is_refused_before_it_is_read(tmp_path: Path) -> None:
+    wheel = tmp_path / FILE
+    with wheel.open("wb") as stream:
+        stream.truncate(2 << 30)  # a hole: it takes no room
+    record = record_of(make(tmp_path / "other")).grown(size=2 << 30)
+    with pytest.raises(IndexEntryError, match="fewer than"):
+        admission.entry_from(wheel, record, url=URL, uploaded=UPLOADED)

@@ -1,0 +1,62 @@
+"""Everything a site shows: for installers always, for people where there is a showcase."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+import pagedata
+from tfwheel import config, contents, install_material, ledger, tree
+from tfwheel.contents import Showcase
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+ENTRIES = sorted(pagedata.release(), key=lambda entry: entry.place)
+LINES = b"".join(ledger.encode(entry) + b"\n" for entry in ENTRIES)
+
+
+def paths(parts: dict[str, tree.Part]) -> set[str]:
+    return {path for part in parts.values() for path in part.make()}
+
+
+@pytest.fixture
+def showcase(tmp_path: Path) -> Showcase:
+    """The settings of this repository, and no locks yet."""
+    return Showcase(settings=config.load(), locks=tmp_path)
+
+
+def test_without_a_showcase_there_are_pages_for_installers_and_the_ledger() -> None:
+    found = paths(contents.parts(LINES))
+    assert {"ledger.jsonl", "cu12/index.html", "cu12/tensorflow/index.json"} <= found
+    assert "index.html" not in found
+
+
+def test_a_showcase_adds_the_page_for_people_and_the_install_material(showcase: Showcase) -> None:
+    added = paths(contents.parts(LINES, showcase)) - paths(contents.parts(LINES))
+    assert "index.html" in added
+    assert {path.partition("/")[0] for path in added - {"index.html"}} == {"install"}
+
+
+def test_the_part_for_people_is_made_anew_when_a_lock_is_added(showcase: Showcase) -> None:
+    before = showcase.parts(LINES)["people"]
+    lock = install_material.Lock(
+        line="cu12",
+        project="tensorflow",
+        version="2.20.0+cu125.1",
+        python="3.12",
+        requirements="numpy==2.1.3\n",
+        pylock='lock-version = "1.0"\n',
+    )
+    install_material.save([lock], showcase.locks)
+    after = showcase.parts(LINES)["people"]
+    assert after.key != before.key
+    assert b"numpy==2.1.3\n" in after.make()[f"{lock.folder}/{lock.requirements_name}"]  # type: ignore[operator]
+    assert showcase.parts(LINES)["people"].key == after.key
+
+
+def test_settings_without_runtimes_have_a_page_too(tmp_path: Path) -> None:
+    settings = config.load()
+    bare = Showcase(settings=config.Config(**{**vars(settings), "directory": tmp_path}), locks=tmp_path)
+    assert "index.html" in paths(bare.parts(LINES))

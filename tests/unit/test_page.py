@@ -1,0 +1,188 @@
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import random
+import re
+from typing import Any
+
+import pytest
+
+import pagedata
+from tfwheel import install_material, page
+
+
+def html(entries: list[Any] | None = None, **changes: Any) -> str:  # noqa: ANN401 -- as the parameters
+    options = {"lines": pagedata.LINES, "runtimes": pagedata.RUNTIMES, "base_url": pagedata.BASE_URL}
+    entries = pagedata.release() if entries is None else entries
+    return page.render(entries, **(options | changes))["index.html"].decode()
+
+
+def data_of(text: str) -> dict[str, Any]:
+    found = re.search(r'<script type="application/json" id="data">(.*?)</script>', text)
+    assert found
+    return json.loads(found[1])
+
+
+def rows_of(text: str) -> list[str]:
+    return re.findall(r"<tr role=\"row\".*?</tr>", text, re.DOTALL)[1:]
+
+
+def test_equal_ledgers_give_equal_bytes_in_any_order() -> None:
+    entries = pagedata.release()
+    mixed = random.Random(1).sample(entries, len(entries))  # noqa: S311 -- the same order each time
+    assert html(mixed) == html(entries)
+
+
+def test_the_page_asks_for_nothing_but_itself() -> None:
+    text = html()
+    assert not re.search(r"<(link|img|iframe)[^>]*(href|src)=\"(?!data:)", text)
+    assert not re.search(r"<script[^>]*\bsrc=|@import|url\((?!\"data:)", text)
+
+
+@pytest.mark.parametrize("name", ["style", "script"])
+def test_the_policy_admits_what_is_inlined_by_its_hash_and_no_more(name: str) -> None:
+    text = html()
+    policy = re.search(r'Content-Security-Policy" content="([^"]*)"', text)
+    body = re.search(rf"<{name}>(.*?)</{name}>", text, re.DOTALL)
+    assert policy
+    assert body
+    digest = base64.b64encode(hashlib.sha256(body[1].encode()).digest()).decode()
+    assert policy[1].startswith("default-src 'none';")
+    assert f"{name}-src 'sha256-{digest}'" in policy[1]
+    assert "unsafe" not in policy[1]
+
+
+def test_every_wheel_has_a_row_with_its_facts_and_both_commands() -> None:
+    rows = rows_of(html())
+    assert len(rows) == len(pagedata.release())
+    row = next(row for row in rows if "cp313-cp313" in row and "+cu125.1" in row and "2.20.0" in row)
+    sha256 = pagedata.entry("2.20.0+cu125.1", "313", "cu12").sha256
+    for fact in ("621&nbsp;MB", "2026-11-21", "sm_75", "ptx_90", "Python 3.13.1", "not run on a GPU", sha256):
+        assert fact in row
+    command = 'pip install --extra-index-url https://example.org/index/cu12/ "tensorflow==2.20.0+cu125.1"'
+    assert row.count(command) == 2
+    assert f">uv {command}" in row
+
+
+def test_a_wheel_links_to_its_file_beside_the_page_or_at_its_address() -> None:
+    assert 'href="cu12/tensorflow/tensorflow-2.20.0%2Bcu125.1-cp313-cp313-manylinux_2_27_x86_64.whl"' in html()
+    away = pagedata.entry("2.20.0+cu125.1", "313", "cu12", url="https://example.net/a%2Bb.whl")
+    assert 'href="https://example.net/a%2Bb.whl"' in html([away])
+
+
+def test_what_ran_on_a_gpu_says_on_which() -> None:
+    row = next(row for row in rows_of(html()) if "cu125.2" in row and "2.20.0" in row)
+    assert "GPU: NVIDIA H200, 2026-11-20" in row
+    assert "not run on a GPU" not in row
+
+
+@pytest.mark.parametrize(
+    ("smoke", "said"),
+    [
+        (None, "not run<small>"),
+        ({"python": "3.12.1"}, "Python 3.12.1<small>"),
+        ({"passed": True, "date": "2026-11-21T04:00:00Z"}, "passed, 2026-11-21<small>"),
+    ],
+)
+def test_evidence_is_said_as_far_as_it_goes(smoke: dict[str, Any] | None, said: str) -> None:
+    assert said in html([pagedata.entry("2.20.0+cpu.1", "312", "cpu", smoke=smoke)])
+
+
+@pytest.mark.parametrize(
+    ("report", "said"),
+    [
+        ({"gpu": "Tesla T4"}, "GPU: Tesla T4<"),
+        ({"gpu": {"name": "Tesla T4"}, "date": "2026-01-02"}, "GPU: Tesla T4, 2026-01-02"),
+        ({}, "not run on a GPU"),
+    ],
+)
+def test_gpu_evidence_may_be_a_name_or_a_table(report: dict[str, Any], said: str) -> None:
+    assert said in html([pagedata.entry("2.20.0+cu125.1", "312", "cu12", gpu_smoke=report)])
+
+
+def test_a_yanked_wheel_is_shown_as_such_with_its_reason_and_in_no_line() -> None:
+    text = html()
+    row = next(row for row in rows_of(text) if "2.18.1+cu125.2" in row)
+    assert 'class="yanked"' in row
+    assert "yanked: built with the wrong label" in row
+    assert "2.18.1+cu125.2" not in text.partition('id="wheels"')[0].partition("<main>")[2]
+    bare = html([pagedata.entry("2.20.0+cpu.1", "312", "cpu", yanked="")])
+    assert '<span class="badge">yanked</span>' in bare
+
+
+def test_a_removed_wheel_is_nowhere() -> None:
+    gone = pagedata.entry("2.22.0+cpu.1", "312", "cpu", removed="a mistake")
+    assert "2.22.0" not in html([*pagedata.release(), gone])
+
+
+def test_each_line_shows_the_newest_pin_of_each_minor_and_python() -> None:
+    text = html().partition('id="wheels"')[0]
+    cu12, cpu = re.findall(r"<article>.*?</article>", text, re.DOTALL)
+    shown = re.findall(r"<p class=\"for\">([^<]*)</p>.*?==([^\"]*)\"", cu12, re.DOTALL)
+    assert shown == [
+        ("Python 3.12, 3.13", "2.21.0+cu125.1"),
+        ("Python 3.13", "2.20.0+cu125.2"),
+        ("Python 3.11, 3.12", "2.20.0+cu125.1"),
+        ("Python 3.11", "2.18.1+cu125.1"),
+        ("any Python 3", "2.20.0+cu125.1"),
+    ]
+    assert "CUDA 12.5.1" in cu12
+    assert "no CUDA" in cpu
+
+
+def test_a_line_that_the_configuration_no_longer_has_stays_on_the_page() -> None:
+    old = pagedata.entry("2.17.0+cu123.1", "311", "cu11", archs=("sm_75",))
+    text = html([*pagedata.release(), old])
+    assert 'href="cu11/"' in text
+    assert [line["name"] for line in data_of(text)["lines"]] == ["cu12", "cpu", "cu11"]
+
+
+def test_without_an_address_the_page_says_where_to_put_its_own() -> None:
+    text = html(base_url="")
+    assert "--extra-index-url ADDRESS/cu12/" in text
+    assert "ADDRESS/ stands for the address of this page" in text
+    assert data_of(text)["base"] == ""
+    assert "ADDRESS/ stands" not in html()
+
+
+def test_only_install_files_that_exist_are_linked() -> None:
+    path = "install/cu12/2.20.0+cu125.1/requirements-tensorflow-cp313.txt"
+    link = '<a class="file" href="install/cu12/2.20.0%2Bcu125.1/requirements-tensorflow-cp313.txt">'
+    assert link in html(material=[path])
+    assert 'class="file"' not in html()
+
+
+def test_constraints_of_every_runtime_are_where_the_install_material_puts_them() -> None:
+    files = install_material.render([], [], runtimes=pagedata.RUNTIMES, base_url="")
+    assert {runtime["constraints"] for runtime in data_of(html())["runtimes"]} == set(files)
+
+
+def test_a_runtime_names_what_is_made_for_its_tensorflow() -> None:
+    newest = data_of(html())["runtimes"][0]
+    assert newest["python"] == "3.13"
+    assert newest["companions"][:2] == ["tf_keras 2.20.1", "tensorflow-text 2.20.1"]
+
+
+def test_hostile_text_stays_text() -> None:
+    bad = pagedata.entry("2.20.0+cpu.1", "312", "cpu", yanked="</script><img src=x onerror=alert(1)>")
+    text = html([bad])
+    assert "<img" not in text
+    assert data_of(text)["wheels"][0]["yanked"] == "</script><img src=x onerror=alert(1)>"
+
+
+def test_of_very_many_wheels_the_newest_are_shown_and_the_rest_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(page, "MOST_ROWS", 3)
+    entries = [pagedata.entry(f"2.20.{i}+cpu.1", "312", "cpu", uploaded=f"2026-01-0{i}T00:00:00Z") for i in range(1, 6)]
+    text = html(entries)
+    assert len(rows_of(text)) == 3
+    assert "The 3 newest; 2 older ones" in text
+    assert "2.20.2+" not in text
+
+
+def test_an_empty_ledger_gives_a_page_that_says_so() -> None:
+    text = html([])
+    assert "No wheel has been published yet." in text
+    assert rows_of(text) == []
+    assert "1 wheel<" in html([pagedata.entry("2.20.0+cpu.1", "312", "cpu")])

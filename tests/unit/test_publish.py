@@ -1,0 +1,284 @@
+"""Publish: what is planned is what happens, and what must not be shown never is."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from publications import finish, publication, state
+from tfwheel import ledger, manifest, publish, records, verify
+from tfwheel.errors import IndexEntryError, PublishError, SiteError, StoreError, TargetBusyError, VerifyError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tfwheel.ledger import Entry
+    from tfwheel.publish import Publication
+
+ADDRESS = "https://pages.example/"
+
+
+@pytest.fixture
+def first(tmp_path: Path) -> Publication:
+    """A publication of two wheels, not done yet."""
+    return publication(tmp_path, [finish(tmp_path / "wheels", build) for build in (1, 2)])
+
+
+@pytest.fixture
+def second(first: Publication, tmp_path: Path) -> Publication:
+    """The one after it, of a third wheel; the first is done."""
+    publish.publish(first)
+    return publication(tmp_path, [finish(tmp_path / "wheels", 3)], pages=ADDRESS)
+
+
+def answering(monkeypatch: pytest.MonkeyPatch, answer: Callable[[], None]) -> list[set[str]]:
+    """Let verifying end like this; returns the files that it was asked about."""
+    asked: list[set[str]] = []
+
+    def verified(_: str, *, new: set[str], expected: bytes, patience_s: float) -> tuple[Entry, ...]:
+        assert expected
+        assert not patience_s
+        asked.append(new)
+        answer()
+        return ()
+
+    monkeypatch.setattr(verify, "verify", verified)
+    return asked
+
+
+def bad() -> None:
+    message = "https://pages.example/cu12/: is bad"
+    raise VerifyError(message)
+
+
+def test_the_steps_come_in_an_order_that_never_links_to_what_is_not_there(first: Publication) -> None:
+    steps: list[str] = []
+    publish.publish(first, on_step=steps.append)
+    uploads = [f"upload {wheel.name}" for wheel in first.wheels]
+    assert steps == ["check", *uploads, "begin", "list", "show", "end"]
+
+
+def test_what_is_published_is_wheels_sidecars_ledger_pages_and_a_manifest_that_fits(
+    first: Publication, tmp_path: Path
+) -> None:
+    said = publish.publish(first)
+    assert [line.split()[1] for line in said] == [wheel.name for wheel in first.wheels]
+    published = state(tmp_path)
+    assert published["site/ledger.jsonl"] == published["ledger.jsonl"]
+    assert [entry.file for entry in ledger.read(first.ledger).entries] == [wheel.name for wheel in first.wheels]
+    assert {f"assets/v1/{wheel.name}{end}" for wheel in first.wheels for end in ("", ".metadata")} <= published.keys()
+    assert manifest.check(first.site) == len([name for name in published if name.startswith("site/")]) - 1
+    assert not first.note.exists()
+
+
+def test_publishing_again_changes_nothing_whatever_the_time(first: Publication, tmp_path: Path) -> None:
+    publish.publish(first)
+    before, tree = state(tmp_path), first.site.readlink()
+    publish.publish(replace(first, uploaded="2027-01-01T00:00:00Z"))
+    assert state(tmp_path) == before
+    assert first.site.readlink() == tree
+    assert publish.plan(first) == []
+
+
+def test_the_time_of_publishing_is_in_utc_by_default(first: Publication) -> None:
+    again = publish.Publication(wheels=(), ledger=first.ledger, site=first.site, store=first.store)
+    assert len(again.uploaded) == len("2026-11-21T04:00:00Z")
+    assert again.uploaded.endswith("Z")
+
+
+def test_a_plan_says_exactly_what_happens_and_changes_nothing(second: Publication, tmp_path: Path) -> None:
+    before = state(tmp_path)
+    lines = publish.plan(replace(second, installs=(second.wheels[0].name,)))
+    assert state(tmp_path) == before
+    publish.publish(replace(second, address=None))
+    after = state(tmp_path)
+    changed = {name for name in after if before.get(name) != after[name]}
+    pages = {f"{'change' if name in before else 'make'} {tmp_path / name}" for name in changed if "site/" in name}
+    assert {line for line in lines if line.startswith(("change ", "make ", "remove "))} == pages
+    name = second.wheels[0].name
+    uploads = [line for line in lines if line.startswith("upload ")]
+    assert [line.split()[1] for line in uploads] == [f"{name}.metadata", name]
+    assert [line for line in lines if line.startswith("add ")] == [
+        f"add to {second.ledger}: {name}, sha256 {records.sha256_of(second.wheels[0])}"
+    ]
+    assert lines[-2].startswith(f"verify {ADDRESS}")
+    assert lines[-1].startswith(f"install {name}")
+
+
+def test_a_page_that_is_no_longer_rendered_is_in_the_plan(first: Publication) -> None:
+    publish.publish(first)
+    (first.site / "stale.html").write_text("old")
+    assert publish.plan(first) == [f"remove {first.site / 'stale.html'}", f"change {first.site / 'manifest.json'}"]
+
+
+def test_a_wheel_that_did_not_pass_is_refused_before_anything_happens(tmp_path: Path) -> None:
+    job = publication(tmp_path, [finish(tmp_path / "wheels", 1), finish(tmp_path / "wheels", 2, passed=False)])
+    for act in (publish.publish, publish.plan):
+        with pytest.raises(IndexEntryError, match=r"cu125\.2.*so ordered"):
+            act(job)
+    assert state(tmp_path) == {}
+
+
+def test_a_wheel_that_changes_after_the_check_is_refused(second: Publication, tmp_path: Path) -> None:
+    before = state(tmp_path)
+
+    def meddle(step: str) -> None:
+        if step.startswith("upload"):
+            with second.wheels[0].open("ab") as stream:
+                stream.write(b"more")
+
+    with pytest.raises(IndexEntryError, match="changed while it was published"):
+        publish.publish(second, on_step=meddle)
+    after = state(tmp_path)
+    assert {name: after[name] for name in before} == before
+    assert f"assets/v1/{second.wheels[0].name}" not in after
+
+
+def test_a_name_is_never_used_for_other_bytes(second: Publication, tmp_path: Path) -> None:
+    before = state(tmp_path)
+    job = publication(tmp_path, [finish(tmp_path / "other", 1, body=b"other")])
+    for act in (publish.publish, publish.plan):
+        with pytest.raises(IndexEntryError, match="cannot become"):
+            act(job)
+    assert state(tmp_path) == before
+    assert second.wheels[0].exists()
+
+
+def test_a_store_that_forgets_is_found_out(first: Publication, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(type(first.store), "put", lambda *_, **__: None)
+    with pytest.raises(StoreError, match=r"\.metadata and does not have it"):
+        publish.publish(first)
+    assert not first.ledger.exists()
+
+
+def test_what_is_to_be_installed_must_be_among_the_wheels(first: Publication, tmp_path: Path) -> None:
+    with pytest.raises(PublishError, match=r"typo\.whl cannot be installed"):
+        publish.publish(replace(first, installs=("typo.whl",)))
+    assert state(tmp_path) == {}
+
+
+# --- an index that turns out bad -------------------------------------------------------------------------
+
+
+def test_a_bad_index_is_taken_back_and_the_next_try_is_the_same_as_the_first(
+    second: Publication, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = state(tmp_path)
+    asked = answering(monkeypatch, bad)
+    with pytest.raises(VerifyError, match="is bad"):
+        publish.publish(second)
+    after = state(tmp_path)
+    assert {name: data for name, data in after.items() if not name.endswith((".whl", ".metadata"))} == {
+        name: data for name, data in before.items() if not name.endswith((".whl", ".metadata"))
+    }
+    assert not second.note.exists()
+    monkeypatch.setattr(verify, "verify", lambda *_, **__: ())
+    publish.publish(second)
+    assert second.wheels[0].name in ledger.read(second.ledger).by_file
+    assert asked == [{second.wheels[0].name}]
+
+
+def test_a_bad_first_index_leaves_one_without_wheels(first: Publication, monkeypatch: pytest.MonkeyPatch) -> None:
+    answering(monkeypatch, bad)
+    with pytest.raises(VerifyError):
+        publish.publish(replace(first, address=ADDRESS))
+    assert ledger.read(first.ledger).entries == ()
+    assert not list(first.site.rglob("*.html"))
+
+
+def test_wheels_are_installed_after_the_pages_are_found_good(
+    second: Publication, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answering(monkeypatch, lambda: None)
+    installed: list[str] = []
+    monkeypatch.setattr(verify, "install", lambda *words: installed.append(words[2]))
+    steps: list[str] = []
+    publish.publish(replace(second, installs=(second.wheels[0].name,)), on_step=steps.append)
+    assert installed == [second.wheels[0].name]
+    assert steps[-3:] == ["verify", f"install {installed[0]}", "end"]
+
+
+def test_a_bad_index_without_news_stays_as_it_is(
+    first: Publication, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish.publish(first)
+    before = state(tmp_path)
+    answering(monkeypatch, bad)
+    with pytest.raises(VerifyError):
+        publish.publish(replace(first, address=ADDRESS))
+    assert state(tmp_path) == before
+
+
+class Killed(BaseException):
+    """Stands for a kill: no code of publish handles it."""
+
+
+def kill_at(name: str) -> Callable[[str], None]:
+    def on_step(step: str) -> None:
+        if step == name:
+            raise Killed
+
+    return on_step
+
+
+@pytest.mark.parametrize("step", ["begin", "list", "show", "verify", "end"])
+def test_what_a_killed_publisher_left_on_trial_is_withdrawn_by_the_next_one_if_it_is_bad(
+    step: str, second: Publication, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = state(tmp_path)
+    monkeypatch.setattr(verify, "verify", lambda *_, **__: ())
+    with pytest.raises(Killed):
+        publish.publish(second, on_step=kill_at(step))
+    other = publication(tmp_path, [finish(tmp_path / "wheels", 4)], pages=ADDRESS)
+    asked = answering(monkeypatch, bad)
+    with pytest.raises(VerifyError):
+        publish.publish(other)
+    after = state(tmp_path)
+    assert {name: after[name] for name in before} == before
+    on_trial = set() if step == "begin" else {second.wheels[0].name}
+    assert asked == [{other.wheels[0].name} | on_trial]
+
+
+def test_a_site_that_was_deleted_while_on_trial_is_made_anew(
+    second: Publication, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verify, "verify", lambda *_, **__: ())
+    with pytest.raises(Killed):
+        publish.publish(second, on_step=kill_at("verify"))
+    second.site.unlink()
+    publish.publish(second)
+    assert manifest.check(second.site) > 3
+
+
+def test_a_site_that_cannot_be_made_leaves_the_ledger_as_it_was(first: Publication) -> None:
+    first.site.mkdir()
+    (first.site / "precious.txt").write_text("not an index")
+    with pytest.raises(SiteError):
+        publish.publish(first)
+    assert ledger.read(first.ledger).entries == ()
+    assert (first.site / "precious.txt").exists()
+
+
+def test_a_place_that_cannot_be_written_is_named(first: Publication, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no folder")
+    with pytest.raises(PublishError, match="file"):
+        publish.publish(replace(first, site=tmp_path / "file" / "site"))
+    with pytest.raises(PublishError, match="file"):
+        publish.publish(replace(first, ledger=tmp_path / "file" / "ledger.jsonl"))
+
+
+def test_publishers_wait_for_each_other_but_not_for_ever(first: Publication, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(publish, "BUSY_TIMEOUT_S", 0.01)
+    refused: list[str] = []
+
+    def meddle(step: str) -> None:
+        if step == "show":
+            with pytest.raises(TargetBusyError) as caught:
+                publish.publish(first)
+            refused.append(caught.value.message)
+
+    publish.publish(first, on_step=meddle)
+    assert len(refused) == 1
