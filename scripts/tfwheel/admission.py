@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from tfwheel.records import Record
 
 SIDECAR = ".metadata"  # PEP 658
+# What of a smoke report the ledger keeps; the whole of it is in the record.
+EVIDENCE = ("passed", "date", "python", "client", "gpu", "wheel_sha256")
 SIZE_LIMIT = 2 << 30  # bytes; a release asset must be smaller
 KEPT_BY_HOST = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
 REBUILD = "Build the wheel again; never rename one."
@@ -67,7 +69,7 @@ def entry_from(wheel: Path, record: Record, *, url: str, uploaded: str) -> Entry
     if sidecar.exists() and sidecar.read_bytes() != metadata:
         message = f"{sidecar} is not the METADATA of its wheel"
         raise IndexEntryError(message, remedy="Delete the sidecar; publishing writes it from the wheel.")
-    on_gpu = isinstance((record.smoke or {}).get("gpu"), dict)
+    evidence = {name: value for name, value in (record.smoke or {}).items() if name in EVIDENCE}
     return Entry(
         project=facts.project,
         version=facts.version,
@@ -81,8 +83,8 @@ def entry_from(wheel: Path, record: Record, *, url: str, uploaded: str) -> Entry
         metadata_sha256=sha256(metadata).hexdigest(),
         target=record.target,
         archs=tuple(record.archs),
-        smoke=record.smoke,
-        gpu_smoke=record.smoke if on_gpu else None,
+        smoke=evidence,
+        gpu_smoke=evidence if isinstance(evidence.get("gpu"), dict) else None,
     )
 
 

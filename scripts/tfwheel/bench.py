@@ -131,7 +131,8 @@ def _overlay_rows(job: Inputs, *, merge: Sequence[str | Path], folder: Path, run
             [sys.executable, "-m", "zipfile", "-e", job.ops, unpacked],
             ["rm", "-r", unpacked / f"{'-'.join(job.ops.name.split('-')[:2])}.dist-info"],
             [sys.executable, "-m", "wheel", "pack", "--dest-dir", folder, unpacked],
-            [sys.executable, "-m", "auditwheel", "repair", "-w", folder / "repaired", folder / job.base.name],
+            # `wheel pack` orders the tags of the name in a way of its own.
+            ["sh", "-c", '"$0" -m auditwheel repair -w "$1/repaired" "$1"/tensorflow-*.whl', sys.executable, folder],
         ],
         runs=1,
         before=clean,

@@ -9,7 +9,7 @@ from packaging.version import Version
 
 from tfwheel.config import nearest
 from tfwheel.errors import BuilderUnavailableError, ConfigError, EmptySelectionError, NotLockedError, UnknownTargetError
-from tfwheel.targets import Base, Target
+from tfwheel.targets import Base, Target, combinations
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -19,21 +19,19 @@ if TYPE_CHECKING:
 
 def targets(config: Config) -> list[Target]:
     """Every target of the configuration, sorted by TensorFlow, Python and line; duplicate ids are a ConfigError."""
-    excluded = {(skip.tensorflow, skip.python, skip.line) for skip in config.exclusions}
+    releases = [release.model_dump() for release in config.releases]
+    exclusions = [exclusion.model_dump() for exclusion in config.exclusions]
     found = [
         Target(
-            tensorflow=release.tensorflow,
+            tensorflow=release["tensorflow"],
             python=python,
             line=config.lines[name],
-            build=release.build,
-            builder=release.builder or config.lines[name].builder,
-            default=release.default,
-            requires=tuple(release.requires),
+            build=release["build"],
+            builder=release["builder"] or config.lines[name].builder,
+            default=release["default"],
+            requires=tuple(release["requires"]),
         )
-        for release in config.releases
-        for python in release.pythons
-        for name in release.lines
-        if (release.tensorflow, python, name) not in excluded
+        for release, python, name in combinations({"release": releases, "exclude": exclusions})
     ]
     for target_id, times in Counter(target.id for target in found).items():
         if times > 1:

@@ -3,10 +3,28 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
 
 WHEEL_EPOCH = 1_577_836_800  # 2020-01-01: the date of every file in a wheel of ours (SOURCE_DATE_EPOCH)
 BuilderName = Literal["overlay", "ops", "source"]
+
+
+def target_id(tensorflow: str, python: str, line: str) -> str:
+    """For example ``tf2.20.0-cp312-cu12``: the one name under which all that belongs to a target is found."""
+    return f"tf{tensorflow}-cp{python.replace('.', '')}-{line}"
+
+
+def combinations(table: Mapping[str, Any]) -> Iterator[tuple[Mapping[str, Any], str, str]]:
+    """The release, Python and line of every target that ``targets.toml`` asks for, exclusions left out."""
+    excluded = {(skip["tensorflow"], skip["python"], skip["line"]) for skip in table.get("exclude", ())}
+    for release in table["release"]:
+        for python in release["pythons"]:
+            for line in release["lines"]:
+                if (release["tensorflow"], python, line) not in excluded:
+                    yield release, python, line
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +66,7 @@ class Target:
     @property
     def id(self) -> str:
         """For example ``tf2.20.0-cp312-cu12``."""
-        return f"tf{self.tensorflow}-{self.python_tag}-{self.line.name}"
+        return target_id(self.tensorflow, self.python, self.line.name)
 
     @property
     def python_tag(self) -> str:

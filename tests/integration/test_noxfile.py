@@ -1,0 +1,48 @@
+"""The sessions as nox itself sees them."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tfwheel import config, plan
+from tfwheel.run import run
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A copy of what nox reads."""
+    for name in ("noxfile.py", "pyproject.toml"):
+        shutil.copy(config.ROOT / name, tmp_path / name)
+    for name in ("scripts", "build_config"):
+        shutil.copytree(config.ROOT / name, tmp_path / name)
+    return tmp_path
+
+
+def sessions(checkout: Path) -> dict[str, str]:
+    """Name and description of every session."""
+    listing = run([sys.executable, "-m", "nox", "--list"], cwd=checkout).splitlines()
+    rows = [line[2:].partition(" -> ") for line in listing if line.startswith(("- ", "* "))]
+    return {name.partition(" [")[0]: description for name, _, description in rows}
+
+
+def test_nox_lists_exactly_the_targets_of_the_plan(checkout: Path) -> None:
+    listed = {name.partition("(")[2].rstrip(")") for name in sessions(checkout) if "(" in name}
+    assert listed == {target.id for target in plan.targets(config.load())}
+
+
+def test_every_session_says_what_it_does_in_one_sentence(checkout: Path) -> None:
+    described = sessions(checkout)
+    assert len(described) > 15
+    assert all(text.endswith(".") for text in described.values())
+
+
+def test_a_broken_targets_file_leaves_a_session_that_says_so(checkout: Path) -> None:
+    (checkout / "build_config" / "targets.toml").write_text("[[release]\n")
+    assert "build-cuda12(unreadable)" in sessions(checkout)
