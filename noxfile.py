@@ -122,6 +122,30 @@ def serve(session: nox.Session) -> None:
     enter(session, "serve_index", *session.posargs)
 
 
+@nox.session(venv_backend="none", requires=["factory"], default=False)
+def locks(session: nox.Session) -> None:
+    """Lock each finished wheel with all it needs, by hash, into index/install/."""
+    enter(session, "lock_wheels", *session.posargs)
+
+
+@nox.session(venv_backend="none", requires=["factory"], default=False)
+def publish(session: nox.Session) -> None:
+    """Publish finished wheels: assets, ledger, pages, verified from outside (`-- --dry-run`, `-- --help`)."""
+    enter(session, "publish_wheels", *session.posargs)
+
+
+@nox.session(name="verify-index", venv_backend="none", requires=["factory"], default=False)
+def verify_index(session: nox.Session) -> None:
+    """Check a published index from outside (`-- --base-url URL`) or a downloaded one (`-- --offline DIR`)."""
+    enter(session, "verify_index", *session.posargs)
+
+
+@nox.session(venv_backend="none", requires=["factory"], default=False)
+def ledger(session: nox.Session) -> None:
+    """Check, yank, unyank, remove or merge in index/ledger.jsonl (`-- check`, `-- yank FILE --reason TEXT`)."""
+    enter(session, "edit_ledger", *(session.posargs or ["check"]))
+
+
 @nox.session(name="update-pins", tags=["update"], venv_backend="none", requires=["factory"], default=False)
 def update_pins(session: nox.Session) -> None:
     """Lock the official wheels of every target into build_config/bases.toml."""
