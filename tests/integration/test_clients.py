@@ -304,7 +304,9 @@ url = "{world.host.pages}cu12/"
 explicit = true
 """)
     uv = [sys.executable, "-m", "uv", "--no-cache", "--project", str(project)]
+    # nox names its own environment in UV_PROJECT_ENVIRONMENT; `uv sync` would empty it.
     env = {"UV_PYTHON": sys.executable, "UV_PYTHON_DOWNLOADS": "never", "VIRTUAL_ENV": ""}
+    env["UV_PROJECT_ENVIRONMENT"] = str(project / ".venv")
     run([*uv, "lock"], env=env)
     packages = {row["name"]: row for row in tomllib.loads((project / "uv.lock").read_text())["package"]}
     (wheel,) = packages["tensorflow"]["wheels"]
