@@ -45,9 +45,10 @@ class Answer:
     body: bytes
 
 
-def ask(url: str, *, method: str = "GET", headers: Mapping[str, str] | None = None) -> Answer:
+def ask(url: str, *, method: str = "GET", headers: Mapping[str, str] | None = None, only: int | None = None) -> Answer:
     """Ask a web server, follow its redirects, and return its answer whatever its status is.
 
+    With ``only``, the body is read where the status is that one: whoever asks for a range is spared the whole file.
     Raises DownloadError when there is no answer, or one that breaks off or has more than 256 MiB.
     """
     body = bytearray()
@@ -55,7 +56,8 @@ def ask(url: str, *, method: str = "GET", headers: Mapping[str, str] | None = No
         with requests.request(
             method, url, headers=headers, timeout=TIMEOUT_S, stream=True, allow_redirects=True
         ) as answer:
-            for chunk in answer.iter_content(1 << 20):
+            wanted = only in (None, answer.status_code)
+            for chunk in answer.iter_content(1 << 20) if wanted else ():
                 body += chunk
                 if len(body) > LARGEST_ANSWER:
                     message = f"{url}: more than {LARGEST_ANSWER:,} bytes, which nothing here has"

@@ -222,9 +222,11 @@ def _get(url: str, *, method: str = "GET", headers: dict[str, str] | None = None
     """Ask for a file itself, not for a copy that a cache kept; VerifyError unless the answer has that status."""
     fresh = {"Accept-Encoding": "identity", "Cache-Control": "no-cache", **(headers or {})}
     try:
-        answer = downloads.ask(f"{url}?fresh={time.time_ns()}", method=method, headers=fresh)
+        answer = downloads.ask(f"{url}?fresh={time.time_ns()}", method=method, headers=fresh, only=status)
     except DownloadError as error:
         raise VerifyError(error.message) from error
+    if status == PARTIAL and answer.status == OK:
+        raise _fault(url, "its host does not serve ranges, which uv and resumed downloads need")
     if answer.status != status:
         raise _fault(url, f"answers {method} with status {answer.status} instead of {status}")
     return answer

@@ -34,9 +34,10 @@ class Web:
     knows_ranges: bool = True
     asked: list[tuple[str, str]] = field(default_factory=list)
 
-    def ask(self, url: str, *, method: str = "GET", headers: dict[str, str]) -> Answer:
+    def ask(self, url: str, *, method: str = "GET", headers: dict[str, str], only: int) -> Answer:
         """What downloads.ask gives."""
         assert headers["Cache-Control"] == "no-cache"
+        assert only == (206 if "Range" in headers else 200)
         parts = urlsplit(url)
         assert parts.query.startswith("fresh=")
         path = unquote(parts.path).removeprefix("/")
@@ -201,7 +202,7 @@ def test_an_asset_that_is_not_the_published_one_is_a_fault(
 
 def test_a_host_without_ranges_is_a_fault(web: Web) -> None:
     web.knows_ranges = False
-    with pytest.raises(VerifyError, match="answers GET with status 200 instead of 206"):
+    with pytest.raises(VerifyError, match="does not serve ranges"):
         verify.verify(PAGES)
 
 
