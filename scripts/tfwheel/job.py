@@ -7,22 +7,19 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from filelock import FileLock, Timeout
-
-from tfwheel import config, plan, progress, records
-from tfwheel.errors import BadWheelError, CommandError, TargetBusyError
+from tfwheel import config, locking, plan, progress, records
+from tfwheel.errors import BadWheelError, CommandError
 from tfwheel.run import run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from tfwheel.config import Config
     from tfwheel.places import Places
     from tfwheel.records import Record
     from tfwheel.targets import Base, Target
-
-BUSY_TIMEOUT_S = 3600
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,28 +76,10 @@ class Job:
         except CommandError:
             return ""
 
-    @contextmanager
-    def alone(self, name: str) -> Iterator[None]:
-        """Hold the lock of a wheel's folder; a second build of it waits and says so, for an hour at most.
-
-        Raises TargetBusyError after that.
-        """
-        path = self.places.dist / "locks" / f"{name}.lock"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(path)
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            progress.say(f"  another build of {name} is running: waiting for it")
-            try:
-                lock.acquire(timeout=BUSY_TIMEOUT_S)
-            except Timeout as error:
-                message = f"another build of {name} has been running for {BUSY_TIMEOUT_S // 60} minutes"
-                raise TargetBusyError(message) from error
-        try:
-            yield
-        finally:
-            lock.release()
+    def alone(self, name: str) -> AbstractContextManager[None]:
+        """Hold the lock of a wheel's folder; a second build of it waits and says so (TargetBusyError after an hour)."""
+        lock = self.places.dist / "locks" / f"{name}.lock"
+        return locking.alone(lock, busy=f"another build of {name} is running")
 
     @contextmanager
     def scratch(self) -> Iterator[None]:

@@ -13,10 +13,8 @@ from datetime import UTC, datetime
 from io import BytesIO
 from typing import TYPE_CHECKING
 
-from filelock import FileLock, Timeout
-
-from tfwheel import admission, contents, guard, ledger, manifest, progress, records, tree, verify
-from tfwheel.errors import FactoryError, PublishError, StoreError, TargetBusyError
+from tfwheel import admission, contents, guard, ledger, locking, manifest, progress, records, tree, verify
+from tfwheel.errors import FactoryError, PublishError, StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -25,8 +23,6 @@ if TYPE_CHECKING:
     from tfwheel.contents import Showcase
     from tfwheel.ledger import Entry
     from tfwheel.store import Store
-
-BUSY_TIMEOUT_S = 3600
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,7 +74,8 @@ def publish(job: Publication, *, on_step: Callable[[str], object] = progress.det
     for wheel, entry in zip(job.wheels, entries, strict=True):
         on_step(f"upload {wheel.name}")
         _upload(job.store, wheel, entry)
-    with _alone(job.site), _naming(job.site):
+    lock = job.site.with_name(f".{job.site.name}.publish.lock")
+    with _naming(job.site), locking.alone(lock, busy=f"another process publishes to {job.site}"):
         on_step("begin")
         trial = _begin(job, entries)
         try:
@@ -208,23 +205,6 @@ def _changes(site: Path, files: Mapping[str, bytes | Path]) -> list[str]:
     lines += [f"remove {site / name}" for name in sorted(old - files.keys())]
     verb = "change" if (site / manifest.NAME).exists() else "make"
     return [*lines, f"{verb} {site / manifest.NAME}"] if lines else []
-
-
-@contextmanager
-def _alone(site: Path) -> Iterator[None]:
-    """Hold the site against other publishers; TargetBusyError after an hour of waiting for one."""
-    with _naming(site):
-        site.parent.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(site.with_name(f".{site.name}.publish.lock"))
-        try:
-            lock.acquire(timeout=BUSY_TIMEOUT_S)
-        except Timeout as error:
-            message = f"{site} has been published to by another process for {BUSY_TIMEOUT_S // 60} minutes"
-            raise TargetBusyError(message) from error
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import fakewheels
-from tfwheel import bases, bench, config, job, pipeline, plan, records
+from tfwheel import bases, bench, config, job, locking, pipeline, plan, records
 from tfwheel.errors import (
     CompileError,
     GpuRequiredError,
@@ -229,7 +229,7 @@ def test_two_builds_at_once_do_the_work_once(factory: Factory, capfd: pytest.Cap
 
 
 def test_a_build_that_never_ends_is_said_to_be_in_the_way(factory: Factory, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(job, "BUSY_TIMEOUT_S", 0.1)
+    monkeypatch.setattr(locking, "BUSY_TIMEOUT_S", 0.1)
     with job.Job.of(TARGET, factory.places).alone(TARGET), pytest.raises(TargetBusyError):
         factory.build()
 

@@ -16,7 +16,7 @@ PACKAGE = SCRIPTS / "tfwheel"
 
 # From the bottom up. A module may import from the layers below its own; only those of GROUNDWORK also from their own.
 LAYERS = {
-    "leaves": {"atomic", "errors", "progress", "run"},
+    "leaves": {"atomic", "errors", "locking", "progress", "run"},
     "types": {"config", "places", "plan", "records", "runtimes", "targets"},
     "formats and parts": {
         "admission",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from publications import finish, publication, state
-from tfwheel import ledger, manifest, publish, records, verify
+from tfwheel import ledger, locking, manifest, publish, records, verify
 from tfwheel.errors import IndexEntryError, PublishError, SiteError, StoreError, TargetBusyError, VerifyError
 
 if TYPE_CHECKING:
@@ -271,7 +271,7 @@ def test_a_place_that_cannot_be_written_is_named(first: Publication, tmp_path: P
 
 
 def test_publishers_wait_for_each_other_but_not_for_ever(first: Publication, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(publish, "BUSY_TIMEOUT_S", 0.01)
+    monkeypatch.setattr(locking, "BUSY_TIMEOUT_S", 0.01)
     refused: list[str] = []
 
     def meddle(step: str) -> None:

@@ -1,0 +1,40 @@
+"""Waiting for one's turn: a file lock that says what it waits for, and gives up in words."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from filelock import FileLock, Timeout
+
+from tfwheel import progress
+from tfwheel.errors import TargetBusyError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+BUSY_TIMEOUT_S = 3600
+
+
+@contextmanager
+def alone(path: Path, *, busy: str) -> Iterator[None]:
+    """Hold a lock while the block runs; where another process has it, say ``busy`` and wait, for an hour at most.
+
+    Raises TargetBusyError after that. A lock is let go when its holder dies.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(path)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        progress.say(f"  {busy}: waiting for it")
+        try:
+            lock.acquire(timeout=BUSY_TIMEOUT_S)
+        except Timeout as error:
+            message = f"{busy}, for more than {BUSY_TIMEOUT_S // 60} minutes now"
+            raise TargetBusyError(message) from error
+    try:
+        yield
+    finally:
+        lock.release()
