@@ -145,8 +145,12 @@ def _try(trial: Trial, interpreter: Path) -> dict[str, Any]:
         report["reason"] = reason_of(error)
     except SmokeError as error:
         report["reason"] = error.message
-    today = f"{datetime.now(UTC):%Y-%m-%d}"
-    return report | {"date": today, "wheel_sha256": trial.candidate.record.sha256, "times": dict(trial.times)}
+    return report | {
+        "date": f"{datetime.now(UTC):%Y-%m-%d}",
+        "evidence": "run on a GPU" if isinstance(report["gpu"], dict) else "not run on a GPU",
+        "wheel_sha256": trial.candidate.record.sha256,
+        "times": dict(trial.times),
+    }
 
 
 def _make_environment(trial: Trial, interpreter: Path) -> None:

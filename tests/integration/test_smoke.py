@@ -94,7 +94,7 @@ def test_a_wheel_with_ops_passes_and_leaves_nothing_but_its_log(tmp_path: Path, 
     wheel = make(tmp_path, members=members)
     report, log = tried(tmp_path, wheel)
     smoke.require_passed(report, log=tmp_path)
-    assert report["gpu"] == "absent"
+    assert (report["gpu"], report["evidence"]) == ("absent", "not run on a GPU")
     assert report["wheel_sha256"] == records.sha256_of(wheel)
     assert report["client"].startswith("pip 2")
     assert report["python"].startswith(f"{MINOR}.")
