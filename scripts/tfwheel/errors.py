@@ -342,7 +342,7 @@ class DiskFullError(FactoryError):
     """No space left on the device."""
 
     exit_code = 80
-    default_remedy = "Free some space (an overlay build needs about 4 GB) and run again; nothing was half-written."
+    default_remedy = "Free some space (an overlay build needs about 5 GB) and run again; nothing was half-written."
 
 
 class TargetBusyError(FactoryError):

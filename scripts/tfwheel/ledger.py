@@ -229,11 +229,6 @@ def remove(path: Path, file: str, reason: str) -> Entry:
     return _edit(path, file, removed=reason)
 
 
-def add_evidence(path: Path, file: str, **evidence: Any) -> Entry:  # noqa: ANN401 -- the types of the fields
-    """Add what was learnt after publishing: ``smoke``, ``gpu_smoke`` or ``attestation``."""
-    return _edit(path, file, **evidence)
-
-
 def _edit(path: Path, file: str, **change: Any) -> Entry:  # noqa: ANN401 -- the types of the fields
     with _lock(path):
         old = read(path)

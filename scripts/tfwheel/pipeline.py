@@ -96,9 +96,10 @@ def _build(job: Job, chain: Toolchain, key: str, *, force: bool, require_gpu: bo
 
 def _ops(job: Job, chain: Toolchain, base: Path, *, force: bool, require_gpu: bool) -> Made:
     """The repaired and tested ops wheel, compiled once for all Pythons of a TensorFlow version and line."""
-    key = build_ops.compile_key(
+    compiled = build_ops.compile_key(
         target=job.target, project=job.ops_project, sdk=build_ops.sdk_key(base), toolchain=chain
     )
+    key = keys.of_facts(compiled=compiled, rules=asdict(job.config.repair), code=keys.of_modules(DECIDING))
     with job.alone(job.target.ops_id):
         made = None if force else job.kept(job.target.ops_id, key)
         if made:

@@ -53,7 +53,6 @@ class ReleaseData(Numbered, frozen=True, kw_only=True):
 
     tag_name: str
     draft: bool = False
-    prerelease: bool = False
     immutable: bool = False
     assets: list[Numbered] = msgspec.field(default_factory=list)
 

@@ -74,11 +74,6 @@ class Target:
         return "cp" + self.python.replace(".", "")
 
     @property
-    def tensorflow_minor(self) -> str:
-        """For example ``2.20``: the span within which a compiled op loads."""
-        return ".".join(self.tensorflow.split(".")[:2])
-
-    @property
     def version(self) -> str:
         """Version with local label (PEP 440), for example ``2.20.0+cu125.1``."""
         return f"{self.tensorflow}+{self.line.label}.{self.build}"

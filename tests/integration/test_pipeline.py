@@ -186,7 +186,7 @@ def test_a_patch_that_does_not_apply_stops_the_build(factory: Factory) -> None:
 def test_a_failed_gate_leaves_what_was_there(factory: Factory) -> None:
     first = factory.build()
     factory.write("repair.toml", REPAIR_TOML.replace("10_000_000", "100"))
-    with pytest.raises(SizeGateError):
+    with pytest.raises(SizeGateError, match="tfwheel_ops"):  # new rules hold for the ops that were compiled before, too
         factory.build()
     assert first.file in factory.files(f"wheels/{TARGET}")
     assert first.file in factory.files("site/cpu/tensorflow")

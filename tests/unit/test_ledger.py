@@ -233,11 +233,6 @@ def test_yanking_again_is_no_change(path: Path) -> None:
     assert path.stat().st_mtime_ns == stamp
 
 
-def test_what_was_learnt_later_is_added(path: Path) -> None:
-    ledger.add_evidence(path, ONE.file, gpu_smoke={"passed": True}, attestation="https://example.org/a")
-    assert ledger.read(path).entries[0].gpu_smoke == {"passed": True}
-
-
 def test_a_removed_file_keeps_its_line_and_its_name(path: Path) -> None:
     ledger.remove(path, ONE.file, "the asset was deleted")
     assert ledger.read(path).entries[0].removed == "the asset was deleted"

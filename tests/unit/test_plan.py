@@ -66,7 +66,7 @@ def test_a_target_has_what_its_release_and_its_line_say() -> None:
         "overlay",
         True,
     )
-    assert (old.builder, old.requires, old.default, old.tensorflow_minor) == ("ops", ("numpy<2",), False, "2.9")
+    assert (old.builder, old.requires, old.default) == ("ops", ("numpy<2",), False)
 
 
 def test_an_exclusion_takes_out_one_target() -> None:
