@@ -1,4 +1,4 @@
-"""Print the matrix: which wheels the configuration asks for, as a table or as JSON."""
+"""Print the matrix: which wheels the configuration asks for, as a table or as JSON, or the CI jobs of an event."""
 
 from __future__ import annotations
 
@@ -6,18 +6,34 @@ import argparse
 import json
 import sys
 
-from tfwheel import config, door, matrix
+from tfwheel import ci, ci_matrix, ci_settings, config, door, errors, matrix
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Load the configuration, select, print."""
-    rows = matrix.rows(config.load(), line=arguments.line, default=arguments.default)
-    print(json.dumps(rows, indent=2) if arguments.json else matrix.table(rows))  # noqa: T201 -- the product of this door
+    """Print the jobs of an event (and hand them to the next jobs), or the targets."""
+    of_jobs = arguments.label or arguments.changed_since or arguments.github_output
+    if (arguments.line or arguments.default) if arguments.event else of_jobs:
+        message = "--label, --changed-since and --github-output go with --event; --line and --default do not"
+        raise errors.UnknownTriggerError(message)
+    if not arguments.event:
+        rows = matrix.rows(config.load(), line=arguments.line, default=arguments.default)
+        print(json.dumps(rows, indent=2) if arguments.json else matrix.table(rows))  # noqa: T201 -- the product
+        return
+    changed = ci.changed_files(config.ROOT, since=arguments.changed_since) if arguments.changed_since else None
+    loaded = config.load(), ci_settings.load()
+    jobs = ci_matrix.matrix(*loaded, event=arguments.event, labels=arguments.label, changed=changed)
+    if arguments.github_output:
+        ci.set_outputs({"matrix": json.dumps(jobs), "any": json.dumps(bool(jobs["include"]))})
+    print(json.dumps(jobs, indent=2))  # noqa: T201 -- as above
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--line", help="only the targets of this line (cpu, cu12, ...)")
+    parser.add_argument("--line", help="only the targets of this line (cpu, ...)")
     parser.add_argument("--default", action="store_true", help="only the targets that a plain build makes")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    parser.add_argument("--event", help="the CI jobs of this event, as JSON (pull_request, push, ...)")
+    parser.add_argument("--label", nargs="+", action="extend", default=[], metavar="WORD", help="select more targets")
+    parser.add_argument("--changed-since", metavar="REV", help="no jobs unless a build input changed since then")
+    parser.add_argument("--github-output", action="store_true", help="set `matrix` and `any` in $GITHUB_OUTPUT too")
     sys.exit(door.enter(parser, main))

@@ -21,6 +21,11 @@ settings.register_profile("any machine", deadline=None)
 settings.load_profile("any machine")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the option that accepts what a test found as what it must find from now on."""
+    parser.addoption("--update-golden", action="store_true", help="write tests/data/matrix/ anew")
+
+
 @pytest.fixture(scope="session")
 def fake_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small "official" TensorFlow 2.20.0 for cp312 with real libraries. Read only."""

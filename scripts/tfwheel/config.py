@@ -7,7 +7,7 @@ import re
 import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 from packaging.requirements import InvalidRequirement, Requirement
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
@@ -102,9 +102,15 @@ class Acknowledged(Table):
 
 
 class IndexSettings(Table):
-    """``index.toml``. ``base_url`` is the address of the published site, empty while there is none."""
+    """``index.toml``. ``base_url`` is the address of the published site, empty while there is none.
+
+    ``repository`` is the "owner/name" that has the releases, empty where $GITHUB_REPOSITORY says it; ``ledger_change``
+    is how a release brings its lines of the ledger to the main branch.
+    """
 
     base_url: Annotated[str, Field(pattern=r"^(https?://.+/)?$")] = ""
+    repository: Annotated[str, Field(pattern=r"^([\w.-]+/[\w.-]+)?$")] = ""
+    ledger_change: Literal["pull-request", "push"] = "pull-request"
     acknowledge: list[Acknowledged] = Field(default_factory=list)
 
 
@@ -145,11 +151,11 @@ class Config:
 
 def load(directory: Path = CONFIG_DIR) -> Config:
     """Read and check every file of the folder; ConfigError names file, key and remedy of the first fault."""
-    targets = _read(directory / "targets.toml", TargetsFile)
-    entries = _read(directory / "lines.toml", dict[str, LineEntry])
-    bases = _read(directory / "bases.toml", BasesFile) if (directory / "bases.toml").exists() else BasesFile()
-    repair = _read(directory / "repair.toml", RepairFile)
-    index = _read(directory / "index.toml", IndexSettings) if (directory / "index.toml").exists() else IndexSettings()
+    targets = read(directory / "targets.toml", TargetsFile)
+    entries = read(directory / "lines.toml", dict[str, LineEntry])
+    bases = read(directory / "bases.toml", BasesFile) if (directory / "bases.toml").exists() else BasesFile()
+    repair = read(directory / "repair.toml", RepairFile)
+    index = read(directory / "index.toml", IndexSettings) if (directory / "index.toml").exists() else IndexSettings()
     lines = {name: _line(name, entry, directory / "lines.toml") for name, entry in entries.items()}
     _check_names(targets, lines, directory / "targets.toml")
     return Config(
@@ -169,7 +175,8 @@ def nearest(word: str, known: list[str]) -> str:
     return f"did you mean `{match[0]}`?" if match else f"known: {', '.join(sorted(known)) or 'none'}"
 
 
-def _read(path: Path, shape: type[Parsed]) -> Parsed:
+def read(path: Path, shape: type[Parsed]) -> Parsed:
+    """A file of the folder in its type; ConfigError names the file and explains each fault of it."""
     try:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:

@@ -10,11 +10,18 @@ if TYPE_CHECKING:
 
 WHEEL_EPOCH = 1_577_836_800  # 2020-01-01: the date of every file in a wheel of ours (SOURCE_DATE_EPOCH)
 BuilderName = Literal["overlay", "ops", "source"]
+# The nox session that builds a line, by how the line's name begins.
+SESSIONS = {"cpu": "build-cpu", "cu12": "build-cuda12"}
 
 
 def target_id(tensorflow: str, python: str, line: str) -> str:
     """For example ``tf2.20.0-cp312-cu12``: the one name under which all that belongs to a target is found."""
     return f"tf{tensorflow}-cp{python.replace('.', '')}-{line}"
+
+
+def session_of(line: str) -> str | None:
+    """The nox session that builds a line's targets (``cu12`` and ``cu12x``: ``build-cuda12``), None without one."""
+    return next((session for start, session in SESSIONS.items() if line.startswith(start)), None)
 
 
 def combinations(table: Mapping[str, Any]) -> Iterator[tuple[Mapping[str, Any], str, str]]:

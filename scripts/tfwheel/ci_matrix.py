@@ -1,0 +1,198 @@
+"""Pure: turns an event, labels and changed files into the jobs of CI, one per target; all is checked before any job.
+
+A pull request may come from anybody's fork with any code in it, so it never reaches a runner that has a GPU, nor one
+that is not GitHub's own: a rule of this module, not of the configuration.
+"""
+
+from __future__ import annotations
+
+import difflib
+from typing import TYPE_CHECKING, Any
+
+from tfwheel import plan
+from tfwheel.ci_settings import RUNNERS, SUBSETS
+from tfwheel.config import nearest
+from tfwheel.errors import (
+    BuilderUnavailableError,
+    ConfigError,
+    EmptySelectionError,
+    MatrixTooLargeError,
+    UnknownTriggerError,
+)
+from tfwheel.targets import session_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Sequence
+
+    from tfwheel.ci_settings import CiSettings, Runner, Subset
+    from tfwheel.config import Config
+    from tfwheel.targets import Target
+
+MOST_JOBS = 256  # of one matrix in one run: https://docs.github.com/en/actions/reference/limits
+FROM_STRANGERS = "pull_request"
+KINDS: dict[str, Callable[[Target], str]] = {
+    "python": lambda target: target.python,
+    "line": lambda target: target.line.name,
+    "tensorflow": lambda target: target.tensorflow,
+    "version": lambda target: target.version,
+    "target": lambda target: target.id,
+}
+SLIP = 0.8  # how alike, from 0 to 1: `pyton` and `lines` are slips, `area` is another word
+ALL, DEFAULT, CORNERS = "all", "default", "corners"
+
+
+def matrix(
+    config: Config, ci: CiSettings, *, event: str, labels: Iterable[str] = (), changed: Collection[str] | None = None
+) -> dict[str, list[dict[str, Any]]]:
+    """What GitHub's ``strategy.matrix`` takes: ``{"include": [...]}``, a row per target, sorted by id.
+
+    ``changed`` are the files that differ from a state that was built before, None where all is to be built; a label
+    may hold several words, between commas. A row has ``id``, ``session`` (nox), ``python``, ``runner`` and
+    ``gpu_runner`` (as ``runs-on`` takes them; "" for none) and ``timeout`` in minutes. No row where no build input
+    changed. Raises ConfigError for a fault of runners.toml or subsets.toml, UnknownTriggerError, EmptySelectionError,
+    BuilderUnavailableError for a line that no session builds, and MatrixTooLargeError.
+    """
+    everything = plan.targets(config)
+    check(ci, everything)
+    chosen = select(ci, everything, event=event, labels=labels)
+    build, gpu = _runners(ci, event)
+    rows = [_row(target, build, gpu) for target in sorted(chosen, key=lambda target: target.id)]
+    _check_size(rows, event)
+    return {"include": rows if changed is None or touches_build(ci, changed) else []}
+
+
+def check(ci: CiSettings, targets: Sequence[Target]) -> None:
+    """Raise ConfigError for a word of any event's selection that names nothing."""
+    for event, subset in ci.subsets.items():
+        for word in subset.select:
+            fault = _fault(word, targets)
+            if fault:
+                message = f"{ci.directory / SUBSETS}: `event.{event}.select`: {fault}"
+                raise ConfigError(message)
+
+
+def select(ci: CiSettings, targets: Sequence[Target], *, event: str, labels: Iterable[str]) -> list[Target]:
+    """Those of ``targets`` (sorted as plan.py does) that an event builds; UnknownTriggerError, EmptySelectionError."""
+    if event not in ci.subsets:
+        message = f"no event `{event}` builds anything; {nearest(event, list(ci.subsets))}"
+        raise UnknownTriggerError(message)
+    subset = ci.subsets[event]
+    words = _words(labels, subset, targets, event)
+    selected = words if words and subset.labels == "replace" else [*subset.select, *words]
+    named = {target.id for word in selected for target in _named_by(word, targets)}
+    if not named:
+        message = f"the event `{event}` selects no target" + ("" if subset.select else ", unless a label names some")
+        raise EmptySelectionError(message, remedy="Add `--label` with a word of build_config/subsets.toml.")
+    return [target for target in targets if target.id in named]
+
+
+def touches_build(ci: CiSettings, changed: Iterable[str]) -> bool:
+    """Whether one of these files (paths from the root of the checkout) decides what is in a wheel."""
+    return any(
+        file.startswith(known) if known.endswith("/") else file == known
+        for file in changed
+        for known in ci.build_inputs
+    )
+
+
+# --- words -----------------------------------------------------------------------------------------------
+
+
+def _words(labels: Iterable[str], subset: Subset, targets: Sequence[Target], event: str) -> list[str]:
+    """The labels that name targets. Only where labels add may there be others: they speak of something else."""
+    given = [word.strip() for label in labels for word in label.split(",") if word.strip()]
+    if given and subset.labels == "refuse":
+        message = f"the event `{event}` takes no labels, and got {', '.join(given)}"
+        raise UnknownTriggerError(message)
+    words = [word for word in given if subset.labels == "replace" or _is_meant_for_us(word)]
+    for word in words:
+        fault = _fault(word, targets)
+        if fault:
+            raise UnknownTriggerError(fault)
+    return words
+
+
+def _is_meant_for_us(label: str) -> bool:
+    """Whether a label is a word of ours, or nearly: a slip must not pass for somebody else's label."""
+    kind, colon, _ = label.partition(":")
+    return label == ALL or bool(colon and difflib.get_close_matches(kind, KINDS, cutoff=SLIP))
+
+
+def _fault(word: str, targets: Sequence[Target]) -> str | None:
+    """Why a word names no target, with the nearest that does, or None."""
+    kind, colon, value = word.partition(":")
+    if not colon:
+        known = [ALL, DEFAULT, CORNERS]
+        return None if word in known else f"`{word}` selects nothing; {nearest(word, [*known, *_ids(targets)])}"
+    if kind not in KINDS:
+        return f"`{word}` selects nothing; {nearest(kind, list(KINDS))}"
+    values = {KINDS[kind](target) for target in targets}
+    return None if value in values else f"there is no target of {kind} `{value}`; {nearest(value, list(values))}"
+
+
+def _ids(targets: Iterable[Target]) -> list[str]:
+    return [f"target:{target.id}" for target in targets]
+
+
+def _named_by(word: str, targets: Sequence[Target]) -> list[Target]:
+    """The targets that a word names; ``default`` may name none."""
+    kind, colon, value = word.partition(":")
+    if colon:
+        return [target for target in targets if KINDS[kind](target) == value]
+    if word == CORNERS:
+        return _corners(targets)
+    return [target for target in targets if word == ALL or target.default]
+
+
+def _corners(targets: Sequence[Target]) -> list[Target]:
+    """The first and last of each line: targets are sorted by TensorFlow, then Python."""
+    by_line: dict[str, list[Target]] = {}
+    for target in targets:
+        by_line.setdefault(target.line.name, []).append(target)
+    return [end for of_line in by_line.values() for end in (of_line[0], of_line[-1])]
+
+
+# --- runners and rows ------------------------------------------------------------------------------------
+
+
+def _runners(ci: CiSettings, event: str) -> tuple[Runner, Runner | None]:
+    """Where an event's jobs build, and where they use a GPU; ConfigError when it may reach no builder."""
+    reached = [runner for runner in ci.runners if event != FROM_STRANGERS or (runner.hosted and not runner.gpu)]
+    build = next((runner for runner in reached if not runner.gpu), None)
+    if build is None:
+        only = "that is hosted by GitHub " if event == FROM_STRANGERS else ""
+        message = f"{ci.directory / RUNNERS}: the event `{event}` needs a runner {only}with `gpu = false`"
+        raise ConfigError(
+            message, remedy="Add one, for example `ubuntu-24.04`: forks must not reach your own machines."
+        )
+    return build, next((runner for runner in reached if runner.gpu), None)
+
+
+def _row(target: Target, build: Runner, gpu: Runner | None) -> dict[str, Any]:
+    session = session_of(target.line.name)
+    if session is None or target.builder == "source":
+        message = f"{target.id}: no nox session builds it"
+        raise BuilderUnavailableError(message)
+    on_gpu = gpu if target.line.cuda else None
+    return {
+        "id": target.id,
+        "session": f"{session}({target.id})",
+        "python": target.python,
+        "runner": _runs_on(build),
+        "gpu_runner": _runs_on(on_gpu) if on_gpu else "",
+        "timeout": max(build.timeout, on_gpu.timeout if on_gpu else 0),
+    }
+
+
+def _runs_on(runner: Runner) -> str | list[str]:
+    return runner.runs_on[0] if len(runner.runs_on) == 1 else list(runner.runs_on)
+
+
+def _check_size(rows: Sequence[dict[str, Any]], event: str) -> None:
+    on_gpu = sum(bool(row["gpu_runner"]) for row in rows)
+    if len(rows) + on_gpu > MOST_JOBS:
+        message = (
+            f"the event `{event}` would start {len(rows) + on_gpu} jobs ({len(rows)} build, {on_gpu} use a GPU); "
+            f"GitHub starts {MOST_JOBS} of one matrix at most"
+        )
+        raise MatrixTooLargeError(message)

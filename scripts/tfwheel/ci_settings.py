@@ -1,0 +1,97 @@
+"""Reads ``runners.toml`` and ``subsets.toml``: where CI jobs can run, and which targets each event builds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import Field
+
+from tfwheel import config
+from tfwheel.config import Table
+from tfwheel.errors import ConfigError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+RUNNERS, SUBSETS = "runners.toml", "subsets.toml"
+SELF_HOSTED = "self-hosted"  # the label that every runner gets that is not GitHub's
+
+Text = Annotated[str, Field(min_length=1)]
+
+
+class Runner(Table):
+    """One ``[[runner]]``: the labels of its ``runs-on``, minutes a job may take there, and what that costs.
+
+    ``hosted`` is true for a machine of GitHub's, fresh for each job. ``source`` is where the cost class was read.
+    """
+
+    name: Text
+    runs_on: Annotated[list[Text], Field(min_length=1)]
+    gpu: bool
+    hosted: bool
+    timeout: Annotated[int, Field(ge=1)]
+    cost: Literal["free", "metered", "own"]
+    source: Annotated[str, Field(pattern=r"^https://\S+$")]
+
+
+class RunnersFile(Table):
+    """``runners.toml``."""
+
+    runner: Annotated[list[Runner], Field(min_length=1)]
+
+
+class Subset(Table):
+    """What an event builds: the targets that the words of ``select`` name, and what labels do to them."""
+
+    select: list[str] = Field(default_factory=list)
+    labels: Literal["add", "replace", "refuse"] = "refuse"
+
+
+class Events(Table):
+    """The events that build, by GitHub's names for them."""
+
+    pull_request: Subset
+    push: Subset
+    schedule: Subset
+    workflow_dispatch: Subset
+    release: Subset
+
+
+class SubsetsFile(Table):
+    """``subsets.toml``. A build input that ends with a slash is a folder."""
+
+    build_inputs: Annotated[list[Text], Field(min_length=1)]
+    event: Events
+
+
+@dataclass(frozen=True, kw_only=True)
+class CiSettings:
+    """Both files, checked; ``directory`` is where they stand."""
+
+    directory: Path
+    runners: tuple[Runner, ...]
+    subsets: dict[str, Subset]
+    build_inputs: tuple[str, ...]
+
+
+def load(directory: Path = config.CONFIG_DIR) -> CiSettings:
+    """Read both files of the folder; ConfigError names file, key and remedy of the first fault."""
+    runners = config.read(directory / RUNNERS, RunnersFile).runner
+    subsets = config.read(directory / SUBSETS, SubsetsFile)
+    names = [runner.name for runner in runners]
+    for runner in runners:
+        if names.count(runner.name) > 1:
+            message = f"{directory / RUNNERS}: two runners have the name `{runner.name}`"
+            raise ConfigError(message)
+        if runner.hosted and SELF_HOSTED in runner.runs_on:
+            message = (
+                f"{directory / RUNNERS}: `{runner.name}` is said to be hosted by GitHub and labelled {SELF_HOSTED}"
+            )
+            raise ConfigError(message, remedy="Write `hosted = false`: pull requests must not reach such a machine.")
+    return CiSettings(
+        directory=directory,
+        runners=tuple(runners),
+        subsets={name: getattr(subsets.event, name) for name in Events.model_fields},
+        build_inputs=tuple(subsets.build_inputs),
+    )
