@@ -7,7 +7,7 @@ import zipfile
 import zlib
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from packaging.metadata import parse_email
 from packaging.requirements import InvalidRequirement, Requirement
@@ -42,14 +42,19 @@ class Facts:
 
 
 def publishable(record: Record) -> str | None:
-    """Why a wheel must not be listed, or None: no passing smoke report, no line in the ledger."""
-    if record.passed_smoke:
-        return None
+    """Why a wheel must not be listed, or None: no passing smoke report, no line; nor after a failed one on a GPU."""
     if record.smoke is None:
         return "it was never smoke-tested"
-    if record.smoke.get("wheel_sha256") != record.sha256:
-        return "its smoke report is about other bytes"
-    return f"its smoke test failed: {record.smoke.get('reason')}"
+    for report, passed, name in (
+        (record.smoke, record.passed_smoke, "smoke"),
+        (record.gpu_smoke, record.passed_gpu_smoke, "GPU smoke"),
+    ):
+        if report is None or passed:
+            continue
+        if report.get("wheel_sha256") != record.sha256:
+            return f"its {name} report is about other bytes"
+        return f"its {name} test failed: {report.get('reason')}"
+    return None
 
 
 def entry_from(wheel: Path, record: Record, *, url: str, uploaded: str) -> Entry:
@@ -69,7 +74,6 @@ def entry_from(wheel: Path, record: Record, *, url: str, uploaded: str) -> Entry
     if sidecar.exists() and sidecar.read_bytes() != metadata:
         message = f"{sidecar} is not the METADATA of its wheel"
         raise IndexEntryError(message, remedy="Delete the sidecar; publishing writes it from the wheel.")
-    evidence = {name: value for name, value in (record.smoke or {}).items() if name in EVIDENCE}
     return Entry(
         project=facts.project,
         version=facts.version,
@@ -83,8 +87,8 @@ def entry_from(wheel: Path, record: Record, *, url: str, uploaded: str) -> Entry
         metadata_sha256=sha256(metadata).hexdigest(),
         target=record.target,
         archs=tuple(record.archs),
-        smoke=evidence,
-        gpu_smoke=evidence if isinstance(evidence.get("gpu"), dict) else None,
+        smoke=_evidence(record.smoke),
+        gpu_smoke=_evidence(record.gpu_smoke),
     )
 
 
@@ -143,6 +147,10 @@ def check_size(file: str, size: int) -> None:
     if not 0 < size < SIZE_LIMIT:
         message = f"{file} has {size:,} bytes; a release asset has at least 1 and fewer than {SIZE_LIMIT:,}"
         raise IndexEntryError(message, remedy="Drop GPU archs of the line in lines.toml and build again.")
+
+
+def _evidence(report: dict[str, Any] | None) -> dict[str, Any] | None:
+    return {name: value for name, value in report.items() if name in EVIDENCE} if report else None
 
 
 def _stranger(wheel: Path, record: Record) -> str | None:

@@ -10,6 +10,8 @@ import json
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from tfwheel.atomic import writing
 from tfwheel.errors import BadWheelError
 
@@ -26,7 +28,9 @@ class Record:
     ``size`` is in bytes, ``times`` in seconds by step. ``key`` is the digest of everything that went into the
     wheel: an equal key means that building again would give the same bytes. ``archs`` is the GPU code that the arch
     gate found in the libraries the project compiled. ``smoke`` is the report of the
-    last smoke run, None before the first.
+    last smoke run, None before the first; ``gpu_smoke`` that of the last one on a GPU. ``cached`` names what came from
+    a cache when the wheel was made: "official wheel", "toolchain", "headers", "ops". ``builder`` says who made it:
+    ``provenance.builder``.
     """
 
     target: str
@@ -45,7 +49,10 @@ class Record:
     repair: dict[str, Any] | None = None
     gates: dict[str, str] = field(default_factory=dict)
     smoke: dict[str, Any] | None = None
+    gpu_smoke: dict[str, Any] | None = None
     times: dict[str, float] = field(default_factory=dict)
+    cached: list[str] = field(default_factory=list)
+    builder: dict[str, str] = field(default_factory=dict)
 
     def grown(self, **parts: Any) -> Record:  # noqa: ANN401 -- the parts have the types of the fields
         """A copy with some parts added or replaced."""
@@ -54,7 +61,15 @@ class Record:
     @property
     def passed_smoke(self) -> bool:
         """Whether the last smoke run passed, on the very bytes this record describes."""
-        return bool(self.smoke and self.smoke.get("passed") is True and self.smoke.get("wheel_sha256") == self.sha256)
+        return self._passed(self.smoke)
+
+    @property
+    def passed_gpu_smoke(self) -> bool:
+        """Whether the last smoke run on a GPU passed, on these very bytes."""
+        return self._passed(self.gpu_smoke)
+
+    def _passed(self, report: dict[str, Any] | None) -> bool:
+        return bool(report and report.get("passed") is True and report.get("wheel_sha256") == self.sha256)
 
 
 def path_for(wheel: Path) -> Path:
@@ -64,17 +79,35 @@ def path_for(wheel: Path) -> Path:
 
 def save(record: Record, wheel: Path) -> None:
     """Write the record beside its wheel, atomically."""
-    text = json.dumps(asdict(record), indent=2, sort_keys=True) + "\n"
-    write_atomically(path_for(wheel), text.encode())
+    write_atomically(path_for(wheel), written(record))
+
+
+def written(record: Record) -> bytes:
+    """The bytes of a record's file."""
+    return (json.dumps(asdict(record), indent=2, sort_keys=True) + "\n").encode()
 
 
 def load(path: Path) -> Record:
     """Read a record; BadWheelError when it is not one."""
     try:
-        return Record(**json.loads(path.read_text(encoding="utf-8")))
+        record = Record(**json.loads(path.read_text(encoding="utf-8")))
+        return msgspec.convert(asdict(record), Record)  # refuses a part of another type
     except (OSError, ValueError, TypeError) as error:
         message = f"{path} is not a record: {error}"
         raise BadWheelError(message, remedy="Delete it and build its target again.") from error
+
+
+def joined(record: Record, gpu: Record) -> Record:
+    """The record of a build with what the GPU job found; BadWheelError unless both are about the same bytes.
+
+    ``gpu`` is the same record after a smoke run on another machine. What it says of that run is taken, nothing else.
+    """
+    for name in ("file", "sha256", "key"):
+        one, other = getattr(record, name), getattr(gpu, name)
+        if one != other:
+            message = f"{record.target}: the GPU job's record is about another wheel: {name} {other} instead of {one}"
+            raise BadWheelError(message, remedy="Take both records from one run; never mix those of two.")
+    return record.grown(gpu_smoke=gpu.gpu_smoke or record.gpu_smoke)
 
 
 def sha256_of(path: Path) -> str:

@@ -68,9 +68,26 @@ def test_a_wheel_that_passed_everything_gets_an_entry(tmp_path: Path) -> None:
 
 def test_a_smoke_test_on_a_gpu_is_evidence_of_its_own(tmp_path: Path) -> None:
     wheel = make(tmp_path)
-    smoke = {"passed": True, "wheel_sha256": records.sha256_of(wheel), "gpu": {"name": "T4"}}
-    entry = admission.entry_from(wheel, record_of(wheel).grown(smoke=smoke), url="", uploaded=UPLOADED)
-    assert entry.gpu_smoke == smoke
+    record = record_of(wheel)
+    smoke = {"passed": True, "wheel_sha256": record.sha256, "gpu": {"name": "T4"}}
+    entry = admission.entry_from(wheel, record.grown(gpu_smoke=smoke | {"log": "x"}), url="", uploaded=UPLOADED)
+    assert (entry.smoke, entry.gpu_smoke) == (record.smoke, smoke)
+
+
+@pytest.mark.parametrize(
+    ("gpu_smoke", "reason"),
+    [
+        ({"passed": False, "wheel_sha256": None, "reason": "no kernel"}, "its GPU smoke test failed: no kernel"),
+        ({"passed": True, "wheel_sha256": "aa"}, "its GPU smoke report is about other bytes"),
+        ({}, "its GPU smoke report is about other bytes"),
+    ],
+)
+def test_a_wheel_that_failed_on_a_gpu_does_not_enter(tmp_path: Path, gpu_smoke: dict[str, object], reason: str) -> None:
+    wheel = make(tmp_path)
+    record = record_of(wheel)
+    report = {name: record.sha256 if value is None else value for name, value in gpu_smoke.items()}
+    with pytest.raises(IndexEntryError, match=reason):
+        enter(wheel, record.grown(gpu_smoke=report))
 
 
 @pytest.mark.parametrize(

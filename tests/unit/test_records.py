@@ -26,7 +26,7 @@ RECORD = Record(
 
 
 def test_a_record_stands_beside_its_wheel_and_reads_back(tmp_path: Path) -> None:
-    record = RECORD.grown(gates={"size": "small"}, archs={"tfwheel_ops/_ops.so": ["sm_75"]}, times={"merge": 1.5})
+    record = RECORD.grown(gates={"size": "small"}, archs=["sm_75"], times={"merge": 1.5})
     records.save(record, tmp_path / RECORD.file)
     assert [path.name for path in tmp_path.iterdir()] == [RECORD.file + ".record.json"]
     assert records.load(records.path_for(tmp_path / RECORD.file)) == record
@@ -62,6 +62,44 @@ def test_growing_a_record_leaves_the_old_one() -> None:
 )
 def test_only_a_passing_run_on_these_very_bytes_counts(smoke: dict[str, object] | None, passed: bool) -> None:  # noqa: FBT001
     assert RECORD.grown(smoke=smoke).passed_smoke is passed
+
+
+def test_a_record_of_before_there_were_gpu_reports_reads_as_one_without(tmp_path: Path) -> None:
+    records.save(RECORD, tmp_path / RECORD.file)
+    path = records.path_for(tmp_path / RECORD.file)
+    old = json.loads(path.read_text())
+    del old["gpu_smoke"], old["cached"]
+    path.write_text(json.dumps(old))
+    assert records.load(path) == RECORD
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("smoke", 5), ("size", "1"), ("times", {"merge": "fast"}), ("cached", "ops"), ("gates", [1])]
+)
+def test_a_part_of_another_type_is_refused(tmp_path: Path, name: str, value: object) -> None:
+    records.save(RECORD.grown(**{name: value}), tmp_path / RECORD.file)
+    with pytest.raises(BadWheelError, match=f"is not a record: .*`[$][.]{name}"):
+        records.load(records.path_for(tmp_path / RECORD.file))
+
+
+def test_joining_takes_what_the_gpu_job_found_and_nothing_else() -> None:
+    cpu = RECORD.grown(smoke={"passed": True, "gpu": "absent"}, cached=["headers"])
+    report = {"passed": False, "gpu": {"name": "T4"}}
+    joined = records.joined(cpu, cpu.grown(smoke=report, gpu_smoke=report, gates={"made": "up"}))
+    assert joined == cpu.grown(gpu_smoke=report)
+    assert records.joined(joined, cpu) == joined
+
+
+@pytest.mark.parametrize("name", ["file", "sha256", "key"])
+def test_the_gpu_record_of_another_wheel_is_refused(name: str) -> None:
+    with pytest.raises(BadWheelError, match=f"tf2[.]20[.]0-cp312-cu12: .* about another wheel: {name} other instead"):
+        records.joined(RECORD, RECORD.grown(**{name: "other"}))
+
+
+@pytest.mark.parametrize("passed", [True, False])
+def test_a_gpu_run_counts_as_the_other_does(passed: bool) -> None:  # noqa: FBT001
+    record = RECORD.grown(gpu_smoke={"passed": passed, "wheel_sha256": RECORD.sha256})
+    assert (record.passed_smoke, record.passed_gpu_smoke) == (False, passed)
 
 
 @pytest.mark.parametrize(

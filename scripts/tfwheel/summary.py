@@ -1,0 +1,194 @@
+"""Says in Markdown what a run made: a row for each wheel, and for each that was expected and is not there."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from tfwheel import plan, records
+from tfwheel.errors import BadWheelError, UnknownTargetError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
+
+    from tfwheel.config import Config
+    from tfwheel.places import Places
+    from tfwheel.records import Record
+
+FROM_GPU_JOB = "gpu-"  # how the artifact begins that holds what the GPU job left
+SHORT = 12  # digits of a digest that a person compares
+COLUMNS = ("result", "target", "wheel", "size", "sha256", "seconds", "from a cache", "gates", "smoke test", "on a GPU")
+NOTHING_CAME = "no wheel came of it; the log of its job says why"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """A wheel as its record describes it, or what is wrong (``fault``) where a record should be."""
+
+    target: str
+    record: Record | None = None
+    fault: str = ""
+
+    @property
+    def result(self) -> str:
+        """In a word."""
+        if self.record is None or self.fault:
+            return "missing" if self.fault == NOTHING_CAME else "WRONG"
+        if self.record.smoke is None:
+            return "not tested"
+        failed = not self.record.passed_smoke or (self.record.gpu_smoke and not self.record.passed_gpu_smoke)
+        return "FAILED" if failed else "passed"
+
+
+def refresh(places: Places, *, source: Path | None = None, expected: Iterable[str] = ()) -> str:
+    """Write ``dist/reports/summary.md`` about the records below a folder (default: dist/wheels); returns its text.
+
+    ``source`` may be what a run in CI left, each artifact in a folder of its own: the records of the jobs on a CPU
+    and on a GPU are joined. ``expected`` are the folders that must be there (``expected``).
+    """
+    text = render(rows(source or places.wheels, expected=expected))
+    records.write_atomically(places.dist / "reports" / "summary.md", text.encode())
+    return text
+
+
+def expected(config: Config, words: Iterable[str]) -> list[str]:
+    """The folders of dist/wheels that targets fill, ops wheels included; a word is a target id or a whole CI matrix.
+
+    Raises UnknownTargetError for a word that is neither.
+    """
+    known, found = plan.targets(config), set()
+    for word in words:
+        for name in _ids_of(word):
+            target = plan.find(known, name)
+            found |= {target.ops_id} if target.builder == "ops" else {target.id, target.ops_id}
+    return sorted(found)
+
+
+def rows(folder: Path, *, expected: Iterable[str] = ()) -> list[Row]:
+    """A row for each wheel of which there is a record, each fault, and each expected folder without either; sorted."""
+    built: dict[str, list[Record]] = {}
+    on_gpu: dict[str, list[Record]] = {}
+    found = []
+    for path in sorted(folder.rglob(f"*{records.SUFFIX}")):
+        from_gpu = path.relative_to(folder).parts[0].startswith(FROM_GPU_JOB)
+        try:
+            record = records.load(path)
+        except BadWheelError as error:
+            found.append(Row(target=path.parent.name, fault=error.message))
+        else:
+            (on_gpu if from_gpu else built).setdefault(record.target, []).append(record)
+    for target in {*built, *on_gpu}:
+        found += _rows_of(target, built.get(target, []), on_gpu.get(target, []))
+    absent = set(expected) - {row.target for row in found}
+    found += [Row(target=target, fault=NOTHING_CAME) for target in absent]
+    return sorted(found, key=lambda row: (row.target, row.fault))
+
+
+def render(rows: Sequence[Row]) -> str:
+    """The rows as GitHub-flavoured Markdown, with digests in full below."""
+    results = [row.result for row in rows]
+    counts = [f"{results.count(word)} {word}" for word in dict.fromkeys(results)]
+    ran = sum(bool(row.record and row.record.passed_gpu_smoke) for row in rows)
+    lines = ["# Wheels", "", f"{len(rows)} in all: {', '.join(counts) or 'none'}. {ran} passed on a GPU.", ""]
+    if rows:
+        lines += ["| " + " | ".join(cells) + " |" for cells in (COLUMNS, ["---"] * len(COLUMNS), *map(_cells, rows))]
+        lines += ["", "<details><summary>In full: digests, sources</summary>", ""]
+        lines += [_in_full(row.record) for row in rows if row.record]
+        lines += ["", "</details>"]
+    return "\n".join([*lines, ""])
+
+
+# --- from records to rows --------------------------------------------------------------------------------
+
+
+def _ids_of(word: str) -> list[str]:
+    """The target ids in a word: one, or those of a matrix (JSON)."""
+    if not word.lstrip().startswith("{"):
+        return [word.strip()] if word.strip() else []
+    try:
+        return [row["id"] for row in json.loads(word)["include"]]
+    except (ValueError, KeyError, TypeError) as error:
+        message = f"what is expected is no matrix: {type(error).__name__}: {error}"
+        remedy = 'Give target ids, or what `nox -s plan -- --event EVENT` prints: {"include": [{"id": ...}]}.'
+        raise UnknownTargetError(message, remedy=remedy) from error
+
+
+def _rows_of(target: str, built: Sequence[Record], on_gpu: Sequence[Record]) -> list[Row]:
+    """One row, where all jobs speak of the same bytes: an ops wheel comes out of the job of every Python."""
+    if not built:
+        return [Row(target=target, fault="a GPU job tested it, and no job built it")]
+    worst = min(built, key=lambda record: record.passed_smoke)
+    others = sorted({record.sha256 for record in built} - {worst.sha256})
+    if others:
+        made = ", ".join(digest[:SHORT] for digest in others)
+        return [Row(target=target, record=worst, fault=f"another job made other bytes of it: sha256 {made}")]
+    try:
+        for record in on_gpu:
+            worst = records.joined(worst, record)
+    except BadWheelError as error:
+        return [Row(target=target, record=worst, fault=error.message)]
+    return [Row(target=target, record=worst)]
+
+
+# --- Markdown --------------------------------------------------------------------------------------------
+
+
+def _cells(row: Row) -> list[str]:
+    record = row.record
+    cells = [_text(row.result), _code(row.target)]
+    if record is None:
+        return [*cells, _text(row.fault), *[""] * (len(COLUMNS) - 3)]
+    times = record.times | (record.smoke or {}).get("times", {})
+    return [
+        *cells,
+        _code(record.file) + (f"<br>{_text(row.fault)}" if row.fault else ""),
+        f"{record.size / 1e6:,.1f} MB",
+        _code(record.sha256[:SHORT]),
+        "<br>".join(f"{_text(name)}: {seconds:.1f}" for name, seconds in times.items()),
+        _text(", ".join(record.cached) or "nothing"),
+        _text(", ".join(record.gates) or "none"),
+        _text(_on_cpu(record)),
+        _text(_on_gpu(record)),
+    ]
+
+
+def _in_full(record: Record) -> str:
+    """One item of the list below the table."""
+    facts = [f"sha256 {_code(record.sha256)}"]
+    facts += [f"from {_code(record.base['file'])}, sha256 {_code(record.base['sha256'])}"] if record.base else []
+    facts += [f"commit {_code(record.source_commit)}"] if record.source_commit else []
+    return f"- {_code(record.file)}: {'; '.join(facts)}"
+
+
+def _on_cpu(record: Record) -> str:
+    if record.smoke is None:
+        return "not run"
+    return _verdict(record.smoke, record.sha256, f"passed with {record.smoke.get('client', 'pip')}")
+
+
+def _on_gpu(record: Record) -> str:
+    if record.gpu_smoke is None:
+        return "not run on a GPU"
+    gpu = record.gpu_smoke.get("gpu")
+    facts = gpu if isinstance(gpu, dict) else {}
+    of = [f"driver {facts['driver']}"] if facts.get("driver") else []
+    return _verdict(record.gpu_smoke, record.sha256, ", ".join([f"passed on {facts.get('name')}", *of]))
+
+
+def _verdict(report: dict[str, Any], sha256: str, passed: str) -> str:
+    if report.get("wheel_sha256") != sha256:
+        return "its report is about other bytes"
+    return passed if report.get("passed") is True else f"failed: {report.get('reason')}"
+
+
+def _text(words: str) -> str:
+    """Words as they are, in one line: nothing in them is Markdown or HTML."""
+    return re.sub(r"([\\`*_{}\[\]<>#|~&$@])", r"\\\1", " ".join(words.split()))
+
+
+def _code(words: str) -> str:
+    """A name in the typewriter's letters, where a bar would end the cell all the same, and a backtick the name."""
+    return "`" + " ".join(words.split()).replace("`", "'").replace("|", "/") + "`"

@@ -1,0 +1,27 @@
+"""Upload finished wheels to a private index; TWINE_USERNAME and TWINE_PASSWORD, or a keyring, say who uploads."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from tfwheel import door, private_index, progress
+from tfwheel.places import Places
+
+
+def main(arguments: argparse.Namespace) -> None:
+    """Upload what is not there yet, and say what happened to each wheel."""
+    places = Places.here()
+    wheels = arguments.wheels or sorted(places.wheels.glob("*/*.whl"))
+    log = places.dist / "logs" / "upload.log"
+    done = private_index.upload(wheels, address=arguments.repository_url, pages=arguments.index_url, log=log)
+    progress.say("\n".join(done))
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("wheels", nargs="*", type=Path, help="wheels with records (default: all in dist/wheels/)")
+    parser.add_argument("--repository-url", required=True, metavar="URL", help="where the index takes uploads")
+    parser.add_argument("--index-url", metavar="URL", help="where installers read it (default: simple/ below that)")
+    sys.exit(door.enter(parser, main))

@@ -1,0 +1,31 @@
+"""Write dist/reports/summary.md, a row for each wheel, and add it to the summary of the CI job where there is one."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from tfwheel import ci, config, door, progress, summary
+from tfwheel.places import Places
+
+
+def main(arguments: argparse.Namespace) -> None:
+    """Read the records, write the summary, and say where it is."""
+    expected = summary.expected(config.load(), arguments.expect)
+    places = Places.here()
+    text = summary.refresh(places, source=arguments.source, expected=expected)
+    shown = " and the summary of this job" if ci.add_to_summary(text) else ""
+    progress.say(text.splitlines()[2])
+    progress.say(f"{places.dist / 'reports' / 'summary.md'}{shown}")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "--from", dest="source", type=Path, metavar="DIR", help="downloaded artifacts, each in a folder of its own"
+    )
+    parser.add_argument(
+        "--expect", nargs="+", action="extend", default=[], metavar="ID", help="targets, or a whole matrix as JSON"
+    )
+    sys.exit(door.enter(parser, main))
