@@ -20,6 +20,7 @@ from packaging.tags import parse_tag
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 
 from tfwheel import elf, fatbin
+from tfwheel import sbom as bills
 from tfwheel.candidate import Candidate, Merged, opened, opened_ops
 from tfwheel.errors import (
     ArchGateError,
@@ -191,7 +192,18 @@ def metadata(candidate: Candidate) -> str:
     )
 
 
-GATES = (contents, runpath, graft, platform, arch, size, metadata)
+def sbom(candidate: Candidate) -> str:
+    """The bill of materials (PEP 770) is there, is of this wheel, and names the official wheel that is locked."""
+    locked = candidate.official.locked if candidate.official else None
+    return bills.check(
+        candidate.wheel,
+        project=candidate.project,
+        version=candidate.target.version,
+        base_sha256=locked.sha256 if locked else None,
+    )
+
+
+GATES = (contents, runpath, graft, platform, arch, size, metadata, sbom)
 
 
 def _parsed(candidate: Candidate) -> Metadata:

@@ -32,13 +32,14 @@ class Made:
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """One target being built, with the settings it follows and the seconds that its steps took."""
+    """One target being built, with its settings, the seconds that its steps took, and what came from a cache."""
 
     config: Config
     places: Places
     target: Target
     base: Base
     times: dict[str, float] = field(default_factory=dict)
+    cached: list[str] = field(default_factory=list)
 
     @classmethod
     def of(cls, target_id: str, places: Places) -> Job:
@@ -51,6 +52,11 @@ class Job:
     def ops_project(self) -> Path:
         """The custom-op project."""
         return self.places.settings / "ops"
+
+    @property
+    def ops(self) -> list[str]:
+        """The names of the custom ops: an op is ``src/<op>.cc``."""
+        return sorted(path.stem for path in (self.ops_project / "src").glob("*.cc"))
 
     @property
     def patches(self) -> Path:
@@ -71,8 +77,9 @@ class Job:
 
     def commit(self) -> str:
         """The commit the sources are at, with ``-dirty`` where files differ from it; empty outside git."""
+        words = ["describe", "--always", "--abbrev=40", "--dirty", "--exclude=*"]  # else a tag stands for its commit
         try:
-            return run(["git", "-C", self.places.settings, "describe", "--always", "--abbrev=40", "--dirty"]).strip()
+            return run(["git", "-C", self.places.settings, *words]).strip()
         except CommandError:
             return ""
 
@@ -90,6 +97,14 @@ class Job:
             yield
         finally:
             shutil.rmtree(self.work, ignore_errors=True)
+
+    @contextmanager
+    def noting(self, name: str, path: Path) -> Iterator[None]:
+        """Remember that something came from a cache, if the block leaves the file or folder ``path`` as it found it."""
+        before = _identity(path)
+        yield
+        if before and before == _identity(path):
+            self.cached.append(name)
 
     def kept(self, name: str, key: str | None = None) -> Made | None:
         """The finished wheel of that name, if there is one and, where a key is given, it is what the key stands for."""
@@ -118,3 +133,12 @@ class Job:
         for path in set(folder.iterdir()) - {made.wheel, records.path_for(made.wheel)}:
             path.unlink()
         return made
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """What changes when a file or folder is made anew; None where there is none."""
+    try:
+        facts = path.stat()
+    except FileNotFoundError:
+        return None
+    return facts.st_ino, facts.st_mtime_ns

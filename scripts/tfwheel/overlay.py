@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from packaging.requirements import Requirement
 
-from tfwheel import config, metadata
+from tfwheel import config, metadata, sbom
 from tfwheel.errors import BadWheelError
 from tfwheel.merge import Changes, NewFile, merge
 from tfwheel.patches import apply_folder
@@ -74,7 +74,10 @@ def merge_overlay(
         custom = stack.enter_context(WheelReader(ops)) if ops else None
         _check_base(official, locked, target)
         patched = apply_folder(patches, names=frozenset(official.names()), read=official.read, version=target.version)
-        assembly = _Assembly(official=official, locked=locked, custom=custom, target=target, patched=patched)
+        bill = sbom.of_merged(
+            project=NAME, target=target, locked=locked, patches=patches, ops=sbom.read(custom) if custom else None
+        )
+        assembly = _Assembly(official=official, locked=locked, custom=custom, target=target, patched=patched, bill=bill)
         changes = assembly.changes([f"{tag}-{platform}" for platform in platforms])
         out = out_dir / f"{NAME}-{target.version}-{tag}-{'.'.join(platforms)}.whl"
         result = merge(official, out, changes=changes)
@@ -112,6 +115,7 @@ class _Assembly:
     custom: WheelReader | None
     target: Target
     patched: Mapping[str, bytes]
+    bill: bytes
 
     def changes(self, tags: Sequence[str]) -> Changes:
         """Everything the new wheel has that its base has not, or has otherwise."""
@@ -122,7 +126,9 @@ class _Assembly:
         return Changes(
             dist_info=folder,
             epoch=WHEEL_EPOCH,
-            add=ops_files | {f"{folder}/licenses/{name}": file for name, file in licenses.items()},
+            add=ops_files
+            | {f"{folder}/licenses/{name}": file for name, file in licenses.items()}
+            | {f"{folder}/{sbom.MEMBER}": NewFile(content=[self.bill])},
             replace={name: [data] for name, data in self.patched.items()}
             | {f"{folder}/{name}": [data] for name, data in edited.items()},
             remove=frozenset(map(self._info, metadata.SIGNATURES)).intersection(self.official.names()),

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from filelock import FileLock
+from packaging.requirements import Requirement
 
 from tfwheel import compilers, downloads, keys, progress
 from tfwheel.errors import NoCompilerError, ToolchainError
@@ -42,23 +43,25 @@ class Toolchain:
     """The compilers of one line.
 
     ``kind`` says what compiles GPU code: "none" on a line that has none, where ``device`` and ``cuda_root`` are
-    None. ``parts`` is a digest of the CUDA parts from PyPI, empty with nvcc. ``launcher`` is ccache or sccache,
-    where there is one. ``reason`` says, for a person, what was chosen and why.
+    None. ``toolkit`` are the CUDA parts from PyPI and ``parts`` a digest of them, both empty with nvcc. ``launcher`` is
+    ccache or sccache, where there is one. ``reason`` says, for a person, what was chosen and why.
     """
 
     kind: Literal["nvcc", "clang", "none"]
     host: Compiler
     device: Compiler | None = None
     cuda_root: Path | None = None
+    toolkit: tuple[str, ...] = ()
     parts: str = ""
     launcher: Path | None = None
     reason: str
 
     @property
     def versions(self) -> dict[str, str]:
-        """The compilers by version, for the record."""
+        """The compilers and the CUDA parts from PyPI by version, for the record."""
         device = {"device compiler": self.device.version} if self.device else {}
-        return {"host compiler": self.host.version} | device
+        parts = {part.name: str(part.specifier).removeprefix("==") for part in map(Requirement, self.toolkit)}
+        return {"host compiler": self.host.version} | device | parts
 
     @property
     def identity(self) -> dict[str, str]:
@@ -109,20 +112,23 @@ def prepare(line: Line, *, cache: Path) -> Toolchain:
         host=host,
         device=clang,
         cuda_root=root,
-        parts=_parts(line),
+        toolkit=line.toolkit,
+        parts=parts_key(line),
         launcher=launcher,
         reason=f"{clang} compiles GPU code with the parts of CUDA {line.cuda} in {root}, because {why}; "
         f"{host} compiles the rest",
     )
 
 
-def cuda_tree(line: Line, cache: Path) -> Path:
+def cuda_tree(line: Line, cache: Path, *, python: str | None = None) -> Path:
     """The folder to give to clang as ``--cuda-path``, made on the first call; a killed call leaves none.
+
+    ``python`` is the interpreter that its program ``fatbinary`` starts, where that is not one of this machine.
 
     Raises DownloadError when a part could not be fetched, ToolchainError when the parts lack a file.
     """
-    python = _interpreter()
-    digest = keys.of_facts(parts=_parts(line), python=python)
+    python = python or _interpreter()
+    digest = keys.of_facts(parts=parts_key(line), python=python)
     tree = cache / "toolchains" / f"cuda-{line.cuda}-{digest[:16]}"
     if tree.is_dir():
         return tree
@@ -133,7 +139,7 @@ def cuda_tree(line: Line, cache: Path) -> Path:
     return tree
 
 
-def _parts(line: Line) -> str:
+def parts_key(line: Line) -> str:
     """Digest of what goes into the tree: the pins and our own program."""
     return keys.of_facts(toolkit=line.toolkit, fatbinary=FATBINARY.read_text(encoding="utf-8"), launcher=LAUNCHER)
 

@@ -24,6 +24,7 @@ from fakewheels import (
     members_of,
     target,
 )
+from tfwheel import sbom
 from tfwheel.errors import ArchGateError, MetadataGateError, PlatformGateError, RunpathGateError
 from tfwheel.gates import run_gates, run_ops_gates
 from tfwheel.repair import repair
@@ -33,13 +34,15 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 CPU_VERSION = "2.20.0+cpu.1"
-ORDER = ["contents", "runpath", "graft", "platform", "arch", "size", "metadata"]
+ORDER = ["contents", "runpath", "graft", "platform", "arch", "size", "metadata", "sbom"]
 
 
 @pytest.fixture(scope="module")
 def repaired(fake_ops: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The ops wheel as auditwheel leaves it."""
-    return repair(fake_ops, tmp_path_factory.mktemp("repaired"), RULES, epoch=0, log=None)[0]
+    """The ops wheel as auditwheel leaves it, with its SBOM."""
+    wheel = repair(fake_ops, tmp_path_factory.mktemp("repaired"), RULES, epoch=0, log=None)[0]
+    sbom.embed(wheel, sbom.of_ops(project="tfwheel-ops", target=target(LINE), ops=["op"], tools={}))
+    return wheel
 
 
 def merged(folder: Path, base: Path, changes: dict[str, bytes]) -> Declared:
@@ -62,10 +65,14 @@ def ops_members(wheel: Path) -> dict[str, bytes]:
 def test_a_merged_wheel_passes_every_gate_and_auditwheel_agrees_with_its_tag(
     fake_base: Path, repaired: Path, tmp_path: Path
 ) -> None:
-    made = merged(tmp_path, fake_base, ops_members(repaired))
+    bill = sbom.of_merged(
+        project="tensorflow", target=target(CPU), locked=locked(fake_base), patches=tmp_path / "none", ops=None
+    )
+    info = f"tensorflow-{CPU_VERSION}.dist-info"
+    made = merged(tmp_path, fake_base, ops_members(repaired) | {f"{info}/{sbom.MEMBER}": bill})
     found = run_gates(made, base=fake_base, locked=locked(fake_base), target=target(CPU), rules=RULES)
     assert list(found) == ORDER
-    assert found["contents"] == "10 files: 5 as in the official wheel, 5 declared"
+    assert found["contents"] == "11 files: 5 as in the official wheel, 6 declared"
     assert found["runpath"] == "2 libraries of TensorFlow as locked"
     assert found["metadata"] == f"tensorflow {CPU_VERSION}, 1 requirements, twine check --strict passed"
     assert not any("\n" in finding for finding in found.values())
@@ -79,7 +86,7 @@ def test_a_repaired_ops_wheel_passes_every_gate(repaired: Path) -> None:
         run_ops_gates(repaired, target=target(LINE), rules=RULES)
     found = run_ops_gates(repaired, target=target(replace(CPU, label="cu125")), rules=RULES)
     assert list(found) == ORDER
-    assert found["contents"].endswith("0 as in the official wheel, 5 declared")
+    assert found["contents"].endswith("0 as in the official wheel, 6 declared")
 
 
 def test_an_ops_wheel_of_another_version_fails_the_metadata_gate(repaired: Path) -> None:

@@ -13,6 +13,7 @@ import pytest
 from installer.sources import WheelFile
 
 import fakewheels
+from tfwheel import sbom
 from tfwheel.merge import Changes, NewFile, merge
 from tfwheel.overlay import merge_overlay
 from tfwheel.targets import Base, Line, Target
@@ -31,6 +32,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("merged")
     base = fakewheels.fake_base(folder, python=TARGET.python_tag, binary=False)
     ops = fakewheels.fake_ops(folder, tag="py3-none-manylinux_2_24_x86_64")
+    sbom.embed(ops, sbom.of_ops(project="tfwheel-ops", target=TARGET, ops=["op"], tools={}))
     locked = Base(
         project="tensorflow",
         version="2.20.0",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import zipfile
 from dataclasses import replace
 from email.parser import HeaderParser
@@ -12,8 +13,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 import fakewheels
-from tfwheel import overlay
-from tfwheel.errors import BadWheelError, PatchError
+from tfwheel import overlay, sbom
+from tfwheel.errors import BadWheelError, PatchError, SbomGateError
 from tfwheel.overlay import Merged, merge_overlay
 from tfwheel.targets import Base, Line, Target
 from tfwheel.wheelzip import WheelReader
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 LINE = Line(name="cu12", label="cu125", base="tensorflow", cuda="12.5.1", archs=("75",))
 TARGET = Target(tensorflow="2.20.0", python="3.12", line=LINE, build=1)
 INFO = "tensorflow-2.20.0+cu125.1.dist-info"
+OPS_SBOM = sbom.of_ops(project="tfwheel-ops", target=TARGET, ops=["swiglu"], tools={"cmake": "4.0"})
 LABEL = "tensorflow/tools/pip_package/label.py"
 PATCH = f"""\
 --- a/{LABEL}
@@ -42,6 +44,7 @@ def an_ops(folder: Path, *, tag: str = "py3-none-manylinux_2_24_x86_64", extra: 
         "tfwheel_ops/_ops.so": b"\x7fELF stand-in",
         "tfwheel_ops-2.20.0.dist-info/licenses/LICENSE": b"ours\n",
         "tfwheel_ops-2.20.0.dist-info/licenses/third/party.txt": b"theirs\n",
+        f"tfwheel_ops-2.20.0.dist-info/{sbom.MEMBER}": OPS_SBOM,
     }
     members |= {name.replace("___", "/"): data for name, data in more.items()}
     requires = f"Requires-Dist: tensorflow==2.20.*\n{extra}"
@@ -118,6 +121,7 @@ def test_the_report_is_what_changed(base: Path, patches: Path, tmp_path: Path) -
         f"{INFO}/licenses/NOTICE",
         f"{INFO}/licenses/tfwheel_ops/LICENSE",
         f"{INFO}/licenses/tfwheel_ops/third/party.txt",
+        f"{INFO}/sboms/tfwheel.cdx.json",
         "tfwheel_ops/__init__.py",
         "tfwheel_ops/_ops.so",
     )
@@ -128,6 +132,20 @@ def test_the_report_is_what_changed(base: Path, patches: Path, tmp_path: Path) -
         renamed = {name.replace("tensorflow-2.20.0.dist-info", INFO) for name in old.names()}
         assert set(new.names()) == renamed | set(result.added)
         assert new.member("tfwheel_ops/_ops.so").permissions == 0o755
+
+
+def test_the_sbom_inside_is_that_of_this_merge(base: Path, patches: Path, tmp_path: Path) -> None:
+    result = merged(base, an_ops(tmp_path), patches)
+    expected = sbom.of_merged(project="tensorflow", target=TARGET, locked=locked(base), patches=patches, ops=OPS_SBOM)
+    assert read(result.wheel, f"{INFO}/{sbom.MEMBER}").encode() == expected
+    assert PATCH in json.loads(expected)["metadata"]["component"]["pedigree"]["patches"][0]["diff"]["text"]["content"]
+
+
+def test_ops_without_an_sbom_are_refused(base: Path, tmp_path: Path) -> None:
+    tag = "py3-none-manylinux_2_24_x86_64"
+    ops = fakewheels.fake_ops(tmp_path, version="2.20.0", tag=tag, library=b"\x7fELF stand-in")
+    with pytest.raises(SbomGateError, match=r"tfwheel_ops-2\.20\.0-.* has no SBOM"):
+        merged(base, ops)
 
 
 def test_a_patch_is_applied_with_the_version_in_it(base: Path, patches: Path) -> None:

@@ -103,7 +103,11 @@ def test_otherwise_clang_with_parts_of_cuda_and_the_reason_is_said(
         "OPS_CUDA_PATH": str(chosen.cuda_root),
     }
     assert "because the nvcc of PATH is of CUDA 13.0.88" in chosen.reason
-    assert chosen.versions == {"host compiler": "g++ 12.2.0", "device compiler": "clang version 19.1.7"}
+    assert chosen.versions == {
+        "host compiler": "g++ 12.2.0",
+        "device compiler": "clang version 19.1.7",
+        "nvidia-x": "1",
+    }
 
 
 def test_a_compiler_cache_is_used_where_there_is_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

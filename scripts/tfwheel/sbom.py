@@ -1,0 +1,181 @@
+"""The bill of materials inside every wheel: a CycloneDX 1.6 document at ``<dist-info>/sboms/`` (PEP 770).
+
+Plain JSON, written by hand: a library for it would be imported on every run and would decide bytes of the wheel.
+The tests hold the documents to the official schema.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from packaging.utils import canonicalize_name
+
+from tfwheel.errors import SbomGateError
+from tfwheel.merge import Changes, NewFile, merge
+from tfwheel.targets import WHEEL_EPOCH
+from tfwheel.wheelzip import WheelReader
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+    from tfwheel.targets import Base, Target
+
+    Component = dict[str, Any]
+
+SUFFIX = ".cdx.json"
+MEMBER = f"sboms/tfwheel{SUFFIX}"
+SCHEMA = "http://cyclonedx.org/schema/bom-1.6.schema.json"
+LICENSES = [{"license": {"id": "Apache-2.0"}}]  # of TensorFlow, of this project and of its ops
+NOT_ON_PYPI = ("zlib", "host compiler", "device compiler", "container image")
+
+
+def purl(name: str, version: str, *, file: str = "") -> str:
+    """The package URL of something on PyPI (purl specification, type pypi), of one file of it where one is named."""
+    qualifier = f"?file_name={quote(file, safe='')}" if file else ""
+    return f"pkg:pypi/{canonicalize_name(name)}@{quote(version, safe='')}{qualifier}"
+
+
+def of_ops(*, project: str, target: Target, ops: Iterable[str], tools: Mapping[str, str]) -> bytes:
+    """The document of an ops wheel: its ops, and what compiled and packed them.
+
+    ``tools`` maps names to versions: compilers, the parts of the CUDA toolkit, build tools. Nothing goes in that does
+    not decide the wheel's bytes (no commit, no machine, no date), so the same inputs give the same document.
+    """
+    gpu = [("tfwheel:gpu-code", code) for code in target.line.gpu_code]
+    properties = [("tfwheel:target", target.ops_id), *(("tfwheel:op", op) for op in sorted(ops)), *gpu]
+    subject = _library(project, target.version, properties=properties)
+    made_with = [_tool(name, version) for name, version in sorted(tools.items())]
+    return _document(subject, made_with, {subject["bom-ref"]: made_with})
+
+
+def of_merged(*, project: str, target: Target, locked: Base, patches: Path, ops: bytes | None) -> bytes:
+    """The document of a merged wheel: the official wheel it was made from, every patch as text, and the ops.
+
+    ``ops`` is the document of the ops wheel, whose parts become parts of this one; None where there are no ops.
+    """
+    official = _library(locked.project, locked.version, file=locked.file)
+    official["hashes"] = [{"alg": "SHA-256", "content": locked.sha256}]
+    properties = [("tfwheel:target", target.id), ("tfwheel:python", target.python)]
+    properties += [("tfwheel:cuda", target.line.cuda)] if target.line.cuda else []
+    subject = _library(project, target.version, properties=properties)
+    ancestor = {name: value for name, value in official.items() if name != "bom-ref"}
+    subject["pedigree"] = {"ancestors": [ancestor], "patches": _patches(patches)}
+    inner = json.loads(ops) if ops else {}
+    ops_parts = [inner["metadata"]["component"]] if ops else []
+    made_with = inner.get("components", [])
+    depends = {subject["bom-ref"]: [official, *ops_parts]} | {part["bom-ref"]: made_with for part in ops_parts}
+    return _document(subject, [official, *ops_parts, *made_with], depends)
+
+
+def of_file(inner: bytes, *, sha256: str) -> bytes:
+    """The document to stand beside a wheel: the one inside it, which cannot know the wheel's own hash, with that."""
+    document = json.loads(inner)
+    document["metadata"]["component"]["hashes"] = [{"alg": "SHA-256", "content": sha256}]
+    return _written(document)
+
+
+def embed(wheel: Path, document: bytes) -> None:
+    """Put a document into a wheel's metadata folder, in place; every other member keeps its bytes."""
+    with WheelReader(wheel) as reader:
+        name = f"{reader.dist_info}/{MEMBER}"
+        changes = Changes(dist_info=reader.dist_info, epoch=WHEEL_EPOCH, add={name: NewFile(content=[document])})
+        merge(reader, wheel, changes=changes)
+
+
+def read(wheel: WheelReader) -> bytes:
+    """The document inside a wheel; SbomGateError where there is none."""
+    name = f"{wheel.dist_info}/{MEMBER}"
+    if name not in wheel.names():
+        message = f"{wheel.path.name} has no SBOM (`{name}`)"
+        raise SbomGateError(message)
+    return wheel.read(name)
+
+
+def check(wheel: WheelReader, *, project: str, version: str, base_sha256: str | None) -> str:
+    """Hold the document inside a wheel to what the wheel is; returns a line for the record.
+
+    ``base_sha256`` is the hash of the official wheel it was made from, None for one made from sources. Raises
+    SbomGateError when the document is missing or unreadable, is of another wheel, or names another origin.
+    """
+    data = read(wheel)
+    try:
+        document = json.loads(data)
+        subject, count = document["metadata"]["component"], len(document["components"])
+        ancestors = subject.get("pedigree", {}).get("ancestors", [])
+        hashes = [one["content"] for ancestor in ancestors for one in ancestor["hashes"]]
+        facts = {
+            "format": (document["specVersion"], "1.6"),
+            "subject": (subject["purl"], purl(project, version)),
+            "origin": (hashes, [base_sha256] if base_sha256 else []),
+        }
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        message = f"{wheel.path.name}: its SBOM is not a CycloneDX document: {type(error).__name__}: {error}"
+        raise SbomGateError(message) from error
+    for what, (found, expected) in facts.items():
+        if found != expected:
+            message = f"{wheel.path.name}: its SBOM has the {what} {found}; it should be {expected}"
+            raise SbomGateError(message)
+    return f"CycloneDX 1.6, {count} components"
+
+
+def _library(name: str, version: str, *, file: str = "", properties: Iterable[tuple[str, str]] = ()) -> Component:
+    """A component that is in the wheel."""
+    address = purl(name, version, file=file)
+    component: Component = {"type": "library", "bom-ref": address, "name": name, "version": version}
+    component |= {"purl": address, "licenses": LICENSES}
+    listed = [{"name": key, "value": value} for key, value in properties]
+    return component | ({"properties": listed} if listed else {})
+
+
+def _tool(name: str, version: str) -> Component:
+    """A component that made the wheel and is not in it."""
+    component = {"type": "application", "bom-ref": f"tool:{quote(name)}", "name": name, "version": version}
+    return component | {"scope": "excluded"} | ({} if name in NOT_ON_PYPI else {"purl": purl(name, version)})
+
+
+def _patches(folder: Path) -> list[Component]:
+    """Every patch of a folder, as it stands there (`@VERSION@` not yet filled in)."""
+    return [
+        {
+            "type": "unofficial",
+            "diff": {
+                "text": {"contentType": "text/x-diff", "content": patch.read_text(encoding="utf-8")},
+                "url": quote(f"patches/{folder.name}/{patch.name}"),
+            },
+        }
+        for patch in sorted(folder.glob("*.patch"))
+    ]
+
+
+def _document(subject: Component, components: list[Component], depends: Mapping[str, list[Component]]) -> bytes:
+    date = datetime.fromtimestamp(WHEEL_EPOCH, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return _written(
+        {
+            "$schema": SCHEMA,
+            "bomFormat": "CycloneDX",
+            "specVersion": "1.6",
+            "version": 1,
+            "metadata": {
+                "timestamp": date,
+                "lifecycles": [{"phase": "build"}],
+                "tools": {"components": [{"type": "application", "name": "tfwheel"}]},
+                "component": subject,
+            },
+            "components": components,
+            "dependencies": [
+                {"ref": ref, "dependsOn": [part["bom-ref"] for part in parts]} for ref, parts in depends.items()
+            ],
+        }
+    )
+
+
+def _written(document: dict[str, Any]) -> bytes:
+    """The document as bytes; its serial number follows from the rest of it."""
+    rest = {key: value for key, value in document.items() if key != "serialNumber"}
+    serial = uuid.uuid5(uuid.NAMESPACE_URL, json.dumps(rest, sort_keys=True))
+    return (json.dumps(rest | {"serialNumber": serial.urn}, indent=2, sort_keys=True) + "\n").encode()

@@ -1,0 +1,31 @@
+"""Check downloaded wheels against the attestation that their release signed; the exit code says what failed."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from tfwheel import attestation, door, progress
+
+
+def main(arguments: argparse.Namespace) -> None:
+    """Prove each wheel, or say why it is not proven."""
+    for wheel in arguments.wheel:
+        ref = arguments.ref or attestation.tag_of(wheel)
+        signer = attestation.Signer(repository=arguments.repo, workflow=arguments.workflow, ref=ref)
+        proof = attestation.verify(wheel, arguments.bundle, signer=signer, trusted_root=arguments.trusted_root)
+        progress.say(f"{wheel.name}: proven")
+        progress.say(f"  sha256 {proof.sha256}")
+        progress.say(f"  signed by {proof.identity}, {proof.signed:%Y-%m-%d %H:%M} UTC")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("wheel", nargs="+", type=Path, help="a wheel, under the name it was published with")
+    parser.add_argument("--bundle", required=True, type=Path, help="what `gh attestation download` wrote (JSONL)")
+    parser.add_argument("--repo", required=True, metavar="OWNER/REPO", help="the repository that released it")
+    parser.add_argument("--workflow", default="release.yml", help="the workflow that signed (default: release.yml)")
+    parser.add_argument("--ref", help="what it ran for (default: refs/tags/v and the version of the wheel)")
+    parser.add_argument("--trusted-root", type=Path, metavar="FILE", help="of `gh attestation trusted-root`: offline")
+    sys.exit(door.enter(parser, main))
