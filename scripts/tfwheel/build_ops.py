@@ -20,7 +20,7 @@ from tfwheel.targets import WHEEL_EPOCH
 from tfwheel.wheelzip import WheelReader
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from pathlib import Path, PurePosixPath
 
     from tfwheel.targets import Target
     from tfwheel.toolchain import Toolchain
@@ -39,9 +39,14 @@ def sdk_key(base: Path) -> str:
         return keys.of_facts(headers=[(name, wheel.member(name).crc, wheel.member(name).size) for name in names])
 
 
+def kept_sdk(base: Path, cache: Path) -> Path:
+    """Where the cache keeps the headers and framework library of an official wheel, once they were unpacked."""
+    return cache / "sdks" / sdk_key(base)
+
+
 def unpack_sdk(base: Path, cache: Path) -> Path:
     """Unpack headers and framework library of an official wheel into the cache, once; returns the folder."""
-    folder = cache / "sdks" / sdk_key(base)
+    folder = kept_sdk(base, cache)
     with FileLock(f"{folder}.lock"):
         if folder.is_dir():
             return folder
@@ -91,15 +96,22 @@ def compiler_words(output: str) -> str:
     return "\n".join(blocks or reversed(lines[-15:]))
 
 
-def _environment(target: Target, sdk: Path, toolchain: Toolchain) -> dict[str, str]:
-    """What the custom-op project reads; ``build_config/ops/CMakeLists.txt`` documents each variable."""
+def settings(target: Target, sdk: Path | PurePosixPath) -> dict[str, str]:
+    """What the custom-op project is told besides its compilers; ``sdk`` is where the compilers find it."""
     return {
-        "PATH": os.pathsep.join([os.path.dirname(sys.executable), os.environ.get("PATH", "")]),  # noqa: PTH120
         "SOURCE_DATE_EPOCH": str(WHEEL_EPOCH),
         "TENSORFLOW_SDK": str(sdk),
         "TFWHEEL_OPS_VERSION": target.version,
         "OPS_CUDA_ARCHS": ";".join(target.line.archs),
         "OPS_PTX": target.line.ptx or "",
+    }
+
+
+def _environment(target: Target, sdk: Path, toolchain: Toolchain) -> dict[str, str]:
+    """What the custom-op project reads; ``build_config/ops/CMakeLists.txt`` documents each variable."""
+    return {
+        "PATH": os.pathsep.join([os.path.dirname(sys.executable), os.environ.get("PATH", "")]),  # noqa: PTH120
+        **settings(target, sdk),
         **toolchain.environment(),
     }
 

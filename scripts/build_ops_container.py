@@ -1,0 +1,29 @@
+"""Build the ops wheel of a target in a container with cibuildwheel, for an older platform than this machine's."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from tfwheel import container, door, ops_container
+
+
+def main(arguments: argparse.Namespace) -> None:
+    """Hand the target over."""
+    ops_container.build(
+        arguments.target,
+        engine=arguments.engine,
+        image=arguments.image,
+        force=arguments.force,
+        require_gpu=arguments.require_gpu,
+    )
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("target", help="a target id such as tf2.20.0-cp312-cu12; its Python runs the ops' tests")
+    parser.add_argument("--engine", choices=container.ENGINES, help="default: the one that works")
+    parser.add_argument("--image", help="an image to build in instead of the one in build_config/ops/pyproject.toml")
+    parser.add_argument("--force", action="store_true", help="build again even if nothing changed")
+    parser.add_argument("--require-gpu", action="store_true", help="fail unless the smoke test ran on a GPU")
+    sys.exit(door.enter(parser, main))

@@ -1,0 +1,257 @@
+"""The `ops` builder in a container: drives cibuildwheel, and is the only place that knows it and container engines.
+
+``[tool.cibuildwheel]`` of the custom-op project says what is done in there. Nothing of this machine is seen from inside
+but a copy of the settings and, read-only below ``/tfwheel``, what is prepared for it: TensorFlow's headers, the CUDA
+parts, the official wheel for the tests, and pip's configuration with the places it names.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+import tomllib
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+from tfwheel.atomic import writing
+from tfwheel.errors import CommandError, ConfigError, ContainerBuildError, ContainerEngineError, ContainerImageError
+from tfwheel.run import run
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from tfwheel.pip_settings import PipSettings
+
+ENGINES = ("docker", "podman")
+INSIDE = PurePosixPath("/tfwheel")
+SDK = INSIDE / "sdk"
+PYTHON = "/opt/python/cp39-cp39/bin/python"  # the one that cibuildwheel itself uses in every container
+IMAGE = ("tool", "cibuildwheel", "linux", "manylinux-x86_64-image")
+BUILDING = "Building wheel"
+REPAIRING = "Repairing wheel"
+STEPS = (
+    "Starting container image",
+    "Copying project into container",
+    "Running before_all",
+    "Setting up build environment",
+    BUILDING,
+    REPAIRING,
+    "Testing wheel",
+    "Copying wheels back to host",
+)
+SHOWN_LINES = 15
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """Where to build: an engine that works and an image that it has; ``image_id`` is the digest of its content."""
+
+    engine: str
+    image: str
+    image_id: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Order:
+    """What to build.
+
+    ``settings`` is the folder that is copied into the container, ``package`` the custom-op project in it, ``python`` a
+    tag such as "cp312". ``environment`` is what the project reads. The rest lies outside of the container: TensorFlow
+    unpacked, the CUDA parts of a line that has them, and the official wheel that the tests run against, where it is
+    the one that the ops require.
+    """
+
+    settings: Path
+    package: str
+    python: str
+    environment: Mapping[str, str]
+    sdk: Path
+    cuda: Path | None
+    official: Path | None
+    pip: PipSettings
+
+    def mounts(self) -> dict[PurePosixPath, Path]:
+        """What is shown inside, by where it is seen; ``pip.conf`` comes on top."""
+        found = {PurePosixPath(path): path for path in self.pip.paths()} | {SDK: self.sdk}
+        if self.cuda:
+            found[INSIDE / "cuda"] = self.cuda
+        if self.official:
+            found[INSIDE / self.official.name] = self.official
+        return found
+
+    def variables(self) -> dict[str, str]:
+        """The environment of the build; ``environment-pass`` in the project's pyproject.toml has the same names."""
+        cuda = {"OPS_CUDA_PATH": str(INSIDE / "cuda")} if self.cuda else {}
+        official = {"TENSORFLOW_WHEEL": str(INSIDE / self.official.name)} if self.official else {}
+        return {**self.environment, **cuda, **official, "PIP_CONFIG_FILE": str(INSIDE / "pip.conf")}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Built:
+    """A repaired and tested wheel, what repaired it, and the versions of what made it."""
+
+    wheel: Path
+    repair: dict[str, Any]
+    tools: dict[str, str]
+
+
+def find_engine(name: str | None = None) -> str:
+    """The engine of that name, or the first that answers; ContainerEngineError with its own words when none does."""
+    wanted = (name,) if name else ENGINES
+    faults = []
+    for engine in filter(shutil.which, wanted):
+        try:
+            run([engine, "info"])
+        except CommandError as error:
+            faults.append(f"{engine} does not work: {_last_words(error.output)}")
+        else:
+            return engine
+    message = "; ".join(faults) or f"there is no {' or '.join(wanted)} on PATH"
+    raise ContainerEngineError(message)
+
+
+def find_place(engine: str, image: str) -> Place:
+    """See that the engine has the image, pulled where it is not here yet, and can start a container of it.
+
+    Raises ContainerImageError and ContainerEngineError, with the engine's own words.
+    """
+    inspect = [engine, "image", "inspect", "--format", "{{.Id}}", image]
+    try:
+        found = run(inspect)
+    except CommandError:
+        try:
+            run([engine, "pull", image])
+        except CommandError as error:
+            message = f"{engine} has no image `{image}` and cannot pull it: {_last_words(error.output)}"
+            raise ContainerImageError(message) from error
+        found = run(inspect)
+    try:
+        run([engine, "run", "--rm", "--pull=never", image, "/bin/true"])
+    except CommandError as error:
+        message = f"{engine} cannot start a container of `{image}`: {_last_words(error.output)}"
+        remedy = f"Make `{engine} run --rm {image} /bin/true` work; tests/container/containers.conf may help podman."
+        raise ContainerEngineError(message, remedy=remedy) from error
+    return Place(engine=engine, image=image, image_id=found.strip())
+
+
+def default_image(package: Path) -> str:
+    """The image that the project's pyproject.toml names; ConfigError where it names none."""
+    path = package / "pyproject.toml"
+    try:
+        found: Any = tomllib.loads(path.read_text(encoding="utf-8"))
+        for key in IMAGE:
+            found = found[key]
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        message = f"{path} has no `{'.'.join(IMAGE)}`"
+        raise ConfigError(message) from error
+    return str(found)
+
+
+def build(order: Order, place: Place, *, workspace: Path, log: Path) -> Built:
+    """Compile, repair and test the ops wheel in a container, and bring it out below ``workspace``.
+
+    A container that a killed run left is removed first. Raises ContainerEngineError where there is no cibuildwheel,
+    and ContainerBuildError, with its step, its output and the last lines in words, when a step fails.
+    """
+    program = shutil.which("cibuildwheel")
+    if program is None:
+        message = "there is no cibuildwheel on PATH"
+        raise ContainerEngineError(message, remedy="Run `nox -s build-ops-container`, whose environment has it.")
+    conf, out = workspace / "pip.conf", workspace / "wheels"
+    with writing(conf, mode=0o600) as stream:  # it may hold passwords
+        stream.write(order.pip.text().encode())
+    label = f"tfwheel={workspace}"
+    env = {
+        **order.variables(),
+        "CIBW_CONTAINER_ENGINE": _engine_words(place.engine, {INSIDE / "pip.conf": conf, **order.mounts()}, label),
+        "CIBW_MANYLINUX_X86_64_IMAGE": place.image,
+        "GITHUB_STEP_SUMMARY": "",  # it would be overwritten
+        "PYTHONUNBUFFERED": "1",
+    }
+    argv: list[str | Path] = [program, "--only", f"{order.python}-manylinux_x86_64", "--output-dir", out, order.package]
+    with _swept(place.engine, label):
+        try:
+            output = run(argv, cwd=order.settings, env=env, log=log)
+        except CommandError as error:
+            raise _named(error, place, log) from error
+    return _built(next(out.glob("*.whl")), _plain(output), place)
+
+
+def _engine_words(engine: str, mounts: Mapping[PurePosixPath, Path], label: str) -> str:
+    """The engine and its options, as cibuildwheel reads them."""
+    options = [f"--label={label}", "--security-opt=label=disable"]  # SELinux would hide what is mounted
+    options += [f"--mount=type=bind,source={path},destination={inside},readonly" for inside, path in mounts.items()]
+    return f"{engine}; disable_host_mount: true; create_args: {shlex.join(options)}"
+
+
+@contextmanager
+def _swept(engine: str, label: str) -> Iterator[None]:
+    """Remove containers with that label before and after: those of a run that was killed, this one's if it is."""
+
+    def sweep() -> None:
+        left = run([engine, "ps", "--all", "--quiet", "--filter", f"label={label}"]).split()
+        if left:
+            run([engine, "rm", "--force", *left])
+
+    sweep()
+    try:
+        yield
+    finally:
+        sweep()
+
+
+def _built(wheel: Path, output: str, place: Place) -> Built:
+    """Read from the output, and from the wheel's name, what made the wheel."""
+    repairing = _sections(output)[REPAIRING]
+    versions = {name: _first(rf"^{name} (\d[\w.]*)", repairing) for name in ("auditwheel", "patchelf")}
+    tools = versions | dict(re.findall(r"^\s*- (cmake|ninja|scikit-build-core)==(\S+)$", output, re.MULTILINE))
+    return Built(
+        wheel=wheel,
+        repair={
+            "policy": _first(r"(manylinux_2_\d+_x86_64)", wheel.name),
+            "excluded": sorted(set(re.findall(r"\bExcluding (\S+)", repairing))),
+            "grafted": [],
+            **versions,
+        },
+        tools=tools
+        | {
+            "cibuildwheel": _first(r"^cibuildwheel version (\S+)", output),
+            "container image": f"{place.image} ({place.image_id})",
+        },
+    )
+
+
+def _named(error: CommandError, place: Place, log: Path) -> ContainerBuildError:
+    output = _plain(error.output)
+    step, said = next(reversed(_sections(output).items()), ("cibuildwheel", output))
+    tail = "\n".join(line for line in said.splitlines() if line.strip())
+    message = f"{step} failed in a container of `{place.image}` (log: {log})\n{_tail(tail)}"
+    return ContainerBuildError(message, step=step, output=said)
+
+
+def _sections(output: str) -> dict[str, str]:
+    """What each step printed, in order; cibuildwheel heads it with the step's name and three dots."""
+    parts = re.split(rf"^({'|'.join(STEPS)})(?: .+)?\.\.\.$", output, flags=re.MULTILINE)
+    return dict(zip(parts[1::2], parts[2::2], strict=True))
+
+
+def _plain(output: str) -> str:
+    return re.sub(r"\x1b\[[\d;]*m", "", output)
+
+
+def _first(pattern: str, text: str) -> str:
+    found = re.search(pattern, text, re.MULTILINE)
+    return found[1] if found else ""
+
+
+def _tail(text: str) -> str:
+    return "\n".join(text.splitlines()[-SHOWN_LINES:])
+
+
+def _last_words(output: str) -> str:
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    return lines[-1] if lines else "it says nothing"

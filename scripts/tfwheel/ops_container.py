@@ -1,0 +1,154 @@
+"""The ops wheel by cibuildwheel, beside the native build: the same headers, gates and smoke test, an older platform.
+
+All of it stands below ``dist/container/``, laid out as ``dist/`` is.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING
+
+from tfwheel import (
+    build_ops,
+    candidate,
+    container,
+    downloads,
+    fatbin,
+    keys,
+    overlay,
+    pipeline,
+    progress,
+    toolchain,
+)
+from tfwheel.container import Order, Place
+from tfwheel.errors import ArchGateError, CompileError, ContainerBuildError, ContentsGateError
+from tfwheel.job import Job, Made
+from tfwheel.pip_settings import PipSettings
+from tfwheel.places import Places
+from tfwheel.wheelzip import WheelReader
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tfwheel.records import Record
+    from tfwheel.targets import RepairRules, Target
+
+DECIDING = (*pipeline.DECIDING, "container", "ops_container", "pip_settings")
+COMPILING = "Building project with"  # from here on the compilers speak, before that pip does
+
+
+def build(
+    target_id: str,
+    *,
+    engine: str | None = None,
+    image: str | None = None,
+    force: bool = False,
+    require_gpu: bool = False,
+    places: Places | None = None,
+) -> Record:
+    """Build, check and smoke-test the ops wheel of a target in a container; returns its record.
+
+    ``engine`` is docker or podman, by default the one that works; ``image`` one of one's own instead of the pinned one.
+    Raises the FactoryError of the step that failed; a wheel that is not what the native build gives (other members,
+    other GPU code) is not kept.
+    """
+    native = places or Places.here()
+    job = Job.of(target_id, replace(native, dist=native.dist / "container"))
+    with job.alone(job.target.ops_id), job.scratch():
+        name = container.find_engine(engine)
+        with progress.step(f"container image ({name})", job.times):
+            place = container.find_place(name, image or container.default_image(job.ops_project))
+        with progress.step("official wheel", job.times):
+            base = downloads.fetch_base(job.base, job.places.cache)
+        key = _key(job, base, place)
+        made = None if force else job.kept(job.target.ops_id, key)
+        if made:
+            progress.say(f"  unchanged: {made.wheel.name} is what this configuration gives (key {key[:12]}); not built")
+        else:
+            made = _build(job, place, base, key, beside=Job.of(target_id, native))
+        return pipeline.smoked(job, made, require_gpu=require_gpu).record
+
+
+def _build(job: Job, place: Place, base: Path, key: str, *, beside: Job) -> Made:
+    log = job.log("container")
+    with progress.step("what the container needs", job.times):
+        order = _order(job, base)
+    with progress.step(f"compile, repair and test in {place.image}", job.times):
+        try:
+            built = container.build(order, place, workspace=job.work / "container", log=log)
+        except ContainerBuildError as error:
+            raise _compile_error(job, error) or error from error
+    with progress.step("compare with the native build", job.times):
+        _compare(built.wheel, beside.kept(job.target.ops_id), target=job.target, rules=job.config.repair)
+    tools = built.tools | _compilers(built.wheel)
+    return pipeline.finish_ops(job, built.wheel, built.repair, key=key, tools=tools)
+
+
+def _order(job: Job, base: Path) -> Order:
+    target = job.target
+    sdk = build_ops.unpack_sdk(base, job.places.cache)
+    parts = target.line.toolkit
+    return Order(
+        settings=job.places.settings,
+        package=job.ops_project.name,
+        python=target.python_tag,
+        environment=build_ops.settings(target, container.SDK),
+        sdk=sdk,
+        cuda=toolchain.cuda_tree(target.line, job.places.cache, python=container.PYTHON) if parts else None,
+        official=base if job.base.project == overlay.NAME else None,
+        pip=PipSettings.here(),
+    )
+
+
+def _compile_error(job: Job, error: ContainerBuildError) -> CompileError | None:
+    """The failure in the compiler's words, where it is one of the compiler."""
+    if error.step != container.BUILDING or COMPILING not in error.output:
+        return None
+    said = build_ops.compiler_words(error.output.partition(COMPILING)[2])
+    message = f"the custom ops do not compile for {job.target.ops_id} in a container\n{said}"
+    return CompileError(message, remedy="Correct the source named above; `/project` there is build_config/ here.")
+
+
+def _compare(wheel: Path, native: Made | None, *, target: Target, rules: RepairRules) -> None:
+    """Hold members and GPU code to those of the native build, where there is one of this version."""
+    if native is None or native.record.version != target.version:
+        progress.warn(f"there is no native build of {target.ops_id} to compare with")
+        return
+    with (
+        candidate.opened_ops(wheel, target=target, rules=rules) as ours,
+        candidate.opened_ops(native.wheel, target=target, rules=rules) as theirs,
+    ):
+        described = {name for name in theirs.files if "/sboms/" in name}  # which the container's wheel gets later
+        other = ours.files ^ (theirs.files - described)
+        if other:
+            message = f"{wheel.name} and the native build differ in their members: {', '.join(sorted(other))}"
+            raise ContentsGateError(message, remedy="Build the native one again, from the same sources, and compare.")
+        for name, path in ours.libraries.items():
+            found, expected = sorted(fatbin.archs_of(path)), sorted(fatbin.archs_of(theirs.libraries[name]))
+            if found != expected:
+                message = f"`{name}` has GPU code for {found or 'no GPU'}; that of the native build is for {expected}"
+                raise ArchGateError(message)
+
+
+def _compilers(wheel: Path) -> dict[str, str]:
+    """The compilers, as the build wrote them into the wheel."""
+    with WheelReader(wheel) as reader:
+        text = reader.read("tfwheel_ops/_build_info.py").decode()
+    found = {name: ast.literal_eval(value) for name, value in re.findall(r"^([A-Z_]+) = (.+)$", text, re.MULTILINE)}
+    names = {"host compiler": found["HOST_COMPILER"], "device compiler": found["DEVICE_COMPILER"]}
+    return {name: value for name, value in names.items() if value}
+
+
+def _key(job: Job, base: Path, place: Place) -> str:
+    """Digest of everything that decides what the container's wheel holds, and whether it may pass."""
+    return keys.of_facts(
+        target={name: value for name, value in asdict(job.target).items() if name != "default"},
+        sdk=build_ops.sdk_key(base),
+        project=keys.of_tree(job.ops_project),
+        parts=toolchain.parts_key(job.target.line),
+        image=place.image_id,
+        rules=asdict(job.config.repair),
+        code=keys.of_modules(DECIDING),
+    )

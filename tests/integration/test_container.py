@@ -1,0 +1,263 @@
+"""The ops wheel by cibuildwheel, in a real container of an image made from this distribution's packages."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from platformdirs import user_cache_path
+
+import fakewheels
+from tfwheel import bases, config, container, interpreters, keys, ops_container, pipeline, plan, records
+from tfwheel.errors import (
+    ArchGateError,
+    CommandError,
+    CompileError,
+    ContainerBuildError,
+    ContainerEngineError,
+    ContainerImageError,
+    InterpreterMissingError,
+)
+from tfwheel.places import Places
+from tfwheel.run import run
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = config.ROOT
+BOOTSTRAP = ROOT / "tests" / "container" / "bootstrap-image"
+DATA = ROOT / "tests" / "data"
+IMAGE = "localhost/tfwheel-test"
+REPAIR_TOML = 'ceiling = "manylinux_2_40_x86_64"\nmax_bytes = 10_000_000\nexclude = ["libtensorflow_framework.so.2"]\n'
+# The custom-op project as it is, its ops exchanged for one that needs no header of TensorFlow but the stand-in's.
+CMAKE = """\
+cmake_minimum_required(VERSION 3.26...4.0)
+project(tfwheel_ops LANGUAGES CXX)
+list(APPEND CMAKE_MODULE_PATH "${CMAKE_CURRENT_SOURCE_DIR}/cmake")
+foreach(name IN ITEMS TENSORFLOW_SDK OPS_CUDA_ARCHS OPS_PTX OPS_DEVICE_COMPILER OPS_CUDA_PATH)
+  set(${name} "$ENV{${name}}")
+endforeach()
+include(TensorFlowSdk)
+include(DeviceCode)
+add_library(_ops MODULE src/op.cc)
+target_link_libraries(_ops PRIVATE TensorFlow::framework)
+set_target_properties(_ops PROPERTIES PREFIX "" BUILD_WITH_INSTALL_RPATH ON INSTALL_RPATH "$ORIGIN/../tensorflow")
+add_device_code(_ops "${CMAKE_CURRENT_SOURCE_DIR}/src/op.cu")
+configure_file(cmake/_build_info.py.in _build_info.py @ONLY)
+install(TARGETS _ops LIBRARY DESTINATION tfwheel_ops)
+install(FILES "${CMAKE_CURRENT_BINARY_DIR}/_build_info.py" DESTINATION tfwheel_ops)
+"""
+OPS_TEST = """\
+import tfwheel_ops
+
+
+def test_the_stand_in() -> None:
+    assert tfwheel_ops.selftest("/CPU:0")[0]["passed"]
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Factory:
+    """Settings, dist and cache of one's own, for one target with GPU code."""
+
+    places: Places
+    target: str
+
+    @property
+    def ops(self) -> str:
+        return "ops-tf2.99.0-cu12"
+
+    def build(self) -> records.Record:
+        return ops_container.build(self.target, image=IMAGE, places=self.places)
+
+    def write(self, name: str, text: str) -> None:
+        path = self.places.settings / "ops" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
+
+@pytest.fixture(scope="module")
+def engine() -> Iterator[str]:
+    """An engine that works here; podman in a place that allows little, unless it is configured."""
+    with pytest.MonkeyPatch.context() as patch:
+        if "CONTAINERS_CONF" not in os.environ:
+            patch.setenv("CONTAINERS_CONF", str(ROOT / "tests" / "container" / "containers.conf"))
+        try:
+            yield container.find_engine()
+        except ContainerEngineError as error:
+            pytest.skip(error.message)
+
+
+@pytest.fixture(scope="module")
+def tag(engine: str) -> str:
+    """The tag of the Python in the image, which is made first."""
+    if os.geteuid() != 0 or not shutil.which("debootstrap"):
+        pytest.skip("making an image needs root and debootstrap")
+    run([BOOTSTRAP, IMAGE, engine], env={"PYTHON": sys.executable})
+    names = run([engine, "run", "--rm", IMAGE, "ls", "/opt/python"]).split()
+    return next(name.partition("-")[0] for name in names if not name.startswith("cp39-"))
+
+
+@pytest.fixture(scope="module")
+def official(tag: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a stand-in for the official wheel of TensorFlow 2.99.0."""
+    folder = tmp_path_factory.mktemp("official")
+    members = {
+        "tensorflow/__init__.py": (DATA / "fake_tensorflow.py").read_text().replace("2.20.0", "2.99.0").encode(),
+        "tensorflow/include/tensorflow/core/op.h": b"#define FROM_THE_HEADER 1\n",
+        fakewheels.FRAMEWORK: fakewheels.framework(folder / "build").read_bytes(),
+    }
+    tags = f"{tag}-{tag}-{fakewheels.MANYLINUX}"
+    extra = "Requires-Dist: numpy\n"
+    return fakewheels.write_wheel(folder, members, name="tensorflow", version="2.99.0", tag=tags, extra=extra).parent
+
+
+@pytest.fixture
+def factory(tag: str, official: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Factory:
+    """The real custom-op project around a stand-in op; the official wheel is where pip is told to look."""
+    python = f"3.{tag.removeprefix('cp3')}"
+    try:
+        interpreters.find(python)
+    except InterpreterMissingError as error:
+        pytest.skip(error.message)
+    scripts = Path(sys.executable).parent  # cibuildwheel is there
+    monkeypatch.setenv("PATH", f"{scripts}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("PIP_FIND_LINKS", f"{os.environ.get('PIP_FIND_LINKS', '')} {official}")
+    places = Places(settings=tmp_path / "settings", dist=tmp_path / "dist", cache=tmp_path / "cache")
+    places.settings.mkdir()
+    places.cache.mkdir()
+    toolchains = user_cache_path("tfwheel") / "toolchains"
+    toolchains.mkdir(parents=True, exist_ok=True)
+    (places.cache / "toolchains").symlink_to(toolchains)  # the parts of CUDA are the real ones, fetched once
+    release = (
+        f'[[release]]\ntensorflow = "2.99.0"\nbuild = 1\npythons = ["{python}"]\nlines = ["cu12"]\nbuilder = "ops"\n'
+    )
+    (places.settings / "targets.toml").write_text(release)
+    shutil.copy(config.CONFIG_DIR / "lines.toml", places.settings)
+    (places.settings / "repair.toml").write_text(REPAIR_TOML)
+    shutil.copytree(config.CONFIG_DIR / "ops", places.settings / "ops", ignore=shutil.ignore_patterns(*keys.IGNORED))
+    made = Factory(places=places, target=f"tf2.99.0-{tag}-cu12")
+    for name in ("src", "tests", "tfwheel_ops"):
+        shutil.rmtree(places.settings / "ops" / name)
+    shutil.copytree(DATA / "fake_ops" / "tfwheel_ops", places.settings / "ops" / "tfwheel_ops")
+    made.write("CMakeLists.txt", CMAKE)
+    made.write("src/op.cc", (DATA / "fake_ops" / "op.cc").read_text())
+    made.write("src/op.cu", "__global__ void twice(float *x) { x[threadIdx.x] *= 2; }\n")
+    made.write("tests/test_standin.py", OPS_TEST)
+    settings = config.load(places.settings)
+    bases.update(settings, plan.targets(settings), places.cache)
+    return made
+
+
+def test_the_container_makes_what_the_native_build_makes(factory: Factory, capfd: pytest.CaptureFixture[str]) -> None:
+    native = pipeline.build(factory.target, places=factory.places)
+    before = keys.of_tree(factory.places.wheels)
+    record = factory.build()
+    assert record.passed_smoke
+    assert record.target == factory.ops
+    assert record.gates.keys() == native.gates.keys()
+    assert record.archs == native.archs
+    assert record.gates["arch"] == native.gates["arch"]
+    assert record.repair is not None
+    assert record.repair["excluded"] == ["libtensorflow_framework.so.2"]  # as repair.toml has it
+    assert record.repair["grafted"] == []
+    assert record.repair["policy"].startswith("manylinux_2_")
+    assert record.repair["policy"] in record.file
+    assert record.tools["container image"].startswith(f"{IMAGE} (")
+    assert record.tools["device compiler"].startswith("clang ")
+    assert {"auditwheel", "cibuildwheel", "cmake", "host compiler", "ninja", "patchelf"} <= record.tools.keys()
+    assert all(record.tools.values())
+
+    wheel = factory.places.dist / "container" / "wheels" / factory.ops / record.file
+    assert records.sha256_of(wheel) == record.sha256
+    theirs = factory.places.wheels / factory.ops / native.file
+    assert fakewheels.members_of(wheel).keys() == fakewheels.members_of(theirs).keys()
+    assert keys.of_tree(factory.places.wheels) == before  # nothing of the native build was touched
+
+    capfd.readouterr()
+    assert factory.build() == record
+    assert "unchanged" in capfd.readouterr().err
+
+
+def test_a_compile_error_inside_shows_the_compilers_words(factory: Factory) -> None:
+    factory.write("src/op.cc", "int broken( { return 1; }\n")
+    with pytest.raises(CompileError, match=r"op\.cc:1:\d+: error:"):
+        factory.build()
+    assert not list(factory.places.dist.rglob("*.whl"))
+
+
+def test_a_failure_of_another_step_says_which_and_shows_its_end(factory: Factory) -> None:
+    factory.write("tests/test_standin.py", "def test_it() -> None:\n    assert 'so' == 'not so'\n")
+    with pytest.raises(ContainerBuildError, match="Testing wheel failed in a container") as caught:
+        factory.build()
+    assert "test_standin.py::test_it" in caught.value.message
+    assert f"{factory.target}.container.log" in caught.value.message
+    assert not list(factory.places.dist.rglob("*.whl"))
+
+
+def test_a_wheel_without_the_gpu_code_of_its_line_is_refused(
+    factory: Factory, capfd: pytest.CaptureFixture[str]
+) -> None:
+    factory.write("CMakeLists.txt", "\n".join(line for line in CMAKE.splitlines() if "add_device_code" not in line))
+    with pytest.raises(ArchGateError, match="no GPU code in"):
+        factory.build()
+    assert f"there is no native build of {factory.ops} to compare with" in capfd.readouterr().err
+    assert not list(factory.places.dist.rglob("*.whl"))
+
+
+def test_an_image_that_is_nowhere_is_named_with_the_engines_words(engine: str) -> None:
+    with pytest.raises(ContainerImageError, match=r"has no image `localhost:1/nowhere` and cannot pull it: .+"):
+        container.find_place(engine, "localhost:1/nowhere")
+
+
+def test_what_a_killed_run_left_is_removed(engine: str, tag: str) -> None:
+    assert tag
+    label = "tfwheel=/a/killed/run"
+    left = run([engine, "create", f"--label={label}", IMAGE]).strip()
+    with container._swept(engine, label):
+        with pytest.raises(CommandError):
+            run([engine, "container", "inspect", left])
+        left = run([engine, "create", f"--label={label}", IMAGE]).strip()
+    with pytest.raises(CommandError):
+        run([engine, "container", "inspect", left])
+
+
+# --- engines that do not work ----------------------------------------------------------------------------
+
+
+def program(folder: Path, name: str, text: str) -> None:
+    path = folder / name
+    path.write_text(f"#!/bin/sh\n{text}\n")
+    path.chmod(0o755)
+
+
+def test_an_engine_that_does_not_answer_is_passed_over_or_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    program(tmp_path, "docker", "echo Client: 1.0; echo 'Cannot connect to the Docker daemon' >&2; exit 1")
+    with pytest.raises(ContainerEngineError, match="docker does not work: Cannot connect to the Docker daemon"):
+        container.find_engine()
+    program(tmp_path, "podman", "exit 0")
+    assert container.find_engine() == "podman"
+    with pytest.raises(ContainerEngineError, match="docker does not work"):
+        container.find_engine("docker")
+
+
+def test_an_engine_that_cannot_start_a_container_is_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    program(
+        tmp_path,
+        "podman",
+        'if [ "$1" = run ]; then echo "Error: crun: setrlimit: Operation not permitted"; exit 126; fi',
+    )
+    with pytest.raises(
+        ContainerEngineError, match="cannot start a container of `some`: Error: crun: setrlimit"
+    ) as caught:
+        container.find_place("podman", "some")
+    assert "podman run --rm some /bin/true" in caught.value.remedy
