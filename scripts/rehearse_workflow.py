@@ -1,0 +1,36 @@
+"""Run the jobs of a workflow on this machine, step by step, as its YAML has them, in clean clones of this checkout."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from tfwheel import config, door, progress, rehearsal
+
+
+def main(arguments: argparse.Namespace) -> None:
+    """Rehearse, and say where the checkouts of the jobs are."""
+    inputs, rows = rehearsal.pairs(arguments.input), rehearsal.pairs(arguments.row)
+    labels = tuple(arguments.label)
+    occasion = rehearsal.Occasion(event=arguments.event, inputs=inputs, labels=labels, base=arguments.base)
+    folder = config.ROOT / "dist" / "workflows" / Path(arguments.workflow).stem
+    trial = rehearsal.Rehearsal(checkout=config.ROOT, folder=folder, occasion=occasion, rows=rows)
+    trial.rehearse(arguments.workflow, arguments.jobs)
+    progress.say(f"what the jobs made is in {trial.folder}")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("workflow", help="a file of .github/workflows/, such as ci.yml")
+    parser.add_argument(
+        "jobs", nargs="*", help="only these jobs (default: all); others count as green, without outputs"
+    )
+    parser.add_argument("--event", default="pull_request", help="GitHub's name of it (default: pull_request)")
+    parser.add_argument("--base", default="HEAD", metavar="REV", help="what a pull request would be merged into")
+    parser.add_argument("--label", action="append", default=[], help="a label of the pull request")
+    parser.add_argument(
+        "--input", action="append", default=[], metavar="NAME=VALUE", help="of a call or a start by hand"
+    )
+    parser.add_argument("--row", action="append", default=[], metavar="NAME=VALUE", help="only such rows of a matrix")
+    sys.exit(door.enter(parser, main))

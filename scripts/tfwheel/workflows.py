@@ -1,0 +1,131 @@
+"""Reads ``.github/workflows/``: what we use of GitHub's format, as types; anything else is refused."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from tfwheel import config
+from tfwheel.errors import WorkflowError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+FOLDER = config.ROOT / ".github" / "workflows"
+
+
+def _as_list(value: object) -> object:
+    return [value] if isinstance(value, str) else value
+
+
+Scalar = str | bool | int | float
+Values = dict[str, Scalar]
+Names = Annotated[list[str], BeforeValidator(_as_list)]
+
+
+class _Part(BaseModel):
+    """A part of a workflow: no key that is not known here."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class Step(_Part):
+    """One step: an action (``uses``) or a program (``run``, bash)."""
+
+    id: str | None = None
+    name: str | None = None
+    condition: str | bool = Field(True, alias="if")  # noqa: FBT003 -- a default
+    uses: str | None = None
+    run: str | None = None
+    given: Values = Field(default_factory=dict, alias="with")
+    env: Values = Field(default_factory=dict)
+
+    @property
+    def title(self) -> str:
+        """What messages call it."""
+        return self.name or self.run or self.uses or self.id or "a step without a name"
+
+
+class Environment(_Part):
+    """A protected environment that a job runs in."""
+
+    name: str
+    url: str | None = None
+
+
+class Strategy(_Part):
+    """The rows that a job is run for: an expression whose value is ``{"include": [row, ...]}``."""
+
+    fail_fast: bool = Field(True, alias="fail-fast")  # noqa: FBT003 -- a default
+    matrix: str
+
+
+class Job(_Part):
+    """One job: steps on a runner, or a call of another workflow of this repository."""
+
+    name: str | None = None
+    needs: Names = Field(default_factory=list)
+    condition: str | bool = Field(True, alias="if")  # noqa: FBT003 -- a default
+    runs_on: str | None = Field(None, alias="runs-on")
+    timeout: int | str | None = Field(None, alias="timeout-minutes")
+    permissions: dict[str, Literal["read", "write", "none"]] | None = None
+    environment: Environment | None = None
+    strategy: Strategy | None = None
+    env: Values = Field(default_factory=dict)
+    outputs: dict[str, str] = Field(default_factory=dict)
+    steps: list[Step] = Field(default_factory=list)
+    uses: str | None = None
+    given: Values = Field(default_factory=dict, alias="with")
+
+
+class Input(_Part):
+    """A value that a workflow is given when it is called or started by hand."""
+
+    description: str | None = None
+    type: Literal["string", "boolean", "number", "choice"]
+    required: bool = False
+    default: Scalar | None = None
+
+
+class Concurrency(_Part):
+    """What a run waits for, and whether it ends an older one."""
+
+    group: str
+    cancel: bool | str = Field(alias="cancel-in-progress")
+
+
+class Workflow(_Part):
+    """One file. ``on`` is as it stands there, by event."""
+
+    name: str
+    on: dict[str, Any]
+    permissions: dict[str, str]
+    concurrency: Concurrency | None = None
+    env: Values = Field(default_factory=dict)
+    jobs: dict[str, Job]
+
+    def inputs(self, event: str) -> dict[str, Input]:
+        """What ``workflow_call`` or ``workflow_dispatch`` may be given."""
+        found = (self.on.get(event) or {}).get("inputs") or {}
+        return {name: Input.model_validate(value) for name, value in found.items()}
+
+
+def load(path: Path) -> Workflow:
+    """Read one workflow; WorkflowError says which key or value is wrong or not supported here."""
+    try:
+        content = YAML(typ="safe", pure=True).load(path.read_bytes())
+        return Workflow.model_validate(content)
+    except OSError as error:
+        known = ", ".join(sorted(file.name for file in path.parent.glob("*.yml"))) or "none"
+        message = f"there is no workflow {path}; known: {known}"
+        raise WorkflowError(message) from error
+    except YAMLError as error:
+        message = f"{path} is not YAML: {error}"
+        raise WorkflowError(message) from error
+    except ValidationError as error:
+        faults = [f"  {'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()]
+        message = f"{path} has what is not known here:\n" + "\n".join(faults)
+        raise WorkflowError(message) from error
