@@ -20,7 +20,7 @@ import nox
 ROOT = Path(__file__).resolve().parent
 sys.path.insert(0, str(ROOT / "scripts"))
 
-from tfwheel.targets import combinations, target_id  # noqa: E402 -- not installed: its folder was put on the path above
+from tfwheel.targets import combinations, session_of, target_id  # noqa: E402 -- not installed: its folder was put on the path above
 
 nox.needs_version = ">=2025.10.16"
 nox.options.default_venv_backend = "uv|virtualenv"
@@ -31,8 +31,8 @@ GROUPS = nox.project.load_toml("pyproject.toml")
 FACTORY = ROOT / ".nox" / "factory"
 
 
-def targets(line: str) -> dict[str, bool]:
-    """The target ids of a line, and whether each is in the default set; the doors check what is only read here.
+def targets(session: str) -> dict[str, bool]:
+    """The targets that a session builds, and whether each is in the default set; the doors check what is read here.
 
     A targets.toml that cannot be read leaves one name, and building that says what is wrong with the file.
     """
@@ -41,13 +41,13 @@ def targets(line: str) -> dict[str, bool]:
         return {
             target_id(release["tensorflow"], python, name): release.get("default", False)
             for release, python, name in combinations(table)
-            if name == line
+            if session_of(name) == session
         }
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return {"unreadable": True}
 
 
-CU12, CPU = targets("cu12"), targets("cpu")
+CU12, CPU = targets("build-cuda12"), targets("build-cpu")
 
 
 def install(session: nox.Session, group: str) -> None:
@@ -98,9 +98,17 @@ def build_cpu(session: nox.Session, target: str) -> None:
     build(session, target, default=CPU[target])
 
 
+@nox.session(name="build-ops-container", requires=["factory"], default=False)
+def build_ops_container(session: nox.Session) -> None:
+    """Build the ops wheel with cibuildwheel in a docker or podman container (`-- TARGET --image NAME`)."""
+    install(session, "container")
+    words = session.posargs or ["tf2.20.0-cp312-cu12"]
+    enter(session, "build_ops_container", *words)
+
+
 @nox.session(name="plan", venv_backend="none", requires=["factory"], default=False)
 def plan_session(session: nox.Session) -> None:
-    """Print the matrix of targets (`-- --json`, `--line LINE`, `--default`)."""
+    """Print the targets (`-- --json`, `--line LINE`, `--default`), or the CI jobs of an event (`-- --event push`)."""
     enter(session, "plan_matrix", *session.posargs)
 
 
@@ -134,10 +142,47 @@ def publish(session: nox.Session) -> None:
     enter(session, "publish_wheels", *session.posargs)
 
 
+@nox.session(venv_backend="none", requires=["factory"], default=False)
+def release(session: nox.Session) -> None:
+    """Release a version on GitHub (`-- 2.20.0+cu125.2`), or rehearse all of that here (`--dry-run`)."""
+    enter(session, "release_wheels", *session.posargs)
+
+
+@nox.session(venv_backend="none", requires=["factory"], default=False)
+def propose(session: nox.Session) -> None:
+    """Propose changed files as one pull request (`-- PATH ... --branch NAME --title TEXT`)."""
+    enter(session, "propose_change", *session.posargs)
+
+
+@nox.session(venv_backend="none", requires=["factory"], default=False)
+def upload(session: nox.Session) -> None:
+    """Upload finished wheels to a private index with twine (`-- --repository-url URL [WHEEL ...]`)."""
+    enter(session, "upload_wheels", *session.posargs)
+
+
+@nox.session(venv_backend="none", requires=["factory"], default=False)
+def summary(session: nox.Session) -> None:
+    """Write dist/reports/summary.md, a row for each wheel (`-- --from DIR --expect ID ...`)."""
+    enter(session, "write_summary", *session.posargs)
+
+
 @nox.session(name="verify-index", venv_backend="none", requires=["factory"], default=False)
 def verify_index(session: nox.Session) -> None:
     """Check a published index from outside (`-- --base-url URL`) or a downloaded one (`-- --offline DIR`)."""
     enter(session, "verify_index", *session.posargs)
+
+
+@nox.session(name="save-index", venv_backend="none", requires=["factory"], default=False)
+def save_index(session: nox.Session) -> None:
+    """Keep a copy of a published index, proven by its manifest (`-- --base-url URL --to DIR`)."""
+    enter(session, "save_index", *session.posargs)
+
+
+@nox.session(name="verify-attestation", default=False)
+def verify_attestation(session: nox.Session) -> None:
+    """Check a downloaded wheel against its release's signature (`-- WHEEL --bundle FILE --repo OWNER/REPO`)."""
+    install(session, "attest")
+    session.run("python", "scripts/verify_attestation.py", *session.posargs)
 
 
 @nox.session(venv_backend="none", requires=["factory"], default=False)
@@ -154,11 +199,22 @@ def update_pins(session: nox.Session) -> None:
 
 @nox.session(tags=["lint"])
 def lint(session: nox.Session) -> None:
-    """Check style and types: ruff with every rule family, mypy strict."""
+    """Check style, types and workflows: ruff with every rule family, mypy strict, schemas, actionlint, zizmor."""
     install(session, "lint")
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
     session.run("mypy")
+    files = sorted(str(path.relative_to(ROOT)) for path in ROOT.glob(".github/workflows/*.yml"))
+    session.run("check-jsonschema", "--builtin-schema", "vendor.github-workflows", *files)
+    session.run("check-jsonschema", "--builtin-schema", "vendor.dependabot", ".github/dependabot.yml")
+    session.run("actionlint", *files)
+    session.run("zizmor", "--offline", "--quiet", "--persona", "pedantic", ".")
+
+
+@nox.session(venv_backend="none", requires=["factory"], default=False)
+def rehearse(session: nox.Session) -> None:
+    """Run jobs of a workflow here, as their YAML has them, in clean clones (`-- ci.yml lint`, `-- --help`)."""
+    enter(session, "rehearse_workflow", *session.posargs)
 
 
 @nox.session

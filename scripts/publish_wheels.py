@@ -10,7 +10,7 @@ from tfwheel import config, contents, door, places, progress, publish, store
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Say or do what publishing these wheels takes."""
+    """Say or do what publishing these wheels takes; without wheels, what rendering the ledger takes."""
     job = publish.Publication(
         wheels=tuple(arguments.wheels or sorted(places.Places.here().wheels.glob("*/*.whl"))),
         ledger=arguments.ledger,
@@ -28,8 +28,8 @@ def main(arguments: argparse.Namespace) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("wheels", nargs="*", type=Path, help="wheels with records (default: all in dist/wheels/)")
-    parser.add_argument("--store", type=Path, required=True, help="the folder that wheels are kept in")
-    parser.add_argument("--store-url", required=True, help="where that folder is served, ending with a slash")
+    parser.add_argument("--store", type=Path, default=config.ROOT / "dist" / "store", help="where wheels are kept")
+    parser.add_argument("--store-url", default="", help="where that folder is served (ends with a slash); for wheels")
     parser.add_argument("--site", type=Path, default=config.ROOT / "dist" / "public", help="the folder of the pages")
     parser.add_argument("--ledger", type=Path, default=config.ROOT / "index" / "ledger.jsonl")
     parser.add_argument("--base-url", help="where the pages are served; without it, run verify_index.py once they are")

@@ -15,7 +15,8 @@ def main(arguments: argparse.Namespace) -> None:
         progress.say(f"{arguments.offline}: {manifest.check(arguments.offline)} files are as listed")
         progress.say(manifest.SIGNATURE)
         return
-    entries = verify.verify(arguments.base_url, new=arguments.new, patience_s=arguments.patience)
+    sealed = arguments.manifest.read_bytes() if arguments.manifest else None
+    entries = verify.verify(arguments.base_url, new=arguments.new, expected=sealed, patience_s=arguments.patience)
     progress.say(f"{arguments.base_url}: all pages are good; {len(entries)} wheels are listed")
     for file in arguments.install:
         verify.install(arguments.base_url, entries, file)
@@ -26,6 +27,7 @@ if __name__ == "__main__":
     where = parser.add_mutually_exclusive_group(required=True)
     where.add_argument("--base-url", help="the root of the served index, ending with a slash")
     where.add_argument("--offline", type=Path, metavar="DIR", help="a downloaded copy, with its manifest.json")
+    parser.add_argument("--manifest", type=Path, metavar="FILE", help="the manifest.json that must be shown there")
     parser.add_argument("--new", action="append", metavar="FILE", help="ask only for this wheel (default: for all)")
     parser.add_argument("--install", action="append", default=[], metavar="FILE", help="a wheel to install from there")
     parser.add_argument("--patience", type=float, default=0, help="seconds that the host may take to show the pages")

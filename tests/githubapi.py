@@ -1,116 +1,119 @@
-"""A server on this machine that speaks the GitHub Releases API, as far as an inventory reads it, with faults to order.
-
-``/repos/<owner>/<name>/releases`` and ``.../releases/<id>/assets`` are paged with Link headers and know ETags;
-``/<owner>/<name>/releases/download/<tag>/<file>`` answers 302 to a blob, as the real host does.
-"""
+"""The imitation of GitHub as tests use it: everything it was asked is kept, and faults can be ordered."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import re
-import threading
+import tempfile
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import partial
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qs, quote, unquote, urlsplit
+
+from tfwheel import imitation, imitation_api
+from tfwheel.imitation import Reply
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
+
+    from tfwheel.imitation import Body, Exchange, Question
 
 REPO = "someone/wheels"
 UPDATED = "2026-11-21T04:00:00Z"
 
 
 @dataclass(kw_only=True)
-class Reply:
-    """One answer, on its way out; a fault changes it. ``promised`` is a Content-Length other than the body's."""
-
-    status: int = 200
-    headers: dict[str, str] = field(default_factory=dict)
-    body: bytes = b""
-    promised: int | None = None
-
-
-@dataclass(kw_only=True)
-class GitHub:
+class GitHub(imitation_api.GitHub):
     """The host's state. ``asked`` has the path of each request, ``tokens`` the Authorization that came with it.
 
-    ``faults`` are (pattern, change): each applies once, to the first answer whose path the pattern is found in.
+    ``faults`` are (pattern, change): each applies once, to the first answer whose method and path the pattern is
+    found in; ``refusals`` are the same, of requests about which the host does nothing. ``broken`` are patterns of
+    names whose uploads break off, each once; ``strange`` gives names that the host keeps under another name.
     """
 
-    address: str = ""
-    releases: list[dict[str, Any]] = field(default_factory=list)
-    blobs: dict[str, bytes] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
     statuses: list[int] = field(default_factory=list)
     tokens: list[str | None] = field(default_factory=list)
+    methods: list[str] = field(default_factory=list)
     faults: list[tuple[str, Callable[[Reply], None]]] = field(default_factory=list)
+    refusals: list[tuple[str, Callable[[Reply], None]]] = field(default_factory=list)
+    broken: list[str] = field(default_factory=list)
+    strange: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def releases(self) -> list[dict[str, Any]]:
+        """Every release as the API shows it, newest first."""
+        return [self.shown(release) for release in reversed(self.state.all("release"))]
 
     def release(self, tag: str, **facts: Any) -> dict[str, Any]:  # noqa: ANN401 -- any field of the API's
         """Make a release, the newest."""
-        found = {"id": len(self.releases) + 1, "tag_name": tag, "draft": False, "prerelease": False}
-        found |= {"immutable": True, "assets": [], "body": None, **facts}
-        self.releases.insert(0, found)
-        return found
+        found = {"tag_name": tag, "draft": False, "prerelease": False, "name": tag, "body": None}
+        return self.shown(self.state.add("release", found | {"published_at": UPDATED} | facts))
 
     def upload(self, release: dict[str, Any], name: str, data: bytes = b"x", **facts: Any) -> dict[str, Any]:  # noqa: ANN401 -- as above
         """Store an asset under the name that GitHub would give it."""
-        kept = re.sub(r"[^A-Za-z0-9._+-]+", ".", name).strip(".")
-        path = f"/{REPO}/releases/download/{quote(release['tag_name'], safe='')}/{quote(kept, safe='')}"
-        self.blobs[unquote(path)] = data
-        asset = {
-            "id": release["id"] * 10_000 + len(release["assets"]),
-            "name": kept,
-            "label": "",
-            "state": "uploaded",
-            "size": len(data),
-            "digest": f"sha256:{hashlib.sha256(data).hexdigest()}",
-            "updated_at": UPDATED,
-            "browser_download_url": self.address + path,
-        }
-        release["assets"].append(asset | facts)
-        return release["assets"][-1]  # type: ignore[no-any-return]
+        asset = {"name": self.renamed(name), "state": "uploaded", "size": len(data)}
+        asset |= {"digest": f"sha256:{hashlib.sha256(data).hexdigest()}", "updated_at": UPDATED}
+        kept = self.state.add("asset", asset | facts, parent=release["id"])
+        path = self.folder / "blobs" / str(kept["id"])
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(data)
+        return self.shown_asset(release, kept)
+
+    def run(self, sha: str, **facts: Any) -> dict[str, Any]:  # noqa: ANN401 -- as above
+        """A run of wheels.yml, green unless said otherwise."""
+        found = {"path": ".github/workflows/wheels.yml", "head_sha": sha, "status": "completed", "event": "push"}
+        return self.state.add("run", found | {"conclusion": "success", "html_url": "https://example.org/run"} | facts)
+
+    def artifact(self, run: dict[str, Any], name: str, **facts: Any) -> None:  # noqa: ANN401 -- as above
+        """What a run left."""
+        self.state.add("artifact", {"name": name, "expired": False} | facts, parent=run["id"])
 
     def fault(self, pattern: str, change: Callable[[Reply], None], *, times: int = 1) -> None:
         """Order a fault."""
         self.faults += [(pattern, change)] * times
 
-    def answer(self, path: str, headers: Mapping[str, str]) -> Reply:
-        """What the host says, before faults."""
-        parts = urlsplit(path)
-        place = unquote(parts.path)
-        if place.startswith("/repos/"):
-            return self._api(place, {key: int(value[0]) for key, value in parse_qs(parts.query).items()}, headers)
-        if place.startswith("/blob/"):
-            data = self.blobs[place.removeprefix("/blob")]
-            return Reply(headers={"Content-Type": "application/octet-stream"}, body=data)
-        if place in self.blobs:
-            return Reply(status=302, headers={"Location": f"{self.address}/blob{parts.path}"})
-        return Reply(status=404, body=b"Not Found")
+    def renamed(self, name: str) -> str:
+        return self.strange.get(name) or super().renamed(name)
 
-    def _api(self, place: str, query: dict[str, int], headers: Mapping[str, str]) -> Reply:
-        assets = re.fullmatch(rf"/repos/{REPO}/releases/(\d+)/assets", place)
-        if assets:
-            (release,) = (release for release in self.releases if release["id"] == int(assets[1]))
-            items = release["assets"]
-        elif place == f"/repos/{REPO}/releases":
-            items = self.releases
-        else:
-            return Reply(status=404, body=b'{"message":"Not Found"}')
-        size, number = min(query.get("per_page", 30), 100), query.get("page", 1)
-        body = json.dumps(items[(number - 1) * size : number * size]).encode()
-        found = {"Content-Type": "application/json; charset=utf-8", "ETag": f'W/"{hashlib.sha256(body).hexdigest()}"'}
-        if number * size < len(items):
-            following = f"{self.address}{place}?per_page={size}&page={number + 1}"
-            last = f"{self.address}{place}?per_page={size}&page={-(-len(items) // size)}"
-            found["Link"] = f'<{following}>; rel="next", <{last}>; rel="last"'
-        if headers.get("If-None-Match") == found["ETag"]:
-            return Reply(status=304, headers=found)
-        return Reply(headers=found, body=body)
+    def keep(self, asset: dict[str, Any], body: Body) -> dict[str, Any]:
+        for pattern in self.broken:
+            if re.search(pattern, asset["name"]):
+                self.broken.remove(pattern)
+                self.faults.insert(0, ("^POST", server_error))
+                return asset  # in state `starter`, as an upstream failure leaves it
+        return super().keep(asset, body)
+
+    def answer(self, question: Question) -> Reply:
+        refusal = self._ordered(self.refusals, question)
+        if refusal:
+            reply = Reply()
+            refusal(reply)
+            return reply
+        reply = super().answer(question)
+        change = self._ordered(self.faults, question)
+        if change:
+            reply.body = reply.body.read_bytes() if isinstance(reply.body, Path) else reply.body
+            change(reply)
+        return reply
+
+    def _ordered(
+        self, orders: list[tuple[str, Callable[[Reply], None]]], question: Question
+    ) -> Callable[[Reply], None] | None:
+        """What was ordered for this request, which uses the order up."""
+        for order in orders:
+            if re.search(order[0], f"{question.method} {question.path}"):
+                orders.remove(order)
+                return order[1]
+        return None
+
+    def heard(self, exchange: Exchange) -> None:
+        self.asked.append(exchange.asked)
+        self.methods.append(exchange.method)
+        self.statuses.append(exchange.status)
+        self.tokens.append(exchange.token)
 
 
 # --- faults ----------------------------------------------------------------------------------------------
@@ -128,12 +131,13 @@ def html_with_200(reply: Reply) -> None:
 
 def cut(reply: Reply) -> None:
     """A connection that breaks off halfway."""
-    reply.promised, reply.body = len(reply.body), reply.body[: len(reply.body) // 2]
+    body = whole(reply)
+    reply.promised, reply.body = len(body), body[: len(body) // 2]
 
 
 def shortened(reply: Reply) -> None:
     """A page that lacks its last item, in valid JSON."""
-    reply.body = json.dumps(json.loads(reply.body)[:-1]).encode()
+    reply.body = json.dumps(json.loads(whole(reply))[:-1]).encode()
 
 
 def emptied(reply: Reply) -> None:
@@ -171,44 +175,19 @@ def linked_elsewhere(reply: Reply) -> None:
     reply.headers["Link"] = '<http://localhost:1/steal>; rel="next"'
 
 
-# --- the server ------------------------------------------------------------------------------------------
+def whole(reply: Reply) -> bytes:
+    """The body, which a fault finds as bytes."""
+    assert isinstance(reply.body, bytes)
+    return reply.body
 
 
 @contextmanager
 def running() -> Iterator[GitHub]:
     """Serve a new, empty host while the block runs."""
-    host = GitHub()
-    with ThreadingHTTPServer(("127.0.0.1", 0), partial(_Handler, host)) as server:
-        host.address = f"http://127.0.0.1:{server.server_port}"
-        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+    with tempfile.TemporaryDirectory(prefix="tfwheel-github-") as folder:
+        host = GitHub(folder=Path(folder), repo=REPO)
         try:
-            yield host
+            with imitation.serving(host):
+                yield host
         finally:
-            server.shutdown()
-
-
-class _Handler(BaseHTTPRequestHandler):
-    def __init__(self, host: GitHub, *words: Any) -> None:  # noqa: ANN401 -- handed on
-        self._host = host
-        super().__init__(*words)
-
-    def do_GET(self) -> None:
-        host = self._host
-        reply = host.answer(self.path, self.headers)  # type: ignore[arg-type]
-        for ordered in host.faults:
-            if re.search(ordered[0], self.path):
-                host.faults.remove(ordered)
-                ordered[1](reply)
-                break
-        host.asked.append(self.path)
-        host.statuses.append(reply.status)
-        host.tokens.append(self.headers.get("Authorization"))
-        self.send_response(reply.status)
-        for name, value in reply.headers.items():
-            self.send_header(name, value)
-        self.send_header("Content-Length", str(len(reply.body) if reply.promised is None else reply.promised))
-        self.end_headers()
-        self.wfile.write(reply.body)
-
-    def log_message(self, *_: object) -> None:
-        """Say nothing: `asked` has it."""
+            host.state.close()

@@ -7,7 +7,7 @@ import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 import requests
 
@@ -45,27 +45,41 @@ class Answer:
     body: bytes
 
 
-def ask(url: str, *, method: str = "GET", headers: Mapping[str, str] | None = None, only: int | None = None) -> Answer:
+def ask(
+    url: str,
+    *,
+    method: str = "GET",
+    headers: Mapping[str, str] | None = None,
+    body: bytes | IO[bytes] | None = None,
+    only: int | None = None,
+    timeout_s: float = TIMEOUT_S,
+) -> Answer:
     """Ask a web server, follow its redirects, and return its answer whatever its status is.
 
-    With ``only``, the body is read where the status is that one: whoever asks for a range is spared the whole file.
-    Raises DownloadError when there is no answer, or one that breaks off or has more than 256 MiB.
+    ``body`` is sent along; a file is read piece by piece while it goes out. With ``only``, the answer's body is read
+    where the status is that one: whoever asks for a range is spared the whole file. Raises DownloadError when there is
+    no answer within ``timeout_s`` seconds, or one that breaks off or has more than 256 MiB.
     """
-    body = bytearray()
+    read = bytearray()
     try:
         with requests.request(
-            method, url, headers=headers, timeout=TIMEOUT_S, stream=True, allow_redirects=True
+            method, url, headers=headers, data=body, timeout=timeout_s, stream=True, allow_redirects=True
         ) as answer:
             wanted = only in (None, answer.status_code)
             for chunk in answer.iter_content(1 << 20) if wanted else ():
-                body += chunk
-                if len(body) > LARGEST_ANSWER:
+                read += chunk
+                if len(read) > LARGEST_ANSWER:
                     message = f"{url}: more than {LARGEST_ANSWER:,} bytes, which nothing here has"
                     raise DownloadError(message)
     except requests.RequestException as error:
         message = f"{url}: {error}"
         raise DownloadError(message) from error
-    return Answer(url=answer.url, status=answer.status_code, headers=answer.headers, body=bytes(body))
+    return Answer(url=answer.url, status=answer.status_code, headers=answer.headers, body=bytes(read))
+
+
+def kept_base(base: Base, cache: Path) -> Path:
+    """Where the cache keeps an official wheel, once it was fetched."""
+    return cache / "bases" / base.sha256 / base.file
 
 
 def fetch_base(base: Base, cache: Path) -> Path:
@@ -74,7 +88,7 @@ def fetch_base(base: Base, cache: Path) -> Path:
     Raises HashMismatchError when the bytes are not the locked ones, and DownloadError, NoOfficialWheelError
     or DiskFullError when they could not be had. A wrong file is never kept.
     """
-    kept = cache / "bases" / base.sha256 / base.file
+    kept = kept_base(base, cache)
     if kept.is_file():
         try:
             check(kept, sha256=base.sha256, size=base.size)

@@ -73,6 +73,34 @@ class BuilderUnavailableError(FactoryError):
     default_remedy = "Use a line with the overlay builder: `nox -s build-cuda12` or `nox -s build-cpu`."
 
 
+class UnknownTriggerError(FactoryError):
+    """An event or a label that ``subsets.toml`` gives no meaning to."""
+
+    exit_code = 16
+    default_remedy = "build_config/subsets.toml has the events and says what a label may be."
+
+
+class MatrixTooLargeError(FactoryError):
+    """More jobs than GitHub starts of one matrix; names how many build and how many use a GPU."""
+
+    exit_code = 17
+    default_remedy = "Let the event select less in build_config/subsets.toml, or add an [[exclude]] to targets.toml."
+
+
+class ChangesUnknownError(FactoryError):
+    """Git cannot say which files changed since a revision."""
+
+    exit_code = 18
+    default_remedy = "Fetch the history (`git fetch --unshallow`, or `fetch-depth: 0` in CI) and give a revision of it."
+
+
+class NotInCiError(FactoryError):
+    """A step's output was asked for where there is no file for it."""
+
+    exit_code = 19
+    default_remedy = "Leave --github-output out on your own machine: the matrix is printed."
+
+
 # --- downloads -------------------------------------------------------------------------------------------
 
 
@@ -125,6 +153,33 @@ class FatbinError(FactoryError):
         "A newer CUDA writes another container format: compare with `cuobjdump -lelf -lptx` and extend fatbin.py, "
         "or fetch or build the library again if it was cut."
     )
+
+
+class ContainerEngineError(FactoryError):
+    """No docker or podman, one that cannot start a container, or no cibuildwheel to drive it."""
+
+    exit_code = 34
+    default_remedy = "Install one (`sudo apt-get install podman`, or Docker from docs.docker.com), or start its daemon."
+
+
+class ContainerImageError(FactoryError):
+    """The image to build in is neither on this machine nor to be had."""
+
+    exit_code = 35
+    default_remedy = "Correct the name, or make an image from your distribution: tests/container/bootstrap-image NAME."
+
+
+class ContainerBuildError(FactoryError):
+    """A step of the build in the container failed, and not because an op does not compile."""
+
+    exit_code = 36
+    default_remedy = "Read the log; [tool.cibuildwheel] in build_config/ops/pyproject.toml says what each step does."
+
+    def __init__(self, message: str, *, step: str = "", output: str = "", remedy: str | None = None) -> None:
+        """Keep the step and what it printed, in which a caller may find a better name for the failure."""
+        super().__init__(message, remedy=remedy)
+        self.step = step
+        self.output = output
 
 
 # --- making wheels ---------------------------------------------------------------------------------------
@@ -201,6 +256,13 @@ class MetadataGateError(FactoryError):
 
     exit_code = 56
     default_remedy = "Correct version, label or requirements in build_config/targets.toml."
+
+
+class SbomGateError(FactoryError):
+    """The bill of materials (SBOM) inside the wheel is missing, broken, or of another wheel."""
+
+    exit_code = 120
+    default_remedy = "Build the wheel again: the build writes the SBOM, nothing else may."
 
 
 # --- smoke -----------------------------------------------------------------------------------------------
@@ -328,11 +390,155 @@ class InventoryError(FactoryError):
     default_remedy = "Delete or upload again the asset named above; no page was written."
 
 
+class UploadAddressError(FactoryError):
+    """An address that a password must not be sent to, or one that has the password in it."""
+
+    exit_code = 105
+    default_remedy = (
+        "Give an https:// address (http:// only on this machine) without a name and password in it; those come "
+        "from TWINE_USERNAME and TWINE_PASSWORD, or a keyring. One that was typed is in the shell's history: change it."
+    )
+
+
+class CredentialsMissingError(FactoryError):
+    """Neither the environment nor a keyring has a name and password for a private index; nothing was sent."""
+
+    exit_code = 106
+    default_remedy = "Set TWINE_USERNAME and TWINE_PASSWORD, or keep the password with `keyring set ADDRESS NAME`."
+
+
+class CredentialsRefusedError(FactoryError):
+    """A private index does not take this name and password."""
+
+    exit_code = 107
+    default_remedy = "Correct them, or have the account allowed to upload; then run the same command again."
+
+
+class UploadConflictError(FactoryError):
+    """A private index has other bytes under a wheel's name, or does not say which."""
+
+    exit_code = 108
+    default_remedy = "Raise `build` in targets.toml: a published file name is never used for other bytes."
+
+
+class UploadError(FactoryError):
+    """A private index did not take a wheel."""
+
+    exit_code = 109
+    default_remedy = "Correct the cause and run the same command again: what is there already is not sent twice."
+
+
 class HostAnswerError(FactoryError):
     """The release host cannot be read: an error, a rate limit, or an answer that is not what it must be."""
 
     exit_code = 104
     default_remedy = "Run again later; nothing was written on half an answer."
+
+
+# --- attestations: in the order in which a proof is made --------------------------------------------------
+
+
+class AttestationFileError(FactoryError):
+    """A wheel, a bundle of attestations or a trusted root that cannot be read as one."""
+
+    exit_code = 121
+    default_remedy = (
+        "Download it again: `gh attestation download WHEEL --repo OWNER/REPO`, `gh attestation trusted-root`."
+    )
+
+
+class AttestationError(FactoryError):
+    """An attestation whose signature, certificate or place in the transparency log does not hold."""
+
+    exit_code = 122
+    default_remedy = "Do not install the wheel: nobody is known to have signed this. Download both again and compare."
+
+
+class SignerError(FactoryError):
+    """A sound attestation, signed by another than the workflow that releases these wheels."""
+
+    exit_code = 123
+    default_remedy = "Do not install the wheel, unless the signer named above is the one you meant (--repo, --ref)."
+
+
+class SubjectError(FactoryError):
+    """A sound attestation of the right signer, made for other files or with another claim."""
+
+    exit_code = 124
+    default_remedy = "Do not install the wheel: it is not what the release built. Download it again and compare."
+
+
+# --- releases --------------------------------------------------------------------------------------------
+
+
+class ReleaseTagError(FactoryError):
+    """A version or tag that the configuration does not build, or a tag that is not on this commit."""
+
+    exit_code = 110
+    default_remedy = "Release what build_config/targets.toml says, from a checkout of the tag's commit."
+
+
+class ChangelogError(FactoryError):
+    """A release of which the changelog says nothing."""
+
+    exit_code = 111
+    default_remedy = "Add a section `## VERSION` with a few words for users to CHANGELOG.md, and tag that commit."
+
+
+class BuildNumberUsedError(FactoryError):
+    """A version that was published before."""
+
+    exit_code = 112
+    default_remedy = "Raise `build` in targets.toml: a published file name is never used for other bytes."
+
+
+class ProposalError(FactoryError):
+    """A change that could not be brought to the repository."""
+
+    exit_code = 113
+    default_remedy = "Correct the cause and run again: what was pushed already is found and kept."
+
+
+class NoGreenRunError(FactoryError):
+    """A commit for which no run of the wheels workflow has ended well with every wheel."""
+
+    exit_code = 114
+    default_remedy = "Wait for the run of wheels.yml on that commit, or start one by hand; all its jobs must be green."
+
+
+class WheelMissingError(FactoryError):
+    """A wheel that belongs to a release and is not among what was built for it."""
+
+    exit_code = 115
+    default_remedy = "Build the target named above, or download all artifacts of the run, and run again."
+
+
+class WheelChangedError(FactoryError):
+    """A wheel that is not, or not provably, the one that was built and tested."""
+
+    exit_code = 116
+    default_remedy = "Nothing was released. Download the artifacts again; where they differ still, build them again."
+
+
+class AssetRenamedError(FactoryError):
+    """An asset that the release host keeps under another name, or with other bytes, than it was given."""
+
+    exit_code = 117
+    default_remedy = "Nothing was published. Use plain characters only in file names, and run again."
+
+
+class ReleaseExistsError(FactoryError):
+    """A release of that tag which is published already and is another one, or a draft that is not ours."""
+
+    exit_code = 118
+    default_remedy = "Raise `build` in targets.toml and release that; a published release is never changed."
+
+
+class CredentialsError(FactoryError):
+    """No token, or no repository, to release with."""
+
+    exit_code = 119
+    default_remedy = "Set $GITHUB_TOKEN to a token that may write contents and pull requests of the repository."
 
 
 # --- the machine -----------------------------------------------------------------------------------------
@@ -368,6 +574,20 @@ class CommandError(FactoryError):
         super().__init__(message, remedy=remedy)
         self.output = output
         self.returncode = returncode
+
+
+class WorkflowError(FactoryError):
+    """A workflow that is not as GitHub reads it, or that has what cannot be rehearsed here."""
+
+    exit_code = 86
+    default_remedy = "Correct the file in .github/workflows/; `nox -s lint` checks all of them."
+
+
+class RehearsalError(FactoryError):
+    """A job of a workflow that failed when it was run on this machine."""
+
+    exit_code = 87
+    default_remedy = "Read what the step printed above: it would fail in CI the same way."
 
 
 class UnexpectedError(FactoryError):

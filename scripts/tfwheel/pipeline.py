@@ -5,8 +5,10 @@ The only module that knows the stages. They meet in the record and nowhere else.
 
 from __future__ import annotations
 
+import os
+from contextlib import contextmanager
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tfwheel import (
     build_ops,
@@ -15,10 +17,13 @@ from tfwheel import (
     keys,
     overlay,
     progress,
+    provenance,
     records,
     repair,
+    sbom,
     site,
     smoke,
+    summary,
     toolchain,
 )
 from tfwheel.contents import Showcase
@@ -29,6 +34,7 @@ from tfwheel.records import Record
 from tfwheel.targets import WHEEL_EPOCH
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from tfwheel.toolchain import Toolchain
@@ -48,6 +54,7 @@ DECIDING = (
     "overlay",
     "patches",
     "repair",
+    "sbom",
     "toolchain",
     "wheelzip",
     "zipformat",
@@ -60,12 +67,12 @@ def build(target_id: str, *, force: bool = False, require_gpu: bool = False, pla
 
     A target of which nothing changed is left as it is, and that is said. ``force`` builds it all the same,
     ``require_gpu`` fails unless the smoke test ran on a GPU. Raises the FactoryError of the step that failed;
-    a wheel that did not pass every step is not served.
+    a wheel that did not pass every step is not served. ``dist/reports/summary.md`` is brought up to date either way.
     """
     job = Job.of(target_id, places or Places.here())
     progress.say(f"{job.target.id}: {job.base.file} -> {job.target.version}")
-    with job.alone(job.target.id), job.scratch():
-        chain = toolchain.prepare(job.target.line, cache=job.places.cache)
+    with _summing_up(job), job.alone(job.target.id), job.scratch():
+        chain = _toolchain(job)
         key = _key(job, chain)
         made = None if force else job.kept(job.target.id, key)
         if made:
@@ -75,10 +82,19 @@ def build(target_id: str, *, force: bool = False, require_gpu: bool = False, pla
         return _smoke_and_serve(job, made, require_gpu=require_gpu).record
 
 
+def _toolchain(job: Job) -> Toolchain:
+    """The compilers of the target's line."""
+    kept = set((job.places.cache / "toolchains").glob("*"))
+    chain = toolchain.prepare(job.target.line, cache=job.places.cache)
+    if chain.cuda_root in kept:
+        job.cached.append("toolchain")
+    return chain
+
+
 def smoke_target(target_id: str, *, require_gpu: bool = False, places: Places | None = None) -> Record:
     """Smoke-test the finished wheel of a target again and put the new report into its record."""
     job = Job.of(target_id, places or Places.here())
-    with job.alone(job.target.id), job.scratch():
+    with _summing_up(job), job.alone(job.target.id), job.scratch():
         made = job.kept(job.target.id)
         if made is None:
             message = f"there is no wheel for {target_id} yet"
@@ -86,9 +102,19 @@ def smoke_target(target_id: str, *, require_gpu: bool = False, places: Places | 
         return _smoke_and_serve(job, made, require_gpu=require_gpu, again=True).record
 
 
+@contextmanager
+def _summing_up(job: Job) -> Iterator[None]:
+    """Bring ``dist/reports/summary.md`` up to date when the block ends, however it ends."""
+    try:
+        yield
+    finally:
+        summary.refresh(job.places, expected=summary.expected(job.config, [job.target.id]))
+
+
 def _build(job: Job, chain: Toolchain, key: str, *, force: bool, require_gpu: bool) -> Made:
     """Make the wheel of a target from the official one."""
-    with progress.step("official wheel", job.times):
+    kept = downloads.kept_base(job.base, job.places.cache)
+    with progress.step("official wheel", job.times), job.noting("official wheel", kept):
         base = downloads.fetch_base(job.base, job.places.cache)
     ops = _ops(job, chain, base, force=force, require_gpu=require_gpu)
     return ops if job.target.builder == "ops" else _overlay(job, base, ops, key)
@@ -104,22 +130,31 @@ def _ops(job: Job, chain: Toolchain, base: Path, *, force: bool, require_gpu: bo
         made = None if force else job.kept(job.target.ops_id, key)
         if made:
             progress.say(f"  ops: {made.wheel.name} serves this Python too; not compiled")
+            job.cached.append("ops")
         else:
             made = _compile(job, chain, base, key)
         return _smoke_and_serve(job, made, require_gpu=require_gpu)
 
 
 def _compile(job: Job, chain: Toolchain, base: Path, key: str) -> Made:
-    """Compile, repair and gate the ops wheel."""
-    target, rules, log = job.target, job.config.repair, job.log("ops")
-    with progress.step("TensorFlow headers", job.times):
+    """Compile, repair and finish the ops wheel."""
+    target, log = job.target, job.log("ops")
+    kept = build_ops.kept_sdk(base, job.places.cache)
+    with progress.step("TensorFlow headers", job.times), job.noting("headers", kept):
         sdk = build_ops.unpack_sdk(base, job.places.cache)
     with progress.step("compile ops", job.times):
         raw = build_ops.compile_ops(
             target=target, project=job.ops_project, sdk=sdk, toolchain=chain, workspace=job.work, log=log
         )
     with progress.step("auditwheel repair", job.times):
-        wheel, report = repair.repair(raw, job.work / "repaired", rules, epoch=WHEEL_EPOCH, log=log)
+        wheel, report = repair.repair(raw, job.work / "repaired", job.config.repair, epoch=WHEEL_EPOCH, log=log)
+    return finish_ops(job, wheel, report, key=key, tools=keys.tool_versions() | chain.versions)
+
+
+def finish_ops(job: Job, wheel: Path, report: dict[str, Any], *, key: str, tools: dict[str, str]) -> Made:
+    """Describe, gate and keep a repaired ops wheel, whatever repaired it (``report``) and made it (``tools``)."""
+    target, rules = job.target, job.config.repair
+    sbom.embed(wheel, sbom.of_ops(project=build_ops.PROJECT, target=target, ops=job.ops, tools=tools))
     with progress.step("gates of the ops wheel", job.times):
         passed = gates.run_ops_gates(wheel, target=target, rules=rules)
     record = Record(
@@ -133,11 +168,13 @@ def _compile(job: Job, chain: Toolchain, base: Path, key: str) -> Made:
         size=wheel.stat().st_size,
         key=key,
         source_commit=job.commit(),
-        tools=keys.tool_versions() | chain.versions,
+        builder=provenance.builder(os.environ),
+        tools=tools,
         archs=list(target.line.gpu_code),
         repair=report,
         gates=passed,
         times=dict(job.times),
+        cached=list(job.cached),
     )
     return job.keep(wheel, record)
 
@@ -162,23 +199,30 @@ def _overlay(job: Job, base: Path, ops: Made, key: str) -> Made:
         size=merged.size,
         key=key,
         source_commit=job.commit(),
+        builder=provenance.builder(os.environ),
         tools=ops.record.tools,
         base={"file": job.base.file, "sha256": job.base.sha256},
         archs=ops.record.archs,
         repair=ops.record.repair,
         gates=passed,
         times=dict(job.times),
+        cached=list(job.cached),
     )
     return job.keep(merged.wheel, record)
 
 
 def _smoke_and_serve(job: Job, made: Made, *, require_gpu: bool, again: bool = False) -> Made:
-    """Smoke-test a wheel unless that has been done, keep the report in its record, and bring the index up to date."""
-    if again or not _smoke_is_current(made.record, require_gpu=require_gpu):
-        made = _smoke(job, made, require_gpu=require_gpu)
-    else:
-        progress.say(f"  smoke-tested already: passed, gpu: {_gpu(made.record)}")
+    """Smoke-test a wheel unless that has been done, and bring the index up to date."""
+    made = smoked(job, made, require_gpu=require_gpu, again=again)
     site.update(job.places, Showcase(settings=job.config))
+    return made
+
+
+def smoked(job: Job, made: Made, *, require_gpu: bool, again: bool = False) -> Made:
+    """Smoke-test a wheel unless that has been done, and keep the report in its record."""
+    if again or not _smoke_is_current(made.record, require_gpu=require_gpu):
+        return _smoke(job, made, require_gpu=require_gpu)
+    progress.say(f"  smoke-tested already: passed, gpu: {_gpu(made.record)}")
     return made
 
 
@@ -196,7 +240,9 @@ def _smoke(job: Job, made: Made, *, require_gpu: bool) -> Made:
             target=job.target, record=made.record, wheel=made.wheel, index_url=url, official=official
         )
         report = smoke.smoke(candidate, log=log, require_gpu=require_gpu)
-    record = made.record.grown(smoke=report | {"checks_key": keys.of_modules(SMOKING)})
+    report |= {"checks_key": keys.of_modules(SMOKING)}
+    on_gpu = require_gpu or isinstance(report["gpu"], dict)  # what needs one starts nowhere else, whatever it reached
+    record = made.record.grown(smoke=report, gpu_smoke=report if on_gpu else made.record.gpu_smoke)
     records.save(record, made.wheel)
     smoke.require_passed(report, log=log)
     progress.say(f"  smoke test passed, gpu: {_gpu(record)}")
@@ -205,10 +251,10 @@ def _smoke(job: Job, made: Made, *, require_gpu: bool) -> Made:
 
 def _smoke_is_current(record: Record, *, require_gpu: bool) -> bool:
     """Whether the record's smoke report is of these bytes, of these checks, and on a GPU where one is asked for."""
-    report = record.smoke or {}
-    on_gpu = isinstance(report.get("gpu"), dict)
-    current = report.get("checks_key") == keys.of_modules(SMOKING)
-    return record.passed_smoke and current and (on_gpu or not require_gpu)
+    report, passed = (record.smoke, record.passed_smoke)
+    if require_gpu:
+        report, passed = record.gpu_smoke, record.passed_gpu_smoke
+    return passed and (report or {}).get("checks_key") == keys.of_modules(SMOKING)
 
 
 def _gpu(record: Record) -> str:

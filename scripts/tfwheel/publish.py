@@ -29,10 +29,11 @@ if TYPE_CHECKING:
 class Publication:
     """What is published, and where.
 
-    ``showcase`` is what the pages for people say beyond the ledger; without it there are none, and names are not
-    guarded. ``uploaded`` is the time that new entries get, in UTC as PEP 700 wants it. ``address`` is where the site is
-    seen from outside, ending with a slash; without one, verifying is left to whoever puts the site online. The files
-    of ``installs`` are installed with every client; ``patience_s`` is how long the host may take to show a change.
+    ``showcase`` is what the pages for people say beyond the ledger; without it there are none. With it the names of
+    the wheels are guarded, too, unless ``guarded`` is off because that was done before. ``uploaded`` is the time that
+    new entries get, in UTC as PEP 700 wants it. ``address`` is where the site is seen from outside, ending with a
+    slash; without one, verifying is left to whoever puts the site online. The files of ``installs`` are installed
+    with every client; ``patience_s`` is how long the host may take to show a change.
     """
 
     wheels: tuple[Path, ...]
@@ -44,6 +45,7 @@ class Publication:
     address: str | None = None
     installs: tuple[str, ...] = ()
     patience_s: float = 0
+    guarded: bool = True
 
     @property
     def note(self) -> Path:
@@ -68,7 +70,7 @@ def publish(job: Publication, *, on_step: Callable[[str], object] = progress.det
     """
     on_step("check")
     entries = _entries(job)
-    if job.showcase:
+    if job.showcase and job.guarded:
         on_step("guard")
         guard.check_wheels(job.wheels, job.showcase.settings.index)
     for wheel, entry in zip(job.wheels, entries, strict=True):

@@ -18,7 +18,7 @@ from tfwheel import downloads, progress, records
 from tfwheel.errors import DownloadError, HostAnswerError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Container, Iterator
     from pathlib import Path
 
     from tfwheel.downloads import Answer
@@ -54,6 +54,9 @@ class ReleaseData(Numbered, frozen=True, kw_only=True):
     tag_name: str
     draft: bool = False
     immutable: bool = False
+    upload_url: str = ""
+    html_url: str = ""
+    published_at: str | None = None
     assets: list[Numbered] = msgspec.field(default_factory=list)
 
 
@@ -84,30 +87,38 @@ class Host:
 
     def releases(self) -> list[ReleaseData]:
         """Every release that the caller may see, newest first."""
-        return self._all(f"{self.api}/repos/{self.repo}/releases", ReleaseData)
+        return self.listed("releases", ReleaseData)
 
     def assets(self, release: ReleaseData) -> list[AssetData]:
         """Every asset of a release; HostAnswerError when the API shows fewer than the release itself has."""
-        found = self._all(f"{self.api}/repos/{self.repo}/releases/{release.id}/assets", AssetData)
+        found = self.listed(f"releases/{release.id}/assets", AssetData)
         missing = {asset.id for asset in release.assets} - {asset.id for asset in found}
         if missing:
             message = f"release {release.tag_name}: the list of assets lacks {len(missing)} that the release has"
             raise HostAnswerError(message)
         return found
 
-    def _all(self, address: str, kind: type[Item]) -> list[Item]:
-        found = [item for page in self._pages(address, kind) for item in page]
+    def listed(self, place: str, kind: type[Item], *, key: str = "") -> list[Item]:
+        """Every item of a list below the repository; ``key`` is where the list is in an answer that has more."""
+        address = f"{self.api}/repos/{self.repo}/{place}"
+        found = [item for page in self._pages(address, kind, key) for item in page]
         if len({item.id for item in found}) != len(found):
             message = f"{address}: the list changed while it was read"
             raise HostAnswerError(message, remedy="Run again when no release is being changed.")
         return found
 
-    def _pages(self, address: str, kind: type[Item]) -> Iterator[list[Item]]:
-        url = f"{address}?per_page={PER_PAGE}"
+    @property
+    def headers(self) -> dict[str, str]:
+        """What every question to the API has."""
+        common = {"Accept": "application/vnd.github+json", "X-GitHub-Api-Version": "2022-11-28"}
+        return common | ({"Authorization": f"Bearer {self.token}"} if self.token else {})
+
+    def _pages(self, address: str, kind: type[Item], key: str) -> Iterator[list[Item]]:
+        url = f"{address}{'&' if '?' in address else '?'}per_page={PER_PAGE}"
         linked = False
         while url:
             page = self._page(url)
-            items = _decoded(page.body, kind, url)
+            items = _decoded(page.body, kind, url, key)
             # Only the last page may be short, and none is linked to that has nothing on it.
             if (page.following and len(items) != PER_PAGE) or (linked and not items):
                 message = f"{url}: a page cut short: {len(items)} of {PER_PAGE}"
@@ -118,10 +129,7 @@ class Host:
     def _page(self, url: str) -> Page:
         """One page, from the cache where the API says that it has not changed."""
         kept = _load(self.cache, url)
-        headers = {"Accept": "application/vnd.github+json", "X-GitHub-Api-Version": "2022-11-28"}
-        headers |= {"Authorization": f"Bearer {self.token}"} if self.token else {}
-        headers |= {"If-None-Match": kept.etag} if kept.etag else {}
-        answer = fetch(url, headers)
+        answer = fetch(url, self.headers | ({"If-None-Match": kept.etag} if kept.etag else {}))
         if answer.status == HTTPStatus.NOT_MODIFIED:
             return kept
         page = Page(etag=answer.headers.get("ETag", ""), following=self._following(answer, url), body=answer.body)
@@ -142,23 +150,32 @@ def fetch(url: str, headers: dict[str, str] | None = None) -> Answer:
 
     Raises HostAnswerError for any other answer, and when patience ends.
     """
+    return patiently(url, lambda: downloads.ask(url, headers=headers), {HTTPStatus.OK, HTTPStatus.NOT_MODIFIED})
+
+
+def patiently(url: str, ask: Callable[[], Answer], accepted: Container[int], *, again: bool = True) -> Answer:
+    """Ask until the status is an accepted one; a rate limit, which means that nothing was done, is waited for.
+
+    Silence and server errors are tried again only where ``again`` allows it: elsewhere the host may have done what it
+    was asked to. Raises HostAnswerError for any other answer, and when patience ends.
+    """
     problem = ""
     for attempt in range(TRIES):
         pause = PAUSE_S * 2**attempt
         try:
-            answer = downloads.ask(url, headers=headers)
+            answer = ask()
         except DownloadError as error:
-            problem = error.message
+            problem, limit, hopeless = error.message, None, not again
         else:
-            if answer.status in {HTTPStatus.OK, HTTPStatus.NOT_MODIFIED}:
+            if answer.status in accepted:
                 return answer
             limit = _rate_limit(answer)
             problem = f"{url} answered {answer.status}: {answer.body[:200].decode(errors='replace')!r}"
-            if limit is None and answer.status < HTTPStatus.INTERNAL_SERVER_ERROR:
-                break
-            pause = pause if limit is None else limit
+            hopeless = limit is None and (not again or answer.status < HTTPStatus.INTERNAL_SERVER_ERROR)
+        pause = pause if limit is None else limit
         if pause > LONGEST_WAIT_S:
             problem += f"; its rate limit ends in {pause:.0f} s"
+        if hopeless or pause > LONGEST_WAIT_S:
             break
         if attempt + 1 < TRIES:
             progress.say(f"  {problem}; trying again in {pause:.0f} s")
@@ -177,10 +194,11 @@ def _rate_limit(answer: Answer) -> float | None:
     return 60.0 if answer.status == HTTPStatus.TOO_MANY_REQUESTS else None
 
 
-def _decoded(body: bytes, kind: type[Item], url: str) -> list[Item]:
+def _decoded(body: bytes, kind: type[Item], url: str, key: str) -> list[Item]:
     try:
-        found: list[Item] = msgspec.json.decode(body, type=list[kind])  # type: ignore[valid-type]
-    except msgspec.MsgspecError as error:
+        listed = msgspec.json.decode(body, type=dict[str, msgspec.Raw])[key] if key else body
+        found: list[Item] = msgspec.json.decode(listed, type=list[kind])  # type: ignore[valid-type]
+    except (msgspec.MsgspecError, KeyError) as error:
         message = f"{url}: not the list it must be ({error}): {body[:80].decode(errors='replace')!r}"
         raise HostAnswerError(message) from error
     return found

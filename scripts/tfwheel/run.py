@@ -13,7 +13,7 @@ from tfwheel import progress
 from tfwheel.errors import CommandError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
 TAIL_LINES = 25
@@ -26,11 +26,13 @@ def run(
     cwd: Path | None = None,
     env: Mapping[str, str] | None = None,
     log: Path | None = None,
+    on_line: Callable[[str], object] | None = None,
 ) -> str:
     """Run a program to its end and return what it printed (stdout and stderr in order, as text).
 
     ``env`` is added to this process's environment. ``log`` receives the command line and the output as they
-    come. Raises CommandError with the output when it exits non-zero or cannot be started.
+    come, ``on_line`` each line of the output. Raises CommandError with the output when it exits non-zero or cannot
+    be started.
     """
     words = [str(word) for word in argv]
     line = shlex.join(words)
@@ -52,7 +54,7 @@ def run(
         message = f"cannot start `{words[0]}`: {error.strerror or error} ({error.filename})"
         raise CommandError(message) from error
     with process:
-        output = _collect(process, line, log)
+        output = _collect(process, line, log, on_line)
     if process.returncode:
         tail = "\n".join(output.splitlines()[-TAIL_LINES:])
         message = f"`{line}` ended with exit code {process.returncode}" + (f"\n{tail}" if tail else "")
@@ -60,7 +62,9 @@ def run(
     return output
 
 
-def _collect(process: subprocess.Popen[str], line: str, log: Path | None) -> str:
+def _collect(
+    process: subprocess.Popen[str], line: str, log: Path | None, on_line: Callable[[str], object] | None
+) -> str:
     """Gather the output line by line, into ``log`` too, so that a killed run leaves what it had said."""
     lines: list[str] = []
     try:
@@ -72,6 +76,8 @@ def _collect(process: subprocess.Popen[str], line: str, log: Path | None) -> str
                 if handle:
                     handle.write(text)
                     handle.flush()
+                if on_line:
+                    on_line(text.rstrip("\n"))
             process.wait()
     except BaseException:
         _end(process)

@@ -47,7 +47,10 @@ class FolderStore:
     address: str
 
     def url(self, name: str) -> str:
-        """See Store."""
+        """See Store; StoreError while nobody has said where the folder is served."""
+        if not self.address:
+            message = f"{name} cannot be listed: where {self.folder} is served is not known"
+            raise StoreError(message, remedy="Add `--store FOLDER --store-url URL`.")
         return f"{self.address}{quote(name)}"
 
     def holds(self, name: str, *, sha256: str) -> bool:

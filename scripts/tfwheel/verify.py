@@ -111,7 +111,7 @@ def _verify(address: str, new: Collection[str] | None, expected: bytes | None) -
     _check_pages(address, pages, shown)
     for entry in shown:
         if new is None or entry.file in new:
-            _check_asset(_target(address, entry), entry)
+            check_asset(_target(address, entry), entry)
     return shown
 
 
@@ -202,8 +202,11 @@ def _target(address: str, entry: Entry) -> str:
     return entry.url or f"{address}{entry.folder}/{quote(entry.file)}"
 
 
-def _check_asset(url: str, entry: Entry) -> None:
-    """The sidecar's bytes, the wheel's size, and a range of it: its end, which is all of a small one."""
+def check_asset(url: str, entry: Entry) -> None:
+    """Hold a published wheel against its entry: the sidecar's bytes, its size, and a range of it.
+
+    The range is its end, which is all of a small one. Raises VerifyError, which names the address and the fault.
+    """
     sidecar = f"{url}.metadata"
     if hashlib.sha256(_get(sidecar).body).hexdigest() != entry.metadata_sha256:
         raise _fault(sidecar, f"is not the METADATA of {entry.file}")

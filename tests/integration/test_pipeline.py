@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 import threading
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import fakewheels
-from tfwheel import bases, bench, config, job, locking, pipeline, plan, records
+from tfwheel import admission, bases, bench, config, job, locking, pipeline, plan, provenance, records, smoke
 from tfwheel.errors import (
     CompileError,
     GpuRequiredError,
@@ -70,6 +71,9 @@ class Factory:
         path = self.places.settings / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
+
+    def summary(self) -> str:
+        return (self.places.dist / "reports" / "summary.md").read_text()
 
     def files(self, folder: str) -> list[str]:
         return sorted(path.name for path in (self.places.dist / folder).rglob("*") if path.is_file())
@@ -128,7 +132,8 @@ def test_the_main_job_from_lock_to_index(factory: Factory, capfd: pytest.Capture
     assert record.version == "2.99.0+cpu.1"
     assert record.smoke is not None
     assert record.smoke["gpu"] == "absent"
-    assert set(record.gates) == {"contents", "runpath", "graft", "platform", "arch", "size", "metadata"}
+    assert set(record.gates) == {"contents", "runpath", "graft", "platform", "arch", "size", "metadata", "sbom"}
+    assert record.builder == provenance.builder(os.environ)
     assert {"official wheel", "compile ops", "auditwheel repair", "merge", "gates"} <= set(record.times)
 
     wheel = factory.places.wheels / TARGET / record.file
@@ -240,3 +245,49 @@ def test_a_killed_build_leaves_nothing_in_the_way(factory: Factory) -> None:
     start = time.time()
     assert factory.build().passed_smoke
     assert all(path.stat().st_mtime >= start for path in (factory.places.wheels / TARGET).iterdir())
+
+
+def test_what_came_from_a_cache_is_in_the_record_and_the_summary(factory: Factory) -> None:
+    fetched = factory.places.cache / "bases"
+    shutil.rmtree(fetched, ignore_errors=True)
+    assert factory.build().cached == []
+    assert factory.build(force=True).cached == ["official wheel", "headers"]
+    factory.write("patches/2.99.0/label.patch", PATCH.replace("@VERSION@", "another"))
+    assert factory.build().cached == ["official wheel", "ops"]
+    (row,) = [line for line in factory.summary().splitlines() if line.startswith(f"| passed | `{TARGET}`")]
+    assert "| official wheel, ops |" in row
+    next(fetched.rglob("*.whl")).write_bytes(b"damaged")
+    assert factory.build(force=True).cached == ["headers"]
+
+
+def test_a_build_that_fails_is_in_the_summary_too(factory: Factory) -> None:
+    factory.write("ops/op.cc", "int broken( { return 1; }\n")
+    with pytest.raises(CompileError):
+        factory.build()
+    assert f"| missing | `{TARGET}`" in factory.summary()
+
+
+def test_a_run_on_a_gpu_is_kept_beside_the_others(factory: Factory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """There is no GPU here, so what one would report stands in; everything around it is real."""
+    sha256 = factory.build().sha256
+
+    def on_gpu(**report: object) -> records.Record:
+        told = {"wheel_sha256": sha256, "reason": "no kernel", "gpu": {"name": "T4"}} | report
+        with monkeypatch.context() as patched:
+            patched.setattr(smoke, "smoke", lambda *_, **__: dict(told))
+            return pipeline.smoke_target(TARGET, require_gpu=True, places=factory.places)
+
+    passed = on_gpu(passed=True)
+    assert passed.smoke == passed.gpu_smoke
+    here = pipeline.smoke_target(TARGET, places=factory.places)
+    assert (here.smoke or {})["gpu"] == "absent"
+    assert here.gpu_smoke == passed.gpu_smoke
+    assert factory.build(require_gpu=True) == here  # done before, on these bytes: no GPU is looked for
+
+    with pytest.raises(SmokeError, match="no kernel"):
+        on_gpu(passed=False, gpu="not reached")
+    again = pipeline.smoke_target(TARGET, places=factory.places)
+    assert again.passed_smoke
+    assert not again.passed_gpu_smoke
+    assert admission.publishable(again) == "its GPU smoke test failed: no kernel"
+    assert f"| FAILED | `{TARGET}`" in factory.summary()

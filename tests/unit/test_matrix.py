@@ -35,7 +35,7 @@ def test_a_row_says_what_a_reader_needs() -> None:
         "line": "cu12",
         "cuda": "12.5.1",
         "gpu_code": "sm_75, sm_80, sm_89, sm_90, compute_90",
-        "version": "2.20.0+cu125.1",
+        "version": "2.20.0+cu125.2",
         "builder": "overlay",
         "default": True,
     }

@@ -116,7 +116,7 @@ def test_new_evidence_about_a_wheel_enters_the_ledger(places: Places) -> None:
     site.update(places)
     path = records.path_for(wheel)
     record = records.load(path)
-    records.save(record.grown(smoke={**(record.smoke or {}), "gpu": {"name": "T4"}}), wheel)
+    records.save(record.grown(gpu_smoke={**(record.smoke or {}), "gpu": {"name": "T4"}}), wheel)
     os.utime(path, (2_000_000_000, 2_000_000_000))
     (entry,) = site.update(places)
     assert entry.gpu_smoke

@@ -79,3 +79,8 @@ def test_a_place_that_is_no_folder_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(StoreError, match="cannot be written"):
         FolderStore(folder=tmp_path / "file", address="").put(NAME, BytesIO(DATA), sha256=DIGEST)
+
+
+def test_a_file_gets_no_address_while_nobody_said_where_the_folder_is_served(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="is served is not known"):
+        FolderStore(folder=tmp_path, address="").url(NAME)

@@ -1,0 +1,36 @@
+"""Propose files that were changed here as one pull request, or push them. The token is read from $GITHUB_TOKEN."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from tfwheel import config, door, progress, proposal
+from tfwheel.github import Site
+
+
+def main(arguments: argparse.Namespace) -> None:
+    """Bring the files, as they are in this checkout, to the main branch."""
+    site = Site.of_environment(config.load().index.repository)
+    change = proposal.Change(
+        branch=arguments.branch,
+        title=arguments.title,
+        body=arguments.body,
+        apply=proposal.copied(config.ROOT, arguments.paths),
+    )
+    remote = arguments.remote or site.remote
+    progress.say(proposal.propose(change, site=site, remote=remote, push=arguments.push, base=arguments.base))
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("paths", nargs="+", help="files or folders, from the root of the checkout")
+    parser.add_argument(
+        "--branch", required=True, help="the branch of the pull request; it has at most one that is open"
+    )
+    parser.add_argument("--title", required=True, help="of the commit and of the pull request")
+    parser.add_argument("--body", default="", help="of the pull request")
+    parser.add_argument("--base", default=proposal.MAIN, help="the branch that is to get the change")
+    parser.add_argument("--push", action="store_true", help="push to that branch itself, without a pull request")
+    parser.add_argument("--remote", metavar="URL", help="what git pushes to (default: the repository on GitHub)")
+    sys.exit(door.enter(parser, main))

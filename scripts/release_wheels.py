@@ -1,0 +1,37 @@
+"""Release the wheels of one version: check, stage, publish. The token is read from $GITHUB_TOKEN."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from tfwheel import config, door, progress, release, release_rehearsal
+from tfwheel.places import Places
+
+STEPS = ("check", "stage", "publish")
+
+
+def main(arguments: argparse.Namespace) -> None:
+    """Do the steps that were asked for; a whole rehearsal needs no token and changes nothing but dist/."""
+    settings, places = config.load(), Places.here()
+    if arguments.dry_run and arguments.only in (None, "publish"):
+        progress.say("\n".join(release_rehearsal.rehearse(settings, places, arguments.version)))
+        return
+    desk = release.Desk.here(settings, places, rehearsed=bool(arguments.dry_run))
+    wanted = release.planned(desk, arguments.version)
+    if arguments.only in (None, "check"):
+        release.tell_ci(release.check(desk, wanted), wanted)
+    if arguments.only in (None, "stage"):
+        release.stage(desk, wanted)
+    if arguments.only in (None, "publish"):
+        release.publish(desk, wanted)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("version", help="as in build_config: TENSORFLOW+LABEL.BUILD, or its tag (v...)")
+    parser.add_argument("--only", choices=STEPS, help="do one step; in this order, each may be done again")
+    parser.add_argument(
+        "--dry-run", action=argparse.BooleanOptionalAction, help="rehearse it here, against an imitation of GitHub"
+    )
+    sys.exit(door.enter(parser, main))

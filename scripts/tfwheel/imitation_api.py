@@ -1,0 +1,259 @@
+"""GitHub as far as a release uses it, on this machine: releases and their assets, runs, pull requests, and pages.
+
+All that it knows is in a folder, so that a rehearsal that was killed can go on. Differences from the real host that
+matter are none that are known: drafts are hidden from strangers and have other addresses, special characters of asset
+names are replaced, a name is taken once, an upload that breaks off leaves an asset in state ``starter``, and a
+published release takes no more files. Source: docs.github.com/rest, "Releases", "Release assets", "Pulls", "Workflow
+runs", and "Immutable releases".
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import threading
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cached_property
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+from urllib.parse import quote, unquote, urlencode, urlsplit
+
+from tfwheel import imitation
+from tfwheel.imitation import CHUNK, Host, Reply
+from tfwheel.imitation_state import Facts, State
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from tfwheel.imitation import Body, Question
+
+PAGES = "/pages/"
+BLOBS = "/blob"
+JSON = "application/json; charset=utf-8"
+
+
+@dataclass(kw_only=True)
+class GitHub(Host):
+    """One repository (``repo`` is "owner/name"), its state in ``folder``, its pages those of the folder ``site``."""
+
+    folder: Path
+    repo: str
+    site: Path | None = None
+    _uploading: threading.Lock = field(default_factory=threading.Lock)
+
+    @cached_property
+    def state(self) -> State:
+        """Kinds: release, asset, run, artifact, pull."""
+        return State(self.folder / "state.sqlite")
+
+    @property
+    def pages(self) -> str:
+        """Where the site is served, ending with a slash."""
+        return f"{self.address}{PAGES}"
+
+    def answer(self, question: Question) -> Reply:
+        """See Host."""
+        place = question.place
+        if place.startswith((f"/repos/{self.repo}/", f"/uploads/repos/{self.repo}/")):
+            return self._api(question)
+        if place.startswith(PAGES) and self.site:
+            return imitation.page(self.site, place.removeprefix(PAGES), question.headers)
+        asset = self._downloadable(place.removeprefix(BLOBS))
+        if asset is None:
+            return _refusal(HTTPStatus.NOT_FOUND, "Not Found")
+        if place.startswith(BLOBS):
+            return imitation.blob(self._file(asset))
+        return Reply(status=302, headers={"Location": f"{self.address}{BLOBS}{urlsplit(question.path).path}"})
+
+    # --- releases and assets -----------------------------------------------------------------------------
+
+    def shown(self, release: Facts) -> Facts:
+        """A release as the API shows it."""
+        place = f"/repos/{self.repo}/releases/{release['id']}"
+        links = {
+            "url": f"{self.address}{place}",
+            "upload_url": f"{self.address}/uploads{place}/assets{{?name,label}}",
+            "html_url": f"{self.address}/{self.repo}/releases/tag/{self._folder_of(release)}",
+        }
+        return {"immutable": not release["draft"], **links, **release, "assets": self.assets_of(release)}
+
+    def assets_of(self, release: Facts) -> list[Facts]:
+        """The assets of a release as the API shows them."""
+        return [self.shown_asset(release, asset) for asset in self.state.all("asset", parent=release["id"])]
+
+    def shown_asset(self, release: Facts, asset: Facts) -> Facts:
+        """One asset as the API shows it."""
+        base = f"{self.address}/{self.repo}/releases/download/{self._folder_of(release)}/"
+        return {"browser_download_url": base + quote(asset["name"], safe=""), **asset}
+
+    def renamed(self, name: str) -> str:
+        """The name under which an asset is kept."""
+        return re.sub(r"[^A-Za-z0-9._+-]+", ".", name).strip(".")
+
+    def keep(self, asset: Facts, body: Body) -> Facts:
+        """Receive an asset's bytes; one whose body broke off stays as it was begun."""
+        digest, size = hashlib.sha256(), 0
+        self._file(asset).parent.mkdir(parents=True, exist_ok=True)
+        with self._file(asset).open("wb") as stream:
+            while data := body.read(CHUNK):
+                digest.update(data)
+                size += stream.write(data)
+        if body.left:
+            return asset
+        facts = {"state": "uploaded", "size": size, "digest": f"sha256:{digest.hexdigest()}", "updated_at": _now()}
+        return self.state.save(asset | facts)
+
+    def _file(self, asset: Facts) -> Path:
+        return self.folder / "blobs" / str(asset["id"])
+
+    def _folder_of(self, release: Facts) -> str:
+        """What stands for a release in addresses: a draft has no tag yet."""
+        if release["draft"]:
+            return "untagged-" + hashlib.sha256(str(release["id"]).encode()).hexdigest()[:20]
+        return quote(release["tag_name"], safe="")
+
+    def _downloadable(self, place: str) -> Facts | None:
+        """The asset at a public address; those of drafts have none."""
+        for release in self.state.all("release"):
+            start = f"/{self.repo}/releases/download/{unquote(self._folder_of(release))}/"
+            if place.startswith(start) and not release["draft"]:
+                named = self.state.all("asset", parent=release["id"])
+                return next((asset for asset in named if asset["name"] == place.removeprefix(start)), None)
+        return None
+
+    # --- the API -----------------------------------------------------------------------------------------
+
+    def _api(self, question: Question) -> Reply:
+        method, token = question.method, question.headers.get("Authorization")
+        if method != "GET" and not token:
+            return _refusal(HTTPStatus.UNAUTHORIZED, "Requires authentication")
+        place = question.place.removeprefix("/uploads").removeprefix(f"/repos/{self.repo}/")
+        noun, _, rest = re.sub(r"\d+", "N", place).partition("/")
+        numbers = [int(number) for number in re.findall(r"/(\d+)(?=/|$)", f"/{place}")]
+        name = f"_{method}_{noun}" + (f"_{rest.replace('/', '_')}" if rest else "")
+        if noun == "actions":
+            return self._actions(question, place, numbers)
+        action = getattr(self, name.lower(), None)
+        return action(question, *numbers) if action else _refusal(HTTPStatus.NOT_FOUND, "Not Found")
+
+    def _get_releases(self, question: Question) -> Reply:
+        known = question.headers.get("Authorization")
+        found = [release for release in self.state.all("release") if known or not release["draft"]]
+        return self._listed(question, [self.shown(release) for release in reversed(found)])
+
+    def _get_releases_n_assets(self, question: Question, number: int) -> Reply:
+        release = self.state.find("release", number)
+        return self._listed(question, self.assets_of(release)) if release else _refusal(404, "Not Found")
+
+    def _post_releases(self, question: Question) -> Reply:
+        facts: Facts = {"draft": False, "prerelease": False, "name": None, "body": None, "published_at": None}
+        facts |= json.loads(question.body.rest())
+        if not facts["draft"]:
+            if self._is_taken(facts["tag_name"]):
+                return _refusal(HTTPStatus.UNPROCESSABLE_ENTITY, "Validation Failed", "Release", "tag_name")
+            facts["published_at"] = _now()
+        return _json(self.shown(self.state.add("release", facts | {"created_at": _now()})), HTTPStatus.CREATED)
+
+    def _patch_releases_n(self, question: Question, number: int) -> Reply:
+        release, changes = self.state.find("release", number), json.loads(question.body.rest())
+        if release is None:
+            return _refusal(HTTPStatus.NOT_FOUND, "Not Found")
+        if release["draft"] and changes.get("draft") is False:
+            if self._is_taken(release["tag_name"]):
+                return _refusal(HTTPStatus.UNPROCESSABLE_ENTITY, "Validation Failed", "Release", "tag_name")
+            changes["published_at"] = _now()
+        return _json(self.shown(self.state.save(release | changes)))
+
+    def _post_releases_n_assets(self, question: Question, number: int) -> Reply:
+        release, name = self.state.find("release", number), self.renamed(question.query["name"])
+        if release is None:
+            return _refusal(HTTPStatus.NOT_FOUND, "Not Found")
+        if not release["draft"]:
+            return _refusal(HTTPStatus.UNPROCESSABLE_ENTITY, "Cannot upload assets to an immutable release.")
+        with self._uploading:
+            if any(asset["name"] == name for asset in self.assets_of(release)):
+                return _refusal(HTTPStatus.UNPROCESSABLE_ENTITY, "Validation Failed", "ReleaseAsset", "name")
+            facts = {"name": name, "state": "starter", "size": 0, "digest": None, "updated_at": _now()}
+            asset = self.state.add("asset", facts, parent=number)
+        return _json(self.shown_asset(release, self.keep(asset, question.body)), HTTPStatus.CREATED)
+
+    def _delete_releases_assets_n(self, _question: Question, number: int) -> Reply:
+        asset = self.state.find("asset", number)
+        if asset is None:
+            return _refusal(HTTPStatus.NOT_FOUND, "Not Found")
+        self.state.drop(number)
+        self._file(asset).unlink(missing_ok=True)
+        return Reply(status=HTTPStatus.NO_CONTENT)
+
+    def _is_taken(self, tag: str) -> bool:
+        return any(release["tag_name"] == tag and not release["draft"] for release in self.state.all("release"))
+
+    def _actions(self, question: Question, place: str, numbers: Sequence[int]) -> Reply:
+        workflow = re.fullmatch(r"actions/workflows/([\w.-]+)/runs", place)
+        if workflow:
+            runs = [run for run in self.state.all("run") if run["path"].endswith(f"/{workflow[1]}")]
+            wanted = question.query.get("head_sha")
+            found = [run for run in reversed(runs) if wanted in (None, run["head_sha"])]
+            return self._listed(question, found, key="workflow_runs")
+        if re.fullmatch(r"actions/runs/\d+/artifacts", place):
+            return self._listed(question, self.state.all("artifact", parent=numbers[0]), key="artifacts")
+        return _refusal(HTTPStatus.NOT_FOUND, "Not Found")
+
+    def _get_pulls(self, question: Question) -> Reply:
+        query, owner = question.query, self.repo.split("/", maxsplit=1)[0]
+        found = [
+            pull
+            for pull in reversed(self.state.all("pull"))
+            if query.get("state", "open") in ("all", pull["state"])
+            and query.get("head") in (None, f"{owner}:{pull['head']['ref']}")
+            and query.get("base") in (None, pull["base"]["ref"])
+        ]
+        return self._listed(question, found)
+
+    def _post_pulls(self, question: Question) -> Reply:
+        facts = json.loads(question.body.rest())
+        pulls = self.state.all("pull")
+        if any(pull["state"] == "open" and pull["head"]["ref"] == facts["head"] for pull in pulls):
+            return _refusal(HTTPStatus.UNPROCESSABLE_ENTITY, "Validation Failed", "PullRequest", "head")
+        facts |= {"head": {"ref": facts["head"]}, "base": {"ref": facts["base"]}, "state": "open"}
+        facts |= {"number": len(pulls) + 1, "html_url": f"{self.address}/{self.repo}/pull/{len(pulls) + 1}"}
+        return _json(self.state.add("pull", facts), HTTPStatus.CREATED)
+
+    def _patch_pulls_n(self, question: Question, number: int) -> Reply:
+        pull = next((pull for pull in self.state.all("pull") if pull["number"] == number), None)
+        if pull is None:
+            return _refusal(HTTPStatus.NOT_FOUND, "Not Found")
+        return _json(self.state.save(pull | json.loads(question.body.rest())))
+
+    def _listed(self, question: Question, items: Sequence[Facts], *, key: str = "") -> Reply:
+        """One page of a list, with the ETag and the link to the next (RFC 8288)."""
+        size = min(int(question.query.get("per_page", 30)), 100)
+        number = int(question.query.get("page", 1))
+        part = list(items[(number - 1) * size : number * size])
+        reply = _json({"total_count": len(items), key: part} if key else part)
+        shown = json.dumps(part).encode()
+        reply.headers["ETag"] = f'W/"{hashlib.sha256(shown).hexdigest()}"'
+        if number * size < len(items):
+            start = f"{self.address}{quote(question.place)}?"
+            following = start + urlencode(question.query | {"page": number + 1})
+            last = start + urlencode(question.query | {"page": -(-len(items) // size)})
+            reply.headers["Link"] = f'<{following}>; rel="next", <{last}>; rel="last"'
+        if question.headers.get("If-None-Match") == reply.headers["ETag"]:
+            return Reply(status=HTTPStatus.NOT_MODIFIED, headers=reply.headers)
+        return reply
+
+
+def _json(data: object, status: int = 200) -> Reply:
+    return Reply(status=status, headers={"Content-Type": JSON}, body=json.dumps(data).encode())
+
+
+def _refusal(status: int, message: str, resource: str = "", name: str = "") -> Reply:
+    errors = [{"resource": resource, "code": "already_exists", "field": name}] if resource else []
+    return _json({"message": message, "errors": errors, "status": str(int(status))}, status)
+
+
+def _now() -> str:
+    return f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"

@@ -1,0 +1,188 @@
+"""Brings a change to the main branch of the repository: as its one pull request, or pushed.
+
+Everything happens in a clone of its own, made for the purpose, so that the checkout it is called from is left alone.
+The token goes to git through the environment (``GIT_CONFIG_*``, git-config(1)) and never into arguments or logs.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from base64 import b64encode
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from tfwheel import progress
+from tfwheel.errors import CommandError, ProposalError
+from tfwheel.run import run
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from tfwheel.github import Site
+
+MAIN = "main"
+TRIES = 2  # of one push
+# Whom GitHub shows as the author of what CI commits; a person's own name is used where git knows one.
+AUTHOR = {"NAME": "github-actions[bot]", "EMAIL": "41898282+github-actions[bot]@users.noreply.github.com"}
+MOVED = ("[rejected]", "[remote rejected]", "stale info", "cannot lock ref")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Change:
+    """A change to files of the main branch; ``branch`` is what holds it until it is merged.
+
+    ``apply`` is given a fresh checkout of the main branch, changes it, and returns the paths that may have changed.
+    """
+
+    branch: str
+    title: str
+    body: str
+    apply: Callable[[Path], Iterable[str]]
+
+
+def propose(change: Change, *, site: Site, remote: str, push: bool = False, base: str = MAIN) -> str:
+    """Bring a change to the branch ``base`` of ``remote``; returns one line that says what was done.
+
+    With ``push`` it goes straight there, otherwise its branch is pushed and has one open pull request, made or brought
+    up to date. Doing it again changes nothing. Raises ProposalError when git does not do it, or when the change and
+    the branch contradict each other, and HostAnswerError when the API does not answer.
+    """
+    environment = _environment(remote, site.host.token)
+    try:
+        with tempfile.TemporaryDirectory(prefix="tfwheel-proposal-") as folder:
+            tree = Path(folder) / "tree"
+            if not _bring(change, tree, remote, base=base, push=push, environment=environment):
+                return f"no change: {base} has it already"
+    except CommandError as error:
+        said = (error.output or error.message).strip().replace(site.host.token or "\0", "***")
+        message = f"git could not bring `{change.title}` to {remote}: {said}"
+        raise ProposalError(message) from error
+    if push:
+        return f"pushed to {base}: {change.title}"
+    pull = site.propose(branch=change.branch, base=base, title=change.title, body=change.body)
+    return f"proposed as pull request {pull.number}: {pull.html_url}"
+
+
+def _bring(change: Change, tree: Path, remote: str, *, base: str, push: bool, environment: dict[str, str]) -> bool:
+    """Clone, change, commit and push; once more where a branch moved meanwhile. False where nothing changes."""
+    for attempt in range(TRIES):
+        shutil.rmtree(tree, ignore_errors=True)
+        run(["git", "clone", "-q", "--depth=1", "--no-tags", "--branch", base, remote, tree], env=environment)
+        git = _Git(tree=tree, environment=environment)
+        if not git.commit(change):
+            return False
+        try:
+            if push:
+                git.push(base)
+            else:
+                git.replace(change.branch)
+        except CommandError as error:
+            if attempt + 1 == TRIES or not any(sign in error.output for sign in MOVED):
+                raise
+            progress.say(f"  {base if push else change.branch} moved meanwhile; trying once more")
+        else:
+            break
+    return True
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Git:
+    tree: Path
+    environment: dict[str, str]
+
+    def __call__(self, *words: str) -> str:
+        return run(["git", "-C", self.tree, *words], env=self.environment)
+
+    def commit(self, change: Change) -> bool:
+        """Commit the change; False where there is none."""
+        paths = sorted(change.apply(self.tree))
+        if paths:
+            self("add", "--all", "--", *paths)
+        if not self("diff", "--cached", "--name-only"):
+            return False
+        run(["git", "-C", self.tree, "commit", "-q", "-m", change.title], env=self.environment | self._author())
+        return True
+
+    def push(self, branch: str) -> None:
+        """Add the commit to a branch; refused where the branch moved since it was cloned."""
+        self("push", "-q", "origin", f"HEAD:refs/heads/{branch}")
+
+    def replace(self, branch: str) -> None:
+        """Make a branch exactly this commit, unless it has the same files already."""
+        there = "".join(self("ls-remote", "-q", "origin", f"refs/heads/{branch}").split()[:1])
+        if there:
+            self("fetch", "-q", "--depth=1", "origin", f"refs/heads/{branch}")
+            if not self("diff", "--name-only", "FETCH_HEAD", "HEAD"):
+                return
+        lease = f"--force-with-lease=refs/heads/{branch}:{there}"
+        self("push", "-q", lease, "origin", f"HEAD:refs/heads/{branch}")
+
+    def _author(self) -> dict[str, str]:
+        try:
+            self("config", "user.email")
+        except CommandError:
+            return {f"GIT_{role}_{fact}": value for role in ("AUTHOR", "COMMITTER") for fact, value in AUTHOR.items()}
+        return {}
+
+
+def _environment(remote: str, token: str | None) -> dict[str, str]:
+    """What git needs to push without a question; other settings that came this way stay."""
+    found = {"GIT_TERMINAL_PROMPT": "0"}
+    parts = urlsplit(remote)
+    if not token or parts.scheme not in ("http", "https"):
+        return found
+    number = int(os.environ.get("GIT_CONFIG_COUNT") or 0)
+    word = b64encode(f"x-access-token:{token}".encode()).decode()
+    return found | {
+        "GIT_CONFIG_COUNT": str(number + 1),
+        f"GIT_CONFIG_KEY_{number}": f"http.{parts.scheme}://{parts.netloc}/.extraheader",
+        f"GIT_CONFIG_VALUE_{number}": f"Authorization: Basic {word}",
+    }
+
+
+# --- a change that was made in a checkout ----------------------------------------------------------------
+
+
+def copied(root: Path, paths: Sequence[str]) -> Callable[[Path], list[str]]:
+    """What ``Change.apply`` is for files that were changed in the checkout ``root``; folders stand for all in them.
+
+    Raises ProposalError for a path that git does not know there, and, when it is applied, for a file that the main
+    branch has changed since that checkout: neither change is thrown away.
+    """
+    try:
+        options = ["--cached", "--others", "--exclude-standard", "--error-unmatch"]
+        listed = run(["git", "-C", root, "ls-files", "-z", *options, "--", *paths])
+    except CommandError as error:
+        message = f"{', '.join(paths)}: not all of these are files of {root}: {error.output.strip()}"
+        raise ProposalError(message) from error
+    names = sorted({name for name in listed.split("\0") if name})
+
+    def apply(tree: Path) -> list[str]:
+        return [name for name in names if _copy(root, tree, name)]
+
+    return apply
+
+
+def _copy(root: Path, tree: Path, name: str) -> bool:
+    """Make a file of a tree what it is in the checkout; whether that changed it."""
+    here, there = (path.read_bytes() if path.is_file() else None for path in (root / name, tree / name))
+    if here == there:
+        return False
+    if _object(root, name) != _object(tree, name):
+        message = f"{name} was changed here and, since this checkout, on the main branch too"
+        raise ProposalError(message, remedy="Bring the checkout up to date, make the change again, and propose that.")
+    if here is None:
+        (tree / name).unlink()
+    else:
+        (tree / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(root / name, tree / name)
+    return True
+
+
+def _object(tree: Path, name: str) -> str:
+    """What the commit that a tree is at has under a name; empty for nothing."""
+    return run(["git", "-C", tree, "ls-tree", "--object-only", "HEAD", "--", name]).strip()

@@ -1,0 +1,245 @@
+"""The order of things in a release: check, stage, publish; each step may be done again, after a kill too.
+
+Nothing is visible before everything is there: files go into a draft, what the host says of them is held against what
+was given to it, and only then is the draft published. The ledger follows what is published, never the other way.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tfwheel import (
+    admission,
+    ci,
+    downloads,
+    guard,
+    ledger,
+    progress,
+    proposal,
+    records,
+    release_checks,
+    staging,
+    verify,
+)
+from tfwheel.errors import AssetRenamedError, ReleaseExistsError, VerifyError
+from tfwheel.github import UNFINISHED, Site
+from tfwheel.github_store import GithubStore
+from tfwheel.proposal import Change
+from tfwheel.staging import Source, Staged
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tfwheel.config import Config
+    from tfwheel.github import Run
+    from tfwheel.ledger import Entry
+    from tfwheel.places import Places
+    from tfwheel.release_checks import Release
+    from tfwheel.releases import AssetData
+
+LEDGER = "index/ledger.jsonl"
+PATIENCE_S = 300.0  # that the host may take to show a release to the world
+PAUSE_S = 5.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Desk:
+    """Where a release is made: the checkout ``root`` with its settings, its ``dist``, and the repository ``site``.
+
+    ``remote`` is what git pushes to. A rehearsal says what a release would refuse about tag and commits, and goes on.
+    ``on_step`` hears the name of each step before it is done.
+    """
+
+    settings: Config
+    root: Path
+    dist: Path
+    site: Site
+    remote: str
+    rehearsed: bool = False
+    patience_s: float = PATIENCE_S
+    on_step: Callable[[str], object] = progress.say
+
+    @classmethod
+    def here(cls, settings: Config, places: Places, *, rehearsed: bool) -> Desk:
+        """This checkout and the repository that the environment names; CredentialsError without a token."""
+        site = Site.of_environment(settings.index.repository)
+        root = places.dist.parent
+        return cls(settings=settings, root=root, dist=places.dist, site=site, remote=site.remote, rehearsed=rehearsed)
+
+    @property
+    def ledger(self) -> Path:
+        """What the checkout says is published."""
+        return self.root / LEDGER
+
+    def folder(self, release: Release) -> Path:
+        """Where a release is staged."""
+        return self.dist / "release" / release.version
+
+
+def planned(desk: Desk, version: str) -> Release:
+    """See release_checks."""
+    return release_checks.planned(desk.settings, version, desk.root / "CHANGELOG.md")
+
+
+def check(desk: Desk, release: Release) -> Run:
+    """Everything that can be known before a file is looked at; returns the run that has the wheels.
+
+    Raises ReleaseTagError, BuildNumberUsedError, ReleaseExistsError, NoGreenRunError, WheelMissingError or
+    HostAnswerError.
+    """
+    desk.on_step("check")
+    commit = release_checks.commit_of(desk.root)
+    release_checks.check_tag(desk.root, release.tag, rehearsed=desk.rehearsed)
+    found = desk.site.release_of(release.tag)
+    shown = GithubStore(site=desk.site, release=found).assets() if found and not found.draft else {}
+    release_checks.check_number(release, desk.ledger, shown)
+    staged = desk.folder(release)
+    if shown and (staged / staging.SUMS).exists():
+        _compare(release, staging.load(staged), shown)
+        progress.say(f"  {release.tag} is published already, complete and with these very files")
+    run = release_checks.green_run(desk.site, release, commit)
+    progress.say(f"  {release.tag}: {len(release.targets)} targets, commit {commit[:12]}, run {run.id}")
+    return run
+
+
+def tell_ci(run: Run, release: Release) -> None:
+    """Give the CI that this runs in the outputs ``run`` and ``version`` of the step; elsewhere do nothing."""
+    if os.environ.get(ci.OUTPUT):
+        ci.set_outputs({"run": str(run.id), "version": release.version})
+
+
+def stage(desk: Desk, release: Release) -> Staged:
+    """Collect all files of the release in ``dist/release/<version>``; see staging for what is refused.
+
+    The names of the wheels, and of what they require, are guarded too (UnclaimedNameError).
+    """
+    desk.on_step("collect")
+    commit = release_checks.commit_of(desk.root)
+    wheels = staging.built(release.folders, Source.below(desk.dist), version=release.version)
+    staging.check_sources(wheels, commit=commit, rehearsed=desk.rehearsed)
+    desk.on_step("guard")
+    guard.check_wheels([one.wheel for one in wheels], desk.settings.index)
+    desk.on_step("stage")
+    staged = staging.stage(wheels, desk.folder(release))
+    progress.say(f"  {len(staged.wheels)} wheels, {len(staged.sums)} files in {staged.folder}")
+    return staged
+
+
+def publish(desk: Desk, release: Release) -> tuple[Entry, ...]:
+    """Release what is staged, and bring its lines of the ledger to the main branch; returns these lines' entries.
+
+    Raises ReleaseExistsError when the tag's release has other files, StoreError, IndexEntryError, AssetRenamedError
+    or HostAnswerError before anything is visible, and VerifyError when what is published cannot be had.
+    """
+    staged = staging.load(desk.folder(release))
+    commit = release_checks.commit_of(desk.root)
+    if not desk.rehearsed:
+        release_checks.check_tag(desk.root, release.tag, rehearsed=False)
+    desk.on_step("draft")
+    found = desk.site.release_of(release.tag) or desk.site.draft(release.tag, commit=commit, notes=release.notes)
+    store = GithubStore(site=desk.site, release=found)
+    if found.draft:
+        _fill(desk, store, staged)
+    desk.on_step("compare")
+    _compare(release, staged, store.assets())
+    if found.draft:
+        desk.on_step("publish")
+        store = GithubStore(site=desk.site, release=desk.site.publish(found))
+    else:
+        progress.say(f"  {release.tag} is published already, complete and with these very files")
+    desk.on_step("look")
+    entries = tuple(_entry(store, wheel) for wheel in staged.wheels)
+    _look(desk, store, staged, entries)
+    desk.on_step("propose")
+    progress.say(f"  ledger: {propose(desk, release, entries)}")
+    return entries
+
+
+def propose(desk: Desk, release: Release, entries: tuple[Entry, ...]) -> str:
+    """Bring the entries to the ledger of the main branch, as index.toml says (``ledger_change``)."""
+
+    def apply(tree: Path) -> list[str]:
+        ledger.append(tree / LEDGER, entries)
+        return [LEDGER]
+
+    files = "".join(f"- {entry.file}\n" for entry in entries)
+    change = Change(
+        branch=f"ledger/{release.tag}",
+        title=f"Ledger: {release.version}",
+        body=f"Lists the files of {desk.site.web}/{desk.site.host.repo}/releases/tag/{release.tag}:\n\n{files}",
+        apply=apply,
+    )
+    pushed = desk.settings.index.ledger_change == "push"
+    return proposal.propose(change, site=desk.site, remote=desk.remote, push=pushed)
+
+
+# --- the steps of publishing -----------------------------------------------------------------------------
+
+
+def _fill(desk: Desk, store: GithubStore, staged: Staged) -> None:
+    """Put every file into the draft; what an earlier try left there and is no part of the release is refused."""
+    left = {name: asset for name, asset in store.assets().items() if asset.state != UNFINISHED}
+    strange = sorted(name for name, asset in left.items() if asset.digest != f"sha256:{staged.sums.get(name)}")
+    if strange:
+        message = f"the draft {store.release.tag_name} has files that are not ours: {', '.join(strange)}"
+        raise ReleaseExistsError(message, remedy=f"Delete the draft ({store.release.html_url}), and run again.")
+    for name, asset in store.assets().items():
+        if name not in staged.sums:
+            desk.site.delete(asset)
+    for name, sha256 in staged.sums.items():
+        desk.on_step(f"upload {name}")
+        with (staged.folder / name).open("rb") as source:
+            store.put(name, source, sha256=sha256)
+
+
+def _compare(release: Release, staged: Staged, assets: dict[str, AssetData]) -> None:
+    """ReleaseExistsError unless the release has exactly the staged files: names, sizes and digests."""
+    wanted = {name: ((staged.folder / name).stat().st_size, f"sha256:{sum_}") for name, sum_ in staged.sums.items()}
+    there = {name: (asset.size, asset.digest) for name, asset in assets.items()}
+    wrong = sorted(name for name in wanted.keys() | there.keys() if wanted.get(name) != there.get(name))
+    if wrong:
+        message = f"the release {release.tag} has other files than {staged.folder}: {', '.join(wrong)}"
+        raise ReleaseExistsError(message)
+
+
+def _entry(store: GithubStore, wheel: Path) -> Entry:
+    """What the ledger will say; its time is that of the release, so that it is the same however often it is asked."""
+    record = records.load(records.path_for(wheel))
+    uploaded = store.release.published_at or ""
+    return admission.entry_from(wheel, record, url=store.url(wheel.name), uploaded=uploaded)
+
+
+def _look(desk: Desk, store: GithubStore, staged: Staged, entries: tuple[Entry, ...]) -> None:
+    """Ask for every file by its public address, as users will; the host may take a while to show them."""
+    named = {asset.name: asset.browser_download_url for asset in store.assets().values()}
+    for name in staged.sums:
+        if named.get(name) != store.url(name):
+            message = f"{name} is published at {named.get(name)}, not at {store.url(name)}"
+            raise AssetRenamedError(message, remedy="Delete the release, raise `build`, and release that.")
+    deadline = time.monotonic() + desk.patience_s
+    while True:
+        try:
+            _look_once(store, staged, entries)
+        except VerifyError as error:
+            if time.monotonic() + PAUSE_S > deadline:
+                raise
+            progress.say(f"  not yet: {error.message}")
+            time.sleep(PAUSE_S)
+        else:
+            return
+
+
+def _look_once(store: GithubStore, staged: Staged, entries: tuple[Entry, ...]) -> None:
+    for entry in entries:
+        verify.check_asset(entry.url, entry)
+    for name, sha256 in staged.sums.items():
+        if not name.endswith((".whl", admission.SIDECAR)):
+            answer = downloads.ask(store.url(name))
+            if hashlib.sha256(answer.body).hexdigest() != sha256:
+                message = f"{answer.url} answers with status {answer.status}, and not with the file that was released"
+                raise VerifyError(message)

@@ -1,0 +1,171 @@
+"""May this version be released? What the settings, the changelog, the ledger, git and CI say about it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from packaging.version import InvalidVersion, Version
+
+from tfwheel import ledger, plan, progress
+from tfwheel.errors import (
+    BuildNumberUsedError,
+    ChangelogError,
+    CommandError,
+    NoGreenRunError,
+    ReleaseTagError,
+    WheelMissingError,
+)
+from tfwheel.run import run
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+    from pathlib import Path
+
+    from tfwheel.config import Config
+    from tfwheel.github import Run, Site
+    from tfwheel.releases import AssetData
+    from tfwheel.targets import Target
+
+WORKFLOW = "wheels.yml"
+GREEN = "success"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Release:
+    """What is released: a version, the targets that have it, and the section of the changelog about it."""
+
+    version: str
+    targets: tuple[Target, ...]
+    notes: str
+
+    @property
+    def tag(self) -> str:
+        """For example ``v2.20.0+cu125.2``."""
+        return f"v{self.version}"
+
+    @property
+    def folders(self) -> tuple[str, ...]:
+        """The names under which its wheels are built: those of the targets, and of the ops that they share."""
+        whole = {target.id for target in self.targets if target.builder != "ops"}
+        return tuple(sorted(whole | {target.ops_id for target in self.targets}))
+
+
+def planned(settings: Config, text: str, changelog: Path) -> Release:
+    """The release of a version ("2.20.0+cu125.2"), or of its tag.
+
+    Raises ReleaseTagError unless the settings build exactly that version, and ChangelogError without a word about it.
+    """
+    version = text.removeprefix("v")
+    known = plan.targets(settings)
+    targets = tuple(target for target in known if target.version == version)
+    if not targets:
+        message = f"{text}: {_why_not(version, known)}"
+        raise ReleaseTagError(message)
+    return Release(version=version, targets=targets, notes=_section(changelog, version))
+
+
+def _why_not(version: str, known: Collection[Target]) -> str:
+    """What is wrong with a version of no target: its form, its TensorFlow, its label or its build."""
+    try:
+        parsed = Version(version)
+    except InvalidVersion:
+        parsed = Version("0")
+    if not re.fullmatch(r"\d+\.\d+\.\d+\+[a-z0-9]+\.\d+", version) or str(parsed) != version:
+        return "not a version as they are released: TENSORFLOW+LABEL.BUILD, for example 2.20.0+cu125.2"
+    same = sorted({target.version for target in known if target.tensorflow == parsed.public})
+    if not same:
+        versions = ", ".join(sorted({target.tensorflow for target in known}, key=Version))
+        return f"targets.toml has no TensorFlow {parsed.public}; it has {versions}"
+    label, _, build = (parsed.local or "").rpartition(".")
+    builds = sorted(
+        {target.build for target in known if (target.tensorflow, target.line.label) == (parsed.public, label)}
+    )
+    if builds:
+        return f"targets.toml says build {builds[0]} for TensorFlow {parsed.public} with the label {label}, not {build}"
+    return f"no line of TensorFlow {parsed.public} has the label `{label}`; targets.toml gives {', '.join(same)}"
+
+
+def _section(changelog: Path, version: str) -> str:
+    """The words under the heading ``## VERSION``."""
+    text = changelog.read_text(encoding="utf-8") if changelog.exists() else ""
+    for section in re.split(r"^## ", text, flags=re.MULTILINE)[1:]:
+        heading, _, words = section.partition("\n")
+        if heading.split()[:1] == [version]:
+            if not words.strip():
+                message = f"{changelog}: the section `## {version}` is empty"
+                raise ChangelogError(message)
+            return words.strip() + "\n"
+    message = f"{changelog} has no section `## {version}`"
+    raise ChangelogError(message)
+
+
+def check_number(release: Release, path: Path, assets: Mapping[str, AssetData]) -> None:
+    """BuildNumberUsedError when the ledger has files of that version.
+
+    ``assets`` are those of its published release, if there is one: where the ledger has exactly those, this is the
+    same release, done again.
+    """
+    for entry in ledger.read(path).entries:
+        if entry.version == release.version:
+            asset = assets.get(entry.file)
+            if asset is None or asset.digest != f"sha256:{entry.sha256}":
+                message = f"{release.version} was released before: {path} has {entry.file} of {entry.uploaded}"
+                raise BuildNumberUsedError(message)
+
+
+def commit_of(root: Path) -> str:
+    """The commit that is checked out; ReleaseTagError where there is none."""
+    try:
+        return run(["git", "-C", root, "rev-parse", "--verify", "HEAD"]).split()[-1]
+    except CommandError as error:
+        message = f"{root} is not a git checkout with a commit: {error.output.strip() or error.message}"
+        raise ReleaseTagError(message) from error
+
+
+def check_tag(root: Path, tag: str, *, rehearsed: bool) -> None:
+    """ReleaseTagError unless the tag's commit is the one that is checked out.
+
+    A rehearsal says so and goes on, since it may come before the tag.
+    """
+    head = commit_of(root)
+    try:
+        tagged = run(["git", "-C", root, "rev-parse", "--verify", "-q", f"refs/tags/{tag}^{{commit}}"]).split()[-1]
+        problem = f"the tag {tag} is on {tagged[:12]}, not on {head[:12]}, which is checked out"
+    except CommandError:
+        tagged, problem = "", f"there is no tag {tag} in this checkout"
+    if tagged != head:
+        if not rehearsed:
+            raise ReleaseTagError(problem)
+        progress.say(f"  {problem}: a release would stop here")
+
+
+def green_run(site: Site, release: Release, commit: str) -> Run:
+    """The newest green run of the wheels workflow for a commit that still has a wheel of every target.
+
+    Raises NoGreenRunError when there is none, and WheelMissingError when the green ones do not have all of them.
+    """
+    runs = site.runs(WORKFLOW, commit=commit)
+    green = [run for run in runs if run.conclusion == GREEN]
+    if not green:
+        message = f"{WORKFLOW} for commit {commit[:12]}: {_state(runs)}"
+        raise NoGreenRunError(message)
+    wanted = {f"wheel-{target.id}" for target in release.targets}
+    lacking = [(run, wanted - site.artifacts(run)) for run in green]
+    complete = [run for run, missing in lacking if not missing]
+    if not complete:
+        newest, missing = lacking[0]
+        message = f"run {newest.id} ({newest.html_url}) is green and has no {', '.join(sorted(missing))}"
+        remedy = f"Run {WORKFLOW} by hand for this commit, with all targets of the release; artifacts expire, too."
+        raise WheelMissingError(message, remedy=remedy)
+    return complete[0]
+
+
+def _state(runs: Collection[Run]) -> str:
+    if not runs:
+        return "it never ran"
+    newest = next(iter(runs))
+    if newest.conclusion is None:
+        return f"run {newest.id} is still going on ({newest.status}): {newest.html_url}"
+    return f"run {newest.id} ended with `{newest.conclusion}`: {newest.html_url}"

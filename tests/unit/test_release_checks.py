@@ -1,0 +1,160 @@
+"""What settings, changelog and ledger say about a release, before git or a host is asked."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+import releasing
+from ledgers import entry
+from releasing import IDS, OPS, TAG, VERSION
+from tfwheel import config, ledger, release_checks
+from tfwheel.errors import BuildNumberUsedError, ChangelogError, ReleaseTagError
+from tfwheel.releases import AssetData
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tfwheel.config import Config
+    from tfwheel.release_checks import Release
+
+
+@pytest.fixture
+def changelog(tmp_path: Path) -> Path:
+    """A changelog with a section for the version."""
+    path = tmp_path / "CHANGELOG.md"
+    path.write_text(releasing.CHANGELOG)
+    return path
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Config:
+    """Two Pythons of TensorFlow 2.20.0, on the line cu12."""
+    found = config.load()
+    targets = tmp_path / "targets.toml"
+    targets.write_text(releasing.TARGETS)
+    (release,) = config.read(targets, config.TargetsFile).release
+    return replace(found, releases=(release,), exclusions=())
+
+
+def planned(settings: Config, changelog: Path, text: str = VERSION) -> Release:
+    """The release of a version."""
+    return release_checks.planned(settings, text, changelog)
+
+
+@pytest.mark.parametrize("text", [VERSION, TAG])
+def test_a_release_has_all_targets_of_its_version_and_their_ops(settings: Config, changelog: Path, text: str) -> None:
+    found = planned(settings, changelog, text)
+    assert (found.version, found.tag) == (VERSION, TAG)
+    assert tuple(target.id for target in found.targets) == IDS
+    assert found.folders == (OPS, *IDS)
+    assert found.notes == "- Wheels for tests.\n"
+
+
+def test_where_only_ops_are_built_only_these_are_released(settings: Config, changelog: Path) -> None:
+    (release,) = settings.releases
+    only = replace(settings, releases=(release.model_copy(update={"builder": "ops"}),))
+    assert planned(only, changelog).folders == (OPS,)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("2.20.0+cu125.3", "says build 2 for TensorFlow 2.20.0 with the label cu125, not 3"),
+        ("2.20.0+cu126.2", "no line of TensorFlow 2.20.0 has the label `cu126`; targets.toml gives 2.20.0[+]cu125.2"),
+        ("2.19.0+cu125.2", "targets.toml has no TensorFlow 2.19.0; it has 2.20.0"),
+        ("2.20.0", "not a version as they are released"),
+        ("2.20+cu125.2", "not a version as they are released"),
+        ("2.20.0+cu125.02", "not a version as they are released"),
+        ("2.20.0-cu125.2", "not a version as they are released"),
+        ("2.20.0+CU125.2", "not a version as they are released"),
+        ("nightly", "not a version as they are released"),
+        ("", "not a version as they are released"),
+        ("vv2.20.0+cu125.2", "not a version as they are released"),
+    ],
+)
+def test_a_version_that_the_settings_do_not_build_is_explained(
+    settings: Config, changelog: Path, text: str, said: str
+) -> None:
+    with pytest.raises(ReleaseTagError, match=said):
+        planned(settings, changelog, text)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "has no section"),
+        ("# Changelog\n\n## Unreleased\n\n- x\n", "has no section"),
+        (f"## {VERSION}1\n\n- x\n", "has no section"),
+        (f"### {VERSION}\n\n- x\n", "has no section"),
+        (f"## {VERSION}\n\n\n## other\n\n- x\n", "is empty"),
+        (f"## {VERSION}", "is empty"),
+    ],
+)
+def test_a_release_of_which_the_changelog_says_nothing_is_refused(
+    settings: Config, changelog: Path, text: str, said: str
+) -> None:
+    changelog.write_text(text)
+    with pytest.raises(ChangelogError, match=said):
+        planned(settings, changelog)
+    changelog.unlink()
+    with pytest.raises(ChangelogError, match="has no section"):
+        planned(settings, changelog)
+
+
+def test_a_heading_may_have_a_date(settings: Config, changelog: Path) -> None:
+    changelog.write_text(f"## {VERSION} (2026-11-21)\n- x\n\ny\n")
+    assert planned(settings, changelog).notes == "- x\n\ny\n"
+
+
+def asset(name: str, sha256: str) -> AssetData:
+    """A published asset."""
+    facts = {"id": 1, "name": name, "size": 1, "state": "uploaded", "updated_at": "", "browser_download_url": ""}
+    return AssetData(**facts, digest=f"sha256:{sha256}")  # type: ignore[arg-type]
+
+
+def test_a_build_number_is_used_once(settings: Config, changelog: Path, tmp_path: Path) -> None:
+    release, path = planned(settings, changelog), tmp_path / "ledger.jsonl"
+    release_checks.check_number(release, path, {})
+    ledger.append(path, [entry(1), entry(3)])
+    release_checks.check_number(release, path, {})
+    used = entry(2)
+    ledger.append(path, [used])
+    other = hashlib.sha256(b"other").hexdigest()
+    for assets in ({}, {"x": asset("x", used.sha256)}, {used.file: asset(used.file, other)}):
+        with pytest.raises(BuildNumberUsedError, match=r"2\.20\.0\+cu125\.2 was released before"):
+            release_checks.check_number(release, path, assets)
+    release_checks.check_number(release, path, {used.file: asset(used.file, used.sha256)})
+
+
+def test_a_removed_build_number_stays_used(settings: Config, changelog: Path, tmp_path: Path) -> None:
+    path = tmp_path / "ledger.jsonl"
+    ledger.append(path, [entry(2, removed="a reason")])
+    with pytest.raises(BuildNumberUsedError):
+        release_checks.check_number(planned(settings, changelog), path, {})
+
+
+@pytest.mark.parametrize(
+    ("line", "wrong"),
+    [
+        ('repository = "owner"', "repository"),
+        ('repository = "a/b/c"', "repository"),
+        ('ledger_change = "pull"', "ledger_change"),
+    ],
+)
+def test_settings_of_a_release_are_checked(line: str, wrong: str, tmp_path: Path) -> None:
+    path = tmp_path / "index.toml"
+    path.write_text(f"{line}\n")
+    with pytest.raises(config.ConfigError, match=wrong):
+        config.read(path, config.IndexSettings)
+    path.write_text('repository = "some-one/wheels.x"\nledger_change = "push"\n')
+    assert config.read(path, config.IndexSettings).ledger_change == "push"
+
+
+def test_the_changelog_has_a_section_for_everything_that_is_built() -> None:
+    settings = config.load()
+    for version in {target.version for target in release_checks.plan.targets(settings)}:
+        assert release_checks.planned(settings, version, releasing.ROOT / "CHANGELOG.md").notes
