@@ -15,6 +15,7 @@ def main(arguments: argparse.Namespace) -> None:
     """Do the steps that were asked for; a whole rehearsal needs no token and changes nothing but dist/."""
     settings, places = config.load(), Places.here()
     if arguments.dry_run and arguments.only in (None, "publish"):
+        release_rehearsal.build_missing(settings, places, arguments.version)
         progress.say("\n".join(release_rehearsal.rehearse(settings, places, arguments.version)))
         return
     desk = release.Desk.here(settings, places, rehearsed=bool(arguments.dry_run))

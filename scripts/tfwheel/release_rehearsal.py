@@ -12,7 +12,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from tfwheel import imitation, locking, progress, publish, records, release, release_checks, staging, verify
+from tfwheel import imitation, locking, pipeline, progress, publish, records, release, release_checks, staging, verify
 from tfwheel.contents import Showcase
 from tfwheel.errors import InterpreterMissingError, WheelMissingError
 from tfwheel.github import Site
@@ -67,6 +67,19 @@ class Stage:
     def port(self) -> Path:
         """The port of the host, which is part of all addresses."""
         return self.folder / "port.txt"
+
+
+def build_missing(settings: Config, places: Places, version: str) -> None:
+    """Build the targets of a version that have no wheel of it here; raises what a build raises.
+
+    Nothing is built where the artifacts of a run were downloaded to ``dist/run``.
+    """
+    planned = release_checks.planned(settings, version, places.dist.parent / "CHANGELOG.md")
+    source = Source.below(places.dist)
+    for target in planned.targets:
+        there = source.found(target.ops_id if target.builder == "ops" else target.id)
+        if source.root == places.wheels and not any(f"-{planned.version}-" in wheel.name for wheel in there):
+            pipeline.build(target.id, places=places)
 
 
 def rehearse(

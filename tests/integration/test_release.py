@@ -18,7 +18,18 @@ import pytest
 import githubapi
 import releasing
 from releasing import IDS, OPS, TAG, VERSION
-from tfwheel import github_store, imitation, ledger, records, release, release_rehearsal, releases, staging, verify
+from tfwheel import (
+    config,
+    github_store,
+    imitation,
+    ledger,
+    records,
+    release,
+    release_rehearsal,
+    releases,
+    staging,
+    verify,
+)
 from tfwheel.errors import (
     AssetRenamedError,
     BuildNumberUsedError,
@@ -36,6 +47,7 @@ from tfwheel.errors import (
     WheelMissingError,
 )
 from tfwheel.github import Site
+from tfwheel.places import Places
 from tfwheel.release import Desk
 from tfwheel.releases import Host
 from tfwheel.run import run
@@ -488,6 +500,24 @@ def test_a_store_never_changes_a_published_release(world: World) -> None:
 
 
 # --- the rehearsal ---------------------------------------------------------------------------------------
+
+
+def test_a_rehearsal_first_builds_what_the_version_lacks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    built: list[str] = []
+    monkeypatch.setattr(release_rehearsal.pipeline, "build", lambda target, **_: built.append(target))
+    root = releasing.checkout(tmp_path / "checkout")
+    settings = config.load(root / "build_config")
+    places = Places(settings=root / "build_config", dist=root / "dist", cache=tmp_path / "cache")
+    wheel = places.wheels / IDS[0] / f"tensorflow-{VERSION}-cp311-cp311-manylinux_2_17_x86_64.whl"
+    wheel.parent.mkdir(parents=True)
+    wheel.touch()
+    (places.wheels / IDS[1]).mkdir()
+    (places.wheels / IDS[1] / "tensorflow-2.20.0+cu125.1-cp312-cp312-manylinux_2_17_x86_64.whl").touch()
+    release_rehearsal.build_missing(settings, places, VERSION)
+    assert built == [IDS[1]]
+    (places.dist / "run").mkdir()
+    release_rehearsal.build_missing(settings, places, VERSION)
+    assert built == [IDS[1]]
 
 
 def rehearse_alone(root: Path, start: Connection, kill_at: str | None = None) -> None:
