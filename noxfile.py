@@ -31,8 +31,8 @@ GROUPS = nox.project.load_toml("pyproject.toml")
 FACTORY = ROOT / ".nox" / "factory"
 
 
-def targets(line: str) -> dict[str, bool]:
-    """The target ids of a line, and whether each is in the default set; the doors check what is only read here.
+def targets(prefix: str) -> dict[str, bool]:
+    """The target ids of lines so named, and whether each is in the default set; the doors check what is only read here.
 
     A targets.toml that cannot be read leaves one name, and building that says what is wrong with the file.
     """
@@ -41,7 +41,7 @@ def targets(line: str) -> dict[str, bool]:
         return {
             target_id(release["tensorflow"], python, name): release.get("default", False)
             for release, python, name in combinations(table)
-            if name == line
+            if name.startswith(prefix)
         }
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return {"unreadable": True}

@@ -13,7 +13,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from tfwheel.errors import ConfigError
-from tfwheel.targets import Base, BuilderName, Line, RepairRules
+from tfwheel.targets import Base, BuilderName, Line, RepairRules, Retarget
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -74,6 +74,18 @@ class TargetsFile(Table):
     exclude: list[Exclusion] = Field(default_factory=list)
 
 
+class RetargetEntry(Table):
+    """A table ``[LINE.retarget]`` of ``lines.toml``."""
+
+    archs: Annotated[list[Capability], Field(min_length=1)]
+    generated: Annotated[list[Capability], Field(min_length=1)]
+    tools: Annotated[list[RequirementText], Field(min_length=2, max_length=2)]
+    libraries: Annotated[list[str], Field(min_length=1)] = Field(default_factory=lambda: list(Retarget.libraries))
+    ptx: Capability | None = None
+    symbols: bool = True
+    xla: Annotated[str, Field(pattern=r"^\d+\.\d+$")] | None = None
+
+
 class LineEntry(Table):
     """One table of ``lines.toml``."""
 
@@ -84,6 +96,7 @@ class LineEntry(Table):
     ptx: Capability | None = None
     toolkit: list[RequirementText] = Field(default_factory=list)
     builder: BuilderName = "overlay"
+    retarget: RetargetEntry | None = None
 
 
 class RepairFile(Table):
@@ -122,6 +135,7 @@ class BaseEntry(Table):
     requires_dist: list[str]
     runpaths: dict[str, str] = Field(default_factory=dict)
     archs: dict[str, list[str]] = Field(default_factory=dict)
+    families: dict[str, list[str]] = Field(default_factory=dict)
 
 
 class BasesFile(Table):
@@ -145,11 +159,11 @@ class Config:
 
 def load(directory: Path = CONFIG_DIR) -> Config:
     """Read and check every file of the folder; ConfigError names file, key and remedy of the first fault."""
-    targets = _read(directory / "targets.toml", TargetsFile)
-    entries = _read(directory / "lines.toml", dict[str, LineEntry])
-    bases = _read(directory / "bases.toml", BasesFile) if (directory / "bases.toml").exists() else BasesFile()
-    repair = _read(directory / "repair.toml", RepairFile)
-    index = _read(directory / "index.toml", IndexSettings) if (directory / "index.toml").exists() else IndexSettings()
+    targets = read(directory / "targets.toml", TargetsFile)
+    entries = read(directory / "lines.toml", dict[str, LineEntry])
+    bases = read(directory / "bases.toml", BasesFile) if (directory / "bases.toml").exists() else BasesFile()
+    repair = read(directory / "repair.toml", RepairFile)
+    index = read(directory / "index.toml", IndexSettings) if (directory / "index.toml").exists() else IndexSettings()
     lines = {name: _line(name, entry, directory / "lines.toml") for name, entry in entries.items()}
     _check_names(targets, lines, directory / "targets.toml")
     return Config(
@@ -169,7 +183,8 @@ def nearest(word: str, known: list[str]) -> str:
     return f"did you mean `{match[0]}`?" if match else f"known: {', '.join(sorted(known)) or 'none'}"
 
 
-def _read(path: Path, shape: type[Parsed]) -> Parsed:
+def read(path: Path, shape: type[Parsed]) -> Parsed:
+    """A TOML file as the shape it must have; ConfigError names the key and the fault where it has not."""
     try:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
@@ -204,6 +219,7 @@ def _keys_near(place: tuple[int | str, ...], shape: Any) -> list[str]:  # noqa: 
             node = node["items"]
         else:
             node = node.get("properties", {}).get(part) or node["additionalProperties"]
+        node = next((choice for choice in node.get("anyOf", ()) if "$ref" in choice), node)  # an optional table
         if "$ref" in node:
             node = schema["$defs"][node["$ref"].rpartition("/")[2]]
     return list(node["properties"])
@@ -219,6 +235,9 @@ def _line(name: str, entry: LineEntry, path: Path) -> Line:
     if not entry.cuda and (entry.archs or entry.ptx or entry.toolkit):
         message = f"{path}: `{name}` has GPU code (`archs`, `ptx`, `toolkit`) but no CUDA version"
         raise ConfigError(message)
+    if entry.retarget and not entry.cuda:
+        message = f"{path}: `{name}.retarget` is for GPU code, and the line has no CUDA version"
+        raise ConfigError(message)
     return Line(
         name=name,
         label=entry.label,
@@ -228,6 +247,30 @@ def _line(name: str, entry: LineEntry, path: Path) -> Line:
         ptx=entry.ptx,
         toolkit=tuple(entry.toolkit),
         builder=entry.builder,
+        retarget=_retarget(f"{path}: `{name}.retarget", entry.retarget) if entry.retarget else None,
+    )
+
+
+def _retarget(place: str, entry: RetargetEntry) -> Retarget:
+    """Check what no single key shows; ``place`` begins the messages."""
+    for key, archs in (("archs", entry.archs), ("generated", entry.generated)):
+        if len(set(archs)) < len(archs):
+            message = f"{place}.{key}` names {max(archs, key=archs.count)} more than once"
+            raise ConfigError(message)
+    if strange := [arch for arch in entry.generated if arch not in entry.archs]:
+        message = f"{place}.generated` has {strange[0]}, which `archs` has not; {nearest(strange[0], entry.archs)}"
+        raise ConfigError(message)
+    if loose := [one for one in entry.tools if not str(Requirement(one).specifier).startswith("==")]:
+        message = f"{place}.tools` must be exact versions, `nvidia-cuda-nvcc-cu12==12.9.86` (got {loose[0]!r})"
+        raise ConfigError(message)
+    return Retarget(
+        archs=tuple(sorted(entry.archs, key=int)),
+        generated=tuple(entry.generated),
+        tools=tuple(entry.tools),
+        libraries=tuple(entry.libraries),
+        ptx=entry.ptx,
+        symbols=entry.symbols,
+        xla=entry.xla,
     )
 
 
@@ -244,6 +287,7 @@ def _base(entry: BaseEntry) -> Base:
         requires_dist=tuple(entry.requires_dist),
         runpaths=dict(entry.runpaths),
         archs={library: tuple(found) for library, found in entry.archs.items()},
+        families={family: tuple(found) for family, found in entry.families.items()},
     )
 
 

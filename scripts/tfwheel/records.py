@@ -25,8 +25,8 @@ class Record:
 
     ``size`` is in bytes, ``times`` in seconds by step. ``key`` is the digest of everything that went into the
     wheel: an equal key means that building again would give the same bytes. ``archs`` is the GPU code that the arch
-    gate found in the libraries the project compiled. ``smoke`` is the report of the
-    last smoke run, None before the first.
+    gate found in the libraries the project compiled. ``retarget`` says what became of the GPU code of official ones.
+    ``smoke`` is the report of the last smoke run, None before the first.
     """
 
     target: str
@@ -43,6 +43,7 @@ class Record:
     base: dict[str, str] | None = None
     archs: list[str] = field(default_factory=list)
     repair: dict[str, Any] | None = None
+    retarget: dict[str, Any] | None = None
     gates: dict[str, str] = field(default_factory=dict)
     smoke: dict[str, Any] | None = None
     times: dict[str, float] = field(default_factory=dict)
