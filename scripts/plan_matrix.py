@@ -16,8 +16,8 @@ def main(arguments: argparse.Namespace) -> None:
         message = "--label, --changed-since and --github-output go with --event; --line and --default do not"
         raise errors.UnknownTriggerError(message)
     if not arguments.event:
-        rows = matrix.rows(config.load(), line=arguments.line, default=arguments.default)
-        print(json.dumps(rows, indent=2) if arguments.json else matrix.table(rows))  # noqa: T201 -- the product
+        kind = "gpus" if arguments.gpus else "json" if arguments.json else "table"
+        print(matrix.text(config.load(), kind=kind, line=arguments.line, default=arguments.default))  # noqa: T201 -- the product
         return
     changed = ci.changed_files(config.ROOT, since=arguments.changed_since) if arguments.changed_since else None
     loaded = config.load(), ci_settings.load()
@@ -31,6 +31,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--line", help="only the targets of this line (cpu, ...)")
     parser.add_argument("--default", action="store_true", help="only the targets that a plain build makes")
+    parser.add_argument("--gpus", action="store_true", help="what each GPU of Colab runs, before and after")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     parser.add_argument("--event", help="the CI jobs of this event, as JSON (pull_request, push, ...)")
     parser.add_argument("--label", nargs="+", action="extend", default=[], metavar="WORD", help="select more targets")

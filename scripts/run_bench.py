@@ -16,13 +16,19 @@ def main(arguments: argparse.Namespace) -> None:
     if arguments.merge_into:
         bench.merge_once(places, arguments.target, arguments.merge_into)
         return
-    rows = bench.rows(places, arguments.target, runs=arguments.runs, door=__file__)
-    bench.report(rows, places.dist / "reports" / "bench.json")
+    if arguments.retarget_into:
+        bench.retarget_once(places, arguments.target, arguments.retarget_into)
+        return
+    measured, name = (bench.retarget_rows, "bench-retarget") if arguments.retarget else (bench.rows, "bench")
+    rows = measured(places, arguments.target, runs=arguments.runs, door=__file__)
+    bench.report(rows, places.dist / "reports" / f"{name}.json")
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("target", nargs="?", default="tf2.20.0-cp312-cu12", help="the target that is measured")
     parser.add_argument("--runs", type=int, default=5, help="runs of each quick row (the slow peer runs once)")
+    parser.add_argument("--retarget", action="store_true", help="measure the new GPU code instead (minutes)")
+    parser.add_argument("--retarget-into", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--merge-into", type=Path, help=argparse.SUPPRESS)
     sys.exit(door.enter(parser, main))

@@ -13,7 +13,7 @@ PTX, ELF = 1, 2
 
 @dataclass(frozen=True, kw_only=True)
 class Part:
-    """One section; ``link`` is the number of another (the first one given is number 1)."""
+    """One section; ``link`` is the number of another (the first one given is number 1), ``address`` where it lies."""
 
     name: str
     data: bytes
@@ -21,6 +21,7 @@ class Part:
     link: int = 0
     info: int = 0
     entry_size: int = 0
+    address: int = 0
 
 
 def elf(*parts: Part) -> bytes:
@@ -31,8 +32,8 @@ def elf(*parts: Part) -> bytes:
     for part in everything:
         body += bytes(-len(body) % 8)
         offset, name = 64 + len(body), names.index(b"\0" + part.name.encode() + b"\0") + 1
-        size = (part.kind, 0, 0, offset, len(part.data), part.link, part.info, 8, part.entry_size)
-        headers += struct.pack("<IIQQQQIIQQ", name, *size)
+        facts = (part.kind, 0, part.address, offset, len(part.data), part.link, part.info, 8, part.entry_size)
+        headers += struct.pack("<IIQQQQIIQQ", name, *facts)
         body += part.data
     body += bytes(-len(body) % 8)
     ident = b"\x7fELF\x02\x01\x01" + bytes(9)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import tomli_w
 from packaging.version import Version
 
-from tfwheel import downloads, elf, fatbin, progress
+from tfwheel import downloads, elf, families, fatbin, progress
 from tfwheel.records import sha256_of, write_atomically
 from tfwheel.targets import Base
 from tfwheel.wheelzip import WheelReader
@@ -65,6 +65,7 @@ def measure(wheel: Path, *, project: str, version: str, python: str, scratch: Pa
     """Read from an official wheel what later stages hold it to: hash, size, tags, requirements, RUNPATHs, GPU code."""
     runpaths: dict[str, str] = {}
     archs: dict[str, tuple[str, ...]] = {}
+    kinds: dict[str, tuple[str, ...]] = {}
     with WheelReader(wheel) as reader:
         metadata = next(name for name in reader.names() if name.endswith(".dist-info/METADATA"))
         headers = HeaderParser().parsestr(reader.read(metadata).decode())
@@ -78,6 +79,7 @@ def measure(wheel: Path, *, project: str, version: str, python: str, scratch: Pa
             runpaths |= {name: runpath} if runpath and CUDA_FOLDERS in runpath else {}
             found = fatbin.archs_of(library)
             archs |= {name: found} if found else {}
+            kinds = families.merged(kinds, families.images_of([library]))
     return Base(
         project=project,
         version=version,
@@ -90,6 +92,7 @@ def measure(wheel: Path, *, project: str, version: str, python: str, scratch: Pa
         requires_dist=tuple(headers.get_all("Requires-Dist", [])),
         runpaths=runpaths,
         archs=archs,
+        families=kinds,
     )
 
 
@@ -97,4 +100,5 @@ def _plain(base: Base) -> dict[str, object]:
     """The entry as TOML can say it: lists for tuples, empty tables left out."""
     entry = {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(base).items()}
     entry["archs"] = {library: list(found) for library, found in base.archs.items()}
+    entry["families"] = {family: list(found) for family, found in base.families.items()}
     return {key: value for key, value in entry.items() if value not in ({}, "")}

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from rich.table import Table
 
-from tfwheel import config, overlay, plan, progress
+from tfwheel import config, libraries, overlay, pipeline, plan, progress
 from tfwheel.errors import NothingToServeError
 from tfwheel.records import write_atomically
 from tfwheel.run import run
@@ -27,11 +27,17 @@ if TYPE_CHECKING:
 
 STOPWATCH = Path(__file__).with_name("stopwatch.py")
 MEGA = 1e6
+SOURCE_BUILD = (
+    "a source build: conda-forge gives it 18 hours on 4 cores (github.com/conda-forge/tensorflow-feedstock, 2026-01)"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """One thing measured: medians over ``runs`` runs, seconds and bytes; ``ratio`` is against the row's reference."""
+    """One thing measured: medians over ``runs`` runs, seconds and bytes; ``ratio`` is against the row's reference.
+
+    ``cpu_seconds`` and ``peak_together`` are over all processes; ``peak_bytes`` is that of the largest one.
+    """
 
     work: str
     who: str
@@ -39,21 +45,31 @@ class Row:
     seconds: float
     peak_bytes: int
     ratio: float | None = None
+    cpu_seconds: float = 0.0
+    peak_together: int = 0
 
 
 def measure(
     *, work: str, who: str, steps: Sequence[Sequence[str | Path]], runs: int, before: Callable[[], object] | None = None
 ) -> Row:
     """Run command lines one after the other, ``runs`` times; their seconds add up, the largest peak counts."""
-    seconds, peaks = [], []
+    totals: dict[str, list[float]] = {"seconds": [], "cpu_seconds": [], "peak_bytes": [], "peak_together": []}
     for _ in progress.track(range(runs), name=f"{work}: {who}"):
         if before:
             before()
         facts = [_measured(argv) for argv in steps]
-        seconds.append(sum(fact["seconds"] for fact in facts))
-        peaks.append(max(fact["peak_bytes"] for fact in facts))
-    middle, peak = statistics.median(seconds), int(statistics.median(peaks))
-    row = Row(work=work, who=who, runs=runs, seconds=middle, peak_bytes=peak)
+        for name, values in totals.items():
+            values.append((sum if "seconds" in name else max)(fact[name] for fact in facts))
+    middle = {name: statistics.median(values) for name, values in totals.items()}
+    row = Row(
+        work=work,
+        who=who,
+        runs=runs,
+        seconds=middle["seconds"],
+        cpu_seconds=middle["cpu_seconds"],
+        peak_bytes=int(middle["peak_bytes"]),
+        peak_together=int(middle["peak_together"]),
+    )
     progress.say(f"  {work}: {who}: {row.seconds:.2f} s, {row.peak_bytes / MEGA:.0f} MB")
     return row
 
@@ -74,9 +90,62 @@ def rows(places: Places, target_id: str, *, runs: int, door: str) -> list[Row]:
     return [*overlay, warm]
 
 
+def retarget_rows(places: Places, target_id: str, *, runs: int, door: str) -> list[Row]:
+    """Measure what a target does to the official libraries: from nothing, with its GPU code compiled, and cached.
+
+    ``door`` is the program that does it once when called with ``TARGET --retarget-into FOLDER``. Says the size of the
+    finished wheel beside the official one. Raises NothingToServeError when the target is not built yet.
+    """
+    job = _inputs(places, target_id)
+    folder = places.dist / "work" / "bench"
+    argv: list[str | Path] = [sys.executable, door, target_id, "--retarget-into", folder]
+    work = f"new GPU code for {job.locked.file.partition('-cp')[0]}"
+    shutil.rmtree(folder, ignore_errors=True)
+
+    def forget_libraries() -> None:
+        shutil.rmtree(folder / "libraries", ignore_errors=True)
+
+    cold = measure(work=work, who="from nothing (ptxas is there)", steps=[argv], runs=1)
+    again = measure(work=work, who="GPU code compiled before", steps=[argv], runs=1, before=forget_libraries)
+    cached = measure(work=work, who="all cached", steps=[argv], runs=runs)
+    shutil.rmtree(folder)
+    wheel = next((places.wheels / target_id).glob("*.whl"))
+    size = wheel.stat().st_size
+    progress.say(f"  {wheel.name}: {size:,} bytes, {size / job.locked.size:.1%} of the official wheel")
+    progress.say(f"  beside it: {SOURCE_BUILD}")
+    return [cold, again, cached]
+
+
+def retarget_once(places: Places, target_id: str, folder: Path) -> None:
+    """Do what a build does between the official wheel and the merge; ``folder`` is the cache."""
+    job = _inputs(places, target_id)
+    work = folder / "work"
+    work.mkdir(parents=True, exist_ok=True)
+    libraries.native(
+        job.target,
+        base=job.base,
+        locked=job.locked,
+        ceilings=places.settings / "xla",
+        tools=places.cache,
+        cache=folder,
+        work=work,
+        check=pipeline.retarget_check(job.target, places.cache),
+    )
+
+
 def merge_once(places: Places, target_id: str, folder: Path) -> None:
     """Do what a build does between the gated ops wheel and the gates of the final one."""
     job = _inputs(places, target_id)
+    native = libraries.native(
+        job.target,
+        base=job.base,
+        locked=job.locked,
+        ceilings=places.settings / "xla",
+        tools=places.cache,
+        cache=places.cache,
+        work=folder,
+        check=pipeline.retarget_check(job.target, places.cache),
+    )
     overlay.merge_overlay(
         base=job.base,
         locked=job.locked,
@@ -84,6 +153,8 @@ def merge_once(places: Places, target_id: str, folder: Path) -> None:
         target=job.target,
         patches=places.settings / "patches" / job.target.tensorflow,
         out_dir=folder,
+        libraries=native.deflated,
+        requires=native.requires,
     )
 
 
@@ -143,10 +214,12 @@ def _overlay_rows(job: Inputs, *, merge: Sequence[str | Path], folder: Path, run
 
 def report(rows: Sequence[Row], path: Path) -> None:
     """Print the rows as a table and write them as JSON."""
-    table = Table("work", "who", "runs", "seconds", "peak MB", "ratio")
+    table = Table("work", "who", "runs", "seconds", "of CPU", "peak MB", "together", "ratio")
     for row in rows:
         ratio = f"{row.ratio:.2f}" if row.ratio else "-"
-        table.add_row(row.work, row.who, str(row.runs), f"{row.seconds:.2f}", f"{row.peak_bytes / MEGA:.0f}", ratio)
+        seconds, peaks = (row.seconds, row.cpu_seconds), (row.peak_bytes, row.peak_together)
+        numbers = [*(f"{one:.2f}" for one in seconds), *(f"{one / MEGA:.0f}" for one in peaks)]
+        table.add_row(row.work, row.who, str(row.runs), *numbers, ratio)
     progress.show(table)
     facts = {"cores": os.cpu_count(), "rows": [asdict(row) for row in rows]}
     write_atomically(path, (json.dumps(facts, indent=2) + "\n").encode())

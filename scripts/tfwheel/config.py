@@ -13,7 +13,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from tfwheel.errors import ConfigError
-from tfwheel.targets import Base, BuilderName, Line, RepairRules
+from tfwheel.targets import Base, BuilderName, Line, RepairRules, Retarget
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -74,6 +74,18 @@ class TargetsFile(Table):
     exclude: list[Exclusion] = Field(default_factory=list)
 
 
+class RetargetEntry(Table):
+    """A table ``[LINE.retarget]`` of ``lines.toml``."""
+
+    archs: Annotated[list[Capability], Field(min_length=1)]
+    generated: Annotated[list[Capability], Field(min_length=1)]
+    tools: Annotated[list[RequirementText], Field(min_length=2, max_length=2)]
+    libraries: Annotated[list[str], Field(min_length=1)] = Field(default_factory=lambda: list(Retarget.libraries))
+    ptx: Capability | None = None
+    symbols: bool = True
+    xla: Annotated[str, Field(pattern=r"^\d+\.\d+$")] | None = None
+
+
 class LineEntry(Table):
     """One table of ``lines.toml``."""
 
@@ -84,6 +96,7 @@ class LineEntry(Table):
     ptx: Capability | None = None
     toolkit: list[RequirementText] = Field(default_factory=list)
     builder: BuilderName = "overlay"
+    retarget: RetargetEntry | None = None
 
 
 class RepairFile(Table):
@@ -128,6 +141,7 @@ class BaseEntry(Table):
     requires_dist: list[str]
     runpaths: dict[str, str] = Field(default_factory=dict)
     archs: dict[str, list[str]] = Field(default_factory=dict)
+    families: dict[str, list[str]] = Field(default_factory=dict)
 
 
 class BasesFile(Table):
@@ -211,6 +225,7 @@ def _keys_near(place: tuple[int | str, ...], shape: Any) -> list[str]:  # noqa: 
             node = node["items"]
         else:
             node = node.get("properties", {}).get(part) or node["additionalProperties"]
+        node = next((choice for choice in node.get("anyOf", ()) if "$ref" in choice), node)  # an optional table
         if "$ref" in node:
             node = schema["$defs"][node["$ref"].rpartition("/")[2]]
     return list(node["properties"])
@@ -226,6 +241,9 @@ def _line(name: str, entry: LineEntry, path: Path) -> Line:
     if not entry.cuda and (entry.archs or entry.ptx or entry.toolkit):
         message = f"{path}: `{name}` has GPU code (`archs`, `ptx`, `toolkit`) but no CUDA version"
         raise ConfigError(message)
+    if entry.retarget and not entry.cuda:
+        message = f"{path}: `{name}.retarget` is for GPU code, and the line has no CUDA version"
+        raise ConfigError(message)
     return Line(
         name=name,
         label=entry.label,
@@ -235,6 +253,30 @@ def _line(name: str, entry: LineEntry, path: Path) -> Line:
         ptx=entry.ptx,
         toolkit=tuple(entry.toolkit),
         builder=entry.builder,
+        retarget=_retarget(f"{path}: `{name}.retarget", entry.retarget) if entry.retarget else None,
+    )
+
+
+def _retarget(place: str, entry: RetargetEntry) -> Retarget:
+    """Check what no single key shows; ``place`` begins the messages."""
+    for key, archs in (("archs", entry.archs), ("generated", entry.generated)):
+        if len(set(archs)) < len(archs):
+            message = f"{place}.{key}` names {max(archs, key=archs.count)} more than once"
+            raise ConfigError(message)
+    if strange := [arch for arch in entry.generated if arch not in entry.archs]:
+        message = f"{place}.generated` has {strange[0]}, which `archs` has not; {nearest(strange[0], entry.archs)}"
+        raise ConfigError(message)
+    if loose := [one for one in entry.tools if not str(Requirement(one).specifier).startswith("==")]:
+        message = f"{place}.tools` must be exact versions, `nvidia-cuda-nvcc-cu12==12.9.86` (got {loose[0]!r})"
+        raise ConfigError(message)
+    return Retarget(
+        archs=tuple(sorted(entry.archs, key=int)),
+        generated=tuple(entry.generated),
+        tools=tuple(entry.tools),
+        libraries=tuple(entry.libraries),
+        ptx=entry.ptx,
+        symbols=entry.symbols,
+        xla=entry.xla,
     )
 
 
@@ -251,6 +293,7 @@ def _base(entry: BaseEntry) -> Base:
         requires_dist=tuple(entry.requires_dist),
         runpaths=dict(entry.runpaths),
         archs={library: tuple(found) for library, found in entry.archs.items()},
+        families={family: tuple(found) for family, found in entry.families.items()},
     )
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import re
+import struct
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, BinaryIO
@@ -19,6 +21,8 @@ from tfwheel.errors import BadWheelError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+SYMBOL = struct.Struct("<IBBHQQ")  # name, info, other, section, address, size (gABI, Elf64_Sym)
+CUDA_NEWER_ABI = 8
 _NUMBERED = re.compile(r"([A-Z]+)_(\d+(?:\.\d+)*)")
 _TEXTS = {"DT_RUNPATH": "runpath", "DT_RPATH": "rpath", "DT_NEEDED": "needed"}  # tags and pyelftools' names for them
 # What pyelftools lets through from a header that points nowhere, besides its own errors.
@@ -41,11 +45,20 @@ class Dynamic:
 
 @dataclass(frozen=True, kw_only=True)
 class Section:
-    """A named part of the file; ``offset`` and ``size`` are in bytes."""
+    """A named part of the file; ``offset`` and ``size`` are in bytes.
 
+    ``number`` is its place in the section table and ``header`` the offset of its entry there, ``link`` the number of
+    the section it refers to, ``kind`` its type ("SHT_RELA"), ``address`` where it lies in memory (0 where it does not).
+    """
+
+    number: int
     name: str
     offset: int
     size: int
+    address: int
+    kind: str
+    header: int
+    link: int
 
 
 def dynamic(stream: BinaryIO) -> Dynamic:
@@ -66,10 +79,49 @@ def sections(stream: BinaryIO) -> tuple[Section, ...]:
     """The sections that have bytes in the file, in its order; BadWheelError when it is not an ELF file."""
     with _parsed(stream) as image:
         return tuple(
-            Section(name=part.name, offset=part["sh_offset"], size=part["sh_size"])
-            for part in image.iter_sections()
+            Section(
+                number=number,
+                name=part.name,
+                offset=part["sh_offset"],
+                size=part["sh_size"],
+                address=part["sh_addr"],
+                kind=part["sh_type"],
+                header=image["e_shoff"] + number * image["e_shentsize"],
+                link=part["sh_link"],
+            )
+            for number, part in enumerate(image.iter_sections())
             if part["sh_type"] not in ("SHT_NULL", "SHT_NOBITS")
         )
+
+
+def is_x86_64(stream: BinaryIO) -> bool:
+    """Whether it is a 64-bit little-endian file for x86-64; BadWheelError when it is not an ELF file."""
+    with _parsed(stream) as image:
+        facts = (image["e_ident"]["EI_CLASS"], image["e_ident"]["EI_DATA"], image["e_machine"])
+        return facts == ("ELFCLASS64", "ELFDATA2LSB", "EM_X86_64")
+
+
+def gpu_arch(cubin: bytes) -> int:
+    """The compute capability (90) that machine code for NVIDIA GPUs is for, 0 for other code; BadWheelError for no ELF.
+
+    It stands in e_flags: in bits 0 to 7, and in bits 8 to 15 of the newer form that CUDA 12.8 writes for new GPUs.
+    """
+    with _parsed(io.BytesIO(cubin)) as image:
+        newer = image["e_ident"]["EI_ABIVERSION"] >= CUDA_NEWER_ABI
+        return image["e_flags"] >> (8 if newer else 0) & 0xFF if image["e_machine"] == "EM_CUDA" else 0
+
+
+def symbols(image: bytes) -> Iterator[tuple[bytes, int, int]]:
+    """Name, st_info and st_other of each symbol of a file in memory; BadWheelError when it is not a whole ELF file."""
+    parts = {section.number: section for section in sections(io.BytesIO(image))}
+    for table in (part for part in parts.values() if part.kind == "SHT_SYMTAB"):
+        try:
+            for name, info, other, *_ in SYMBOL.iter_unpack(image[table.offset : table.offset + table.size]):
+                start = parts[table.link].offset + name
+                yield image[start : image.index(b"\0", start)], info, other
+        except (struct.error, KeyError, ValueError) as error:
+            message = f"a symbol table is not whole: {error}"
+            raise BadWheelError(message) from error
 
 
 @contextmanager

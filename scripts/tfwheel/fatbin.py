@@ -1,7 +1,22 @@
-"""Reads which GPU code a library carries, from NVIDIA's fat binary containers inside it, without running anything.
+"""NVIDIA's fat binary containers: the GPU code in a library, read and written without running anything.
 
-NVIDIA does not document the format. The layout here was read from files that nvcc and nvFatbin wrote, and agrees
-with what NVIDIA's ``cuobjdump`` lists of them: a container header, then entries, each a header and its payload.
+NVIDIA does not document the format. The layout here was read from files that nvcc and nvFatbin wrote, agrees with
+what NVIDIA's ``cuobjdump`` lists of them, and with the headers in github.com/n-eiling/cuda-fatbin-decompression.
+All numbers are little-endian; a container stands at a multiple of 8 bytes::
+
+    container  0 u32 magic BA55ED50   4 u16 version, 1   6 u16 size of this header, 16   8 u64 bytes of all entries
+    entry      0 u16 kind: 1 PTX, 2 ELF (machine code)   2 u16 version   4 u32 size of this header
+               8 u64 bytes of the payload, padded to 8   16 u32 bytes of it when compressed, without the padding
+              20 u32 where in this header attributes stand, 0 where there are none
+              24 u16 minor  26 u16 major version   28 u32 compute capability (90 for 9.0)   32 u32, 36 u32 name
+              40 u64 flags   48 u64 0   56 u64 size when decompressed, 0 where it is not compressed
+              64 16 bytes about options (PTX), or 32 of attributes (code for 10.0 and newer, from CUDA 12.8 on);
+                 then the payload
+
+A program finds a container by a wrapper of 24 bytes (``__fatBinC_Wrapper_t`` in CUDA's fatbinary_section.h)::
+
+               0 u32 magic 466243B1   4 u32 version: 1, or 2 after device linking   8 address of the container
+              16 address of other containers or of a name
 """
 
 from __future__ import annotations
@@ -12,11 +27,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Literal
 
+import lz4.block  # type: ignore[import-untyped]
+
 from tfwheel.elf import sections
 from tfwheel.errors import FatbinError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from tfwheel.elf import Section
 
@@ -24,33 +41,62 @@ MAGIC = struct.pack("<I", 0xBA55ED50)
 VERSION = 1
 CODE_SECTIONS = (".nv_fatbin", "__nv_relfatbin")  # hold containers and nothing else
 DATA_SECTION = ".rodata"  # may hold some among other constants: TensorFlow's generated kernels do
+ALIGNMENT = 8
+WRAPPER = struct.Struct("<IIQQ")
+WRAPPER_MAGIC = 0x466243B1
+WRAPPER_VERSIONS = (1, 2)
+CONTAINER_AT = 8  # where a wrapper has the address of its container
 CHUNK = 1 << 20
-_HEADER = struct.Struct("<4sHHQ")  # magic, version, size of this header, bytes of entries
-_ENTRY = struct.Struct("<HHIQI")  # kind, version, size of this header, bytes of payload, compressed bytes
-_ARCH_AT, _PLAIN_SIZE_AT, _SMALLEST_ENTRY = 28, 56, 64
+_HEADER = struct.Struct("<4sHHQ")
+HEADER_SIZE = _HEADER.size
+_ENTRY = struct.Struct("<HHIQI8xIIIQ8xQ")
 _KINDS: dict[int, Literal["PTX", "ELF"]] = {1: "PTX", 2: "ELF"}
+_SIZES_AT = 8
+_LZ4 = 0x2000
+_TIGHTEST = 12  # the highest level of LZ4
+# 64 bit, debug, Linux, LZ4, machine code for 10.0 and newer. Known but not read here: 0x8000, Zstandard.
+_KNOWN_FLAGS = 0x1 | 0x2 | 0x10 | _LZ4 | 0x1000000
 
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
     """One image of one container: machine code ("ELF") or portable code ("PTX") for a compute capability.
 
-    ``container`` and ``offset`` (of the payload) count bytes from the start of the file; ``size`` is what the
-    payload occupies there, ``plain_size`` what it is when decompressed (the same where it is not compressed).
+    ``container``, ``header`` and ``offset`` (of the payload) count bytes from the start of the file; ``size`` is what
+    the payload occupies there, ``packed_size`` what of that is compressed data (0 where it is not compressed),
+    ``plain_size`` what it is when decompressed (the same where it is not compressed).
     """
 
     section: str
     container: int
     kind: Literal["PTX", "ELF"]
     arch: int
+    header: int
     offset: int
     size: int
+    packed_size: int
     plain_size: int
+    flags: int
 
     @property
     def name(self) -> str:
         """As compilers call it: ``sm_80`` for machine code, ``compute_80`` for PTX."""
         return f"{'sm' if self.kind == 'ELF' else 'compute'}_{self.arch}"
+
+    @property
+    def end(self) -> int:
+        """The first byte of the file that is no longer its own."""
+        return self.offset + self.size
+
+
+@dataclass(frozen=True, kw_only=True)
+class Container:
+    """Images of one piece of a program, for several GPUs; ``offset`` from the start of the file, ``size`` in bytes."""
+
+    section: str
+    offset: int
+    size: int
+    entries: tuple[Entry, ...]
 
 
 def archs_of(library: Path | bytes) -> tuple[str, ...]:
@@ -63,7 +109,13 @@ def archs_of(library: Path | bytes) -> tuple[str, ...]:
 
 
 def entries(library: Path | bytes) -> Iterator[Entry]:
-    """Every image in an ELF file (library or object), in the order of the file; memory use does not grow with it.
+    """Every image in an ELF file (library or object), in the order of the file; raises what ``containers`` raises."""
+    for container in containers(library):
+        yield from container.entries
+
+
+def containers(library: Path | bytes) -> Iterator[Container]:
+    """Every container in an ELF file, in the order of the file; memory use does not grow with it.
 
     Raises BadWheelError when the bytes are not an ELF file, and FatbinError on containers of a kind or version
     that this reader does not know.
@@ -71,35 +123,107 @@ def entries(library: Path | bytes) -> Iterator[Entry]:
     with library.open("rb") if isinstance(library, Path) else io.BytesIO(library) as stream:
         for section in sections(stream):
             if section.name in (*CODE_SECTIONS, DATA_SECTION):
-                yield from _entries_in(stream, section)
+                yield from _containers_in(stream, section)
 
 
-def _entries_in(stream: BinaryIO, section: Section) -> Iterator[Entry]:
+def parse(data: bytes, *, section: str = "") -> Container:
+    """The one container that these bytes are; FatbinError when they are something else."""
+    found = _container_at(io.BytesIO(data), section, 0, len(data))
+    if found is None or found.size != len(data):
+        message = f"{len(data):,} bytes are not one container"
+        raise FatbinError(message)
+    return found
+
+
+def pack(raw_entries: Iterable[bytes]) -> bytes:
+    """A container of entries as they stand elsewhere, headers included."""
+    body = b"".join(raw_entries)
+    return header(HEADER_SIZE + len(body)) + body
+
+
+def header(size: int) -> bytes:
+    """What a container of that size, in bytes, begins with."""
+    return _HEADER.pack(MAGIC, VERSION, HEADER_SIZE, size - HEADER_SIZE)
+
+
+def check(entry: Entry) -> None:
+    """Raise FatbinError for an entry whose flags are not all known, or whose compression is not LZ4."""
+    compressed = bool(entry.flags & _LZ4)
+    whole = 0 < entry.packed_size <= entry.size if compressed else entry.plain_size == entry.size
+    if entry.flags & ~_KNOWN_FLAGS or not whole:
+        message = (
+            f"{entry.section}, byte {entry.header:,}: {entry.name} with flags {entry.flags:#x}, "
+            f"{entry.packed_size:,} bytes compressed, {entry.plain_size:,} not"
+        )
+        raise FatbinError(message)
+
+
+def image(entry: Entry, payload: bytes) -> bytes:
+    """The code of an entry, decompressed, from its payload (the bytes from ``offset`` to ``end``).
+
+    Raises FatbinError for a compression that is not known, and for data that is not what its header says.
+    """
+    check(entry)
+    if not entry.flags & _LZ4:
+        return payload
+    try:
+        plain: bytes = lz4.block.decompress(payload[: entry.packed_size], uncompressed_size=entry.plain_size)
+    except (lz4.block.LZ4BlockError, ValueError, OverflowError, MemoryError) as error:
+        message = f"{entry.section}, byte {entry.offset:,}: {entry.name} does not decompress: {error}"
+        raise FatbinError(message) from error
+    if len(plain) != entry.plain_size:
+        message = f"{entry.section}, byte {entry.offset:,}: {entry.name} has {len(plain):,} bytes decompressed"
+        raise FatbinError(message)
+    return plain
+
+
+def tightened(raw_entry: bytes) -> bytes:
+    """An entry with its image compressed as small as LZ4 gets it, where that is smaller; what reads it is the same.
+
+    Raises what ``image`` raises.
+    """
+    data = pack([raw_entry])
+    (entry,) = parse(data).entries
+    plain = image(entry, data[entry.offset : entry.end])
+    packed: bytes = lz4.block.compress(plain, mode="high_compression", compression=_TIGHTEST, store_size=False)
+    payload = packed + bytes(-len(packed) % ALIGNMENT)
+    if not entry.flags & _LZ4 or len(payload) >= entry.size:
+        return raw_entry
+    head = bytearray(raw_entry[: entry.offset - entry.header])
+    struct.pack_into("<QI", head, _SIZES_AT, len(payload), len(packed))
+    return bytes(head) + payload
+
+
+def _containers_in(stream: BinaryIO, section: Section) -> Iterator[Container]:
     position, end = section.offset, section.offset + section.size
     while (start := _find(stream, position, end)) is not None:
-        _, version, header_size, size = _HEADER.unpack(_read(stream, start, _HEADER.size))
-        plausible = header_size == _HEADER.size and 0 < size <= end - start - _HEADER.size
-        if plausible and version == VERSION:
-            position = start + _HEADER.size + size
-            yield from _entries_of(stream, section.name, start, position)
-        elif section.name == DATA_SECTION:
-            position = start + len(MAGIC)  # any program that handles containers has the magic number as a constant
-        else:
-            message = (
-                f"{section.name}, byte {start:,}: container version {version}, header {header_size}, size {size:,}"
-            )
-            raise FatbinError(message)
+        container = _container_at(stream, section.name, start, end)
+        if container:
+            yield container
+        position = start + (container.size if container else len(MAGIC))
+
+
+def _container_at(stream: BinaryIO, section: str, start: int, end: int) -> Container | None:
+    """The container at a magic number; None for the mere constant, which any program that handles them has."""
+    magic, version, header_size, size = _HEADER.unpack(_read(stream, start, _HEADER.size))
+    plausible = magic == MAGIC and header_size == _HEADER.size and 0 < size <= end - start - _HEADER.size
+    if plausible and version == VERSION:
+        whole = _HEADER.size + size
+        parts = tuple(_entries_of(stream, section, start, start + whole))
+        return Container(section=section, offset=start, size=whole, entries=parts)
+    if section == DATA_SECTION and not plausible:
+        return None
+    message = f"{section}, byte {start:,}: container version {version}, header {header_size}, size {size:,}"
+    raise FatbinError(message)
 
 
 def _entries_of(stream: BinaryIO, section: str, container: int, end: int) -> Iterator[Entry]:
     position = container + _HEADER.size
     while position < end:
-        header = _read(stream, position, _SMALLEST_ENTRY)
-        kind, _, header_size, size, _ = _ENTRY.unpack_from(header)
-        (arch,) = struct.unpack_from("<I", header, _ARCH_AT)
-        (plain_size,) = struct.unpack_from("<Q", header, _PLAIN_SIZE_AT)
+        fields = _ENTRY.unpack(_read(stream, position, _ENTRY.size))
+        kind, _, header_size, size, packed_size, arch, _, _, flags, plain_size = fields
         offset = position + header_size
-        if kind not in _KINDS or header_size < _SMALLEST_ENTRY or offset + size > end:
+        if kind not in _KINDS or header_size < _ENTRY.size or offset + size > end:
             message = f"{section}, byte {position:,}: entry of kind {kind}, header {header_size}, size {size:,}"
             raise FatbinError(message)
         yield Entry(
@@ -107,9 +231,12 @@ def _entries_of(stream: BinaryIO, section: str, container: int, end: int) -> Ite
             container=container,
             kind=_KINDS[kind],
             arch=arch,
+            header=position,
             offset=offset,
             size=size,
+            packed_size=packed_size,
             plain_size=plain_size or size,
+            flags=flags,
         )
         position = offset + size
 

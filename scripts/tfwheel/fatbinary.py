@@ -62,12 +62,16 @@ class Container:
 
     def add(self, part: Image) -> None:
         """Take in one image; NvFatbinError when its content does not fit its kind and arch."""
-        code, arch = part.file.read_bytes(), part.arch.encode()
-        size = ctypes.c_size_t(len(code))
-        if part.kind == "elf":
-            self._call("nvFatbinAddCubin", self._handle, code, size, arch, b"", about=part)
+        about = f" ({part.kind} for {part.arch}: {part.file})"
+        self.add_code(part.kind, part.arch, part.file.read_bytes(), about=about)
+
+    def add_code(self, kind: str, arch: str, code: bytes, *, about: str = "") -> None:
+        """The same with an image that is no file; ``about`` goes into the error."""
+        size, name = ctypes.c_size_t(len(code)), arch.encode()
+        if kind == "elf":
+            self._call("nvFatbinAddCubin", self._handle, code, size, name, b"", about=about)
         else:
-            self._call("nvFatbinAddPTX", self._handle, code, size, arch, b"", b"", about=part)
+            self._call("nvFatbinAddPTX", self._handle, code, size, name, b"", b"", about=about)
 
     def to_bytes(self) -> bytes:
         """The finished container, after which this object is of no more use."""
@@ -78,12 +82,11 @@ class Container:
         self._call("nvFatbinDestroy", ctypes.byref(self._handle))
         return buffer.raw
 
-    def _call(self, function: str, *arguments: object, about: Image | None = None) -> None:
+    def _call(self, function: str, *arguments: object, about: str = "") -> None:
         code = getattr(self._library, function)(*arguments)
         if code:
             reason = self._library.nvFatbinGetErrorString(code).decode()
-            of_what = f" ({about.kind} for {about.arch}: {about.file})" if about else ""
-            message = f"{function}: {reason}{of_what}"
+            message = f"{function}: {reason}{about}"
             raise NvFatbinError(message)
 
 

@@ -138,9 +138,15 @@ def platform(candidate: Candidate) -> str:
 
 
 def arch(candidate: Candidate) -> str:
-    """The GPU code in its own libraries is exactly what the line promises; a line without CUDA has none."""
+    """The GPU code in its own libraries is exactly what the line promises; a line without CUDA has none.
+
+    Of TensorFlow's libraries, where they were retargeted, gates of their own speak.
+    """
     promised = candidate.target.line.gpu_code
-    found = {name: fatbin.archs_of(path) for name, path in candidate.libraries.items()}
+    retargeted = candidate.target.line.retarget
+    others = retargeted.libraries if retargeted else ()
+    own = {name: path for name, path in candidate.libraries.items() if PurePosixPath(name).name not in others}
+    found = {name: fatbin.archs_of(path) for name, path in own.items()}
     with_code = {name: archs for name, archs in found.items() if archs}
     for name, archs in with_code.items():
         if set(archs) != set(promised):

@@ -64,6 +64,11 @@ class Job:
         return self.places.settings / "patches" / self.target.tensorflow
 
     @property
+    def ceilings(self) -> Path:
+        """What is known of XLA's newest CUDA version, a file per TensorFlow version."""
+        return self.places.settings / "xla"
+
+    @property
     def work(self) -> Path:
         """Scratch; there while ``scratch`` holds."""
         return self.places.dist / "work" / self.target.id

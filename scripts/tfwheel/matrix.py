@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
-from tfwheel import plan
+from tfwheel import gpufit, plan
 from tfwheel.errors import BuilderUnavailableError
 
 if TYPE_CHECKING:
@@ -52,10 +53,28 @@ def rows(config: Config, *, line: str | None = None, default: bool = False) -> l
 
 def table(entries: Sequence[dict[str, Any]]) -> str:
     """The rows as an aligned Markdown table."""
-    body = [[str(entry[key]) for key in COLUMNS.values()] for entry in entries]
-    widths = [max(map(len, column)) for column in zip(COLUMNS, *body, strict=True)]
+    return markdown(tuple(COLUMNS), [[str(entry[key]) for key in COLUMNS.values()] for entry in entries])
+
+
+def text(config: Config, *, kind: str, line: str | None = None, default: bool = False) -> str:
+    """The targets as a table, as JSON, or (``kind`` is "gpus") what each GPU of Colab runs of their wheels."""
+    if kind == "gpus":
+        targets = plan.select(plan.targets(config), line=line, default=default)
+        return gpu_table(gpufit.rows(config, targets, gpufit.load(config.directory)))
+    entries = rows(config, line=line, default=default)
+    return json.dumps(entries, indent=2) if kind == "json" else table(entries)
+
+
+def gpu_table(entries: Sequence[Sequence[str]]) -> str:
+    """The rows of ``gpufit.rows`` as a table of the same kind."""
+    return markdown(gpufit.COLUMNS, entries)
+
+
+def markdown(columns: Sequence[str], body: Sequence[Sequence[str]]) -> str:
+    """Rows of text under these headings, as a Markdown table whose columns are aligned in plain text too."""
+    widths = [max(map(len, column)) for column in zip(columns, *body, strict=True)]
     ruler = ["-" * width for width in widths]
     return "\n".join(
         "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |"
-        for row in (list(COLUMNS), ruler, *body)
+        for row in (columns, ruler, *body)
     )

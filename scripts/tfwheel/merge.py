@@ -11,6 +11,7 @@ from typing import IO, TYPE_CHECKING
 
 from tfwheel import zipformat
 from tfwheel.atomic import writing
+from tfwheel.deflating import Deflated
 from tfwheel.errors import BadWheelError
 from tfwheel.metadata import RecordRow, format_record
 from tfwheel.wheelzip import CHUNK, WheelReader
@@ -36,14 +37,15 @@ class NewFile:
 class Changes:
     """What makes the new wheel differ from its base; names are those in the new wheel.
 
-    ``dist_info`` is the new name of the metadata folder. ``replace`` keeps the permissions of what it replaces. RECORD
-    is always written anew. ``epoch`` (seconds since 1970) is the date of everything written.
+    ``dist_info`` is the new name of the metadata folder. ``replace`` keeps the permissions of what it replaces; what is
+    deflated already is placed as it is. RECORD is always written anew. ``epoch`` (seconds since 1970) is the date of
+    everything written.
     """
 
     dist_info: str
     epoch: int
     add: Mapping[str, NewFile] = field(default_factory=dict)
-    replace: Mapping[str, Iterable[bytes]] = field(default_factory=dict)
+    replace: Mapping[str, Iterable[bytes] | Deflated] = field(default_factory=dict)
     remove: frozenset[str] = frozenset()
 
 
@@ -61,7 +63,7 @@ def merge(base: WheelReader, out: Path, *, changes: Changes) -> MergeResult:
 
     The order is: kept and replaced members as in the base, added ones sorted, the metadata folder, RECORD last
     (PEP 427 recommends that end). The result is opened and checked before it gets its name: all of its structure, crc
-    and hash of everything written anew, and the directory entries of what was kept.
+    and hash of everything written anew, and the directory entries of what was kept or placed.
     Raises BadWheelError for a base, or changes, that make no sound wheel, and DiskFullError.
     """
     names = _new_names(base, changes)
@@ -76,7 +78,8 @@ def merge(base: WheelReader, out: Path, *, changes: Changes) -> MergeResult:
 def _new_names(reader: WheelReader, changes: Changes) -> dict[str, str]:
     """Old name to new name for every member that stays or is replaced, in file order; refuses impossible changes.
 
-    A member about to be replaced or removed must be what RECORD says, or nobody knows what is being changed.
+    A member about to be replaced or removed must be what RECORD says, or nobody knows what is being changed; whoever
+    deflated a new one has read the old one.
     """
     old_folder, new_folder = f"{reader.dist_info}/", f"{changes.dist_info}/"
     names = {
@@ -96,7 +99,8 @@ def _new_names(reader: WheelReader, changes: Changes) -> dict[str, str]:
         if found:
             message = f"{reader.path.name}: `{min(found)}` was to be {reason}"
             raise BadWheelError(message)
-    for name in (*changes.remove, *(old for old, new in names.items() if new in changes.replace)):
+    new_content = {new for new, content in changes.replace.items() if not isinstance(content, Deflated)}
+    for name in (*changes.remove, *(old for old, new in names.items() if new in new_content)):
         reader.verify(name)
     return names
 
@@ -109,8 +113,7 @@ def _write_members(writer: _Writer, names: Mapping[str, str], changes: Changes) 
             if new.startswith(folder) is not in_folder or new == f"{folder}RECORD":
                 continue
             if new in changes.replace:
-                mode = writer.base.member(old).permissions
-                writer.put(new, NewFile(content=changes.replace[new], mode=mode))
+                writer.replace(old, new, changes.replace[new])
             elif new == old:
                 writer.keep(old)
             else:
@@ -128,6 +131,7 @@ class _Writer:
         self.digest = hashlib.sha256()
         self.position = 0
         self.written: list[str] = []
+        self.placed: dict[str, Member] = {}
         self.kept = 0
         self._stream = stream
         self._time, self._date = zipformat.dos_time(epoch)
@@ -153,6 +157,28 @@ class _Writer:
         self._begin(replace(member, name=new, flags=_name_flag(new), extra=b""), self.base.record.get(old))
         self._copy(data, data + member.compressed_size)
 
+    def replace(self, old: str, new: str, content: Iterable[bytes] | Deflated) -> None:
+        """Write other content with the permissions of what it replaces."""
+        mode = self.base.member(old).permissions
+        if isinstance(content, Deflated):
+            self.place(new, content, mode)
+        else:
+            self.put(new, NewFile(content=content, mode=mode))
+
+    def place(self, name: str, content: Deflated, mode: int) -> None:
+        """Copy a file that is deflated already; its stream must have the hash with which it was made."""
+        self._flush()
+        member = self._member(name, mode, size=content.size, compressed_size=content.packed_size, crc=content.crc)
+        self._begin(member, RecordRow(algorithm="sha256", digest=bytes.fromhex(content.sha256), size=content.size))
+        digest = hashlib.sha256()
+        for piece in content.chunks():
+            self._write(piece)
+            digest.update(piece)
+        if digest.hexdigest() != content.packed_sha256:
+            message = f"{content.path} is not what was deflated for `{name}`"
+            raise BadWheelError(message, remedy="Delete it and run again; nothing was written.")
+        self.placed[name] = member
+
     def put(self, name: str, new: NewFile) -> None:
         """Deflate a new file; its size is bounded by the disk only."""
         self._flush()
@@ -164,18 +190,7 @@ class _Writer:
                 digest.update(piece)
                 spool.write(deflater.compress(piece))
             spool.write(deflater.flush())
-            member = zipformat.Member(
-                name=name,
-                size=size,
-                compressed_size=spool.tell(),
-                crc=crc,
-                method=zipformat.DEFLATED,
-                offset=self.position,
-                flags=_name_flag(name),
-                time=self._time,
-                date=self._date,
-                external=zipformat.file_attributes(new.mode),
-            )
+            member = self._member(name, new.mode, size=size, compressed_size=spool.tell(), crc=crc)
             self._begin(member, RecordRow(algorithm="sha256", digest=digest.digest(), size=size))
             spool.seek(0)
             while chunk := spool.read(CHUNK):
@@ -190,6 +205,20 @@ class _Writer:
         end = zipformat.Directory(offset=start, end=self.position, count=len(self._members))
         self._write(zipformat.pack_end(end))
         self._stream.flush()
+
+    def _member(self, name: str, mode: int, *, size: int, compressed_size: int, crc: int) -> Member:
+        return zipformat.Member(
+            name=name,
+            size=size,
+            compressed_size=compressed_size,
+            crc=crc,
+            method=zipformat.DEFLATED,
+            offset=self.position,
+            flags=_name_flag(name),
+            time=self._time,
+            date=self._date,
+            external=zipformat.file_attributes(mode),
+        )
 
     def _begin(self, member: Member, row: RecordRow | None) -> None:
         member = replace(member, offset=self.position)
@@ -226,7 +255,8 @@ def _check_result(base: WheelReader, path: Path, names: Mapping[str, str], write
         for name in writer.written:
             result.verify(name)
         for old, new in names.items():
-            if new not in writer.written and _facts(base.member(old)) != _facts(result.member(new)):
+            expected = writer.placed.get(new) or base.member(old)
+            if new not in writer.written and _facts(expected) != _facts(result.member(new)):
                 message = f"`{new}` did not survive the merge; the disk or this program is at fault"
                 raise BadWheelError(message)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from packaging.requirements import Requirement
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
+    from tfwheel.deflating import Deflated
     from tfwheel.targets import Base, Target
 
 NAME = "tensorflow"  # also where the base is tensorflow-cpu: packages that require tensorflow are satisfied
@@ -59,12 +60,21 @@ class Merged:
 
 
 def merge_overlay(
-    *, base: Path, locked: Base, ops: Path | None, target: Target, patches: Path, out_dir: Path
+    *,
+    base: Path,
+    locked: Base,
+    ops: Path | None,
+    target: Target,
+    patches: Path,
+    out_dir: Path,
+    libraries: Mapping[str, Deflated] | None = None,
+    requires: Sequence[str] = (),
 ) -> Merged:
     """Merge an official wheel, a repaired ops wheel and a folder of patches into the wheel of a target.
 
     ``locked`` is what ``bases.toml`` says about ``base``, whose hash was checked when it was fetched. The result has
-    the name, version and requirements of the target and the stricter platform of the two wheels.
+    the name, version and requirements of the target and the stricter platform of the two wheels. ``libraries`` take the
+    place of members of those names; ``requires`` are requirements in addition to those of the target.
     Raises BadWheelError for wheels that are unsound or do not fit together, PatchError, DiskFullError.
     """
     platforms = metadata.stricter_platforms([locked.file, *([ops.name] if ops else [])])
@@ -77,7 +87,16 @@ def merge_overlay(
         bill = sbom.of_merged(
             project=NAME, target=target, locked=locked, patches=patches, ops=sbom.read(custom) if custom else None
         )
-        assembly = _Assembly(official=official, locked=locked, custom=custom, target=target, patched=patched, bill=bill)
+        assembly = _Assembly(
+            official=official,
+            locked=locked,
+            custom=custom,
+            target=target,
+            patched=patched,
+            bill=bill,
+            libraries=libraries or {},
+            requires=requires,
+        )
         changes = assembly.changes([f"{tag}-{platform}" for platform in platforms])
         out = out_dir / f"{NAME}-{target.version}-{tag}-{'.'.join(platforms)}.whl"
         result = merge(official, out, changes=changes)
@@ -116,6 +135,8 @@ class _Assembly:
     target: Target
     patched: Mapping[str, bytes]
     bill: bytes
+    libraries: Mapping[str, Deflated] = field(default_factory=dict)
+    requires: Sequence[str] = ()
 
     def changes(self, tags: Sequence[str]) -> Changes:
         """Everything the new wheel has that its base has not, or has otherwise."""
@@ -130,6 +151,7 @@ class _Assembly:
             | {f"{folder}/licenses/{name}": file for name, file in licenses.items()}
             | {f"{folder}/{sbom.MEMBER}": NewFile(content=[self.bill])},
             replace={name: [data] for name, data in self.patched.items()}
+            | dict(self.libraries)
             | {f"{folder}/{name}": [data] for name, data in edited.items()},
             remove=frozenset(map(self._info, metadata.SIGNATURES)).intersection(self.official.names()),
         )
@@ -140,7 +162,7 @@ class _Assembly:
             version=self.target.version,
             base=self.locked.file,
             sha256=self.locked.sha256,
-            changed=_list(self.patched),
+            changed=_list([*self.patched, *self.libraries]),
             added=_list(ops_files),
         )
         return {
@@ -152,7 +174,10 @@ class _Assembly:
     def _edited(self, tags: Sequence[str], ops_files: Iterable[str], licenses: Iterable[str]) -> dict[str, bytes]:
         """The changed files of the metadata folder, by name in it."""
         old = self.official.read(self._info("METADATA"))
-        requires = [*self.target.requires, *(_ops_requires(self.custom, old, self.target) if self.custom else ())]
+        own = {metadata.identity(one) for one in self.target.requires}
+        also = [one for one in self.requires if metadata.identity(one) not in own]
+        of_ops = _ops_requires(self.custom, old, self.target) if self.custom else []
+        requires = [*self.target.requires, *also, *of_ops]
         edited = {
             "METADATA": metadata.edit_metadata(
                 old, name=NAME, version=self.target.version, requires=requires, license_files=sorted(licenses)

@@ -15,11 +15,14 @@ from tfwheel import (
     downloads,
     gates,
     keys,
+    libraries,
     overlay,
     progress,
     provenance,
     records,
     repair,
+    retarget,
+    retarget_gates,
     sbom,
     site,
     smoke,
@@ -37,17 +40,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from tfwheel.targets import Target
     from tfwheel.toolchain import Toolchain
 
+GATING = ("disassembly", "retarget_gates", "unchanged")
 # The modules whose code decides what is in a wheel, or whether it may pass.
 DECIDING = (
     "atomic",
     "build_ops",
     "candidate",
     "compilers",
-    "elf",
-    "fatbin",
-    "fatbinary",
     "gates",
     "merge",
     "metadata",
@@ -58,8 +60,11 @@ DECIDING = (
     "toolchain",
     "wheelzip",
     "zipformat",
+    *libraries.DECIDING,
+    *GATING,
 )
 SMOKING = ("smoke", "smoke_checks")
+FAMILY_SECTIONS = {family: section for section, family in retarget.FAMILIES.items()}
 
 
 def build(target_id: str, *, force: bool = False, require_gpu: bool = False, places: Places | None = None) -> Record:
@@ -182,9 +187,27 @@ def finish_ops(job: Job, wheel: Path, report: dict[str, Any], *, key: str, tools
 def _overlay(job: Job, base: Path, ops: Made, key: str) -> Made:
     """Merge the ops into the official wheel, and hold the result to the gates."""
     target, rules = job.target, job.config.repair
+    with progress.step("retarget", job.times):
+        native = libraries.native(
+            target,
+            base=base,
+            locked=job.base,
+            ceilings=job.ceilings,
+            tools=job.places.cache,
+            cache=job.places.cache,
+            work=job.work,
+            check=retarget_check(target, job.places.cache),
+        )
     with progress.step("merge", job.times):
         merged = overlay.merge_overlay(
-            base=base, locked=job.base, ops=ops.wheel, target=target, patches=job.patches, out_dir=job.work / "merged"
+            base=base,
+            locked=job.base,
+            ops=ops.wheel,
+            target=target,
+            patches=job.patches,
+            out_dir=job.work / "merged",
+            libraries=native.deflated,
+            requires=native.requires,
         )
     with progress.step("gates", job.times):
         passed = gates.run_gates(merged, base=base, locked=job.base, target=target, rules=rules)
@@ -204,11 +227,36 @@ def _overlay(job: Job, base: Path, ops: Made, key: str) -> Made:
         base={"file": job.base.file, "sha256": job.base.sha256},
         archs=ops.record.archs,
         repair=ops.record.repair,
+        retarget=native.record,
         gates=passed,
         times=dict(job.times),
         cached=list(job.cached),
     )
     return job.keep(merged.wheel, record)
+
+
+def retarget_check(target: Target, cache: Path) -> libraries.Check:
+    """What a retargeted library must pass: the gates, with what its line promises and there was room for."""
+
+    def run(result: libraries.Result) -> dict[str, str]:
+        promised = retarget_gates.promised(target.line.retarget) if target.line.retarget else {}
+        lacking = {
+            FAMILY_SECTIONS[name]: [f"sm_{arch}" for arch in family.left_out]
+            for name, family in result.report.families.items()
+        }
+        library = retarget_gates.Retargeted(
+            original=result.official,
+            patched=result.patched,
+            archs={
+                section: [name for name in names if name not in lacking.get(section, ())]
+                for section, names in promised.items()
+            },
+            edits=result.edits,
+            symbols=result.report.symbols,
+        )
+        return retarget_gates.run_retarget_gates(library, cache=cache)
+
+    return libraries.Check(key=keys.of_modules(GATING), run=run)
 
 
 def _smoke_and_serve(job: Job, made: Made, *, require_gpu: bool, again: bool = False) -> Made:
@@ -269,6 +317,7 @@ def _key(job: Job, chain: Toolchain) -> str:
         base=job.base.sha256,
         ops=keys.of_tree(job.ops_project),
         patches=keys.of_tree(job.patches),
+        ceilings=keys.of_tree(job.ceilings),
         rules=asdict(job.config.repair),
         toolchain=chain.identity,
         tools=keys.tool_versions(),

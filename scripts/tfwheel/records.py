@@ -27,10 +27,10 @@ class Record:
 
     ``size`` is in bytes, ``times`` in seconds by step. ``key`` is the digest of everything that went into the
     wheel: an equal key means that building again would give the same bytes. ``archs`` is the GPU code that the arch
-    gate found in the libraries the project compiled. ``smoke`` is the report of the
-    last smoke run, None before the first; ``gpu_smoke`` that of the last one on a GPU. ``cached`` names what came from
-    a cache when the wheel was made: "official wheel", "toolchain", "headers", "ops". ``builder`` says who made it:
-    ``provenance.builder``.
+    gate found in the libraries the project compiled; ``retarget`` says what became of the GPU code of official ones.
+    ``smoke`` is the report of the last smoke run, None before the first; ``gpu_smoke`` that of the last one on a GPU.
+    ``cached`` names what came from a cache when the wheel was made: "official wheel", "toolchain", "headers", "ops".
+    ``builder`` says who made it: ``provenance.builder``.
     """
 
     target: str
@@ -47,6 +47,7 @@ class Record:
     base: dict[str, str] | None = None
     archs: list[str] = field(default_factory=list)
     repair: dict[str, Any] | None = None
+    retarget: dict[str, Any] | None = None
     gates: dict[str, str] = field(default_factory=dict)
     smoke: dict[str, Any] | None = None
     gpu_smoke: dict[str, Any] | None = None

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from packaging.utils import canonicalize_name
 
-from tfwheel import interpreters, progress
+from tfwheel import families, gpufit, interpreters, progress
 from tfwheel.errors import CommandError, DiskFullError, GpuRequiredError, SmokeError
 from tfwheel.run import run
 
@@ -196,8 +196,17 @@ def _check(trial: Trial) -> dict[str, Any]:
             raise
     report: dict[str, Any] = json.loads(answer.read_text(encoding="utf-8"))
     if isinstance(report["gpu"], dict) and trial.gpus:
-        report["gpu"] |= {"driver": trial.gpus[0]["driver"]}
+        report["gpu"] |= {"driver": trial.gpus[0]["driver"]} | _runs(trial, report["gpu"]["compute_capability"])
     return report
+
+
+def _runs(trial: Trial, capability: str) -> dict[str, Any]:
+    """What is in the installed libraries, by kind of GPU code, and what of it this GPU runs."""
+    major, _, minor = capability.partition(".")
+    libraries = (trial.folder / "venv").glob("lib/python3*/site-packages/tensorflow/libtensorflow_*.so.2")
+    images = families.images_of(sorted(libraries))
+    runs = {family: gpufit.fit(found, (int(major), int(minor or 0))) for family, found in images.items()}
+    return {"images": {family: list(found) for family, found in images.items()}, "runs": runs}
 
 
 def _brings_ops(wheel: Path) -> bool:

@@ -12,7 +12,9 @@ import faulthandler
 import importlib
 import importlib.metadata
 import json
+import os
 import platform
+import subprocess
 import sys
 import time
 from functools import partial
@@ -28,6 +30,13 @@ if TYPE_CHECKING:
     Check = Callable[[], Any]
 
 SEED = 7
+FIRST_KERNEL_WORD = "first-kernel"  # makes this program the child that `jit_use` asks
+FIRST_KERNEL = {
+    "cached": {},
+    "cold": {"CUDA_CACHE_DISABLE": "1"},
+    "native": {"CUDA_CACHE_DISABLE": "1", "CUDA_DISABLE_PTX_JIT": "1"},
+}
+CHILD_TIMEOUT_S = 300
 
 
 def main(words: list[str] | None = None) -> int:
@@ -72,9 +81,51 @@ def run_all(arguments: argparse.Namespace) -> dict[str, Any]:
     if isinstance(report["gpu"], dict):
         first = [check["seconds"] for check in report["checks"] if check["device"] == "GPU:0"][:1]
         report["gpu"]["seconds_to_first_kernel"] = first[0] if first else None
+        report["gpu"] |= jit_use()
     report["passed"] = all(check["passed"] for check in report["checks"])
     report["seconds"] = round(time.perf_counter() - start, 2)
     return report
+
+
+def jit_use() -> dict[str, Any]:
+    """Does the driver compile kernels of TensorFlow when they are first used, and how long does that take?
+
+    ``first_kernel_s``: seconds to the first result of a cast and of an add, which MLIR generated, in programs of their
+    own: "cached" with the driver's cache, "cold" without it (CUDA_CACHE_DISABLE), "native" where the driver may use
+    machine code alone (CUDA_DISABLE_PTX_JIT); None where that one failed. ``jit`` says what follows.
+    """
+    seconds = {name: _first_kernel(variables) for name, variables in FIRST_KERNEL.items()}
+    if seconds["native"] is not None:
+        jit = "not used: the generated kernels have machine code for this GPU"
+    elif seconds["cold"] is not None:
+        jit = "used: the generated kernels have no machine code for this GPU"
+    else:
+        jit = "failed: the generated kernels do not run on this GPU"
+    return {"first_kernel_s": seconds, "jit": jit}
+
+
+def _first_kernel(variables: dict[str, str]) -> float | None:
+    """Seconds that a program of its own needs for its first kernel under these variables, None where it fails."""
+    words = [sys.executable, "-I", __file__, FIRST_KERNEL_WORD]
+    try:
+        done = subprocess.run(
+            words, env={**os.environ, **variables}, capture_output=True, text=True, timeout=CHILD_TIMEOUT_S, check=True
+        )
+        return float(done.stdout.split()[-1])
+    except (subprocess.SubprocessError, OSError, ValueError, IndexError):
+        return None
+
+
+def time_first_kernel() -> float:
+    """Seconds to the first results of a cast and an add on the GPU; copying to it comes before, and is not counted."""
+    tf = importlib.import_module("tensorflow")
+    with _on(tf, "GPU:0"):
+        values = tf.constant(_random((8,)))
+        values.numpy()
+        start = time.perf_counter()
+        tf.add(values, values).numpy()
+        tf.cast(values, tf.int32).numpy()
+        return round(time.perf_counter() - start, 4)
 
 
 def checks_on(tf: ModuleType, device: str, *, ops: bool) -> dict[str, Check]:
@@ -233,4 +284,7 @@ def _random(shape: tuple[int, ...]) -> Any:  # noqa: ANN401 -- an ndarray; numpy
 
 
 if __name__ == "__main__":
+    if sys.argv[1:] == [FIRST_KERNEL_WORD]:
+        print(time_first_kernel())
+        sys.exit()
     sys.exit(main())

@@ -35,12 +35,33 @@ def combinations(table: Mapping[str, Any]) -> Iterator[tuple[Mapping[str, Any], 
 
 
 @dataclass(frozen=True, kw_only=True)
+class Retarget:
+    """What GPU code the official libraries of a line shall have in place of theirs.
+
+    ``archs`` are the compute capabilities ("120") that get native code, ``ptx`` is the one whose portable code stays
+    (None: none does). ``generated`` is for the kernels that MLIR generated, which cannot be moved: archs in order of
+    priority, of which as many are taken as there is room for. ``tools`` pin the packages that have ptxas and
+    libnvfatbin, in this order. ``libraries`` are the file names of the libraries that it is about.
+    ``symbols`` says whether the symbol tables stay. ``xla`` is the newest CUDA version that XLA shall make code for.
+    """
+
+    archs: tuple[str, ...]
+    generated: tuple[str, ...]
+    tools: tuple[str, ...]
+    libraries: tuple[str, ...] = ("libtensorflow_cc.so.2", "libtensorflow_framework.so.2")
+    ptx: str | None = None
+    symbols: bool = True
+    xla: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Line:
     """One CUDA line, which is one sub-index.
 
     ``cuda`` is the exact toolkit version, None for a line without GPU code. ``archs`` are compute
     capabilities without the dot ("75") that get native code (SASS), ``ptx`` the one that gets portable code.
-    ``toolkit`` are pinned requirements for the parts of that toolkit on PyPI.
+    ``toolkit`` are pinned requirements for the parts of that toolkit on PyPI. ``retarget`` says what becomes of the
+    GPU code of the official libraries; None leaves it as it is.
     """
 
     name: str
@@ -51,6 +72,7 @@ class Line:
     ptx: str | None = None
     toolkit: tuple[str, ...] = ()
     builder: BuilderName = "overlay"
+    retarget: Retarget | None = None
 
     @property
     def gpu_code(self) -> tuple[str, ...]:
@@ -96,7 +118,9 @@ class Base:
     """An official wheel as locked in ``bases.toml``.
 
     ``runpaths`` maps a library that loads CUDA to its RUNPATH, ``archs`` one to the GPU code found inside it
-    ("sm_80", "compute_90"). ``size`` is in bytes.
+    ("sm_80", "compute_90"), ``families`` the kinds of GPU code of TensorFlow's own libraries to the same ("fatbin": big
+    kernels, "generated": those that MLIR made); PTX that serves one GPU alone keeps its mark, "compute_90a". ``size``
+    is in bytes.
     """
 
     project: str
@@ -110,6 +134,7 @@ class Base:
     requires_dist: tuple[str, ...]
     runpaths: dict[str, str] = field(default_factory=dict)
     archs: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    families: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)

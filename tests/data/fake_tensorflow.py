@@ -39,6 +39,17 @@ def constant(value):
     return Tensor(value)
 
 
+int32 = "int32"
+
+
+def add(a, b):
+    return Tensor(a.array + b.array)
+
+
+def cast(x, dtype):
+    return Tensor(x.array.astype(dtype))
+
+
 def square(x):
     return Tensor(x.array**2)
 

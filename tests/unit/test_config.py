@@ -9,6 +9,7 @@ import pytest
 
 from tfwheel import config
 from tfwheel.errors import ConfigError
+from tfwheel.targets import Retarget
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -248,3 +249,51 @@ def test_the_index_has_no_address_and_no_free_names_unless_they_are_given(tmp_pa
 )
 def test_a_free_name_needs_a_reason_and_an_address_a_slash(tmp_path: Path, text: str, said: str) -> None:
     assert re.search(rf"index\.toml: .*{said}", refusal(tmp_path, index=text))
+
+
+RETARGET = (
+    LINES
+    + """
+[cu12.retarget]
+archs = ["120", "70", "80"]
+generated = ["120", "70"]
+ptx = "90"
+tools = ["nvidia-cuda-nvcc-cu12==12.9.86", "nvidia-nvfatbin-cu12==12.8.90"]
+xla = "12.8"
+"""
+)
+
+
+def test_what_becomes_of_official_gpu_code_is_read(tmp_path: Path) -> None:
+    read = load(tmp_path, lines=RETARGET).lines
+    assert read["cpu"].retarget is None
+    assert read["cu12"].retarget == Retarget(
+        archs=("70", "80", "120"),
+        generated=("120", "70"),
+        ptx="90",
+        tools=("nvidia-cuda-nvcc-cu12==12.9.86", "nvidia-nvfatbin-cu12==12.8.90"),
+        xla="12.8",
+    )
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("generated =", "generatet =", "unknown key `cu12.retarget.generatet`; did you mean `generated`?"),
+        ('ptx = "90"\ntools', 'ptx = "9.0"\ntools', "`cu12.retarget.ptx`: string should match pattern"),
+        ('"120", "70", "80"', '"120", "sm_70"', "`cu12.retarget.archs[1]`: string should match pattern"),
+        ('["120", "70", "80"]', "[]", "`cu12.retarget.archs`: list should have at least 1 item"),
+        ('"120", "70", "80"', '"120", "70", "80", "70"', "`cu12.retarget.archs` names 70 more than once"),
+        (
+            '["120", "70"]',
+            '["120", "75"]',
+            "`cu12.retarget.generated` has 75, which `archs` has not; known: 120, 70, 80",
+        ),
+        ("==12.9.86", ">=12.9", "`cu12.retarget.tools` must be exact versions"),
+        (', "nvidia-nvfatbin-cu12==12.8.90"]', "]", "`cu12.retarget.tools`: list should have at least 2 items"),
+        ('xla = "12.8"', "xla = 12.8", '`cu12.retarget.xla` must be quoted: write "12.8"'),
+        ("[cu12.retarget]", "[cpu.retarget]", "`cpu.retarget` is for GPU code, and the line has no CUDA version"),
+    ],
+)
+def test_mistakes_about_official_gpu_code_are_named(tmp_path: Path, old: str, new: str, words: str) -> None:
+    assert words in refusal(tmp_path, lines=swap(RETARGET, old, new))

@@ -47,7 +47,10 @@ def test_reads_from_wherever_the_stream_stands() -> None:
 def test_lists_sections_that_have_bytes_in_the_file() -> None:
     image = elf(Part(name=".rodata", data=b"12345678"), Part(name=".bss", data=b"", kind=SHT_NOBITS))
     found = sections(io.BytesIO(image))
-    assert found[0] == Section(name=".rodata", offset=64, size=8)
+    header = len(image) - 3 * 64  # of three section headers after the empty one, which come last
+    assert found[0] == Section(
+        number=1, name=".rodata", offset=64, size=8, address=0, kind="SHT_PROGBITS", header=header, link=0
+    )
     assert [section.name for section in found] == [".rodata", ".shstrtab"]
 
 

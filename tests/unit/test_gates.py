@@ -356,7 +356,7 @@ def test_a_renamed_file_fails_the_metadata_gate(base: Path, tmp_path: Path) -> N
 
 def test_every_gate_has_an_error_of_its_own() -> None:
     errors = {error for error in FactoryError.__subclasses__() if error.__name__.endswith("GateError")}
-    assert len(errors) == len(gates.GATES)
-    assert {error.__name__.removesuffix("GateError").lower() for error in errors} == {
+    of_libraries = {"retarget", "untouched"}  # retarget_gates.py
+    assert {error.__name__.removesuffix("GateError").lower() for error in errors} == of_libraries | {
         gate.__name__ for gate in gates.GATES
     }

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from rawzips import INFO, Entry, build, wheel_entries
 from tfwheel import merge as merging
 from tfwheel import zipformat
+from tfwheel.deflating import Deflated, deflate
 from tfwheel.errors import BadWheelError, DiskFullError
 from tfwheel.merge import Changes, MergeResult, NewFile, merge
 from tfwheel.wheelzip import WheelReader
@@ -299,3 +300,31 @@ def test_a_kept_member_that_changed_on_the_way_is_found(tmp_path: Path, monkeypa
     with pytest.raises(BadWheelError, match="did not survive"):
         merged(base, tmp_path / "out.whl")
     assert list(tmp_path.iterdir()) == [base]
+
+
+def a_stream(folder: Path, data: bytes) -> Deflated:
+    """These bytes, deflated beforehand."""
+    (folder / "data").write_bytes(data)
+    return deflate(folder / "data", folder / "data.deflate")
+
+
+def test_what_is_deflated_already_is_placed_as_it_is(tmp_path: Path) -> None:
+    base, out, stream = a_base(tmp_path), tmp_path / "out.whl", a_stream(tmp_path, b"other code\n" * 500)
+    merged(base, out, replace={"demo/tool.sh": stream})
+    assert contents(out)["demo/tool.sh"] == b"other code\n" * 500
+    with WheelReader(out) as wheel:
+        wheel.verify("demo/tool.sh")
+        assert wheel.member("demo/tool.sh").permissions == 0o755
+        assert b"".join(
+            wheel.raw(wheel.extent("demo/tool.sh").data, wheel.extent("demo/tool.sh").data + stream.packed_size)
+        ) == b"".join(stream.chunks())
+
+
+def test_a_stream_that_is_not_the_one_that_was_made_is_refused(tmp_path: Path) -> None:
+    base, out, stream = a_base(tmp_path), tmp_path / "out.whl", a_stream(tmp_path, b"other code\n" * 500)
+    damaged = bytearray(stream.path.read_bytes())
+    damaged[len(damaged) // 2] ^= 1
+    stream.path.write_bytes(damaged)
+    with pytest.raises(BadWheelError, match=r"data\.deflate is not what was deflated for `demo/tool\.sh`"):
+        merged(base, out, replace={"demo/tool.sh": stream})
+    assert not out.exists()

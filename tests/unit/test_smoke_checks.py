@@ -5,17 +5,22 @@ from __future__ import annotations
 import importlib.metadata
 import importlib.util
 import json
+import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tfwheel import smoke_checks
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 FAKE = Path(__file__).parents[1] / "data" / "fake_tensorflow.py"
 WORDS = ["--project", "tensorflow", "--version", "2.20.0+cu125.1", "--tensorflow", "2.20.0"]
+FIRST_KERNEL = smoke_checks._first_kernel
 PASSED = {
     "op": "swiglu",
     "dtype": "float32",
@@ -38,6 +43,21 @@ def tensorflow(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     monkeypatch.setitem(sys.modules, "tensorflow", module)
     monkeypatch.setattr(importlib.metadata, "version", lambda _project: "2.20.0+cu125.1")
     return module
+
+
+@pytest.fixture
+def real_first_kernel() -> Callable[[dict[str, str]], float | None]:
+    """The function itself, which `children` puts another in place of."""
+    return FIRST_KERNEL
+
+
+@pytest.fixture(autouse=True)
+def children(monkeypatch: pytest.MonkeyPatch) -> dict[str, float | None]:
+    """What programs of their own say of their first kernel, by kind; to be changed by a test."""
+    answers: dict[str, float | None] = {"cached": 0.01, "cold": 0.02, "native": 0.02}
+    kinds = {tuple(variables.items()): name for name, variables in smoke_checks.FIRST_KERNEL.items()}
+    monkeypatch.setattr(smoke_checks, "_first_kernel", lambda variables: answers[kinds[tuple(variables.items())]])
+    return answers
 
 
 def checked(tmp_path: Path, *words: str) -> dict[str, Any]:
@@ -74,6 +94,63 @@ def test_on_a_gpu_everything_runs_on_both_devices(tmp_path: Path, tensorflow: Mo
     assert report["gpu"]["seconds_to_first_kernel"] >= 0
     devices = [check["device"] for check in report["checks"]]
     assert devices.count("CPU:0") == devices.count("GPU:0") == 5
+
+
+@pytest.mark.parametrize(
+    "outcome", [(0.02, 0.02, "not used"), (None, 0.5, "used"), (None, None, "failed")], ids=lambda outcome: outcome[2]
+)
+def test_the_report_says_whether_the_driver_compiled(
+    tmp_path: Path,
+    tensorflow: ModuleType,
+    children: dict[str, float | None],
+    outcome: tuple[float | None, float | None, str],
+) -> None:
+    native, cold, jit = outcome
+    tensorflow.GPUS.append("GPU:0")
+    children |= {"native": native, "cold": cold}
+    gpu = checked(tmp_path, "--expect-gpu")["gpu"]
+    assert gpu["first_kernel_s"] == {"cached": 0.01, "cold": cold, "native": native}
+    assert gpu["jit"].startswith(f"{jit}: ")
+
+
+@pytest.mark.usefixtures("tensorflow")
+def test_without_a_gpu_no_program_is_asked(tmp_path: Path, children: dict[str, float | None]) -> None:
+    children.clear()
+    assert checked(tmp_path)["gpu"] == "absent"
+
+
+def test_the_first_kernel_is_timed_on_the_gpu(tensorflow: ModuleType) -> None:
+    tensorflow.GPUS.append("GPU:0")
+    assert 0 <= smoke_checks.time_first_kernel() < 60
+
+
+@pytest.mark.parametrize(
+    ("outcome", "seconds"),
+    [
+        (SimpleNamespace(stdout="noise\n0.25\n"), 0.25),
+        (SimpleNamespace(stdout=""), None),
+        (subprocess.CalledProcessError(1, "python"), None),
+        (subprocess.TimeoutExpired("python", 300), None),
+    ],
+)
+def test_a_program_that_fails_has_no_time(
+    monkeypatch: pytest.MonkeyPatch,
+    real_first_kernel: Callable[[dict[str, str]], float | None],
+    outcome: object,
+    seconds: float | None,
+) -> None:
+    asked: dict[str, Any] = {}
+
+    def run(words: list[str], **options: object) -> object:
+        asked.update(options | {"words": words})
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    monkeypatch.setattr(subprocess, "run", run)
+    assert real_first_kernel({"CUDA_CACHE_DISABLE": "1"}) == seconds
+    assert asked["env"]["CUDA_CACHE_DISABLE"] == "1"
+    assert asked["words"][-1] == "first-kernel"
 
 
 @pytest.mark.usefixtures("tensorflow")

@@ -1,0 +1,41 @@
+"""Which images a library of TensorFlow has, by kind of GPU code: big kernels, and those that MLIR generated."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from tfwheel import fatbin, ptxas
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+FAMILIES = {".nv_fatbin": "fatbin", fatbin.DATA_SECTION: "generated"}  # where the kernels of an op come from
+
+
+def images_of(libraries: Iterable[Path]) -> dict[str, tuple[str, ...]]:
+    """The images of some libraries together, by family: ``{"generated": ("sm_70", "sm_80", "compute_90a")}``.
+
+    The mark "a" is on PTX that serves one GPU alone. Raises what ``fatbin.entries`` raises.
+    """
+    found: dict[str, set[str]] = {}
+    for library in libraries:
+        with library.open("rb") as stream:
+            for entry in fatbin.entries(library):
+                if entry.section in FAMILIES:
+                    code = os.pread(stream.fileno(), entry.size, entry.offset) if entry.kind == "PTX" else b""
+                    tied = bool(code) and ptxas.is_tied(fatbin.image(entry, code))
+                    found.setdefault(FAMILIES[entry.section], set()).add(entry.name + ("a" if tied else ""))
+    return merged(found)
+
+
+def merged(*parts: Mapping[str, Iterable[str]]) -> dict[str, tuple[str, ...]]:
+    """Several such answers as one: machine code before PTX, each in numeric order."""
+    names = {family: {name for part in parts for name in part.get(family, ())} for part in parts for family in part}
+    return {family: tuple(sorted(names[family], key=_order)) for family in sorted(names)}
+
+
+def _order(name: str) -> tuple[str, int, str]:
+    kind, _, arch = name.partition("_")
+    return {"sm": "1", "compute": "2"}[kind], int(arch.rstrip("af")), arch

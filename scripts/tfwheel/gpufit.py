@@ -1,0 +1,120 @@
+"""Pure: what each GPU of Colab runs of a wheel, by kind of GPU code: native code, portable code, or nothing.
+
+The rules are NVIDIA's (CUDA C++ Programming Guide, "Binary compatibility" and "PTX compatibility"): machine code runs
+on its compute capability and on later ones of the same major number; PTX on its own and all later ones, unless it is
+for one GPU alone ("sm_90a").
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import Field
+
+from tfwheel import config, plan
+from tfwheel.errors import NotLockedError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
+
+    from tfwheel.config import Config
+    from tfwheel.targets import Base, Line, Target
+
+NAMED = re.compile(r"(sm|compute)_(\d+)(\d)([a-z]?)")
+NOTHING = "nothing"
+JIT = "PTX (JIT)"
+COLUMNS = ("TensorFlow", "wheel", "GPU", "capability", "big kernels", "generated kernels", "custom ops", "XLA")
+OFFICIAL = "official"
+NEWER_PTXAS_FROM = 10  # major compute capability that ptxas 12.5 does not know (build_config/xla/)
+
+
+class GpuEntry(config.Table):
+    """One table ``[[gpu]]``."""
+
+    name: str
+    capability: Annotated[str, Field(pattern=r"^\d{1,2}\.\d$")]
+
+
+class GpusFile(config.Table):
+    """``gpus.toml``."""
+
+    gpu: Annotated[list[GpuEntry], Field(min_length=1)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gpu:
+    """A GPU by the name that Colab gives it; ``capability`` as (major, minor)."""
+
+    name: str
+    capability: tuple[int, int]
+
+
+def load(folder: Path) -> tuple[Gpu, ...]:
+    """The GPUs of ``gpus.toml``, in its order; ConfigError when it does not say them."""
+    entries = config.read(folder / "gpus.toml", GpusFile).gpu
+    pairs = [(entry.name, entry.capability.split(".")) for entry in entries]
+    return tuple(Gpu(name=name, capability=(int(major), int(minor))) for name, (major, minor) in pairs)
+
+
+def fit(images: Iterable[str], capability: tuple[int, int]) -> str:
+    """What a GPU runs of these images ("sm_80", "compute_90a"): "SASS", "SASS sm_80", "PTX (JIT)" or "nothing".
+
+    A driver prefers machine code to PTX, and of that the code nearest to the GPU.
+    """
+    major, minor = capability
+    found = [match.groups() for match in map(NAMED.fullmatch, images) if match]
+    native = [int(low) for kind, high, low, mark in found if kind == "sm" and int(high) == major and int(low) <= minor]
+    if native:
+        return "SASS" if max(native) == minor else f"SASS sm_{major}{max(native)}"
+    portable = [((int(high), int(low)), mark) for kind, high, low, mark in found if kind == "compute"]
+    return JIT if any(one == capability or (one < capability and not mark) for one, mark in portable) else NOTHING
+
+
+def rows(settings: Config, targets: Iterable[Target], gpus: Sequence[Gpu]) -> list[list[str]]:
+    """One row per wheel and GPU, the official wheel above the one made of it; all Pythons of a version are alike.
+
+    Lines without GPU code are left out. NotLockedError where ``bases.toml`` lacks the wheel or what is in it.
+    """
+    found: dict[tuple[str, str], list[list[str]]] = {}
+    for target in targets:
+        if target.line.cuda is None or (target.tensorflow, target.line.name) in found:
+            continue
+        base = plan.base_of(settings, target)
+        if not base.families:
+            message = f"bases.toml does not say which kinds of GPU code {base.file} has"
+            raise NotLockedError(
+                message, remedy="Run `nox -s update-pins -- --renew` and commit build_config/bases.toml."
+            )
+        new = retargeted(base, target.line)
+        found.setdefault(
+            (target.tensorflow, OFFICIAL), [_row(target.tensorflow, OFFICIAL, gpu, base.families) for gpu in gpus]
+        )
+        found[target.tensorflow, target.line.name] = [
+            _row(target.tensorflow, target.line.name, gpu, new, ops=target.line.gpu_code) for gpu in gpus
+        ]
+    return [row for group in found.values() for row in group]
+
+
+def retargeted(base: Base, line: Line) -> dict[str, tuple[str, ...]]:
+    """The images of a line's wheel by family: the official ones, or what its ``retarget`` asks for."""
+    wanted = line.retarget
+    if wanted is None:
+        return dict(base.families)
+    portable = (f"compute_{wanted.ptx}",) if wanted.ptx else ()
+    return {
+        "fatbin": (*(f"sm_{arch}" for arch in wanted.archs), *portable),
+        "generated": (*(f"sm_{arch}" for arch in wanted.generated), *portable),
+    }
+
+
+def _row(
+    tensorflow: str, wheel: str, gpu: Gpu, families: Mapping[str, Sequence[str]], *, ops: Sequence[str] = ()
+) -> list[str]:
+    major, minor = gpu.capability
+    kinds = [fit(families.get(family, ()), gpu.capability) for family in ("fatbin", "generated")]
+    own = fit(ops, gpu.capability) if ops else "none"
+    xla = "compiled there" if major < NEWER_PTXAS_FROM else "compiled there, by ptxas 12.8 or newer"
+    return [tensorflow, wheel, gpu.name, f"{major}.{minor}", *kinds, own, xla]

@@ -1,0 +1,231 @@
+"""The official libraries with other GPU code, deflated and ready to be placed in a wheel; made once, kept in the cache.
+
+A library that several Pythons share byte for byte is made for one of them and serves all.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, replace
+from importlib.metadata import version
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+from filelock import FileLock
+
+from tfwheel import keys, progress, ptxas, retarget, xla_ceiling
+from tfwheel.deflating import LEVEL, Deflated, deflate
+from tfwheel.errors import NoGpuCodeError
+from tfwheel.records import write_atomically
+from tfwheel.wheelzip import WheelReader
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+
+    from tfwheel.ptxas import Compiler
+    from tfwheel.retarget import Report
+    from tfwheel.targets import Base, Retarget, Target
+    from tfwheel.xla_ceiling import Ceiling, Edit
+
+DECIDING = ("deflating", "libraries", "xla_ceiling", *retarget.DECIDING)
+FACTS, STREAM = "facts.json", "member.deflate"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Library:
+    """One library of a wheel: what takes its place, and what was done to it, for the record."""
+
+    member: str
+    deflated: Deflated
+    facts: Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """A library that was retargeted, beside the official one; both files are gone after the check."""
+
+    official: Path
+    patched: Path
+    report: Report
+    edits: Sequence[Edit]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Check:
+    """What a library must pass before it is kept: a function that returns findings or raises, and a digest of it."""
+
+    key: str
+    run: Callable[[Result], Mapping[str, str]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Native:
+    """What retargeting gives a wheel: libraries in place of official ones, and requirements in addition."""
+
+    libraries: tuple[Library, ...] = ()
+    requires: tuple[str, ...] = ()
+
+    @property
+    def deflated(self) -> dict[str, Deflated]:
+        """What takes the place of each member."""
+        return {library.member: library.deflated for library in self.libraries}
+
+    @property
+    def record(self) -> dict[str, Any] | None:
+        """The facts for the record, by member; None where nothing was retargeted."""
+        facts = {library.member: dict(library.facts) for library in self.libraries}
+        return {"libraries": facts, "requires": list(self.requires)} if facts else None
+
+
+def native(
+    target: Target, *, base: Path, locked: Base, ceilings: Path, tools: Path, cache: Path, work: Path, check: Check
+) -> Native:
+    """The libraries of an official wheel with the GPU code that the line of a target asks for; empty where it has none.
+
+    ``ceilings`` is the folder with what is known of XLA, ``tools`` the cache for compilers, ``cache`` the one for what
+    they make, ``work`` scratch for two copies of a library. Raises what ``replacements`` and ``ptxas.prepare`` raise.
+    """
+    wanted = target.line.retarget
+    if wanted is None:
+        return Native()
+    ceiling = xla_ceiling.load(ceilings, target.tensorflow) if wanted.xla else None
+    made = replacements(
+        base,
+        members(locked, wanted),
+        wanted=wanted,
+        compiler=replace(ptxas.prepare(wanted.tools, cache=tools), cache=cache / "gpu-code"),
+        ceiling=ceiling,
+        cache=cache,
+        work=work,
+        check=check,
+    )
+    requires = (xla_ceiling.requirement(ceiling, locked.requires_dist),) if ceiling else ()
+    return Native(libraries=tuple(made), requires=requires)
+
+
+def members(locked: Base, wanted: Retarget) -> list[str]:
+    """The members of an official wheel that a line retargets; NoGpuCodeError for a name that has no GPU code there."""
+    by_name = {PurePosixPath(member).name: member for member in locked.archs}
+    if missing := [name for name in wanted.libraries if name not in by_name]:
+        message = f"{locked.file} has no library {missing[0]} with GPU code; it has {', '.join(by_name) or 'none'}"
+        raise NoGpuCodeError(message, remedy="Correct `libraries` of the line's [retarget] in lines.toml.")
+    return [by_name[name] for name in wanted.libraries]
+
+
+def replacements(
+    base: Path,
+    names: Sequence[str],
+    *,
+    wanted: Retarget,
+    compiler: Compiler,
+    ceiling: Ceiling | None,
+    cache: Path,
+    work: Path,
+    check: Check,
+) -> list[Library]:
+    """What takes the place of these members of an official wheel, made in ``work`` unless the cache has it.
+
+    ``ceiling`` is what is known of XLA in that TensorFlow, None where it is left as it is. Raises what
+    ``retarget.retarget_library``, ``xla_ceiling.edits`` and ``check`` raise, BadWheelError and DiskFullError.
+    """
+    with WheelReader(base) as wheel:
+        makers = [
+            _Maker(wheel=wheel, member=name, wanted=wanted, compiler=compiler, ceiling=ceiling, work=work, check=check)
+            for name in names
+        ]
+        return [maker.kept(cache / "libraries") for maker in makers]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Maker:
+    """One library on its way."""
+
+    wheel: WheelReader
+    member: str
+    wanted: Retarget
+    compiler: Compiler
+    ceiling: Ceiling | None
+    work: Path
+    check: Check
+
+    @property
+    def sha256(self) -> str:
+        """Of the official library, as the wheel's RECORD says and its extraction checks."""
+        return self.wheel.record[self.member].digest.hex()
+
+    @property
+    def edits_of(self) -> Ceiling | None:
+        """What is known of XLA's ceiling, where it is in this very library."""
+        return self.ceiling if self.ceiling and self.ceiling.member == self.member else None
+
+    def key(self) -> str:
+        """Digest of everything that decides the bytes of the stream."""
+        return keys.of_facts(
+            library=self.sha256,
+            wanted=asdict(self.wanted),
+            compiler=self.compiler.identity,
+            ceiling=repr(self.edits_of),
+            compression={"level": LEVEL, "zlib-ng": version("zlib-ng"), "lz4": version("lz4")},
+            code=keys.of_modules(DECIDING),
+            check=self.check.key,
+        )
+
+    def kept(self, cache: Path) -> Library:
+        """From the cache, or made."""
+        folder = cache / self.key()
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(f"{folder}.lock"):
+            found = self._read(folder)
+            if found:
+                progress.say(f"  {PurePosixPath(self.member).name}: from the cache")
+                return found
+            facts, deflated = self._make(folder)
+            shown = asdict(deflated) | {"path": STREAM}
+            write_atomically(folder / FACTS, json.dumps({"facts": facts, "deflated": shown}, indent=2).encode())
+        return Library(member=self.member, deflated=deflated, facts=facts)
+
+    def _read(self, folder: Path) -> Library | None:
+        """What a run before this one left, where it is whole; the merge holds the stream to its hash."""
+        try:
+            data = json.loads((folder / FACTS).read_bytes())
+            deflated = Deflated(**data["deflated"] | {"path": folder / STREAM})
+            whole = deflated.path.stat().st_size == deflated.packed_size
+        except (OSError, ValueError, TypeError, KeyError):
+            return None
+        return Library(member=self.member, deflated=deflated, facts=data["facts"]) if whole else None
+
+    def _make(self, folder: Path) -> tuple[dict[str, Any], Deflated]:
+        shutil.rmtree(folder, ignore_errors=True)
+        name = PurePosixPath(self.member).name
+        official, library = self.work / f"official-{name}", self.work / name
+        with ExitStack() as stack:
+            for path in (official, library):
+                stack.callback(path.unlink, missing_ok=True)
+            with progress.step(f"unpack {name}"):
+                self.wheel.extract(self.member, official)
+                shutil.copyfile(official, library)
+            edits = xla_ceiling.edits(self.edits_of, library, cuda=self.wanted.xla or "") if self.edits_of else ()
+            with progress.step(f"new GPU code for {name}"):
+                report = retarget.retarget_library(library, wanted=self.wanted, compiler=self.compiler)
+            _apply(edits, library)
+            with progress.step(f"gates of {name}"):
+                passed = self.check.run(Result(official=official, patched=library, report=report, edits=edits))
+            with progress.step(f"deflate {name}"):
+                deflated = deflate(library, folder / STREAM)
+        facts = asdict(report) | {
+            "sha256": {"before": self.sha256, "after": deflated.sha256},
+            "size": deflated.size,
+            "xla": [{"what": edit.what, "offset": edit.offset, "bytes": edit.replacement.hex()} for edit in edits],
+            "gates": dict(passed),
+        }
+        return facts, deflated
+
+
+def _apply(edits: Sequence[Edit], library: Path) -> None:
+    with library.open("r+b") as stream:
+        for edit in edits:
+            stream.seek(edit.offset)
+            stream.write(edit.replacement)

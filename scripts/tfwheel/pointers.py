@@ -1,0 +1,136 @@
+"""Finds everything that points to GPU code in a library, and refuses what it would not know how to correct.
+
+nvcc has a program find a container by a wrapper in ``.nvFatBinSegment``, whose pointer the loader fills in from a
+relocation R_X86_64_RELATIVE (System V psABI for x86-64, table 4.9) with the address as its addend. Anything else that
+points into a section that may move is a refusal. Containers among constants (``.rodata``) are addressed by code, which
+nobody can list: they stay where they are.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from array import array
+from typing import IO, TYPE_CHECKING
+
+from tfwheel import fatbin
+from tfwheel.errors import RelocationError, UnknownLayoutError
+from tfwheel.relayout import Patch
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from tfwheel.elf import Section
+    from tfwheel.fatbin import Container
+    from tfwheel.relayout import Layout
+
+WRAPPERS = ".nvFatBinSegment"
+RELATIVE = 8  # R_X86_64_RELATIVE
+RELA = struct.Struct("<QQQ")  # place, type, addend (System V gABI, Elf64_Rela)
+ADDEND_AT = 16
+SYMBOL_WORDS = 3  # of 8 bytes in an Elf64_Sym; its address is the second
+
+
+class Pointers:
+    """Everything that points to containers of a library, found once; making it is the check."""
+
+    def __init__(self, layout: Layout, containers: Mapping[str, Sequence[Container]]) -> None:
+        """Find and check the pointers; ``containers`` are those of the library by section.
+
+        Raises RelocationError for a pointer into the middle of a container, for one that is not a wrapper's, and for a
+        container that no wrapper points to, where these could move; UnknownLayoutError for wrappers of another kind.
+        """
+        self._layout = layout
+        self._places: dict[int, list[int]] = {}  # address of a container: offsets of the words that have it
+        with layout.path.open("rb") as stream:
+            self._symbols = _symbol_addresses(stream, layout)
+            relocations = [part for part in layout.sections.values() if part.kind == "SHT_RELA" and part.address]
+            for section in relocations:
+                self._take(stream, section, containers)
+        self._check_all_found(containers)
+
+    def patches(self, containers: Sequence[Container], places: Sequence[int]) -> Iterator[Patch]:
+        """What to write where containers of one section move to other offsets of the file."""
+        section = self._layout.sections[containers[0].section]
+        shift = section.address - section.offset
+        for container, place in zip(containers, places, strict=True):
+            if place != container.offset:
+                for offset in self._places[container.offset + shift]:
+                    yield Patch(offset=offset, data=struct.pack("<Q", place + shift))
+
+    def _take(self, stream: IO[bytes], table: Section, containers: Mapping[str, Sequence[Container]]) -> None:
+        words = _words(stream, table)
+        for name, members in containers.items():
+            section = self._layout.sections[name]
+            start, end = section.address, section.address + section.size
+            inside = {member.offset - section.offset + start: member.size for member in members}
+            applied = [place for place in words[0::3] if start <= place < end]
+            hits = [index for index, addend in enumerate(words[2::3]) if start <= addend < end]
+            if name == fatbin.DATA_SECTION:
+                self._check_not_inside(words, hits, inside)
+                continue
+            if applied or any(start <= address < end for address in self._symbols):
+                message = f"{self._layout.path.name}: {table.name} changes {name} itself, or a symbol is in it"
+                raise RelocationError(message)
+            for index in hits:
+                self._take_one(stream, words[3 * index : 3 * index + 3], table.offset + RELA.size * index, inside)
+
+    def _check_not_inside(self, words: array[int], hits: Iterable[int], inside: Mapping[int, int]) -> None:
+        taken = sorted((start + 1, start + size) for start, size in inside.items())
+        pointers = sorted(words[3 * index + 2] for index in hits)
+        number = 0
+        for pointer in pointers:
+            while number < len(taken) and taken[number][1] <= pointer:
+                number += 1
+            if number < len(taken) and taken[number][0] <= pointer:
+                raise self._error(pointer, "the middle of a container")
+
+    def _take_one(self, stream: IO[bytes], relocation: array[int], offset: int, inside: Mapping[int, int]) -> None:
+        place, kind, addend = relocation
+        if kind != RELATIVE or addend not in inside:
+            what = "the middle of a container" if kind == RELATIVE else f"GPU code by a relocation of type {kind:#x}"
+            raise self._error(addend, what)
+        self._places.setdefault(addend, []).append(offset + ADDEND_AT)
+        stored = self._wrapper(stream, place)
+        if stored is not None:
+            self._places[addend].append(stored)
+
+    def _wrapper(self, stream: IO[bytes], place: int) -> int | None:
+        """Check that a relocated word is a wrapper's; its offset where the file has the address there, too."""
+        section = self._layout.sections.get(WRAPPERS)
+        position = place - section.address if section else -1
+        if not section or not 0 <= position < section.size or position % fatbin.WRAPPER.size != fatbin.CONTAINER_AT:
+            message = f"{self._layout.path.name}: the pointer to GPU code at address {place:#x} is not a wrapper's"
+            raise RelocationError(message)
+        start = section.offset + position - fatbin.CONTAINER_AT
+        magic, version, stored, _ = fatbin.WRAPPER.unpack(os.pread(stream.fileno(), fatbin.WRAPPER.size, start))
+        if magic != fatbin.WRAPPER_MAGIC or version not in fatbin.WRAPPER_VERSIONS:
+            message = f"{self._layout.path.name}: {WRAPPERS}, byte {start:,}: magic {magic:#x}, version {version}"
+            raise UnknownLayoutError(message)
+        return start + fatbin.CONTAINER_AT if stored else None
+
+    def _check_all_found(self, containers: Mapping[str, Sequence[Container]]) -> None:
+        for name, members in containers.items():
+            section = self._layout.sections[name]
+            for member in members if name != fatbin.DATA_SECTION else ():
+                if member.offset - section.offset + section.address not in self._places:
+                    message = (
+                        f"{self._layout.path.name}: no relocation points to the container at byte {member.offset:,} "
+                        f"of {name}, so whatever does would not find it elsewhere"
+                    )
+                    raise RelocationError(message)
+
+    def _error(self, address: int, what: str) -> RelocationError:
+        return RelocationError(f"{self._layout.path.name}: a relocation points to {what} (address {address:#x})")
+
+
+def _words(stream: IO[bytes], section: Section) -> array[int]:
+    """A table of 64-bit numbers, little-endian as every x86-64 machine is."""
+    words = array("Q")
+    words.frombytes(os.pread(stream.fileno(), section.size - section.size % RELA.size, section.offset))
+    return words
+
+
+def _symbol_addresses(stream: IO[bytes], layout: Layout) -> list[int]:
+    tables = [part for part in layout.sections.values() if part.kind == "SHT_DYNSYM"]
+    return [address for table in tables for address in _words(stream, table)[1::SYMBOL_WORDS]]

@@ -1,0 +1,233 @@
+"""Compiles the portable GPU code of a library to machine code for further GPUs, many modules at once, each only once.
+
+What is kept, in ``<cache>/gpu-code``, is the finished container entry that NVIDIA's libnvfatbin makes of a module,
+under a digest of the module's text, the compiler, the arch and whatever else decides its bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import tempfile
+import threading
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from filelock import FileLock
+
+from tfwheel import downloads, fatbin, keys, progress
+from tfwheel.atomic import writing
+from tfwheel.errors import CommandError, FatbinError, PtxError, ToolchainError, UnknownArchError
+from tfwheel.fatbinary import LIBRARY, OPTIONS, Container, NvFatbinError
+from tfwheel.run import run
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+DECIDING = ("fatbin", "fatbinary", "ptxas")
+ARGUMENTS = ("-arch", "sm_{arch}")  # all else as nvcc calls it: optimised in full
+MEMORY = 800 << 20  # bytes that all running ptxas may take together
+MEMORY_EACH, MEMORY_PER_BYTE = 60 << 20, 34  # of one: measured on the modules of TensorFlow 2.20, of up to 10 MB
+_TARGET = re.compile(rb"^(\.target\s+sm_\d+)[af]\b", re.MULTILINE)
+_KERNEL = re.compile(rb"\.entry\s+([\w$]+)")
+_UNKNOWN_ARCH = re.compile(r"Value 'sm_\w+' is not defined for option 'gpu-name'")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Module:
+    """Portable code to compile for one arch; ``name`` says where it is, ``size`` how many bytes ``read`` gives."""
+
+    name: str
+    size: int
+    arch: str
+    read: Callable[[], bytes]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Compiler:
+    """ptxas and NVIDIA's libnvfatbin, their pinned packages, and the folder where what they made is kept."""
+
+    program: Path
+    nvfatbin: Path
+    packages: tuple[str, ...]
+    cache: Path
+
+    @cached_property
+    def identity(self) -> str:
+        """Digest of everything but a module and its arch that decides the bytes of an entry."""
+        return keys.of_facts(packages=self.packages, arguments=ARGUMENTS, options=OPTIONS)
+
+    def place_of(self, ptx: bytes, arch: str) -> Path:
+        """Where the entry of a module for an arch is kept; ``ptx`` is what ``portable`` gives."""
+        key = keys.of_facts(ptx=hashlib.sha256(ptx).hexdigest(), arch=arch, compiler=self.identity)
+        return self.cache / key[:2] / key
+
+
+def prepare(packages: tuple[str, ...], *, cache: Path) -> Compiler:
+    """Fetch the pinned packages that have ptxas and libnvfatbin once; from the second call on that takes no time.
+
+    Raises DownloadError, and ToolchainError when one of the two is in none of them.
+    """
+    tree = cache / "toolchains" / f"ptxas-{keys.of_facts(packages=packages)[:16]}"
+    if not tree.is_dir():
+        tree.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(f"{tree}.lock"):
+            if not tree.is_dir():
+                _fetch(packages, tree)
+    return Compiler(program=tree / "ptxas", nvfatbin=tree / LIBRARY, packages=packages, cache=cache / "gpu-code")
+
+
+def portable(ptx: bytes) -> bytes:
+    """PTX as text without an end mark, for every GPU from its version on: `.target sm_90a` becomes `sm_90`.
+
+    The suffixes "a" and "f" tie code to one GPU or family (PTX ISA, `.target`); ptxas refuses the result where the
+    code uses what only that one has.
+    """
+    return _TARGET.sub(rb"\1", ptx.rstrip(b"\0"), count=1)
+
+
+def is_tied(ptx: bytes) -> bool:
+    """Whether PTX is for one GPU or family alone."""
+    return _TARGET.search(ptx) is not None
+
+
+def compile_all(modules: Sequence[Module], compiler: Compiler, *, name: str) -> list[Path]:
+    """A file with the container entry of each module, from the cache or compiled, as many at once as there are cores.
+
+    The largest begin first, and no more of them at a time than there is memory for. Raises PtxError with the module and
+    ptxas's own words, UnknownArchError when ptxas does not know the arch; what is not yet running is then left out.
+    """
+    found: dict[int, Path] = {}
+    order = sorted(range(len(modules)), key=lambda index: (-modules[index].size, index))
+    memory, lock = _Memory(MEMORY), threading.Lock()
+    with (
+        tempfile.TemporaryDirectory(prefix="tfwheel-ptxas-") as folder,
+        ThreadPoolExecutor(max_workers=len(os.sched_getaffinity(0))) as pool,
+    ):
+        work = _Work(compiler=compiler, folder=Path(folder), memory=memory, nvfatbin_lock=lock)
+        waiting = {pool.submit(work.entry_of, modules[index], index): index for index in order}
+        try:
+            for future in progress.track(as_completed(waiting), name=name, total=len(waiting)):
+                found[waiting[future]] = future.result()
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    return [found[index] for index in range(len(modules))]
+
+
+def new_entry(compiler: Compiler, code: bytes, *, kind: str, arch: str) -> bytes:
+    """One container entry, header included, as NVIDIA's libnvfatbin makes it; FatbinError when it refuses the code."""
+    try:
+        container = Container(compiler.nvfatbin)
+        container.add_code(kind, arch, code)
+        data = container.to_bytes()
+    except (OSError, NvFatbinError) as error:
+        message = f"libnvfatbin takes no {kind} of {len(code):,} bytes for {arch}: {error}"
+        raise FatbinError(message) from error
+    (entry,) = fatbin.parse(data).entries
+    return data[entry.header : entry.end]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Work:
+    """What the threads of one call share."""
+
+    compiler: Compiler
+    folder: Path
+    memory: _Memory
+    nvfatbin_lock: threading.Lock
+
+    def entry_of(self, module: Module, number: int) -> Path:
+        ptx = portable(module.read())
+        kept = self.compiler.place_of(ptx, module.arch)
+        if not _is_entry(kept):
+            code = self._compiled(ptx, module, number)
+            with self.nvfatbin_lock:  # NVIDIA does not say whether two threads may use it at once
+                entry = new_entry(self.compiler, code, kind="elf", arch=module.arch)
+            with writing(kept) as stream:
+                stream.write(entry)
+        return kept
+
+    def _compiled(self, ptx: bytes, module: Module, number: int) -> bytes:
+        source, cubin = self.folder / f"{number}.ptx", self.folder / f"{number}.cubin"
+        source.write_bytes(ptx)
+        try:
+            with self.memory.taken(MEMORY_EACH + MEMORY_PER_BYTE * len(ptx)):
+                run(
+                    [self.compiler.program, *(word.format(arch=module.arch) for word in ARGUMENTS), source, "-o", cubin]
+                )
+            return cubin.read_bytes()
+        except CommandError as error:
+            raise _refusal(ptx, module, self.compiler.packages, error) from error
+        finally:
+            source.unlink()
+            cubin.unlink(missing_ok=True)
+
+
+class _Memory:
+    """A number of bytes that threads take from; one that asks for more than there is waits, unless it is alone."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit, self._used = limit, 0
+        self._changed = threading.Condition()
+
+    @contextmanager
+    def taken(self, size: int) -> Iterator[None]:
+        with self._changed:
+            self._changed.wait_for(lambda: self._used == 0 or self._used + size <= self._limit)
+            self._used += size
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._used -= size
+                self._changed.notify_all()
+
+
+def _refusal(ptx: bytes, module: Module, packages: tuple[str, ...], error: CommandError) -> PtxError | UnknownArchError:
+    package = packages[0]
+    if _UNKNOWN_ARCH.search(error.output):
+        message = f"ptxas of {package} does not know the arch {module.arch}: {error.output.strip()}"
+        return UnknownArchError(message)
+    kernel = _KERNEL.search(ptx)
+    which = f" (kernel {kernel[1].decode()})" if kernel else ""
+    message = f"ptxas of {package} refuses {module.name}{which} for sm_{module.arch}\n{error.message}"
+    return PtxError(message)
+
+
+def _is_entry(path: Path) -> bool:
+    """Whether a file is one whole container entry."""
+    try:
+        data = path.read_bytes()
+        (entry,) = fatbin.parse(fatbin.pack([data])).entries
+        fatbin.check(entry)
+    except (OSError, ValueError, FatbinError):
+        return False
+    return True
+
+
+def _fetch(packages: tuple[str, ...], tree: Path) -> None:
+    """Unpack the packages and keep the two files that are needed of them."""
+    unfinished = tree.with_name(f"{tree.name}.unfinished")
+    parts, kept = unfinished / "parts", unfinished / "kept"
+    shutil.rmtree(unfinished, ignore_errors=True)
+    kept.mkdir(parents=True)
+    try:
+        with progress.step(f"fetch {' and '.join(packages)} (once)"):
+            downloads.install_parts(packages, parts)
+        for name, folder in (("ptxas", "bin"), (LIBRARY, "lib")):
+            found = next(parts.glob(f"nvidia/*/{folder}/{name}"), None)
+            if found is None:
+                message = f"{' and '.join(packages)}: no {folder}/{name} in there"
+                raise ToolchainError(message, remedy="Correct `tools` of the line's [retarget] in lines.toml.")
+            found.chmod(0o755)
+            found.rename(kept / name)
+        kept.rename(tree)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)

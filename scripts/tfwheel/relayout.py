@@ -1,0 +1,185 @@
+"""Moves GPU code inside a library: new places for containers, written in place, and the file keeps its size."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+from tfwheel import elf, fatbin
+from tfwheel.errors import AlreadyRetargetedError, DoesNotFitError, UnknownLayoutError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from tfwheel.elf import Section
+    from tfwheel.fatbin import Container
+
+SECTION_HEADER = 64  # bytes of an Elf64_Shdr
+CHUNK = 1 << 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class Span:
+    """Bytes of the library as it was."""
+
+    offset: int
+    size: int
+
+
+Piece = Span | Path | bytes  # of a container: an entry that was there, one in a file, one in memory
+
+
+@dataclass(frozen=True, kw_only=True)
+class Patch:
+    """Bytes to write at an offset of the file."""
+
+    offset: int
+    data: bytes
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layout:
+    """The sections of a library by name; ``path`` is where it is."""
+
+    path: Path
+    sections: Mapping[str, Section]
+
+
+def read(path: Path) -> Layout:
+    """Read the section table of a library.
+
+    Raises BadWheelError when it is no ELF file, UnknownLayoutError when it is cut, for another machine, or has
+    relocations of another form than official TensorFlow libraries have.
+    """
+    size = path.stat().st_size
+    with path.open("rb") as stream:
+        if not elf.is_x86_64(stream):
+            message = f"{path.name} is not a 64-bit library for x86-64"
+            raise UnknownLayoutError(message)
+        found = elf.sections(stream)
+    for section in found:
+        if section.offset + section.size > size:
+            message = (
+                f"{path.name}: the section {section.name} goes on to byte {section.offset + section.size:,}, "
+                f"and the file ends at {size:,}"
+            )
+            raise UnknownLayoutError(message)
+        if section.address and section.kind in ("SHT_REL", "SHT_RELR"):
+            message = f"{path.name}: its relocations in {section.name} are of a form that is not known here"
+            raise UnknownLayoutError(message)
+    return Layout(path=path, sections={section.name: section for section in found})
+
+
+def check_tiling(layout: Layout, name: str, containers: Sequence[Container]) -> None:
+    """Raise unless a section for GPU code is filled by its containers without a gap, as a linker leaves it.
+
+    AlreadyRetargetedError when zeros follow the last one, which is what this program leaves, else UnknownLayoutError.
+    """
+    section = layout.sections[name]
+    position = section.offset
+    for container in containers:
+        if container.offset != position:
+            message = f"{layout.path.name}: {name} has {container.offset - position} bytes before byte {position:,}"
+            raise UnknownLayoutError(message)
+        position += container.size
+    if position != section.offset + section.size:
+        rest = section.offset + section.size - position
+        message = f"{layout.path.name}: the last {rest:,} bytes of {name} are empty, so it was laid out anew before"
+        raise AlreadyRetargetedError(message)
+
+
+def new_places(layout: Layout, name: str, sizes: Sequence[int]) -> list[int]:
+    """Offsets in the file for containers of these sizes, one behind the other; DoesNotFitError beyond the section."""
+    section = layout.sections[name]
+    places, position = [], section.offset
+    for size in sizes:
+        places.append(position)
+        position += size + -size % fatbin.ALIGNMENT
+    missing = position - section.offset - section.size
+    if missing > 0:
+        message = f"{layout.path.name}: {name} has {section.size:,} bytes, and {missing:,} more are needed"
+        raise DoesNotFitError(message)
+    return places
+
+
+def symbol_tables(layout: Layout) -> list[Span]:
+    """What to fill with zeros so that the symbol table and its names are gone: both sections, and their headers.
+
+    A header of zeros is a section of type SHT_NULL, which readers skip (gABI, "Sections"); all others keep their
+    numbers. The loader reads neither: it has ``.dynsym``, which is another table.
+    """
+    by_number = {part.number: part for part in layout.sections.values()}
+    parts: list[Section] = []
+    for table in (part for part in by_number.values() if part.kind == "SHT_SYMTAB"):
+        names = by_number.get(table.link)
+        if names is None or names.kind != "SHT_STRTAB" or names.address:
+            message = f"{layout.path.name}: the names of {table.name} are not in a section of their own"
+            raise UnknownLayoutError(message)
+        parts += [table, names]
+    spans = [Span(offset=part.offset, size=part.size) for part in parts]
+    return spans + [Span(offset=part.header, size=SECTION_HEADER) for part in parts]
+
+
+def size_of(pieces: Iterable[Piece]) -> int:
+    """How large a container of these entries is, in bytes."""
+    return fatbin.HEADER_SIZE + sum(_size(piece) for piece in pieces)
+
+
+def write_moved(layout: Layout, name: str, containers: Sequence[Sequence[Piece]], places: Sequence[int]) -> None:
+    """Write a section anew: containers at their new places, zeros behind the last one.
+
+    It grows in a file beside the library first, for its entries come from the bytes that it replaces.
+    """
+    section = layout.sections[name]
+    with layout.path.open("r+b") as library, tempfile.TemporaryFile(dir=layout.path.parent) as new:
+        for pieces, place in zip(containers, places, strict=True):
+            new.seek(place - section.offset)
+            _write_container(new, library, pieces)
+        new.truncate(section.size)
+        new.seek(0)
+        library.seek(section.offset)
+        while chunk := new.read(CHUNK):
+            library.write(chunk)
+
+
+def write_in_place(layout: Layout, changed: Iterable[tuple[Container, Sequence[Piece]]]) -> None:
+    """Write containers where others stand, with zeros up to the end of each."""
+    with layout.path.open("r+b") as library:
+        for container, pieces in changed:
+            data = fatbin.pack([_bytes(piece, library) for piece in pieces])
+            library.seek(container.offset)
+            library.write(data.ljust(container.size, b"\0"))
+
+
+def write_patches(layout: Layout, patches: Iterable[Patch], zeros: Iterable[Span]) -> None:
+    """Write pointers, and fill what is dropped with zeros."""
+    with layout.path.open("r+b") as library:
+        for patch in patches:
+            library.seek(patch.offset)
+            library.write(patch.data)
+        for span in zeros:
+            library.seek(span.offset)
+            for start in range(0, span.size, CHUNK):
+                library.write(bytes(min(CHUNK, span.size - start)))
+
+
+def _write_container(new: IO[bytes], library: IO[bytes], pieces: Sequence[Piece]) -> None:
+    new.write(fatbin.header(size_of(pieces)))
+    for piece in pieces:
+        new.write(_bytes(piece, library))
+
+
+def _bytes(piece: Piece, library: IO[bytes]) -> bytes:
+    """The bytes of one entry, which is what is in memory at a time."""
+    if isinstance(piece, Span):
+        return os.pread(library.fileno(), piece.size, piece.offset)
+    return piece.read_bytes() if isinstance(piece, Path) else piece
+
+
+def _size(piece: Piece) -> int:
+    if isinstance(piece, Path):
+        return piece.stat().st_size
+    return piece.size if isinstance(piece, Span) else len(piece)

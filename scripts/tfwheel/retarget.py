@@ -1,0 +1,85 @@
+"""Gives an official library machine code for other GPUs, in place: same size, and no other byte changes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tfwheel import fatbin, ptxas, relayout
+from tfwheel.errors import AlreadyRetargetedError, NoGpuCodeError
+from tfwheel.pointers import Pointers
+from tfwheel.selection import GENERATED, MOVABLE, RELOCATABLE, Selection
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from tfwheel.fatbin import Container
+    from tfwheel.ptxas import Compiler
+    from tfwheel.relayout import Layout
+    from tfwheel.selection import Family
+    from tfwheel.targets import Retarget
+
+FAMILIES = {MOVABLE: "fatbin", GENERATED: "generated", RELOCATABLE: "relocatable"}
+DECIDING = ("elf", "pointers", "relayout", "retarget", "selection", *ptxas.DECIDING)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """What became of a library; ``families`` by name, ``pointers`` are the relocations that were rewritten."""
+
+    library: str
+    families: Mapping[str, Family]
+    pointers: int
+    symbols: bool
+    tools: tuple[str, ...]
+
+
+def retarget_library(path: Path, *, wanted: Retarget, compiler: Compiler) -> Report:
+    """Rewrite the GPU code of a library in place; the file belongs to the caller and is of no use after a failure.
+
+    Everything is found, checked and compiled before the first byte is written. Raises NoGpuCodeError,
+    AlreadyRetargetedError, UnknownLayoutError, RelocationError, DoesNotFitError, UnknownArchError and PtxError; and
+    FatbinError and BadWheelError for what cannot be read.
+    """
+    layout = relayout.read(path)
+    containers = _containers(layout)
+    pointers = Pointers(layout, containers)
+    job = Selection(layout=layout, wanted=wanted, compiler=compiler)
+    plans = job.plans(containers)
+    moving = [name for name, plan in plans.items() if name != GENERATED and not plan.unchanged]
+    moves = {name: relayout.new_places(layout, name, plans[name].sizes) for name in moving}
+    zeros = [] if wanted.symbols else relayout.symbol_tables(layout)
+    if not zeros and all(plan.unchanged for plan in plans.values()):
+        message = f"{path.name} has exactly the GPU code that the line asks for"
+        raise AlreadyRetargetedError(message)
+    patches = [patch for name, places in moves.items() for patch in pointers.patches(containers[name], places)]
+    for name, places in moves.items():
+        relayout.write_moved(layout, name, plans[name].pieces, places)
+    if GENERATED in plans:
+        changed = zip(plans[GENERATED].containers, plans[GENERATED].pieces, strict=True)
+        relayout.write_in_place(layout, changed)
+    relayout.write_patches(layout, patches, zeros)
+    return Report(
+        library=path.name,
+        families={FAMILIES[name]: plan.facts() for name, plan in plans.items()},
+        pointers=len(patches),
+        symbols=not zeros,
+        tools=compiler.packages,
+    )
+
+
+def _containers(layout: Layout) -> dict[str, list[Container]]:
+    """The containers of a library by section, every one known in all its parts."""
+    found: dict[str, list[Container]] = {}
+    for container in fatbin.containers(layout.path):
+        found.setdefault(container.section, []).append(container)
+        for entry in container.entries:
+            fatbin.check(entry)
+    if not found:
+        message = f"{layout.path.name} has no GPU code"
+        raise NoGpuCodeError(message)
+    for name, members in found.items():
+        if name != GENERATED:
+            relayout.check_tiling(layout, name, members)
+    return found

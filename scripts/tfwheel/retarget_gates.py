@@ -1,0 +1,304 @@
+"""The gates of a retargeted library: read back, beside the official one, independently of what wrote it.
+
+A gate takes a Pair and returns what it found, in one line for the record, or raises its error. Listing is NVIDIA's own
+cuobjdump, a sample is disassembled by NVIDIA's nvdisasm; the files are read in pieces, never whole.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from tfwheel import disassembly, fatbin
+from tfwheel.errors import BadWheelError, CommandError, FatbinError, RetargetGateError
+from tfwheel.unchanged import unchanged
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from tfwheel.fatbin import Container, Entry
+    from tfwheel.targets import Retarget
+    from tfwheel.xla_ceiling import Edit
+
+PIECE = 24 << 20  # bytes of containers in one call: cuobjdump takes about five times as much memory
+SAMPLE = 4  # new images that are disassembled
+SAMPLE_SIZE = 64 << 10  # bytes of the largest of them: nvdisasm takes 10 s and more for one of a few MB
+RELOCATABLE = "__nv_relfatbin"
+_TIED = re.compile(rb"^(\.target\s+sm_\d+)[af]\b", re.MULTILINE)  # PTX ISA, `.target`: for one GPU or family alone
+_TARGET = re.compile(rb"^\.target\s+sm_(\w+)", re.MULTILINE)
+_ENTRY = re.compile(rb"\.entry\s+([\w$]+)")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Retargeted:
+    """A library before and after, and all that may differ.
+
+    ``archs`` maps a section to the images its containers were promised ("sm_120", "compute_90"); ``edits`` are the
+    bytes of XLA; ``symbols`` says whether the symbol tables are still there.
+    """
+
+    original: Path
+    patched: Path
+    archs: Mapping[str, Sequence[str]]
+    edits: Sequence[Edit] = ()
+    symbols: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pair:
+    """A Retargeted that is being read; ``tools`` is the folder of NVIDIA's programs."""
+
+    library: Retargeted
+    tools: Path
+
+    @property
+    def name(self) -> str:
+        """The file name, for messages."""
+        return self.library.patched.name
+
+    @cached_property
+    def before(self) -> dict[str, list[Container]]:
+        """The containers of the official library, by section."""
+        return _by_section(self.library.original)
+
+    @cached_property
+    def after(self) -> dict[str, list[Container]]:
+        """The containers of the retargeted library, by section."""
+        return _by_section(self.library.patched)
+
+    def containers(self) -> Iterator[tuple[Container, Container]]:
+        """Each container beside what it was, in the order of the file; RetargetGateError where their numbers differ."""
+        for section in sorted({*self.before, *self.after}):
+            old, new = self.before.get(section, []), self.after.get(section, [])
+            if len(old) != len(new):
+                message = f"{self.name}: {section} has {len(new)} containers; the official one has {len(old)}"
+                raise RetargetGateError(message)
+            yield from zip(old, new, strict=True)
+
+    def bytes_of(self, entry: Entry, *, official: bool = False) -> bytes:
+        """The payload of an entry, as it stands in the file."""
+        path = self.library.original if official else self.library.patched
+        with path.open("rb") as stream:
+            return os.pread(stream.fileno(), entry.size, entry.offset)
+
+    def image(self, entry: Entry, *, official: bool = False) -> bytes:
+        """The code of an entry, decompressed."""
+        return fatbin.image(entry, self.bytes_of(entry, official=official))
+
+
+def promised(wanted: Retarget, *, left_out: Collection[str] = ()) -> dict[str, tuple[str, ...]]:
+    """What a line promises, by section, as ``Retargeted.archs`` takes it.
+
+    ``left_out`` are archs ("120") for which the generated kernels of this library had no room, as its record says.
+    """
+    portable = (f"compute_{wanted.ptx}",) if wanted.ptx else ()
+    moved = (*(f"sm_{arch}" for arch in wanted.archs), *portable)
+    generated = (*(f"sm_{arch}" for arch in wanted.generated if arch not in left_out), *portable)
+    return {".nv_fatbin": moved, RELOCATABLE: moved, fatbin.DATA_SECTION: generated}
+
+
+def run_retarget_gates(library: Retargeted, *, cache: Path) -> dict[str, str]:
+    """Hold a retargeted library to every gate, in a fixed order; returns gate name -> finding.
+
+    Raises RetargetGateError for GPU code that is not what it must be, UntouchedGateError for any other byte that
+    changed, DownloadError or ToolchainError when NVIDIA's programs cannot be had.
+    """
+    pair = Pair(library=library, tools=disassembly.prepare(cache))
+    try:
+        return {"untouched": unchanged(library, pair.before, pair.after)} | {
+            gate.__name__: gate(pair) for gate in GATES
+        }
+    except FatbinError as error:
+        message = f"{pair.name}: {error.message}"
+        raise RetargetGateError(message) from error
+
+
+def archs(pair: Pair) -> str:
+    """Each container has exactly the images that it was promised, and those that it could not be given are told."""
+    counts: dict[tuple[str, str], int] = {}
+    for old, new in pair.containers():
+        found, expected = [entry.name for entry in new.entries], _expected(old, pair.library.archs)
+        if sorted(found) != sorted(expected):
+            message = (
+                f"{pair.name}: the container at byte {new.offset:,} ({new.section}) has "
+                f"{', '.join(found) or 'nothing'}; promised is {', '.join(expected)}"
+            )
+            raise RetargetGateError(message)
+        for name in found:
+            counts[new.section, name] = counts.get((new.section, name), 0) + 1
+    return "; ".join(
+        f"{section}: " + ", ".join(f"{name} in {count}" for (place, name), count in counts.items() if place == section)
+        for section in sorted({place for place, _ in counts})
+    )
+
+
+def listed(pair: Pair) -> str:
+    """NVIDIA's cuobjdump lists the same images in the same order as are read here."""
+    groups = list(_groups([new for _, new in pair.containers()]))
+    with ThreadPoolExecutor(2) as pool:
+        answers = pool.map(lambda group: _ask_cuobjdump(pair, group), groups)
+        for group, answer in zip(groups, answers, strict=True):
+            for kind in ("ELF", "PTX"):
+                expected = [entry.arch for container in group for entry in container.entries if entry.kind == kind]
+                found = [arch for word, arch in answer if word == kind]
+                if found != expected:
+                    message = (
+                        f"{pair.name}: cuobjdump lists {len(found)} images ({kind}) in the {len(group)} containers "
+                        f"from byte {group[0].offset:,} on, and not the {len(expected)} that were promised"
+                    )
+                    raise RetargetGateError(message)
+    images = sum(len(container.entries) for group in groups for container in group)
+    return f"{images} images listed by {disassembly.CUOBJDUMP.replace('==', ' ')}"
+
+
+def kept(pair: Pair) -> str:
+    """Each image that stays is the official one; PTX for one GPU alone may lose that mark, and nothing else."""
+    same = portable = 0
+    for old, new in pair.containers():
+        was = {entry.name: entry for entry in old.entries}
+        for entry in new.entries:
+            if entry.name not in was or pair.bytes_of(entry) == pair.bytes_of(was[entry.name], official=True):
+                same += entry.name in was
+                continue
+            before, after = pair.image(was[entry.name], official=True), pair.image(entry)
+            if entry.kind == "PTX" and _portable(before) == _portable(after):
+                portable += 1
+            elif before != after:
+                message = (
+                    f"{pair.name}: {entry.name} at byte {entry.offset:,} ({entry.section}) is not the official image"
+                )
+                raise RetargetGateError(message)
+            else:
+                same += 1
+    return f"{same} images as in the official library, {portable} of PTX made portable"
+
+
+def compiled(pair: Pair) -> str:
+    """Each new image is machine code for its arch, with the kernels of the portable code that it was made from."""
+    number = kernels = 0
+    for old, new in pair.containers():
+        made = [entry for entry in new.entries if entry.name not in {one.name for one in old.entries}]
+        source = next((entry for entry in old.entries if entry.kind == "PTX"), None)
+        names = set(_ENTRY.findall(pair.image(source, official=True))) if made and source else set()
+        for entry in made:
+            found = _kernels(pair, entry)
+            if found != names:
+                odd = min(found ^ names).decode(errors="replace")
+                message = (
+                    f"{pair.name}: {entry.name} at byte {entry.offset:,} ({entry.section}) has {len(found)} kernels, "
+                    f"its source {len(names)}; `{odd}` is in one only"
+                )
+                raise RetargetGateError(message)
+            number, kernels = number + 1, kernels + len(found)
+    return f"{number} new images with {kernels} kernels, those of their PTX"
+
+
+def portable(pair: Pair) -> str:
+    """No PTX is left that only one GPU could run."""
+    texts = [entry for _, new in pair.containers() for entry in new.entries if entry.kind == "PTX"]
+    for entry in texts:
+        target = _TARGET.search(pair.image(entry))
+        if target is None or not target[1].isdigit():
+            found = target[0].decode() if target else "no .target"
+            message = f"{pair.name}: PTX at byte {entry.offset:,} ({entry.section}) has `{found}`"
+            raise RetargetGateError(message)
+    return f"{len(texts)} pieces of PTX, each for every GPU from its version on"
+
+
+def disassembled(pair: Pair) -> str:
+    """NVIDIA's nvdisasm reads some of the smaller new images, the same each time, from the first to the last."""
+    new = [
+        entry
+        for old, container in pair.containers()
+        for entry in container.entries
+        if entry.kind == "ELF" and entry.name not in {one.name for one in old.entries}
+    ]
+    small = [entry for entry in new if entry.plain_size <= SAMPLE_SIZE] or sorted(new, key=_by_size)[:1]
+    sample = [small[number * (len(small) - 1) // (SAMPLE - 1)] for number in range(SAMPLE)] if small else []
+    chosen = list({entry.offset: entry for entry in sample}.values())
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(lambda entry: _ask_nvdisasm(pair, entry), chosen))
+    return f"{len(chosen)} of {len(new)} new images disassembled by {disassembly.NVDISASM.replace('==', ' ')}"
+
+
+GATES = (archs, listed, kept, compiled, portable, disassembled)
+
+
+def _by_section(library: Path) -> dict[str, list[Container]]:
+    found: dict[str, list[Container]] = {}
+    for container in fatbin.containers(library):
+        found.setdefault(container.section, []).append(container)
+    return found
+
+
+def _expected(old: Container, promised: Mapping[str, Sequence[str]]) -> list[str]:
+    """The images that a container must have now: those promised that it had, or has portable code to make from.
+
+    One that would be left with none keeps all it had, and so does a section of which nothing was promised.
+    """
+    was = [entry.name for entry in old.entries]
+    has_source = old.section != RELOCATABLE and any(entry.kind == "PTX" for entry in old.entries)
+    wanted = promised.get(old.section, ())
+    return [name for name in wanted if name in was or (has_source and name.startswith("sm_"))] or was
+
+
+def _portable(ptx: bytes) -> bytes:
+    return _TIED.sub(rb"\1", ptx.rstrip(b"\0"), count=1)
+
+
+def _groups(containers: Sequence[Container]) -> Iterator[list[Container]]:
+    """Neighbours of one section, as many as fit into a piece."""
+    group: list[Container] = []
+    for container in containers:
+        size = sum(one.size for one in group)
+        if group and (group[0].section != container.section or size + container.size > PIECE):
+            yield group
+            group = []
+        group.append(container)
+    if group:
+        yield group
+
+
+def _by_size(entry: Entry) -> tuple[int, int]:
+    return entry.plain_size, entry.offset
+
+
+def _ask_cuobjdump(pair: Pair, group: Sequence[Container]) -> list[tuple[str, int]]:
+    with pair.library.patched.open("rb") as stream:
+        pieces = (os.pread(stream.fileno(), container.size, container.offset) for container in group)
+        try:
+            return disassembly.listing(pair.tools, pieces)
+        except CommandError as error:
+            message = f"{pair.name}: cuobjdump cannot read what begins at byte {group[0].offset:,}: {error.message}"
+            raise RetargetGateError(message) from error
+
+
+def _kernels(pair: Pair, entry: Entry) -> frozenset[bytes]:
+    """The kernels of a new image; RetargetGateError when it is no machine code for its arch."""
+    place = f"{pair.name}: {entry.name} at byte {entry.offset:,} ({entry.section})"
+    try:
+        found = disassembly.machine_code(pair.image(entry))
+    except BadWheelError as error:
+        message = f"{place} is no machine code"
+        raise RetargetGateError(message) from error
+    if found.arch != entry.arch:
+        message = f"{place} is machine code for another processor: {found.arch or 'no GPU'}"
+        raise RetargetGateError(message)
+    return found.kernels
+
+
+def _ask_nvdisasm(pair: Pair, entry: Entry) -> None:
+    place = f"{entry.name} at byte {entry.offset:,} ({entry.section})"
+    try:
+        said = disassembly.disassemble(pair.tools, pair.image(entry))
+    except CommandError as error:
+        message = f"{pair.name}: nvdisasm refuses {place}: {error.message}"
+        raise RetargetGateError(message) from error
+    if not re.search(rf"(\.target\s+sm_|EF_CUDA_SM){entry.arch}\b", said):
+        message = f"{pair.name}: nvdisasm finds no code for {place}"
+        raise RetargetGateError(message)

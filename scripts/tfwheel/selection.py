@@ -1,0 +1,276 @@
+"""Chooses the images that each container of a library is to have: kept, compiled, or made portable.
+
+Kept entries are copied byte for byte, new ones come from the library's own portable code. Three families: what nvcc
+made (``.nv_fatbin``) can move and gets every arch, what it made to be linked again (``__nv_relfatbin``) only loses
+archs, and kernels that MLIR generated (``.rodata``) stay where they are and get what there is room for.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tfwheel import fatbin, ptxas, relayout
+from tfwheel.errors import DoesNotFitError, UnknownArchError
+from tfwheel.relayout import Span
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from tfwheel.fatbin import Container, Entry
+    from tfwheel.ptxas import Compiler
+    from tfwheel.relayout import Layout, Piece
+    from tfwheel.targets import Retarget
+
+Made = Mapping[tuple[int, str], Path]  # new entries by the offset of their container and the arch
+MOVABLE, RELOCATABLE, GENERATED = ".nv_fatbin", "__nv_relfatbin", fatbin.DATA_SECTION
+
+
+@dataclass(frozen=True, kw_only=True)
+class Family:
+    """One kind of GPU code of a library: before and after, as images per arch ("sm_80": 248); ``containers`` in all.
+
+    ``new`` are images that were compiled or made portable here, ``left_out`` archs for which there was no room, with
+    the bytes that lacked, ``without_source`` containers that hold no portable code to compile, ``tightened`` those in
+    which new images had to be compressed as far as LZ4 goes. ``room`` and ``used`` are in bytes.
+    """
+
+    containers: int
+    before: Mapping[str, int]
+    after: Mapping[str, int]
+    new: Mapping[str, int]
+    room: int
+    used: int
+    left_out: Mapping[str, int] = field(default_factory=dict)
+    without_source: int = 0
+    tightened: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Image:
+    """One entry of a container to be: as it was, or new."""
+
+    name: str
+    piece: Piece
+    new: bool = False
+
+    def tightened(self) -> Image:
+        """The same in less room, where it is new."""
+        raw = self.piece.read_bytes() if isinstance(self.piece, Path) else self.piece
+        return replace(self, piece=fatbin.tightened(raw)) if isinstance(raw, bytes) and self.new else self
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """The new entries of every container of a section."""
+
+    containers: Sequence[Container]
+    images: Sequence[Sequence[Image]]
+    room: int
+    left_out: Mapping[str, int] = field(default_factory=dict)
+    without_source: int = 0
+    tightened: int = 0
+
+    @property
+    def pieces(self) -> list[list[Piece]]:
+        """What each container consists of."""
+        return [[image.piece for image in images] for images in self.images]
+
+    @property
+    def sizes(self) -> list[int]:
+        """The bytes of each container."""
+        return [relayout.size_of(pieces) for pieces in self.pieces]
+
+    @property
+    def unchanged(self) -> bool:
+        """Whether every container would be what it was."""
+        return self.sizes == [container.size for container in self.containers] and not any(
+            image.new for images in self.images for image in images
+        )
+
+    def facts(self) -> Family:
+        """The same in numbers."""
+        images = [image for each in self.images for image in each]
+        return Family(
+            containers=len(self.containers),
+            before=_count(entry.name for container in self.containers for entry in container.entries),
+            after=_count(image.name for image in images),
+            new=_count(image.name for image in images if image.new),
+            room=self.room,
+            used=sum(self.sizes),
+            left_out=self.left_out,
+            without_source=self.without_source,
+            tightened=self.tightened,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Selection:
+    """One library being retargeted."""
+
+    layout: Layout
+    wanted: Retarget
+    compiler: Compiler
+    texts: dict[int, Image] = field(default_factory=dict)  # portable code made once, by the offset of its entry
+
+    def plans(self, containers: Mapping[str, Sequence[Container]]) -> dict[str, Plan]:
+        """What becomes of each section; everything that is missing is compiled in one go."""
+        archs = {MOVABLE: self.wanted.archs, GENERATED: self.wanted.generated}
+        jobs = [
+            (container, arch)
+            for name, members in containers.items()
+            for container in members
+            for arch in self._missing(container, archs.get(name, ()))
+        ]
+        modules = [self._module(container, arch) for container, arch in jobs]
+        files = ptxas.compile_all(modules, self.compiler, name=f"compile GPU code of {self.layout.path.name}")
+        made = {(container.offset, arch): file for (container, arch), file in zip(jobs, files, strict=True)}
+        return {
+            name: self._generated(members, made) if name == GENERATED else self._movable(name, members, made)
+            for name, members in containers.items()
+        }
+
+    def _missing(self, container: Container, archs: Iterable[str]) -> list[str]:
+        """The archs for which a container has no machine code, as far as it has portable code to compile."""
+        there = {str(entry.arch) for entry in container.entries if entry.kind == "ELF"}
+        missing = [arch for arch in archs if arch not in there]
+        source = _source(container)
+        for arch in missing if source else ():
+            if source and int(arch) < source.arch:
+                message = (
+                    f"{self.layout.path.name}: {container.section} has no machine code for {arch}, and portable code "
+                    f"only from {source.arch} on; it has {', '.join(sorted(there, key=int))}"
+                )
+                raise UnknownArchError(message)
+        return missing if source else []
+
+    def _module(self, container: Container, arch: str) -> ptxas.Module:
+        source = _source(container)
+        assert source is not None  # noqa: S101 -- _missing gives none without
+        return ptxas.Module(
+            name=f"the code at byte {container.offset:,} of {self.layout.path.name} ({container.section})",
+            size=source.plain_size,
+            arch=arch,
+            read=partial(self._text, source),
+        )
+
+    def _text(self, entry: Entry) -> bytes:
+        with self.layout.path.open("rb") as stream:
+            return fatbin.image(entry, os.pread(stream.fileno(), entry.size, entry.offset))
+
+    def _movable(self, name: str, members: Sequence[Container], made: Made) -> Plan:
+        """Every arch in every container; new images are compressed further, the largest first, where room lacks."""
+        images = [self._images(container, self.wanted.archs, made) for container in members]
+        room = self.layout.sections[name].size
+        over = sum(relayout.size_of(image.piece for image in each) for each in images) - room
+        tightened = 0
+        for row, column in _new_by_size(images):
+            if over <= 0:
+                break
+            loose, tight = images[row][column], images[row][column].tightened()
+            images[row][column] = tight
+            over -= relayout.size_of([loose.piece]) - relayout.size_of([tight.piece])
+            tightened += 1
+        if over > 0:
+            raise self._too_large(name, images, room, over)
+        without_source = sum(_source(container) is None for container in members) if name == MOVABLE else 0
+        return Plan(containers=members, images=images, room=room, without_source=without_source, tightened=tightened)
+
+    def _too_large(self, name: str, images: Sequence[Sequence[Image]], room: int, over: int) -> DoesNotFitError:
+        sizes: Counter[str] = Counter()
+        for image in (image for each in images for image in each):
+            sizes[image.name] += relayout.size_of([image.piece])
+        listed = ", ".join(f"{arch} {size:,}" for arch, size in sizes.items())
+        enough = [arch for arch, size in sizes.items() if size >= over]
+        message = (
+            f"{self.layout.path.name}: {name} has {room:,} bytes and would need {over:,} more "
+            f"(bytes by arch: {listed}); to drop {' or '.join(enough) or 'several'} is enough"
+        )
+        return DoesNotFitError(message)
+
+    def _generated(self, members: Sequence[Container], made: Made) -> Plan:
+        """Take archs in their order of priority, as long as every container has room for them where it is."""
+        chosen: list[str] = []
+        left_out: dict[str, int] = {}
+        for arch in self.wanted.generated:
+            over = max(
+                relayout.size_of(image.piece for image in self._fitting(container, [*chosen, arch], made))
+                - container.size
+                for container in members
+            )
+            if over > 0:
+                left_out[arch] = over
+            else:
+                chosen.append(arch)
+        if not chosen:
+            message = f"{self.layout.path.name}: {GENERATED} has no room for any of {', '.join(left_out)}"
+            raise DoesNotFitError(message)
+        images = [self._fitting(container, chosen, made) for container in members]
+        return Plan(
+            containers=members,
+            images=images,
+            room=sum(container.size for container in members),
+            left_out=left_out,
+            tightened=sum(
+                each != self._images(container, chosen, made) for container, each in zip(members, images, strict=True)
+            ),
+        )
+
+    def _fitting(self, container: Container, archs: Sequence[str], made: Made) -> list[Image]:
+        """The entries of a container to be, the new ones compressed further where it has no room otherwise."""
+        images = self._images(container, archs, made)
+        if relayout.size_of(image.piece for image in images) <= container.size:
+            return images
+        return [image.tightened() for image in images]
+
+    def _images(self, container: Container, archs: Sequence[str], made: Made) -> list[Image]:
+        """The entries of a container to be: machine code in numeric order, then portable code."""
+        kept = [entry for entry in container.entries if entry.kind == "ELF" and str(entry.arch) in archs]
+        images = [(entry.arch, Image(name=entry.name, piece=_span(entry))) for entry in kept]
+        there = {entry.arch for entry in kept}
+        images += [
+            (int(arch), Image(name=f"sm_{arch}", piece=made[container.offset, arch], new=True))
+            for arch in archs
+            if int(arch) not in there and (container.offset, arch) in made
+        ]
+        texts = [entry for entry in container.entries if entry.kind == "PTX" and str(entry.arch) == self.wanted.ptx]
+        chosen = [image for _, image in sorted(images, key=lambda pair: pair[0])] + list(map(self._portable, texts))
+        # A container is never left empty: what a program does with one nobody has promised.
+        return chosen or [Image(name=entry.name, piece=_span(entry)) for entry in container.entries]
+
+    def _portable(self, entry: Entry) -> Image:
+        if entry.header not in self.texts:
+            text, piece = self._text(entry), None
+            if ptxas.is_tied(text):
+                piece = ptxas.new_entry(self.compiler, ptxas.portable(text), kind="ptx", arch=str(entry.arch))
+            self.texts[entry.header] = Image(name=entry.name, piece=piece or _span(entry), new=piece is not None)
+        return self.texts[entry.header]
+
+
+def _source(container: Container) -> Entry | None:
+    """The portable code that further machine code is made from."""
+    return next((entry for entry in container.entries if entry.kind == "PTX"), None)
+
+
+def _new_by_size(images: Sequence[Sequence[Image]]) -> list[tuple[int, int]]:
+    """Where new images stand, the largest first."""
+    found = [
+        (relayout.size_of([image.piece]), row, column)
+        for row, each in enumerate(images)
+        for column, image in enumerate(each)
+        if image.new
+    ]
+    return [(row, column) for _, row, column in sorted(found, key=lambda one: (-one[0], *one[1:]))]
+
+
+def _span(entry: Entry) -> Span:
+    return Span(offset=entry.header, size=entry.end - entry.header)
+
+
+def _count(names: Iterable[str]) -> dict[str, int]:
+    return dict(Counter(names))

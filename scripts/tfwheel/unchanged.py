@@ -1,0 +1,189 @@
+"""Proves that two versions of a library differ where they were declared to, and nowhere else, in pieces."""
+
+from __future__ import annotations
+
+import os
+import struct
+from array import array
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, BinaryIO, Protocol
+
+from tfwheel import elf, fatbin
+from tfwheel.errors import BadWheelError, UntouchedGateError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from tfwheel.elf import Section
+    from tfwheel.fatbin import Container
+    from tfwheel.xla_ceiling import Edit
+
+CHUNK = 4 << 20
+RELATIVE = 8  # R_X86_64_RELATIVE (System V psABI for x86-64, table 4.9)
+RELOCATION_WORDS = 3  # of 8 bytes in an Elf64_Rela: place, type, addend
+SECTION_HEADER = 64  # bytes of an Elf64_Shdr
+SYMBOL_TABLES = (".symtab", ".strtab")
+
+
+class Library(Protocol):
+    """The two files, the bytes of XLA that were changed, and whether the symbol tables are still there."""
+
+    @property
+    def original(self) -> Path:
+        """The official one."""
+
+    @property
+    def patched(self) -> Path:
+        """What was made of it."""
+
+    @property
+    def edits(self) -> Sequence[Edit]:
+        """Declared bytes, each with what must stand there now."""
+
+    @property
+    def symbols(self) -> bool:
+        """False where the symbol tables must be zeros."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Span:
+    """Bytes from ``start`` up to ``end`` that may differ, and what they must be now (None: others look at them)."""
+
+    start: int
+    end: int
+    now: bytes | None = None
+    moved: bool = False
+
+
+def unchanged(
+    library: Library, before: Mapping[str, Sequence[Container]], after: Mapping[str, Sequence[Container]]
+) -> str:
+    """What was compared, in one line; UntouchedGateError names the first byte that changed and must not have.
+
+    Allowed are: the sections that hold containers alone, the room of each container elsewhere, the pointers to
+    containers that moved (which must lead to the same container at its new place), declared edits and, where they
+    were dropped, the symbol tables. Room that no container takes any more must be zero.
+    """
+    size = library.original.stat().st_size
+    if library.patched.stat().st_size != size:
+        message = f"{library.patched.name} has {library.patched.stat().st_size:,} bytes; the official one {size:,}"
+        raise UntouchedGateError(message)
+    try:
+        with library.original.open("rb") as old, library.patched.open("rb") as new:
+            sections = {section.name: section for section in elf.sections(old)}
+            pointers = list(_pointers(old, sections, before, after))
+            spans = sorted(
+                [*_code(sections, before, after), *pointers, *_edits(library), *_symbols(library, sections)],
+                key=lambda span: (span.start, span.end),
+            )
+            _check_spans(spans, new, library)
+            same = _compare(old, new, spans, library, size)
+    except (BadWheelError, OSError, KeyError) as error:
+        message = f"{library.patched.name} cannot be compared with the official library: {error}"
+        raise UntouchedGateError(message) from error
+    moved = sum(span.moved for span in pointers)
+    return f"{same:,} of {size:,} bytes must be the official ones and are; {moved} pointers follow their containers"
+
+
+def _code(
+    sections: Mapping[str, Section],
+    before: Mapping[str, Sequence[Container]],
+    after: Mapping[str, Sequence[Container]],
+) -> Iterator[_Span]:
+    """The room for containers; what lies between and behind them must be zero."""
+    for name, members in before.items():
+        now = after.get(name, [])
+        if name == fatbin.DATA_SECTION:
+            rooms = [(one.offset, one.offset + one.size) for one in members]
+        else:
+            rooms = [(sections[name].offset, sections[name].offset + sections[name].size)]
+        for start, end in rooms:
+            position = start
+            for container in (one for one in now if start <= one.offset < end):
+                yield _Span(start=position, end=container.offset, now=bytes(container.offset - position))
+                yield _Span(start=container.offset, end=container.offset + container.size)
+                position = container.offset + container.size
+            yield _Span(start=position, end=end, now=bytes(end - position))
+
+
+def _pointers(
+    stream: BinaryIO,
+    sections: Mapping[str, Section],
+    before: Mapping[str, Sequence[Container]],
+    after: Mapping[str, Sequence[Container]],
+) -> Iterator[_Span]:
+    """The words that hold the address of a container in a section that was laid out anew, and their new values."""
+    addresses: dict[int, int] = {}
+    for name in set(before) - {fatbin.DATA_SECTION}:
+        shift = sections[name].address - sections[name].offset
+        pairs = zip(before[name], after.get(name, []), strict=False)
+        addresses |= {old.offset + shift: new.offset + shift for old, new in pairs}
+    for table in (section for section in sections.values() if section.kind == "SHT_RELA" and section.address):
+        words = array("Q", os.pread(stream.fileno(), table.size, table.offset))
+        for index, addend in enumerate(words[2::RELOCATION_WORDS]):
+            place, kind = words[RELOCATION_WORDS * index : RELOCATION_WORDS * index + 2]
+            if kind != RELATIVE or addend not in addresses:
+                continue
+            value = struct.pack("<Q", addresses[addend])
+            at, moved = table.offset + 24 * index + 16, addresses[addend] != addend
+            yield _Span(start=at, end=at + 8, now=value, moved=moved)
+            for section in sections.values():
+                if section.address and section.address <= place < section.address + section.size:
+                    offset = section.offset + place - section.address
+                    if os.pread(stream.fileno(), 8, offset) == struct.pack("<Q", addend):
+                        yield _Span(start=offset, end=offset + 8, now=value, moved=moved)
+
+
+def _edits(library: Library) -> Iterator[_Span]:
+    for edit in library.edits:
+        yield _Span(start=edit.offset, end=edit.offset + len(edit.replacement), now=edit.replacement)
+
+
+def _symbols(library: Library, sections: Mapping[str, Section]) -> Iterator[_Span]:
+    """The symbol tables and their section headers, which are zeros where they were dropped."""
+    for name in () if library.symbols else SYMBOL_TABLES:
+        if name in sections:
+            section = sections[name]
+            for start, size in ((section.offset, section.size), (section.header, SECTION_HEADER)):
+                for at in range(start, start + size, CHUNK):
+                    end = min(at + CHUNK, start + size)
+                    yield _Span(start=at, end=end, now=bytes(end - at))
+
+
+def _check_spans(spans: Sequence[_Span], new: BinaryIO, library: Library) -> None:
+    """What may differ and is known must be what is known."""
+    for span in spans:
+        if span.now is None:
+            continue
+        found = os.pread(new.fileno(), span.end - span.start, span.start)
+        if found != span.now:
+            at = span.start + _first_difference(found, span.now)
+            message = (
+                f"{library.patched.name}, byte {at:,}: found {found[at - span.start : at - span.start + 8].hex(' ')}, "
+                f"declared {span.now[at - span.start : at - span.start + 8].hex(' ')}"
+            )
+            raise UntouchedGateError(message)
+
+
+def _compare(old: BinaryIO, new: BinaryIO, spans: Sequence[_Span], library: Library, size: int) -> int:
+    """Compare everything between the spans; returns how many bytes that are."""
+    position = same = 0
+    for start, end in [*((span.start, span.end) for span in spans), (size, size)]:
+        for at in range(position, start, CHUNK):
+            length = min(CHUNK, start - at)
+            was, now = os.pread(old.fileno(), length, at), os.pread(new.fileno(), length, at)
+            if was != now:
+                first = at + _first_difference(was, now)
+                message = (
+                    f"{library.patched.name}, byte {first:,}: changed from {was[first - at]:02x} to "
+                    f"{now[first - at]:02x}, and nothing was declared there"
+                )
+                raise UntouchedGateError(message)
+            same += length
+        position = max(position, end)
+    return same
+
+
+def _first_difference(left: bytes, right: bytes) -> int:
+    return next((index for index, (one, other) in enumerate(zip(left, right, strict=False)) if one != other), 0)

@@ -1,0 +1,237 @@
+"""Lifts the newest CUDA version that XLA makes code for, by bytes that are declared per TensorFlow version.
+
+XLA asks ptxas for its version, takes the lower of that and the CUDA version it was built with, and emits PTX of the
+matching level (openxla/xla, ``nvptx_backend.cc``: ``kCompileTimeCudaVersion``). The built-in version stands there
+twice: as a constant, and in an instruction that compares with it. ``build_config/xla/<version>.toml`` says where, and
+what must stand there; anything else is a refusal.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import mmap
+import struct
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
+
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+from pydantic import AfterValidator, Field
+
+from tfwheel import config, elf
+from tfwheel.errors import BadWheelError, XlaCeilingError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+    from tfwheel.elf import Section
+
+NVCC = "nvidia-cuda-nvcc-cu12"  # the package that brings ptxas
+
+
+def _hex(text: str) -> str:
+    try:
+        bytes.fromhex(text)
+    except ValueError as error:
+        message = f"not bytes in hex: {error}"
+        raise ValueError(message) from error
+    return text
+
+
+HexBytes = Annotated[str, Field(min_length=2), AfterValidator(_hex)]
+CudaVersion = Annotated[str, Field(pattern=r"^\d+\.\d+$")]
+
+
+class EditEntry(config.Table):
+    """One table ``[[edit]]``."""
+
+    what: config.Reason
+    found: config.Reason
+    symbol: str
+    distance: Annotated[int, Field(ge=0)]
+    offset: Annotated[int, Field(gt=0)]
+    expected: HexBytes
+    replacement: HexBytes
+
+
+class CeilingFile(config.Table):
+    """A file of ``build_config/xla/``."""
+
+    tensorflow: config.Version
+    ptxas: CudaVersion
+    measured: config.Reason
+    cuda: CudaVersion | None = None
+    unneeded: config.Reason | None = None
+    member: str = ""
+    sha256: Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$")] = ""
+    edit: list[EditEntry] = Field(default_factory=list)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Edit:
+    """Bytes that must stand at an offset of the file, and what takes their place (as many).
+
+    ``symbol`` names the function or constant that they belong to, ``distance`` how far into it they are.
+    """
+
+    what: str
+    symbol: str
+    distance: int
+    offset: int
+    expected: bytes
+    replacement: bytes
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ceiling:
+    """What is known of XLA in one TensorFlow version.
+
+    ``ptxas`` is the oldest CUDA version whose ptxas compiles what XLA emits for the newest GPU. ``cuda`` is the version
+    that the edits set in ``member``, the library with that ``sha256``; where there are none, ``unneeded`` says why.
+    """
+
+    tensorflow: str
+    ptxas: str
+    cuda: str | None
+    unneeded: str | None
+    member: str
+    sha256: str
+    edits: tuple[Edit, ...]
+
+
+def load(folder: Path, tensorflow: str) -> Ceiling:
+    """The data of a TensorFlow version; XlaCeilingError where there is none, ConfigError where it is malformed."""
+    path = folder / f"{tensorflow}.toml"
+    if not path.is_file():
+        message = f"{path} is missing: nobody has looked at XLA in TensorFlow {tensorflow}"
+        raise XlaCeilingError(message)
+    data = config.read(path, CeilingFile)
+    edits = tuple(_edit(path, entry) for entry in data.edit)
+    whole = bool(data.cuda and data.member and data.sha256)
+    if data.tensorflow != tensorflow or bool(edits) == bool(data.unneeded) or bool(edits) != whole:
+        message = (
+            f"{path} must be for TensorFlow {tensorflow} and have either `unneeded`, or edits with their `cuda`, "
+            "`member` and `sha256`"
+        )
+        raise XlaCeilingError(message)
+    return Ceiling(
+        tensorflow=data.tensorflow,
+        ptxas=data.ptxas,
+        cuda=data.cuda,
+        unneeded=data.unneeded,
+        member=data.member,
+        sha256=data.sha256,
+        edits=edits,
+    )
+
+
+def _edit(path: Path, entry: EditEntry) -> Edit:
+    expected, replacement = bytes.fromhex(entry.expected), bytes.fromhex(entry.replacement)
+    if len(expected) != len(replacement) or expected == replacement:
+        message = f"{path}: `{entry.expected}` cannot be replaced by `{entry.replacement}`: other bytes, but as many"
+        raise XlaCeilingError(message)
+    return Edit(
+        what=entry.what,
+        symbol=entry.symbol,
+        distance=entry.distance,
+        offset=entry.offset,
+        expected=expected,
+        replacement=replacement,
+    )
+
+
+def edits(ceiling: Ceiling, library: Path, *, cuda: str) -> tuple[Edit, ...]:
+    """The edits that lift the ceiling of an official library to ``cuda``, proven to fit it; nothing is written.
+
+    Each place is found twice, by the symbol table and by the declared offset, and must have the declared bytes. Empty
+    where the version needs no lift (``ceiling.unneeded``). XlaCeilingError names what differs.
+    """
+    if ceiling.unneeded:
+        return ()
+    if cuda != ceiling.cuda:
+        message = (
+            f"XLA of TensorFlow {ceiling.tensorflow} can be lifted to CUDA {ceiling.cuda}, and {cuda} is asked for"
+        )
+        raise XlaCeilingError(message, remedy="Correct `xla` of the line's [retarget] in build_config/lines.toml.")
+    try:
+        with library.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            _check_hash(ceiling, hashlib.file_digest(stream, "sha256").hexdigest(), library)
+            sections = {section.name: section for section in elf.sections(stream)}
+            for edit in ceiling.edits:
+                _check(edit, data, sections, library)
+    except (BadWheelError, OSError, ValueError, struct.error) as error:
+        message = f"{library.name} cannot be read as a library: {error}"
+        raise XlaCeilingError(message) from error
+    return ceiling.edits
+
+
+def requirement(ceiling: Ceiling, official: Iterable[str]) -> str:
+    """The requirement of the extra ``and-cuda`` for ptxas, its floor raised; metadata.edit_metadata takes it.
+
+    ``official`` are the requirements of the official wheel. An exact pin becomes a range up to the next CUDA major.
+    """
+    found = [one for one in map(Requirement, official) if canonicalize_name(one.name) == NVCC]
+    if len(found) != 1:
+        message = f"TensorFlow {ceiling.tensorflow} names {NVCC} {len(found)} times in its requirements, not once"
+        raise XlaCeilingError(message)
+    (old,) = found
+    ceilings = [str(one) for one in old.specifier if one.operator in ("<", "<=")]
+    bounds = ceilings or [f"<{Version(ceiling.ptxas).major + 1}.0"]
+    old.specifier = SpecifierSet(",".join([f">={ceiling.ptxas}", *bounds]))
+    return str(old)
+
+
+def _check_hash(ceiling: Ceiling, found: str, library: Path) -> None:
+    if found != ceiling.sha256:
+        message = (
+            f"{library.name} has sha256 {found}; the {ceiling.member} of TensorFlow {ceiling.tensorflow} whose places "
+            f"are known has {ceiling.sha256}"
+        )
+        raise XlaCeilingError(message)
+
+
+def _check(edit: Edit, data: mmap.mmap, sections: dict[str, Section], library: Path) -> None:
+    """Hold one edit against the library: the symbol leads to the offset, and the expected bytes stand there."""
+    addresses = set(_addresses(edit.symbol, data, sections))
+    if len(addresses) != 1:
+        message = f"{library.name} has {len(addresses)} symbols {edit.symbol}, not one"
+        raise XlaCeilingError(message)
+    address = addresses.pop() + edit.distance
+    places = [
+        section.offset + address - section.address
+        for section in sections.values()
+        if section.address and section.address <= address < section.address + section.size
+    ]
+    if places != [edit.offset]:
+        message = f"{library.name}: {edit.symbol} leads to byte {places}, and {edit.offset} is declared"
+        raise XlaCeilingError(message)
+    found = data[edit.offset : edit.offset + len(edit.expected)]
+    if found != edit.expected:
+        message = (
+            f"{library.name}, byte {edit.offset:#x} ({edit.what}): found {found.hex(' ')}, "
+            f"expected {edit.expected.hex(' ')}"
+        )
+        raise XlaCeilingError(message)
+
+
+def _addresses(name: str, data: mmap.mmap, sections: dict[str, Section]) -> Iterator[int]:
+    """The addresses of all symbols of that name, without reading a table of a million through."""
+    symbols, names = sections.get(".symtab"), sections.get(".strtab")
+    if not symbols or not names:
+        return
+    for place in _places(b"\0" + name.encode() + b"\0", data, names):
+        reference = struct.pack("<I", place + 1 - names.offset)
+        for entry in _places(reference, data, symbols):
+            if (entry - symbols.offset) % elf.SYMBOL.size == 0:
+                yield elf.SYMBOL.unpack_from(data, entry)[4]
+
+
+def _places(word: bytes, data: mmap.mmap, section: Section) -> Iterator[int]:
+    end = section.offset + section.size
+    found = data.find(word, section.offset, end)
+    while found >= 0:
+        yield found
+        found = data.find(word, found + 1, end)

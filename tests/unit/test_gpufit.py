@@ -1,0 +1,97 @@
+"""What each GPU runs, held against lists written by hand."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tfwheel import config, gpufit, matrix, plan
+from tfwheel.errors import ConfigError, NotLockedError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+CONFIG = config.load()
+TARGETS = plan.targets(CONFIG)
+GPUS = gpufit.load(CONFIG.directory)
+BIG = ("sm_60", "sm_70", "sm_80", "sm_89", "sm_90", "compute_90")
+GENERATED = ("sm_60", "sm_70", "sm_80", "sm_89", "compute_90a")
+
+
+@pytest.mark.parametrize(
+    ("images", "capability", "runs"),
+    [
+        (BIG, (7, 5), "SASS sm_70"),
+        (BIG, (8, 0), "SASS"),
+        (BIG, (8, 6), "SASS sm_80"),
+        (BIG, (8, 9), "SASS"),
+        (BIG, (9, 0), "SASS"),
+        (BIG, (12, 0), "PTX (JIT)"),
+        (GENERATED, (9, 0), "PTX (JIT)"),
+        (GENERATED, (12, 0), "nothing"),
+        (GENERATED, (12, 1), "nothing"),
+        (("sm_70", "sm_120"), (12, 0), "SASS"),
+        (("sm_70", "sm_120"), (12, 1), "SASS sm_120"),
+        (("sm_70", "sm_120"), (10, 0), "nothing"),
+        (("sm_89",), (8, 0), "nothing"),
+        (("compute_90",), (8, 9), "nothing"),
+        (("compute_100f", "compute_80"), (12, 0), "PTX (JIT)"),
+        ((), (8, 0), "nothing"),
+    ],
+)
+def test_what_a_gpu_runs_of_some_images(images: tuple[str, ...], capability: tuple[int, int], runs: str) -> None:
+    assert gpufit.fit(images, capability) == runs
+
+
+def test_the_gpus_are_those_that_colab_lends() -> None:
+    found = {gpu.name: gpu.capability for gpu in GPUS}
+    assert found == {"T4": (7, 5), "A100": (8, 0), "L4": (8, 9), "H100": (9, 0), "G4": (12, 0)}
+
+
+def test_retargeting_is_what_makes_blackwell_run() -> None:
+    rows = gpufit.rows(CONFIG, TARGETS, GPUS)
+    of_g4 = {(row[0], row[1]): row[4:6] for row in rows if row[2] == "G4"}
+    assert of_g4["2.20.0", "official"] == ["PTX (JIT)", "nothing"]
+    assert of_g4["2.20.0", "cu12"] == ["SASS", "SASS"]
+    assert of_g4["2.21.0", "official"] == ["PTX (JIT)", "PTX (JIT)"]
+
+
+def test_no_gpu_of_colab_is_left_without_on_the_line_for_all() -> None:
+    rows = [row for row in gpufit.rows(CONFIG, TARGETS, GPUS) if row[1] == "cu12"]
+    assert len(rows) == 3 * len(GPUS)
+    assert not [row for row in rows if gpufit.NOTHING in row]
+
+
+def test_lines_without_gpu_code_are_not_shown() -> None:
+    assert "cpu" not in {row[1] for row in gpufit.rows(CONFIG, TARGETS, GPUS)}
+
+
+def test_a_line_that_is_not_retargeted_runs_what_the_official_wheel_runs() -> None:
+    target = next(one for one in TARGETS if one.id == "tf2.20.0-cp312-cu12")
+    plain = replace(target, line=replace(target.line, retarget=None))
+    rows = gpufit.rows(CONFIG, [plain], GPUS)
+    official, ours = rows[: len(GPUS)], rows[len(GPUS) :]
+    assert [row[3:6] for row in official] == [row[3:6] for row in ours]
+
+
+def test_a_wheel_that_was_locked_before_there_were_families_must_be_locked_again() -> None:
+    old = replace(CONFIG, bases=tuple(replace(base, families={}) for base in CONFIG.bases))
+    with pytest.raises(NotLockedError, match="which kinds of GPU code") as caught:
+        gpufit.rows(old, TARGETS, GPUS)
+    assert "update-pins -- --renew" in caught.value.remedy
+
+
+@pytest.mark.parametrize("text", ["", '[[gpu]]\nname = "T4"\ncapability = 7.5\n', '[[gpu]]\nname = "T4"\n'])
+def test_a_list_of_gpus_that_says_less_is_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "gpus.toml").write_text(text)
+    with pytest.raises(ConfigError):
+        gpufit.load(tmp_path)
+
+
+def test_the_readme_shows_the_table_as_it_is() -> None:
+    targets = [target for target in TARGETS if target.default and target.line.name == "cu12"]
+    readme = (config.ROOT / "README.md").read_text(encoding="utf-8")
+    table = matrix.gpu_table(gpufit.rows(CONFIG, targets, GPUS))
+    assert table in readme, "paste the output of `nox -s plan -- --gpus --default --line cu12` into README.md"

@@ -1,0 +1,120 @@
+"""What is asked of ptxas and what is not asked again; with the real one in tests/integration/test_retarget.py."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+
+from gpulibraries import machine_code, ptx
+from tfwheel import ptxas
+from tfwheel.errors import CommandError, FatbinError, PtxError, UnknownArchError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+TOOLS = ("nvidia-cuda-nvcc-cu12==12.9.86", "nvidia-nvfatbin-cu12==12.8.90")
+
+
+def compiler(folder: Path, packages: tuple[str, ...] = TOOLS) -> ptxas.Compiler:
+    """A compiler of which only the cache is there."""
+    return ptxas.Compiler(
+        program=folder / "ptxas", nvfatbin=folder / "nvfatbin", packages=packages, cache=folder / "cache"
+    )
+
+
+def module(text: bytes, arch: str = "120") -> ptxas.Module:
+    """A module as a library gives it."""
+    return ptxas.Module(name="the code at byte 64", size=len(text), arch=arch, read=lambda: text)
+
+
+@pytest.mark.parametrize("suffix", [b"a", b"f"])
+def test_code_for_one_gpu_alone_becomes_portable(suffix: bytes) -> None:
+    tied = ptx("add", suffix=suffix)
+    assert ptxas.is_tied(tied)
+    assert ptxas.portable(tied) == ptx("add").rstrip(b"\0")
+    assert not ptxas.is_tied(ptxas.portable(tied))
+
+
+def test_portable_code_loses_its_end_mark_only() -> None:
+    assert not ptxas.is_tied(ptx("add"))
+    assert ptxas.portable(ptx("add")) == ptx("add")[:-1]
+
+
+def test_a_name_that_looks_like_a_target_stays() -> None:
+    text = ptx("sm_90a_kernel") + b"// .target sm_90a\n"
+    assert ptxas.portable(text) == text
+
+
+def test_what_is_kept_is_not_compiled_again(tmp_path: Path) -> None:
+    made = compiler(tmp_path)
+    kept = made.place_of(ptxas.portable(ptx("add")), "120")
+    kept.parent.mkdir(parents=True)
+    kept.write_bytes(machine_code(120, "add"))
+    tied = module(ptx("add", suffix=b"a"))
+    assert ptxas.compile_all([module(ptx("add")), tied], made, name="test") == [kept, kept]
+
+
+def test_the_place_depends_on_text_arch_and_tools(tmp_path: Path) -> None:
+    made, other = compiler(tmp_path), compiler(tmp_path, ("nvidia-cuda-nvcc-cu12==12.9.41", TOOLS[1]))
+    places = [
+        made.place_of(b"a", "120"),
+        made.place_of(b"b", "120"),
+        made.place_of(b"a", "100"),
+        other.place_of(b"a", "120"),
+    ]
+    assert len(set(places)) == 4
+
+
+@pytest.mark.parametrize("left", [b"", bytes(400), machine_code(120, "add")[:-8]], ids=["empty", "zeros", "cut"])
+def test_a_damaged_entry_counts_as_none(tmp_path: Path, left: bytes) -> None:
+    path = tmp_path / "entry"
+    path.write_bytes(machine_code(120, "add"))
+    assert ptxas._is_entry(path)
+    path.write_bytes(left)
+    assert not ptxas._is_entry(path)
+
+
+def test_no_work_is_no_trouble(tmp_path: Path) -> None:
+    assert ptxas.compile_all([], compiler(tmp_path), name="test") == []
+
+
+def test_a_refusal_names_module_kernel_and_reason() -> None:
+    said = CommandError("ptxas ended with exit code 255\nline 3; fatal: Unexpected", output="line 3; fatal: Unexpected")
+    error = ptxas._refusal(ptx("add"), module(ptx("add")), TOOLS, said)
+    assert isinstance(error, PtxError)
+    assert "12.9.86 refuses the code at byte 64 (kernel add) for sm_120" in error.message
+    assert "fatal: Unexpected" in error.message
+
+
+def test_an_arch_that_ptxas_does_not_know_is_another_error() -> None:
+    said = CommandError("failed", output="ptxas fatal   : Value 'sm_999' is not defined for option 'gpu-name'")
+    error = ptxas._refusal(b"", module(b"", "999"), TOOLS, said)
+    assert isinstance(error, UnknownArchError)
+    assert "does not know the arch 999" in error.message
+
+
+def test_an_nvfatbin_that_does_not_load_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(FatbinError, match="takes no elf of 4 bytes for 120"):
+        ptxas.new_entry(compiler(tmp_path), b"code", kind="elf", arch="120")
+
+
+def test_memory_is_taken_only_as_far_as_there_is_some() -> None:
+    memory = ptxas._Memory(100)
+    running: list[int] = []
+    peaks: list[int] = []
+
+    def work(size: int) -> None:
+        with memory.taken(size):
+            running.append(size)
+            peaks.append(sum(running))
+            running.remove(size)
+
+    threads = [threading.Thread(target=work, args=(size,)) for size in (60, 60, 500, 40, 40, 20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(10)
+    assert len(peaks) == 6
+    assert max(peak for peak in peaks if peak != 500) <= 100
