@@ -222,7 +222,7 @@ def tests(session: nox.Session) -> None:
     """Run unit and integration tests and hold line coverage of scripts/tfwheel at 95 % or more."""
     install(session, "tests")
     session.run("coverage", "erase")
-    session.run("coverage", "run", "-m", "pytest", *session.posargs)
+    session.run("coverage", "run", "-m", "pytest", "--numprocesses=auto", "--dist=worksteal", *session.posargs)
     session.run("coverage", "combine")
     session.run("coverage", "report", *([] if session.posargs else ["--fail-under=95"]))
 

@@ -30,9 +30,10 @@ def packed(kind: int, arch: int, plain: bytes, *, flags: int = LZ4) -> bytes:
     """An entry with an LZ4 block, padded to 8 bytes."""
     data = lz4.block.compress(plain, store_size=False)
     payload = data.ljust(len(data) + -len(data) % 8, b"\0")
-    head = 80 if kind == PTX else 64
+    options = struct.pack("<I12x", 72) if kind == PTX else b""  # where they begin: there are none
+    head = 64 + len(options)
     fixed = struct.pack("<HHIQIIHHIII", kind, 0x101, head, len(payload), len(data), 0, 7, 1, arch, 0, 0)
-    return fixed + struct.pack("<QQQ", flags, 0, len(plain)) + bytes(head - 64) + payload
+    return fixed + struct.pack("<QQQ", flags, 0, len(plain)) + options + payload
 
 
 def machine_code(arch: int, name: str, size: int = 300) -> bytes:

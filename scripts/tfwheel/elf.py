@@ -26,7 +26,16 @@ CUDA_NEWER_ABI = 8
 _NUMBERED = re.compile(r"([A-Z]+)_(\d+(?:\.\d+)*)")
 _TEXTS = {"DT_RUNPATH": "runpath", "DT_RPATH": "rpath", "DT_NEEDED": "needed"}  # tags and pyelftools' names for them
 # What pyelftools lets through from a header that points nowhere, besides its own errors.
-_PARSER_ERRORS = (ELFError, ConstructError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+_PARSER_ERRORS = (
+    ELFError,
+    ConstructError,
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    LookupError,
+    TypeError,
+    ValueError,
+)
 
 
 @dataclass(frozen=True, kw_only=True)

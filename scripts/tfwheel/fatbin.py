@@ -51,7 +51,7 @@ _HEADER = struct.Struct("<4sHHQ")
 HEADER_SIZE = _HEADER.size
 _ENTRY = struct.Struct("<HHIQI8xIIIQ8xQ")
 _KINDS: dict[int, Literal["PTX", "ELF"]] = {1: "PTX", 2: "ELF"}
-_SIZES_AT = 8
+_SIZES_AT, _PLAIN_SIZE_AT = 8, 56
 _LZ4 = 0x2000
 _TIGHTEST = 12  # the highest level of LZ4
 # 64 bit, debug, Linux, LZ4, machine code for 10.0 and newer. Known but not read here: 0x8000, Zstandard.
@@ -177,21 +177,29 @@ def image(entry: Entry, payload: bytes) -> bytes:
     return plain
 
 
-def tightened(raw_entry: bytes) -> bytes:
-    """An entry with its image compressed as small as LZ4 gets it, where that is smaller; what reads it is the same.
+def with_image(raw_entry: bytes, plain: bytes) -> bytes:
+    """A compressed entry with another image in it, as small as LZ4 gets that; what reads the one reads the other.
 
-    Raises what ``image`` raises.
+    Raises FatbinError for an entry that is not compressed.
     """
-    data = pack([raw_entry])
-    (entry,) = parse(data).entries
-    plain = image(entry, data[entry.offset : entry.end])
+    (entry,) = parse(pack([raw_entry])).entries
+    if not entry.flags & _LZ4:
+        message = f"{entry.name} is not compressed"
+        raise FatbinError(message)
     packed: bytes = lz4.block.compress(plain, mode="high_compression", compression=_TIGHTEST, store_size=False)
     payload = packed + bytes(-len(packed) % ALIGNMENT)
-    if not entry.flags & _LZ4 or len(payload) >= entry.size:
-        return raw_entry
     head = bytearray(raw_entry[: entry.offset - entry.header])
     struct.pack_into("<QI", head, _SIZES_AT, len(payload), len(packed))
+    struct.pack_into("<Q", head, _PLAIN_SIZE_AT, len(plain))
     return bytes(head) + payload
+
+
+def tightened(raw_entry: bytes) -> bytes:
+    """An entry with its image compressed as far as LZ4 goes, where that is smaller; raises what ``image`` raises."""
+    data = pack([raw_entry])
+    (entry,) = parse(data).entries
+    again = with_image(raw_entry, image(entry, data[entry.offset : entry.end]))
+    return min(again, raw_entry, key=len)
 
 
 def _containers_in(stream: BinaryIO, section: Section) -> Iterator[Container]:

@@ -6,6 +6,7 @@ The only module that knows the stages. They meet in the record and nowhere else.
 from __future__ import annotations
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -32,6 +33,7 @@ from tfwheel import (
 from tfwheel.contents import Showcase
 from tfwheel.errors import NothingToServeError
 from tfwheel.job import Job, Made
+from tfwheel.libraries import Native
 from tfwheel.places import Places
 from tfwheel.records import Record
 from tfwheel.targets import WHEEL_EPOCH
@@ -121,12 +123,21 @@ def _build(job: Job, chain: Toolchain, key: str, *, force: bool, require_gpu: bo
     kept = downloads.kept_base(job.base, job.places.cache)
     with progress.step("official wheel", job.times), job.noting("official wheel", kept):
         base = downloads.fetch_base(job.base, job.places.cache)
-    ops = _ops(job, chain, base, force=force, require_gpu=require_gpu)
-    return ops if job.target.builder == "ops" else _overlay(job, base, ops, key)
+    with _ops(job, chain, base, force=force) as compiled:
+        if job.target.builder == "ops":
+            return _smoke_and_serve(job, compiled, require_gpu=require_gpu)
+        with ThreadPoolExecutor(max_workers=1) as aside:  # the one mostly waits for disk and pip, the other for ptxas
+            retargeted = aside.submit(_retarget, job, base)
+            ops = _smoke_and_serve(job, compiled, require_gpu=require_gpu)
+    return _overlay(job, base, ops, retargeted.result(), key)
 
 
-def _ops(job: Job, chain: Toolchain, base: Path, *, force: bool, require_gpu: bool) -> Made:
-    """The repaired and tested ops wheel, compiled once for all Pythons of a TensorFlow version and line."""
+@contextmanager
+def _ops(job: Job, chain: Toolchain, base: Path, *, force: bool) -> Iterator[Made]:
+    """The repaired ops wheel, compiled once for all Pythons of a TensorFlow version and line.
+
+    While the block runs no other build touches it, so that it is smoke-tested once.
+    """
     compiled = build_ops.compile_key(
         target=job.target, project=job.ops_project, sdk=build_ops.sdk_key(base), toolchain=chain
     )
@@ -138,7 +149,7 @@ def _ops(job: Job, chain: Toolchain, base: Path, *, force: bool, require_gpu: bo
             job.cached.append("ops")
         else:
             made = _compile(job, chain, base, key)
-        return _smoke_and_serve(job, made, require_gpu=require_gpu)
+        yield made
 
 
 def _compile(job: Job, chain: Toolchain, base: Path, key: str) -> Made:
@@ -184,20 +195,26 @@ def finish_ops(job: Job, wheel: Path, report: dict[str, Any], *, key: str, tools
     return job.keep(wheel, record)
 
 
-def _overlay(job: Job, base: Path, ops: Made, key: str) -> Made:
-    """Merge the ops into the official wheel, and hold the result to the gates."""
-    target, rules = job.target, job.config.repair
+def _retarget(job: Job, base: Path) -> Native:
+    """The official libraries with the GPU code that the line asks for; nothing where it leaves them as they are."""
+    if job.target.line.retarget is None:
+        return Native()
     with progress.step("retarget", job.times):
-        native = libraries.native(
-            target,
+        return libraries.native(
+            job.target,
             base=base,
             locked=job.base,
             ceilings=job.ceilings,
             tools=job.places.cache,
             cache=job.places.cache,
             work=job.work,
-            check=retarget_check(target, job.places.cache),
+            check=retarget_check(job.target, job.places.cache),
         )
+
+
+def _overlay(job: Job, base: Path, ops: Made, native: Native, key: str) -> Made:
+    """Merge the ops and the libraries into the official wheel, and hold the result to the gates."""
+    target, rules = job.target, job.config.repair
     with progress.step("merge", job.times):
         merged = overlay.merge_overlay(
             base=base,

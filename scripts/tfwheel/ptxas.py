@@ -83,13 +83,18 @@ def prepare(packages: tuple[str, ...], *, cache: Path) -> Compiler:
     return Compiler(program=tree / "ptxas", nvfatbin=tree / LIBRARY, packages=packages, cache=cache / "gpu-code")
 
 
-def portable(ptx: bytes) -> bytes:
-    """PTX as text without an end mark, for every GPU from its version on: `.target sm_90a` becomes `sm_90`.
+def untied(ptx: bytes) -> bytes:
+    """PTX for every GPU from its version on: `.target sm_90a` becomes `sm_90`, and nothing else changes.
 
     The suffixes "a" and "f" tie code to one GPU or family (PTX ISA, `.target`); ptxas refuses the result where the
     code uses what only that one has.
     """
-    return _TARGET.sub(rb"\1", ptx.rstrip(b"\0"), count=1)
+    return _TARGET.sub(rb"\1", ptx, count=1)
+
+
+def portable(ptx: bytes) -> bytes:
+    """The same as ptxas takes it: text without an end mark."""
+    return untied(ptx).rstrip(b"\0")
 
 
 def is_tied(ptx: bytes) -> bool:
@@ -121,14 +126,14 @@ def compile_all(modules: Sequence[Module], compiler: Compiler, *, name: str) -> 
     return [found[index] for index in range(len(modules))]
 
 
-def new_entry(compiler: Compiler, code: bytes, *, kind: str, arch: str) -> bytes:
-    """One container entry, header included, as NVIDIA's libnvfatbin makes it; FatbinError when it refuses the code."""
+def new_entry(compiler: Compiler, code: bytes, *, arch: str) -> bytes:
+    """A container entry for machine code, header included, as NVIDIA's libnvfatbin makes it; FatbinError on refusal."""
     try:
         container = Container(compiler.nvfatbin)
-        container.add_code(kind, arch, code)
+        container.add_code("elf", arch, code)
         data = container.to_bytes()
     except (OSError, NvFatbinError) as error:
-        message = f"libnvfatbin takes no {kind} of {len(code):,} bytes for {arch}: {error}"
+        message = f"libnvfatbin takes no machine code of {len(code):,} bytes for {arch}: {error}"
         raise FatbinError(message) from error
     (entry,) = fatbin.parse(data).entries
     return data[entry.header : entry.end]
@@ -149,7 +154,7 @@ class _Work:
         if not _is_entry(kept):
             code = self._compiled(ptx, module, number)
             with self.nvfatbin_lock:  # NVIDIA does not say whether two threads may use it at once
-                entry = new_entry(self.compiler, code, kind="elf", arch=module.arch)
+                entry = new_entry(self.compiler, code, arch=module.arch)
             with writing(kept) as stream:
                 stream.write(entry)
         return kept

@@ -149,7 +149,7 @@ def write_in_place(layout: Layout, changed: Iterable[tuple[Container, Sequence[P
     """Write containers where others stand, with zeros up to the end of each."""
     with layout.path.open("r+b") as library:
         for container, pieces in changed:
-            data = fatbin.pack([_bytes(piece, library) for piece in pieces])
+            data = fatbin.pack([bytes_of(piece, library) for piece in pieces])
             library.seek(container.offset)
             library.write(data.ljust(container.size, b"\0"))
 
@@ -169,10 +169,10 @@ def write_patches(layout: Layout, patches: Iterable[Patch], zeros: Iterable[Span
 def _write_container(new: IO[bytes], library: IO[bytes], pieces: Sequence[Piece]) -> None:
     new.write(fatbin.header(size_of(pieces)))
     for piece in pieces:
-        new.write(_bytes(piece, library))
+        new.write(bytes_of(piece, library))
 
 
-def _bytes(piece: Piece, library: IO[bytes]) -> bytes:
+def bytes_of(piece: Piece, library: IO[bytes]) -> bytes:
     """The bytes of one entry, which is what is in memory at a time."""
     if isinstance(piece, Span):
         return os.pread(library.fileno(), piece.size, piece.offset)

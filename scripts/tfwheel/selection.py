@@ -1,8 +1,9 @@
 """Chooses the images that each container of a library is to have: kept, compiled, or made portable.
 
-Kept entries are copied byte for byte, new ones come from the library's own portable code. Three families: what nvcc
-made (``.nv_fatbin``) can move and gets every arch, what it made to be linked again (``__nv_relfatbin``) only loses
-archs, and kernels that MLIR generated (``.rodata``) stay where they are and get what there is room for.
+Kept entries are copied byte for byte (the one exception is in ``_movable``), new ones come from the library's own
+portable code. Three families: what nvcc made (``.nv_fatbin``) can move and gets every arch, what it made to be linked
+again (``__nv_relfatbin``) only loses archs, and kernels that MLIR generated (``.rodata``) stay where they are and get
+what there is room for.
 """
 
 from __future__ import annotations
@@ -36,8 +37,8 @@ class Family:
     """One kind of GPU code of a library: before and after, as images per arch ("sm_80": 248); ``containers`` in all.
 
     ``new`` are images that were compiled or made portable here, ``left_out`` archs for which there was no room, with
-    the bytes that lacked, ``without_source`` containers that hold no portable code to compile, ``tightened`` those in
-    which new images had to be compressed as far as LZ4 goes. ``room`` and ``used`` are in bytes.
+    the bytes that lacked, ``without_source`` containers that hold no portable code to compile, ``tightened`` entries
+    (of generated code: containers) that had to be compressed as far as LZ4 goes. ``room`` and ``used`` are in bytes.
     """
 
     containers: int
@@ -58,11 +59,6 @@ class Image:
     name: str
     piece: Piece
     new: bool = False
-
-    def tightened(self) -> Image:
-        """The same in less room, where it is new."""
-        raw = self.piece.read_bytes() if isinstance(self.piece, Path) else self.piece
-        return replace(self, piece=fatbin.tightened(raw)) if isinstance(raw, bytes) and self.new else self
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,18 +160,21 @@ class Selection:
             return fatbin.image(entry, os.pread(stream.fileno(), entry.size, entry.offset))
 
     def _movable(self, name: str, members: Sequence[Container], made: Made) -> Plan:
-        """Every arch in every container; new images are compressed further, the largest first, where room lacks."""
+        """Every arch in every container; where room lacks, entries are compressed further, the largest new ones first.
+
+        Only where those are not enough, kept ones are too: other bytes then, but the same image.
+        """
         images = [self._images(container, self.wanted.archs, made) for container in members]
         room = self.layout.sections[name].size
         over = sum(relayout.size_of(image.piece for image in each) for each in images) - room
         tightened = 0
-        for row, column in _new_by_size(images):
+        for row, column in _by_need(images) if over > 0 else ():
+            loose = images[row][column]
+            images[row][column] = self._tightened(loose)
+            over -= relayout.size_of([loose.piece]) - relayout.size_of([images[row][column].piece])
+            tightened += 1
             if over <= 0:
                 break
-            loose, tight = images[row][column], images[row][column].tightened()
-            images[row][column] = tight
-            over -= relayout.size_of([loose.piece]) - relayout.size_of([tight.piece])
-            tightened += 1
         if over > 0:
             raise self._too_large(name, images, room, over)
         without_source = sum(_source(container) is None for container in members) if name == MOVABLE else 0
@@ -226,7 +225,7 @@ class Selection:
         images = self._images(container, archs, made)
         if relayout.size_of(image.piece for image in images) <= container.size:
             return images
-        return [image.tightened() for image in images]
+        return [self._tightened(image) if image.new else image for image in images]
 
     def _images(self, container: Container, archs: Sequence[str], made: Made) -> list[Image]:
         """The entries of a container to be: machine code in numeric order, then portable code."""
@@ -245,11 +244,18 @@ class Selection:
 
     def _portable(self, entry: Entry) -> Image:
         if entry.header not in self.texts:
-            text, piece = self._text(entry), None
-            if ptxas.is_tied(text):
-                piece = ptxas.new_entry(self.compiler, ptxas.portable(text), kind="ptx", arch=str(entry.arch))
-            self.texts[entry.header] = Image(name=entry.name, piece=piece or _span(entry), new=piece is not None)
+            text, piece = self._text(entry), _span(entry)
+            tied = ptxas.is_tied(text)
+            new = fatbin.with_image(self._raw(piece), ptxas.untied(text)) if tied else piece
+            self.texts[entry.header] = Image(name=entry.name, piece=new, new=tied)
         return self.texts[entry.header]
+
+    def _tightened(self, image: Image) -> Image:
+        return replace(image, piece=fatbin.tightened(self._raw(image.piece)))
+
+    def _raw(self, piece: Piece) -> bytes:
+        with self.layout.path.open("rb") as stream:
+            return relayout.bytes_of(piece, stream)
 
 
 def _source(container: Container) -> Entry | None:
@@ -257,15 +263,12 @@ def _source(container: Container) -> Entry | None:
     return next((entry for entry in container.entries if entry.kind == "PTX"), None)
 
 
-def _new_by_size(images: Sequence[Sequence[Image]]) -> list[tuple[int, int]]:
-    """Where new images stand, the largest first."""
-    found = [
-        (relayout.size_of([image.piece]), row, column)
-        for row, each in enumerate(images)
-        for column, image in enumerate(each)
-        if image.new
-    ]
-    return [(row, column) for _, row, column in sorted(found, key=lambda one: (-one[0], *one[1:]))]
+def _by_need(images: Sequence[Sequence[Image]]) -> list[tuple[int, int]]:
+    """Where images stand, new ones before kept ones, in each the largest first."""
+    places = [(row, column) for row, each in enumerate(images) for column in range(len(each))]
+    return sorted(
+        places, key=lambda at: (not images[at[0]][at[1]].new, -relayout.size_of([images[at[0]][at[1]].piece]), at)
+    )
 
 
 def _span(entry: Entry) -> Span:

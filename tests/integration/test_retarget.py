@@ -14,6 +14,7 @@ from platformdirs import user_cache_path
 
 from tfwheel import compilers, config, downloads, fatbin, ptxas, toolchain
 from tfwheel.errors import FatbinError, NoCompilerError, PtxError, ToolchainError, UnknownArchError
+from tfwheel.fatbinary import Container
 from tfwheel.ptxas import Module
 from tfwheel.retarget import Report, retarget_library
 from tfwheel.run import run
@@ -53,7 +54,8 @@ TIED = """
 .version 8.5
 .target sm_90a
 .address_size 64
-.visible .entry generated_add(.param .u64 p) { .reg .b64 %d<3>; ld.param.u64 %d1, [p]; st.global.u64 [%d1], 7; ret; }
+.visible .entry generated_add(.param .u64 p) {
+	.reg .b64 %d<3>; ld.param.u64 %d1, [p]; st.global.u64 [%d1], 7; ret; }
 """
 
 
@@ -105,7 +107,9 @@ def library(tools: Tools, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("library")
     objects = [compile_kernels(tools, folder, name) for name in ("scale", "shift")]
     entries = [new_machine_code(tools, TIED.replace("90a", "50"), arch) for arch in ("60", "70", "80", "89")]
-    entries.append(ptxas.new_entry(tools.compiler, TIED.encode(), kind="ptx", arch="90"))
+    portable = Container(tools.compiler.nvfatbin)
+    portable.add_code("ptx", "90", TIED.encode())
+    entries.append(portable.to_bytes()[fatbin.HEADER_SIZE :])
     blob = ", ".join(map(str, fatbin.pack(entries)))
     (folder / "stubs.cc").write_text(
         STUBS + f'extern "C" const unsigned char generated[] __attribute__((aligned(16))) = {{{blob}}};\n'
@@ -181,12 +185,23 @@ def test_compiling_again_gives_the_same_bytes(tools: Tools, retargeted: tuple[Pa
     assert again.read_bytes() == path.read_bytes()
 
 
-def test_nvidias_library_writes_portable_code_as_official_libraries_have_it(tools: Tools, library: Path) -> None:
+def test_new_entries_are_as_those_of_the_line_s_own_cuda(tools: Tools, library: Path) -> None:
     data = library.read_bytes()
-    for entry in fatbin.entries(library):
-        text = fatbin.image(entry, data[entry.offset : entry.end])
-        kind = "ptx" if entry.kind == "PTX" else "elf"
-        assert ptxas.new_entry(tools.compiler, text, kind=kind, arch=str(entry.arch)) == data[entry.header : entry.end]
+    for entry in (one for one in fatbin.entries(library) if one.kind == "ELF"):
+        code = fatbin.image(entry, data[entry.offset : entry.end])
+        assert ptxas.new_entry(tools.compiler, code, arch=str(entry.arch)) == data[entry.header : entry.end]
+
+
+def generated_text(path: Path) -> bytes:
+    """The portable code among the constants."""
+    (entry,) = (one for one in fatbin.entries(path) if one.section == ".rodata" and one.kind == "PTX")
+    return fatbin.image(entry, path.read_bytes()[entry.offset : entry.end])
+
+
+def test_portable_code_loses_its_mark_and_nothing_else(library: Path, retargeted: tuple[Path, Report]) -> None:
+    before = generated_text(library)
+    assert before.count(b"sm_90a") == 1
+    assert generated_text(retargeted[0]) == before.replace(b"sm_90a", b"sm_90")
 
 
 def test_code_for_new_gpus_has_the_attributes_that_nvidias_tools_give_it(tools: Tools) -> None:
@@ -215,8 +230,8 @@ def test_an_arch_that_ptxas_does_not_know(tools: Tools) -> None:
 
 
 def test_libnvfatbin_refuses_what_is_no_machine_code(tools: Tools) -> None:
-    with pytest.raises(FatbinError, match="takes no elf of 8 bytes for 120"):
-        ptxas.new_entry(tools.compiler, b"nonsense", kind="elf", arch="120")
+    with pytest.raises(FatbinError, match="takes no machine code of 8 bytes for 120"):
+        ptxas.new_entry(tools.compiler, b"nonsense", arch="120")
 
 
 def test_packages_without_ptxas_are_named(tmp_path: Path) -> None:

@@ -96,8 +96,8 @@ def test_an_arch_that_ptxas_does_not_know_is_another_error() -> None:
 
 
 def test_an_nvfatbin_that_does_not_load_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(FatbinError, match="takes no elf of 4 bytes for 120"):
-        ptxas.new_entry(compiler(tmp_path), b"code", kind="elf", arch="120")
+    with pytest.raises(FatbinError, match="takes no machine code of 4 bytes for 120"):
+        ptxas.new_entry(compiler(tmp_path), b"code", arch="120")
 
 
 def test_memory_is_taken_only_as_far_as_there_is_some() -> None:
