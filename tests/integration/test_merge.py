@@ -74,7 +74,10 @@ def test_check_wheel_contents_and_twine_find_no_fault(wheel: Path) -> None:
 
 @pytest.mark.parametrize(
     "install",
-    [[sys.executable, "-m", "pip", "install", "--quiet"], [BIN / "uv", "pip", "install", "--quiet"]],
+    [
+        [sys.executable, "-m", "pip", "install", "--quiet"],
+        [BIN / "uv", "pip", "install", "--quiet", "--python", sys.executable],
+    ],
     ids=["pip", "uv"],
 )
 def test_it_installs_and_is_found(wheel: Path, tmp_path: Path, install: list[str | Path]) -> None:
