@@ -271,7 +271,7 @@ def test_a_build_number_that_was_used_is_refused(world: World) -> None:
 
 def test_without_credentials_nothing_is_done(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     settings, places = releasing.settings(world.root), releasing.places(world.root)
-    for name in ("GITHUB_TOKEN", "GITHUB_REPOSITORY"):
+    for name in ("GITHUB_TOKEN", "GITHUB_REPOSITORY", "GITHUB_SERVER_URL", "GITHUB_API_URL"):
         monkeypatch.delenv(name, raising=False)
     with pytest.raises(CredentialsError, match="which repository"):
         Desk.here(settings, places, rehearsed=False)
