@@ -60,7 +60,7 @@ if TYPE_CHECKING:
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 TOKEN = "ghp_very_secret"  # noqa: S105 -- of a server that knows no tokens
-KILLS = int(os.environ.get("TFWHEEL_KILLS", "6"))  # at random instants
+KILLS = int(os.environ.get("TFWHEEL_KILLS", "4"))  # at random instants
 PROCESSES = multiprocessing.get_context("forkserver")
 PROCESSES.set_forkserver_preload(["tfwheel.release_rehearsal", "releasing"])
 
