@@ -22,7 +22,8 @@ WHEEL, LOG = Path("tensorflow-2.20.0+cu125.1-py3-none-any.whl"), Path("upload.lo
 
 
 @pytest.mark.parametrize(
-    "url", ["https://pypi.example.org/packages/", "http://127.0.0.1:8080/", "http://localhost/", "http://[::1]:1/simple/"]
+    "url",
+    ["https://pypi.example.org/packages/", "http://127.0.0.1:8080/", "http://localhost/", "http://[::1]:1/simple/"],
 )
 def test_a_password_may_go_over_https_or_stay_on_this_machine(url: str) -> None:
     private_index.check_address(url)
