@@ -9,6 +9,9 @@ import zipfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tfwheel import config
+from tfwheel.job import Job
+from tfwheel.places import Places
 from tfwheel.targets import Base, Line, RepairRules, Target
 
 if TYPE_CHECKING:
@@ -55,6 +58,23 @@ class Declared:
 def target(line: Line = LINE, *, tensorflow: str = "2.20.0", python: str = "3.12") -> Target:
     """A target on the line that the stand-ins are for."""
     return Target(tensorflow=tensorflow, python=python, line=line, build=1)
+
+
+def job(folder: Path) -> Job:
+    """A build with its settings, output and cache in that folder; its official wheel is nowhere."""
+    places = Places(settings=folder, dist=folder / "dist", cache=folder / "cache")
+    base = Base(
+        project="tensorflow",
+        version="2.20.0",
+        python="3.12",
+        file="x.whl",
+        sha256="ab" * 32,
+        size=1,
+        platforms=(),
+        requires_python="",
+        requires_dist=(),
+    )
+    return Job(config=config.load(), places=places, target=target(), base=base)
 
 
 def locked(base: Path, *, runpaths: Mapping[str, str] | None = None) -> Base:

@@ -1,4 +1,7 @@
-"""Write a file so that a reader, a failure or a kill sees the old one or the new one, never a half."""
+"""Write a file so that a reader, a failure or a kill sees the old one or the new one, never a half.
+
+And, quicker, one in a folder that nobody reads yet.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,7 @@ def writing(path: Path, *, mode: int = 0o644) -> Iterator[IO[bytes]]:
     Until then they are in a hidden file beside it, the stream's ``name``; after a failure that is gone and ``path``
     is as it was. Missing parent folders are made. Raises DiskFullError when the device or the user's quota is full.
     """
-    try:
+    with _naming_a_full_disk(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         with NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as stream:
             temporary = Path(stream.name)
@@ -35,6 +38,31 @@ def writing(path: Path, *, mode: int = 0o644) -> Iterator[IO[bytes]]:
             except BaseException:
                 temporary.unlink(missing_ok=True)
                 raise
+
+
+@contextmanager
+def creating(path: Path, *, mode: int = 0o644) -> Iterator[IO[bytes]]:
+    """A stream into a new file ``path`` with these permissions, in place of what was there.
+
+    For scratch, and for a folder that gets its name when it is whole: nothing waits for the disk. After a failure
+    there is no file; a kill can leave a half. Missing parent folders are made. Raises DiskFullError, as ``writing``.
+    """
+    with _naming_a_full_disk(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.unlink(missing_ok=True)  # never write into a file that has another name too, or through a link
+        try:
+            with path.open("xb") as stream:
+                os.fchmod(stream.fileno(), mode)
+                yield stream
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise
+
+
+@contextmanager
+def _naming_a_full_disk(path: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             message = f"no space left while writing {path}"

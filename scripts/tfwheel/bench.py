@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 
 from rich.table import Table
 
-from tfwheel import config, libraries, overlay, pipeline, plan, progress
+from tfwheel import config, downloads, native_code, overlay, progress, ptxas
 from tfwheel.errors import NothingToServeError
+from tfwheel.job import Job
 from tfwheel.records import write_atomically
 from tfwheel.run import run
 
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from tfwheel.places import Places
-    from tfwheel.targets import Base, Target
 
 STOPWATCH = Path(__file__).with_name("stopwatch.py")
 MEGA = 1e6
@@ -80,10 +80,10 @@ def rows(places: Places, target_id: str, *, runs: int, door: str) -> list[Row]:
     ``door`` is the program that merges once when called with ``TARGET --merge-into FOLDER``. Raises
     NothingToServeError when the ops of the target are not built yet.
     """
-    job = _inputs(places, target_id)
+    inputs = _inputs(places, target_id)
     folder = places.dist / "work" / "bench"
     merge: list[str | Path] = [sys.executable, door, target_id, "--merge-into", folder]
-    overlay = _overlay_rows(job, merge=merge, folder=folder, runs=runs)
+    overlay = _overlay_rows(inputs, merge=merge, folder=folder, runs=runs)
     again: list[str | Path] = [sys.executable, config.ROOT / "scripts" / "build_wheel.py", target_id]
     run(again)
     warm = measure(work="unchanged target, built again", who="this project", steps=[again], runs=runs)
@@ -96,10 +96,10 @@ def retarget_rows(places: Places, target_id: str, *, runs: int, door: str) -> li
     ``door`` is the program that does it once when called with ``TARGET --retarget-into FOLDER``. Says the size of the
     finished wheel beside the official one. Raises NothingToServeError when the target is not built yet.
     """
-    job = _inputs(places, target_id)
+    locked = _inputs(places, target_id).job.base
     folder = places.dist / "work" / "bench"
     argv: list[str | Path] = [sys.executable, door, target_id, "--retarget-into", folder]
-    work = f"new GPU code for {job.locked.file.partition('-cp')[0]}"
+    work = f"new GPU code for {locked.file.partition('-cp')[0]}"
     shutil.rmtree(folder, ignore_errors=True)
 
     def forget_libraries() -> None:
@@ -111,47 +111,30 @@ def retarget_rows(places: Places, target_id: str, *, runs: int, door: str) -> li
     shutil.rmtree(folder)
     wheel = next((places.wheels / target_id).glob("*.whl"))
     size = wheel.stat().st_size
-    progress.say(f"  {wheel.name}: {size:,} bytes, {size / job.locked.size:.1%} of the official wheel")
+    progress.say(f"  {wheel.name}: {size:,} bytes, {size / locked.size:.1%} of the official wheel")
     progress.say(f"  beside it: {SOURCE_BUILD}")
     return [cold, again, cached]
 
 
 def retarget_once(places: Places, target_id: str, folder: Path) -> None:
     """Do what a build does between the official wheel and the merge; ``folder`` is the cache."""
-    job = _inputs(places, target_id)
-    work = folder / "work"
-    work.mkdir(parents=True, exist_ok=True)
-    libraries.native(
-        job.target,
-        base=job.base,
-        locked=job.locked,
-        ceilings=places.settings / "xla",
-        tools=places.cache,
-        cache=folder,
-        work=work,
-        check=pipeline.retarget_check(job.target, places.cache),
-    )
+    inputs = _inputs(places, target_id)
+    with inputs.job.alone(target_id), inputs.job.scratch():
+        native_code.make(inputs.job, inputs.base, crew=ptxas.Crew(), cache=folder)
 
 
 def merge_once(places: Places, target_id: str, folder: Path) -> None:
     """Do what a build does between the gated ops wheel and the gates of the final one."""
-    job = _inputs(places, target_id)
-    native = libraries.native(
-        job.target,
-        base=job.base,
-        locked=job.locked,
-        ceilings=places.settings / "xla",
-        tools=places.cache,
-        cache=places.cache,
-        work=folder,
-        check=pipeline.retarget_check(job.target, places.cache),
-    )
+    inputs = _inputs(places, target_id)
+    job = inputs.job
+    with job.alone(target_id), job.scratch():
+        native = native_code.make(job, inputs.base, crew=ptxas.Crew())
     overlay.merge_overlay(
-        base=job.base,
-        locked=job.locked,
-        ops=job.ops,
+        base=inputs.base,
+        locked=job.base,
+        ops=inputs.ops,
         target=job.target,
-        patches=places.settings / "patches" / job.target.tensorflow,
+        patches=job.patches,
         out_dir=folder,
         libraries=native.deflated,
         requires=native.requires,
@@ -162,27 +145,25 @@ def merge_once(places: Places, target_id: str, folder: Path) -> None:
 class Inputs:
     """What a merge starts from."""
 
-    target: Target
-    locked: Base
+    job: Job
     base: Path
     ops: Path
 
 
 def _inputs(places: Places, target_id: str) -> Inputs:
-    settings = config.load(places.settings)
-    target = plan.find(plan.targets(settings), target_id)
-    locked = plan.base_of(settings, target)
-    base = places.cache / "bases" / locked.sha256 / locked.file
-    ops = next((places.wheels / target.ops_id).glob("*.whl"), None)
+    job = Job.of(target_id, places)
+    base = downloads.kept_base(job.base, places.cache)
+    ops = next((places.wheels / job.target.ops_id).glob("*.whl"), None)
     if ops is None or not base.is_file():
         message = f"{target_id} is not built here, so there is nothing to measure"
         raise NothingToServeError(message)
-    return Inputs(target=target, locked=locked, base=base, ops=ops)
+    return Inputs(job=job, base=base, ops=ops)
 
 
-def _overlay_rows(job: Inputs, *, merge: Sequence[str | Path], folder: Path, runs: int) -> list[Row]:
+def _overlay_rows(inputs: Inputs, *, merge: Sequence[str | Path], folder: Path, runs: int) -> list[Row]:
     """The merge, beside what it replaces (unpack, pack, auditwheel) and beside the least that any copy costs."""
-    work = f"overlay of {job.locked.size / MEGA:.0f} MB"
+    locked = inputs.job.base
+    work = f"overlay of {locked.size / MEGA:.0f} MB"
 
     def clean() -> None:
         shutil.rmtree(folder, ignore_errors=True)
@@ -190,17 +171,17 @@ def _overlay_rows(job: Inputs, *, merge: Sequence[str | Path], folder: Path, run
 
     copy, tree = folder / "copy.whl", folder / "tree"
     least = measure(
-        work=work, who="cp + sha256sum", steps=[["cp", job.base, copy], ["sha256sum", copy]], runs=runs, before=clean
+        work=work, who="cp + sha256sum", steps=[["cp", inputs.base, copy], ["sha256sum", copy]], runs=runs, before=clean
     )
     ours = measure(work=work, who="this project", steps=[merge], runs=runs, before=clean)
-    unpacked = tree / f"tensorflow-{job.locked.version}"
+    unpacked = tree / f"tensorflow-{locked.version}"
     peer = measure(
         work=work,
         who="wheel unpack + pack, auditwheel repair",
         steps=[
-            [sys.executable, "-m", "wheel", "unpack", "--dest", tree, job.base],
-            [sys.executable, "-m", "zipfile", "-e", job.ops, unpacked],
-            ["rm", "-r", unpacked / f"{'-'.join(job.ops.name.split('-')[:2])}.dist-info"],
+            [sys.executable, "-m", "wheel", "unpack", "--dest", tree, inputs.base],
+            [sys.executable, "-m", "zipfile", "-e", inputs.ops, unpacked],
+            ["rm", "-r", unpacked / f"{'-'.join(inputs.ops.name.split('-')[:2])}.dist-info"],
             [sys.executable, "-m", "wheel", "pack", "--dest-dir", folder, unpacked],
             # `wheel pack` orders the tags of the name in a way of its own.
             ["sh", "-c", '"$0" -m auditwheel repair -w "$1/repaired" "$1"/tensorflow-*.whl', sys.executable, folder],

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import sys
 from typing import TYPE_CHECKING
 
@@ -51,10 +52,15 @@ def unpack_sdk(base: Path, cache: Path) -> Path:
         if folder.is_dir():
             return folder
         unfinished = folder.with_name(f"{folder.name}.unfinished")
+        if unfinished.exists():  # left by a run that failed or was killed
+            shutil.rmtree(unfinished)
         with WheelReader(base) as wheel:
             names = [name for name in wheel.names() if _is_shared_header(name)] + [FRAMEWORK]
             for name in progress.track(names, name="unpack TensorFlow headers"):
                 wheel.extract(name, unfinished / name)
+        # Once for all of 16,000 files, which one by one take ten seconds: a power cut must not leave the folder with
+        # its name and empty files in it.
+        os.sync()
         unfinished.replace(folder)
     return folder
 

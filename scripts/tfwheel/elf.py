@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 SYMBOL = struct.Struct("<IBBHQQ")  # name, info, other, section, address, size (gABI, Elf64_Sym)
+SECTION = struct.Struct("<IIQQQQIIQQ")  # name, type, flags, address, offset, size, link, ... (gABI, Elf64_Shdr)
+SYMTAB = 2  # SHT_SYMTAB
 CUDA_NEWER_ABI = 8
 _NUMBERED = re.compile(r"([A-Z]+)_(\d+(?:\.\d+)*)")
 _TEXTS = {"DT_RUNPATH": "runpath", "DT_RPATH": "rpath", "DT_NEEDED": "needed"}  # tags and pyelftools' names for them
@@ -121,16 +123,22 @@ def gpu_arch(cubin: bytes) -> int:
 
 
 def symbols(image: bytes) -> Iterator[tuple[bytes, int, int]]:
-    """Name, st_info and st_other of each symbol of a file in memory; BadWheelError when it is not a whole ELF file."""
-    parts = {section.number: section for section in sections(io.BytesIO(image))}
-    for table in (part for part in parts.values() if part.kind == "SHT_SYMTAB"):
-        try:
-            for name, info, other, *_ in SYMBOL.iter_unpack(image[table.offset : table.offset + table.size]):
-                start = parts[table.link].offset + name
-                yield image[start : image.index(b"\0", start)], info, other
-        except (struct.error, KeyError, ValueError) as error:
-            message = f"a symbol table is not whole: {error}"
-            raise BadWheelError(message) from error
+    """Name, st_info and st_other of each symbol of a file in memory; BadWheelError when it is not a whole ELF file.
+
+    Sections are looked at as plain structs: a cubin has several for each kernel, and 1,400 of them are read in a row.
+    """
+    with _parsed(io.BytesIO(image)) as header:
+        start, count, step = header["e_shoff"], header.num_sections(), header["e_shentsize"]
+    try:
+        parts = [SECTION.unpack_from(image, start + number * step) for number in range(count if step else 0)]
+        for part in (part for part in parts if part[1] == SYMTAB):
+            offset, size, link = part[4:7]
+            for name, info, other, *_ in SYMBOL.iter_unpack(image[offset : offset + size]):
+                at = parts[link][4] + name
+                yield image[at : image.index(b"\0", at)], info, other
+    except (struct.error, LookupError, ValueError) as error:
+        message = f"a symbol table is not whole: {error}"
+        raise BadWheelError(message) from error
 
 
 @contextmanager

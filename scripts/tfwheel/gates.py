@@ -103,8 +103,9 @@ def graft(candidate: Candidate) -> str:
         if path.parts[0].endswith(".libs"):
             message = f"{candidate.name}: a repair copied `{name}` in"
             raise GraftGateError(message)
-        pattern = next((one for one in candidate.rules.exclude if fnmatch(path.name, one)), None)
-        if pattern and ".so" in path.suffixes:
+        if ".so" not in path.suffixes:
+            continue
+        if pattern := next((one for one in candidate.rules.exclude if fnmatch(path.name, one)), None):
             message = f"{candidate.name}: `{name}` must not be in a wheel (`{pattern}` in repair.toml)"
             raise GraftGateError(message)
     return "no library copied in"

@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import json
 import shutil
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock
 
-from tfwheel import keys, progress, ptxas, retarget, xla_ceiling
+from tfwheel import keys, progress, retarget, xla_ceiling
 from tfwheel.deflating import LEVEL, Deflated, deflate
 from tfwheel.errors import NoGpuCodeError
 from tfwheel.records import write_atomically
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
     from tfwheel.ptxas import Compiler
     from tfwheel.retarget import Report
-    from tfwheel.targets import Base, Retarget, Target
+    from tfwheel.targets import Base, Retarget
     from tfwheel.xla_ceiling import Ceiling, Edit
 
 DECIDING = ("deflating", "libraries", "xla_ceiling", *retarget.DECIDING)
@@ -81,22 +82,28 @@ class Native:
 
 
 def native(
-    target: Target, *, base: Path, locked: Base, ceilings: Path, tools: Path, cache: Path, work: Path, check: Check
+    wanted: Retarget,
+    *,
+    tensorflow: str,
+    base: Path,
+    locked: Base,
+    ceilings: Path,
+    compiler: Compiler,
+    cache: Path,
+    work: Path,
+    check: Check,
 ) -> Native:
-    """The libraries of an official wheel with the GPU code that the line of a target asks for; empty where it has none.
+    """The libraries of an official wheel with the GPU code that a line asks for.
 
-    ``ceilings`` is the folder with what is known of XLA, ``tools`` the cache for compilers, ``cache`` the one for what
-    they make, ``work`` scratch for two copies of a library. Raises what ``replacements`` and ``ptxas.prepare`` raise.
+    ``ceilings`` is the folder with what is known of XLA in each TensorFlow version, ``cache`` the one for what is made,
+    ``work`` scratch for two copies of each library. Raises what ``replacements`` raises, and NoGpuCodeError.
     """
-    wanted = target.line.retarget
-    if wanted is None:
-        return Native()
-    ceiling = xla_ceiling.load(ceilings, target.tensorflow) if wanted.xla else None
+    ceiling = xla_ceiling.load(ceilings, tensorflow) if wanted.xla else None
     made = replacements(
         base,
         members(locked, wanted),
         wanted=wanted,
-        compiler=replace(ptxas.prepare(wanted.tools, cache=tools), cache=cache / "gpu-code"),
+        compiler=compiler,
         ceiling=ceiling,
         cache=cache,
         work=work,
@@ -128,15 +135,22 @@ def replacements(
 ) -> list[Library]:
     """What takes the place of these members of an official wheel, made in ``work`` unless the cache has it.
 
-    ``ceiling`` is what is known of XLA in that TensorFlow, None where it is left as it is. Raises what
-    ``retarget.retarget_library``, ``xla_ceiling.edits`` and ``check`` raise, BadWheelError and DiskFullError.
+    Two are made at a time, so that one keeps the cores busy while the other is unpacked or checked. ``ceiling`` is what
+    is known of XLA in that TensorFlow, None where it is left as it is. Raises what ``retarget.retarget_library``,
+    ``xla_ceiling.edits`` and ``check`` raise, BadWheelError and DiskFullError; the other library then gives up too.
     """
-    with WheelReader(base) as wheel:
+    with WheelReader(base) as wheel, ThreadPoolExecutor(max_workers=2) as pool:
         makers = [
             _Maker(wheel=wheel, member=name, wanted=wanted, compiler=compiler, ceiling=ceiling, work=work, check=check)
             for name in names
         ]
-        return [maker.kept(cache / "libraries") for maker in makers]
+        making = [pool.submit(maker.kept, cache / "libraries") for maker in makers]
+        done, _ = wait(making, return_when=FIRST_EXCEPTION)
+        if failed := next((one for one in making if one in done and one.exception()), None):
+            compiler.crew.disband()
+            pool.shutdown(wait=False, cancel_futures=True)
+            failed.result()
+        return [one.result() for one in making]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -182,7 +196,11 @@ class _Maker:
             if found:
                 progress.say(f"  {PurePosixPath(self.member).name}: from the cache")
                 return found
-            facts, deflated = self._make(folder)
+            try:
+                facts, deflated = self._make(folder)
+            except BaseException:
+                shutil.rmtree(folder, ignore_errors=True)
+                raise
             shown = asdict(deflated) | {"path": STREAM}
             write_atomically(folder / FACTS, json.dumps({"facts": facts, "deflated": shown}, indent=2).encode())
         return Library(member=self.member, deflated=deflated, facts=facts)
@@ -211,10 +229,12 @@ class _Maker:
             with progress.step(f"new GPU code for {name}"):
                 report = retarget.retarget_library(library, wanted=self.wanted, compiler=self.compiler)
             _apply(edits, library)
-            with progress.step(f"gates of {name}"):
-                passed = self.check.run(Result(official=official, patched=library, report=report, edits=edits))
-            with progress.step(f"deflate {name}"):
-                deflated = deflate(library, folder / STREAM)
+            with ThreadPoolExecutor(max_workers=1) as aside:  # it only counts once the gates are passed
+                deflating = aside.submit(deflate, library, folder / STREAM)
+                with progress.step(f"gates of {name}"):
+                    passed = self.check.run(Result(official=official, patched=library, report=report, edits=edits))
+                with progress.step(f"deflate {name}"):
+                    deflated = deflating.result()
         facts = asdict(report) | {
             "sha256": {"before": self.sha256, "after": deflated.sha256},
             "size": deflated.size,

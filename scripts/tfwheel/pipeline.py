@@ -16,14 +16,12 @@ from tfwheel import (
     downloads,
     gates,
     keys,
-    libraries,
+    native_code,
     overlay,
     progress,
     provenance,
     records,
     repair,
-    retarget,
-    retarget_gates,
     sbom,
     site,
     smoke,
@@ -33,7 +31,6 @@ from tfwheel import (
 from tfwheel.contents import Showcase
 from tfwheel.errors import NothingToServeError
 from tfwheel.job import Job, Made
-from tfwheel.libraries import Native
 from tfwheel.places import Places
 from tfwheel.records import Record
 from tfwheel.targets import WHEEL_EPOCH
@@ -42,10 +39,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from tfwheel.targets import Target
+    from tfwheel.libraries import Native
     from tfwheel.toolchain import Toolchain
 
-GATING = ("disassembly", "retarget_gates", "unchanged")
 # The modules whose code decides what is in a wheel, or whether it may pass.
 DECIDING = (
     "atomic",
@@ -62,11 +58,9 @@ DECIDING = (
     "toolchain",
     "wheelzip",
     "zipformat",
-    *libraries.DECIDING,
-    *GATING,
+    *native_code.DECIDING,
 )
 SMOKING = ("smoke", "smoke_checks")
-FAMILY_SECTIONS = {family: section for section, family in retarget.FAMILIES.items()}
 
 
 def build(target_id: str, *, force: bool = False, require_gpu: bool = False, places: Places | None = None) -> Record:
@@ -79,7 +73,7 @@ def build(target_id: str, *, force: bool = False, require_gpu: bool = False, pla
     job = Job.of(target_id, places or Places.here())
     progress.say(f"{job.target.id}: {job.base.file} -> {job.target.version}")
     with _summing_up(job), job.alone(job.target.id), job.scratch():
-        chain = _toolchain(job)
+        chain = toolchain.choose(job.target.line, cache=job.places.cache)
         key = _key(job, chain)
         made = None if force else job.kept(job.target.id, key)
         if made:
@@ -87,15 +81,6 @@ def build(target_id: str, *, force: bool = False, require_gpu: bool = False, pla
         else:
             made = _build(job, chain, key, force=force, require_gpu=require_gpu)
         return _smoke_and_serve(job, made, require_gpu=require_gpu).record
-
-
-def _toolchain(job: Job) -> Toolchain:
-    """The compilers of the target's line."""
-    kept = set((job.places.cache / "toolchains").glob("*"))
-    chain = toolchain.prepare(job.target.line, cache=job.places.cache)
-    if chain.cuda_root in kept:
-        job.cached.append("toolchain")
-    return chain
 
 
 def smoke_target(target_id: str, *, require_gpu: bool = False, places: Places | None = None) -> Record:
@@ -120,16 +105,29 @@ def _summing_up(job: Job) -> Iterator[None]:
 
 def _build(job: Job, chain: Toolchain, key: str, *, force: bool, require_gpu: bool) -> Made:
     """Make the wheel of a target from the official one."""
-    kept = downloads.kept_base(job.base, job.places.cache)
-    with progress.step("official wheel", job.times), job.noting("official wheel", kept):
-        base = downloads.fetch_base(job.base, job.places.cache)
-    with _ops(job, chain, base, force=force) as compiled:
-        if job.target.builder == "ops":
+    base = _fetched(job, chain)
+    if job.target.builder == "ops":
+        with _ops(job, chain, base, force=force) as compiled:
             return _smoke_and_serve(job, compiled, require_gpu=require_gpu)
-        with ThreadPoolExecutor(max_workers=1) as aside:  # the one mostly waits for disk and pip, the other for ptxas
-            retargeted = aside.submit(_retarget, job, base)
+    with native_code.beside(job, base) as retargeted:
+        with _ops(job, chain, base, force=force) as compiled:
             ops = _smoke_and_serve(job, compiled, require_gpu=require_gpu)
-    return _overlay(job, base, ops, retargeted.result(), key)
+        return _overlay(job, base, ops, retargeted.result(), key)
+
+
+def _fetched(job: Job, chain: Toolchain) -> Path:
+    """The official wheel; all else that a build fetches is fetched at the same time."""
+    cache, kept = job.places.cache, downloads.kept_base(job.base, job.places.cache)
+    if chain.toolkit and chain.cuda_root and chain.cuda_root.is_dir():
+        job.cached.append("toolchain")
+    with ThreadPoolExecutor() as aside:
+        parts = aside.submit(toolchain.prepare, job.target.line, cache=cache)
+        tools = aside.submit(native_code.fetch_tools, job)
+        with progress.step("official wheel", job.times), job.noting("official wheel", kept):
+            base = downloads.fetch_base(job.base, cache)
+        parts.result()
+        tools.result()
+    return base
 
 
 @contextmanager
@@ -195,23 +193,6 @@ def finish_ops(job: Job, wheel: Path, report: dict[str, Any], *, key: str, tools
     return job.keep(wheel, record)
 
 
-def _retarget(job: Job, base: Path) -> Native:
-    """The official libraries with the GPU code that the line asks for; nothing where it leaves them as they are."""
-    if job.target.line.retarget is None:
-        return Native()
-    with progress.step("retarget", job.times):
-        return libraries.native(
-            job.target,
-            base=base,
-            locked=job.base,
-            ceilings=job.ceilings,
-            tools=job.places.cache,
-            cache=job.places.cache,
-            work=job.work,
-            check=retarget_check(job.target, job.places.cache),
-        )
-
-
 def _overlay(job: Job, base: Path, ops: Made, native: Native, key: str) -> Made:
     """Merge the ops and the libraries into the official wheel, and hold the result to the gates."""
     target, rules = job.target, job.config.repair
@@ -250,30 +231,6 @@ def _overlay(job: Job, base: Path, ops: Made, native: Native, key: str) -> Made:
         cached=list(job.cached),
     )
     return job.keep(merged.wheel, record)
-
-
-def retarget_check(target: Target, cache: Path) -> libraries.Check:
-    """What a retargeted library must pass: the gates, with what its line promises and there was room for."""
-
-    def run(result: libraries.Result) -> dict[str, str]:
-        promised = retarget_gates.promised(target.line.retarget) if target.line.retarget else {}
-        lacking = {
-            FAMILY_SECTIONS[name]: [f"sm_{arch}" for arch in family.left_out]
-            for name, family in result.report.families.items()
-        }
-        library = retarget_gates.Retargeted(
-            original=result.official,
-            patched=result.patched,
-            archs={
-                section: [name for name in names if name not in lacking.get(section, ())]
-                for section, names in promised.items()
-            },
-            edits=result.edits,
-            symbols=result.report.symbols,
-        )
-        return retarget_gates.run_retarget_gates(library, cache=cache)
-
-    return libraries.Check(key=keys.of_modules(GATING), run=run)
 
 
 def _smoke_and_serve(job: Job, made: Made, *, require_gpu: bool, again: bool = False) -> Made:

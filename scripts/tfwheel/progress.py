@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from contextlib import contextmanager, suppress
+from operator import length_hint
 from typing import TYPE_CHECKING, TypeVar
 
 from rich.console import Console
@@ -14,16 +15,19 @@ from rich.progress import (
     DownloadColumn,
     MofNCompleteColumn,
     Progress,
+    ProgressColumn,
     TextColumn,
     TimeElapsedColumn,
     TransferSpeedColumn,
 )
+from rich.text import Text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
     from rich.console import RenderableType
+    from rich.progress import Task
 
 Item = TypeVar("Item")
 console = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -63,13 +67,12 @@ def growing(folder: Path, *, total: int | None, name: str) -> Iterator[None]:
         say(f"  {name} ...")
         yield
         return
-    columns = (TextColumn("  {task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
-    with Progress(*columns, console=console, transient=True) as bar:
-        task, done = bar.add_task(name, total=total), threading.Event()
+    done = threading.Event()
+    with _display.bar(name, total=total, amount=_bytes) as advance_to:
 
         def look() -> None:
             while not done.wait(0.2):
-                bar.update(task, completed=_bytes_in(folder))
+                advance_to(_bytes_in(folder))
 
         watcher = threading.Thread(target=look, daemon=True)
         watcher.start()
@@ -105,6 +108,53 @@ def track(items: Iterable[Item], *, name: str, total: int | None = None) -> Iter
     if not is_terminal():
         yield from items
         return
-    columns = (TextColumn("  {task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console, transient=True) as bar:
-        yield from bar.track(items, total=total, description=name)
+    with _display.bar(name, total=total if total is not None else length_hint(items), amount=_items) as advance_to:
+        for number, item in enumerate(items, start=1):
+            yield item
+            advance_to(number)
+
+
+def _bytes(task: Task) -> Text:
+    return Text.assemble(DownloadColumn().render(task), " ", TransferSpeedColumn().render(task))
+
+
+def _items(task: Task) -> Text:
+    return Text.assemble(MofNCompleteColumn().render(task), " ", TimeElapsedColumn().render(task))
+
+
+class _AmountColumn(ProgressColumn):
+    """How far a bar is, in the words that suit it."""
+
+    def render(self, task: Task) -> Text:
+        shown: Text = task.fields["amount"](task)
+        return shown
+
+
+class _Display:
+    """The bars of all threads, one below the other; on the screen while there is one."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._screen: Progress | None = None
+
+    @contextmanager
+    def bar(self, name: str, *, total: int, amount: Callable[[Task], Text]) -> Iterator[Callable[[int], None]]:
+        """A bar for the time of the block, which gets a function that takes how much is done."""
+        with self._lock:
+            if self._screen is None:
+                columns = (TextColumn("  {task.description}"), BarColumn(), _AmountColumn())
+                self._screen = Progress(*columns, console=console, transient=True)
+                self._screen.start()
+            screen, task = self._screen, self._screen.add_task(name, total=total, amount=amount)
+        try:
+            yield lambda done: screen.update(task, completed=done)
+        finally:
+            with self._lock:
+                screen.refresh()
+                screen.remove_task(task)
+                if not screen.tasks:
+                    screen.stop()
+                    self._screen = None
+
+
+_display = _Display()

@@ -12,9 +12,9 @@ import re
 import shutil
 import tempfile
 import threading
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import CancelledError, ThreadPoolExecutor, as_completed, wait
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 DECIDING = ("fatbin", "fatbinary", "ptxas")
 ARGUMENTS = ("-arch", "sm_{arch}")  # all else as nvcc calls it: optimised in full
-MEMORY = 800 << 20  # bytes that all running ptxas may take together
+MEMORY = 640 << 20  # bytes that all running ptxas may take together, the gates of another library beside them
 MEMORY_EACH, MEMORY_PER_BYTE = 60 << 20, 34  # of one: measured on the modules of TensorFlow 2.20, of up to 10 MB
 _TARGET = re.compile(rb"^(\.target\s+sm_\d+)[af]\b", re.MULTILINE)
 _KERNEL = re.compile(rb"\.entry\s+([\w$]+)")
@@ -49,14 +49,38 @@ class Module:
     read: Callable[[], bytes]
 
 
+class Crew:
+    """The threads that run ptxas, one for each core, for all who have something to compile at the same time.
+
+    They stay within MEMORY together. After ``disband`` nothing new begins, and who waits gets CancelledError.
+    """
+
+    def __init__(self) -> None:
+        """Threads start with the first work."""
+        self.pool = ThreadPoolExecutor(max_workers=len(os.sched_getaffinity(0)), thread_name_prefix="ptxas")
+        self.memory = _Memory(MEMORY)
+        self.nvfatbin = threading.Lock()  # NVIDIA does not say whether two threads may use it at once
+        self._disbanded = threading.Event()
+
+    def disband(self) -> None:
+        """Drop what has not begun; what runs ends by itself."""
+        self._disbanded.set()
+
+    def check(self) -> None:
+        """Raise CancelledError once the crew is disbanded."""
+        if self._disbanded.is_set():
+            raise CancelledError
+
+
 @dataclass(frozen=True, kw_only=True)
 class Compiler:
-    """ptxas and NVIDIA's libnvfatbin, their pinned packages, and the folder where what they made is kept."""
+    """ptxas and NVIDIA's libnvfatbin, their pinned packages, the folder for what they made, and who runs them."""
 
     program: Path
     nvfatbin: Path
     packages: tuple[str, ...]
     cache: Path
+    crew: Crew = field(default_factory=Crew, repr=False, compare=False)
 
     @cached_property
     def identity(self) -> str:
@@ -106,23 +130,21 @@ def compile_all(modules: Sequence[Module], compiler: Compiler, *, name: str) -> 
     """A file with the container entry of each module, from the cache or compiled, as many at once as there are cores.
 
     The largest begin first, and no more of them at a time than there is memory for. Raises PtxError with the module and
-    ptxas's own words, UnknownArchError when ptxas does not know the arch; what is not yet running is then left out.
+    ptxas's own words, UnknownArchError when ptxas does not know the arch, CancelledError when the crew was disbanded;
+    what is not yet running is then left out.
     """
     found: dict[int, Path] = {}
     order = sorted(range(len(modules)), key=lambda index: (-modules[index].size, index))
-    memory, lock = _Memory(MEMORY), threading.Lock()
-    with (
-        tempfile.TemporaryDirectory(prefix="tfwheel-ptxas-") as folder,
-        ThreadPoolExecutor(max_workers=len(os.sched_getaffinity(0))) as pool,
-    ):
-        work = _Work(compiler=compiler, folder=Path(folder), memory=memory, nvfatbin_lock=lock)
-        waiting = {pool.submit(work.entry_of, modules[index], index): index for index in order}
+    with tempfile.TemporaryDirectory(prefix="tfwheel-ptxas-") as folder:
+        work = _Work(compiler=compiler, folder=Path(folder))
+        waiting = {compiler.crew.pool.submit(work.entry_of, modules[index], index): index for index in order}
         try:
             for future in progress.track(as_completed(waiting), name=name, total=len(waiting)):
                 found[waiting[future]] = future.result()
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+        finally:
+            for future in waiting:
+                future.cancel()
+            wait(waiting)  # for those that run: they write into the folder
     return [found[index] for index in range(len(modules))]
 
 
@@ -141,19 +163,18 @@ def new_entry(compiler: Compiler, code: bytes, *, arch: str) -> bytes:
 
 @dataclass(frozen=True, kw_only=True)
 class _Work:
-    """What the threads of one call share."""
+    """What the modules of one call share."""
 
     compiler: Compiler
     folder: Path
-    memory: _Memory
-    nvfatbin_lock: threading.Lock
 
     def entry_of(self, module: Module, number: int) -> Path:
+        self.compiler.crew.check()
         ptx = portable(module.read())
         kept = self.compiler.place_of(ptx, module.arch)
         if not _is_entry(kept):
             code = self._compiled(ptx, module, number)
-            with self.nvfatbin_lock:  # NVIDIA does not say whether two threads may use it at once
+            with self.compiler.crew.nvfatbin:
                 entry = new_entry(self.compiler, code, arch=module.arch)
             with writing(kept) as stream:
                 stream.write(entry)
@@ -163,7 +184,7 @@ class _Work:
         source, cubin = self.folder / f"{number}.ptx", self.folder / f"{number}.cubin"
         source.write_bytes(ptx)
         try:
-            with self.memory.taken(MEMORY_EACH + MEMORY_PER_BYTE * len(ptx)):
+            with self.compiler.crew.memory.taken(MEMORY_EACH + MEMORY_PER_BYTE * len(ptx)):
                 run(
                     [self.compiler.program, *(word.format(arch=module.arch) for word in ARGUMENTS), source, "-o", cubin]
                 )

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from tfwheel.targets import Retarget
     from tfwheel.xla_ceiling import Edit
 
-PIECE = 24 << 20  # bytes of containers in one call: cuobjdump takes about five times as much memory
+PIECE = 16 << 20  # bytes of containers in one call: cuobjdump takes about five times as much memory
 SAMPLE = 4  # new images that are disassembled
 SAMPLE_SIZE = 64 << 10  # bytes of the largest of them: nvdisasm takes 10 s and more for one of a few MB
 RELOCATABLE = "__nv_relfatbin"

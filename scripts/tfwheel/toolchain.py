@@ -81,10 +81,20 @@ class Toolchain:
 
 
 def prepare(line: Line, *, cache: Path) -> Toolchain:
-    """Find or install what compiles the ops of a line; from the second call on that takes milliseconds.
+    """Have all there that compiles the ops of a line; from the second call on that takes milliseconds.
 
-    Raises NoCompilerError when there is no compiler and no right to install one, DownloadError when parts of
-    CUDA could not be fetched, and ToolchainError when the parts do not make a whole.
+    Raises what ``choose`` and ``cuda_tree`` raise.
+    """
+    chosen = choose(line, cache=cache)
+    if chosen.toolkit:
+        cuda_tree(line, cache)
+    return chosen
+
+
+def choose(line: Line, *, cache: Path) -> Toolchain:
+    """Find or install the compilers for the ops of a line; the CUDA parts that they need may still have to be fetched.
+
+    Raises NoCompilerError when there is no compiler and no right to install one.
     """
     host = compilers.host()
     launcher = next((Path(path) for name in ("ccache", "sccache") if (path := shutil.which(name))), None)
@@ -106,7 +116,7 @@ def prepare(line: Line, *, cache: Path) -> Toolchain:
         message = f"the line {line.name} needs an nvcc of CUDA {line.cuda}, for it names no parts for clang ({why})"
         raise NoCompilerError(message, remedy="Set CUDA_HOME to that CUDA toolkit, or add `toolkit` to the line.")
     clang = compilers.clang()
-    root = cuda_tree(line, cache)
+    root = _place(line, cache, _interpreter())
     return Toolchain(
         kind="clang",
         host=host,
@@ -128,8 +138,7 @@ def cuda_tree(line: Line, cache: Path, *, python: str | None = None) -> Path:
     Raises DownloadError when a part could not be fetched, ToolchainError when the parts lack a file.
     """
     python = python or _interpreter()
-    digest = keys.of_facts(parts=parts_key(line), python=python)
-    tree = cache / "toolchains" / f"cuda-{line.cuda}-{digest[:16]}"
+    tree = _place(line, cache, python)
     if tree.is_dir():
         return tree
     tree.parent.mkdir(parents=True, exist_ok=True)
@@ -142,6 +151,12 @@ def cuda_tree(line: Line, cache: Path, *, python: str | None = None) -> Path:
 def parts_key(line: Line) -> str:
     """Digest of what goes into the tree: the pins and our own program."""
     return keys.of_facts(toolkit=line.toolkit, fatbinary=FATBINARY.read_text(encoding="utf-8"), launcher=LAUNCHER)
+
+
+def _place(line: Line, cache: Path, python: str) -> Path:
+    """Where the tree of a line is."""
+    digest = keys.of_facts(parts=parts_key(line), python=python)
+    return cache / "toolchains" / f"cuda-{line.cuda}-{digest[:16]}"
 
 
 def _interpreter() -> str:

@@ -8,13 +8,14 @@ import os
 import re
 import stat
 import struct
-import zlib
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
+from zlib_ng import zlib_ng
+
 from tfwheel import zipformat
-from tfwheel.atomic import writing
+from tfwheel.atomic import creating
 from tfwheel.errors import BadWheelError
 from tfwheel.metadata import SIGNATURES, RecordRow, parse_record
 
@@ -48,7 +49,8 @@ class WheelReader:
     for what is allowed but has no place in a wheel: links, encryption, comments, bytes between members,
     names that lead out of the folder.
 
-    ``dist_info`` is the name of the metadata folder, ``record`` what RECORD says by member.
+    ``dist_info`` is the name of the metadata folder, ``record`` what RECORD says by member. Several threads may read at
+    once: nothing changes after opening, and every read says where (pread), so there is no position to share.
     """
 
     def __init__(self, path: Path) -> None:
@@ -114,7 +116,7 @@ class WheelReader:
         crc = size = 0
         with self._refusing():
             for piece in _inflated(self.raw(extent.data, extent.data + member.compressed_size), member.method):
-                crc = zlib.crc32(piece, crc)
+                crc = zlib_ng.crc32(piece, crc)
                 digest.update(piece)
                 size += len(piece)
                 if size > member.size:
@@ -140,8 +142,11 @@ class WheelReader:
             pass
 
     def extract(self, name: str, destination: Path) -> None:
-        """Write a member to a file, atomically and with its permissions; nothing is left when it is not sound."""
-        with writing(destination, mode=self.member(name).permissions) as stream:
+        """Write a member to a file, with its permissions, for scratch: no file is left when it is not sound.
+
+        A kill can leave half of one (see ``atomic.creating``).
+        """
+        with creating(destination, mode=self.member(name).permissions) as stream:
             for piece in self.chunks(name):
                 stream.write(piece)
 
@@ -218,7 +223,7 @@ class WheelReader:
         """Turn what the parsers object to into the error that names the file."""
         try:
             yield
-        except (ValueError, struct.error, zlib.error, csv.Error) as error:
+        except (ValueError, struct.error, zlib_ng.error, csv.Error) as error:  # type: ignore[misc]  # its stub
             message = f"{self.path.name}: {error}"
             raise BadWheelError(message) from error
 
@@ -228,7 +233,7 @@ def _inflated(pieces: Iterable[bytes], method: int) -> Iterator[bytes]:
     if method == zipformat.STORED:
         yield from pieces
         return
-    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+    inflater = zlib_ng.decompressobj(-zlib_ng.MAX_WBITS)
     for piece in pieces:
         rest = piece
         while rest:

@@ -9,9 +9,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 import fakewheels
-from tfwheel import config
-from tfwheel.job import Job
-from tfwheel.places import Places
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,13 +19,6 @@ def git(folder: Path, *words: str) -> str:
     assert program
     who = ("-c", "user.name=nobody", "-c", "user.email=nobody@example.org", "-c", "commit.gpgsign=false")
     return subprocess.run([program, "-C", folder, *who, *words], capture_output=True, text=True, check=True).stdout
-
-
-def job(folder: Path) -> Job:
-    """A job whose settings are in that folder."""
-    base = fakewheels.locked(fakewheels.fake_base(folder.parent / "base", binary=False))
-    places = Places(settings=folder, dist=folder / "dist", cache=folder / "cache")
-    return Job(config=config.load(), places=places, target=fakewheels.target(), base=base)
 
 
 @pytest.fixture
@@ -46,22 +36,22 @@ def checkout(tmp_path: Path) -> Path:
 
 def test_the_commit_is_its_hash_where_a_tag_stands_too(checkout: Path) -> None:
     head = git(checkout, "rev-parse", "HEAD").strip()
-    assert job(checkout).commit() == head
+    assert fakewheels.job(checkout).commit() == head
     (checkout / "file").write_text("2")
-    assert job(checkout).commit() == f"{head}-dirty"
+    assert fakewheels.job(checkout).commit() == f"{head}-dirty"
 
 
 def test_outside_git_there_is_no_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path))
     folder = tmp_path / "checkout"
     folder.mkdir()
-    assert job(folder).commit() == ""
+    assert fakewheels.job(folder).commit() == ""
 
 
 def test_an_op_is_named_after_its_source(checkout: Path) -> None:
-    assert job(checkout).ops == []
+    assert fakewheels.job(checkout).ops == []
     source = checkout / "ops" / "src"
     source.mkdir(parents=True)
     for name in ("swiglu.cc", "swiglu.cu", "rms_norm.cc", "element.h"):
         (source / name).touch()
-    assert job(checkout).ops == ["rms_norm", "swiglu"]
+    assert fakewheels.job(checkout).ops == ["rms_norm", "swiglu"]

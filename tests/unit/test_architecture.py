@@ -95,6 +95,7 @@ LAYERS = {
         "door",
         "index_bench",
         "matrix",
+        "native_code",
         "ops_container",
         "pipeline",
         "private_index",

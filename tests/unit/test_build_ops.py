@@ -1,8 +1,18 @@
-"""What a failed compile says."""
+"""What a failed compile says, and what is unpacked to compile against."""
 
 from __future__ import annotations
 
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+import fakewheels
 from tfwheel import build_ops
+from tfwheel.errors import BadWheelError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 LOG = """\
 [1/4] Building CXX object rms_norm.cc.o
@@ -33,3 +43,71 @@ def test_a_cmake_error_is_found_too() -> None:
 
 def test_without_any_error_line_the_end_of_the_log_is_shown_last_line_first() -> None:
     assert build_ops.compiler_words("a\nb\nc\n") == "c\nb\na"
+
+
+# --- headers and library ---------------------------------------------------------------------------------
+
+SHARED = {"tensorflow/include/tensorflow/core/op.h": b"// op\n", build_ops.FRAMEWORK: b"a library"}
+OTHERS = {build_ops.PYTHON_HEADERS + "Python.h": b"// Python\n", "tensorflow/__init__.py": b""}
+
+
+@pytest.fixture
+def base(tmp_path: Path) -> Path:
+    """An official wheel."""
+    members = {**SHARED, **OTHERS}
+    return fakewheels.write_wheel(tmp_path, members, name="tensorflow", version="2.20.0", tag="cp312-cp312-any")
+
+
+@pytest.fixture
+def synced(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[set[str]]:
+    """What stood in the cache's folder each time the disk was waited for (here it is not)."""
+    seen: list[set[str]] = []
+    monkeypatch.setattr(os, "sync", lambda: seen.append({path.suffix for path in (tmp_path / "sdks").iterdir()}))
+    return seen
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Every file in a folder, by its path there."""
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_headers_and_library_get_their_folder_once_they_are_on_the_disk(
+    base: Path, tmp_path: Path, synced: list[set[str]]
+) -> None:
+    sdk = build_ops.unpack_sdk(base, tmp_path)
+    assert sdk == build_ops.kept_sdk(base, tmp_path)
+    assert contents(sdk) == SHARED
+    assert synced == [{".lock", ".unfinished"}]
+    assert not list(tmp_path.glob("sdks/*.unfinished"))
+
+
+def test_what_is_unpacked_is_not_unpacked_again(base: Path, tmp_path: Path, synced: list[set[str]]) -> None:
+    marker = build_ops.unpack_sdk(base, tmp_path) / "marker"
+    marker.touch()
+    build_ops.unpack_sdk(base, tmp_path)
+    assert marker.exists()
+    assert len(synced) == 1
+
+
+@pytest.mark.usefixtures("synced")
+def test_what_a_killed_run_left_is_removed_first(base: Path, tmp_path: Path) -> None:
+    left = build_ops.kept_sdk(base, tmp_path)
+    left = left.with_name(f"{left.name}.unfinished") / "tensorflow" / "include"
+    left.mkdir(parents=True)
+    (left / "half.h").write_bytes(b"// hal")
+    assert contents(build_ops.unpack_sdk(base, tmp_path)) == SHARED
+
+
+def test_a_bad_wheel_leaves_no_folder_and_the_next_run_works(
+    base: Path, tmp_path: Path, synced: list[set[str]]
+) -> None:
+    good = base.read_bytes()
+    with build_ops.WheelReader(base) as wheel:
+        at = wheel.extent(build_ops.FRAMEWORK).data
+    base.write_bytes(good[:at] + bytes([good[at] ^ 0x10]) + good[at + 1 :])
+    with pytest.raises(BadWheelError):
+        build_ops.unpack_sdk(base, tmp_path)
+    assert not build_ops.kept_sdk(base, tmp_path).exists()
+    assert not synced
+    base.write_bytes(good)
+    assert contents(build_ops.unpack_sdk(base, tmp_path)) == SHARED

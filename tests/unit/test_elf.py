@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import io
+import struct
 from contextlib import suppress
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from fakeelf import DT_NEEDED, DT_RPATH, DT_RUNPATH, SHT_NOBITS, Part, dynamic_elf, elf
-from tfwheel.elf import Dynamic, Section, dynamic, sections
+from fakeelf import DT_NEEDED, DT_RPATH, DT_RUNPATH, SHT_NOBITS, SHT_STRTAB, SHT_SYMTAB, Part, dynamic_elf, elf
+from tfwheel.elf import Dynamic, Section, dynamic, sections, symbols
 from tfwheel.errors import BadWheelError
 
 FULL = dynamic_elf(
@@ -68,6 +69,38 @@ def test_one_wrong_byte_gives_an_answer_or_our_error(position: int, value: int) 
     broken[position] = value
     with suppress(BadWheelError):
         dynamic(io.BytesIO(broken))
+
+
+def symbol_table(*symbols: tuple[int, int, int]) -> bytes:
+    """A file with two names, and symbols that have these places in them, st_info and st_other."""
+    entries = b"".join(struct.pack("<IBBHQQ", *symbol, 1, 0, 0) for symbol in symbols)
+    return elf(
+        Part(name=".strtab", data=b"\0add\0mul\0", kind=SHT_STRTAB),
+        Part(name=".symtab", data=entries, kind=SHT_SYMTAB, link=1, entry_size=24),
+        Part(name=".text", data=b"\xc3"),
+    )
+
+
+SYMBOLS = symbol_table((0, 0, 0), (1, 0x12, 0x10), (5, 0x11, 0))
+
+
+def test_reads_symbols_with_their_names() -> None:
+    assert list(symbols(SYMBOLS)) == [(b"", 0, 0), (b"add", 0x12, 0x10), (b"mul", 0x11, 0)]
+    assert list(symbols(elf(Part(name=".text", data=b"\xc3")))) == []
+
+
+@pytest.mark.parametrize("data", [b"", b"\x7fELF", SYMBOLS[:100], SYMBOLS[:-10], symbol_table((1 << 20, 0, 0))])
+def test_a_symbol_table_that_is_not_whole_is_refused(data: bytes) -> None:
+    with pytest.raises(BadWheelError, match=r"is not a whole ELF file|a symbol table is not whole"):
+        list(symbols(data))
+
+
+@given(position=st.integers(0, len(SYMBOLS) - 1), value=st.integers(0, 255))
+def test_one_wrong_byte_in_a_symbol_table_gives_an_answer_or_our_error(position: int, value: int) -> None:
+    broken = bytearray(SYMBOLS)
+    broken[position] = value
+    with suppress(BadWheelError):
+        list(symbols(bytes(broken)))
 
 
 def test_a_folder_that_is_searched_again_and_again_is_named_once() -> None:

@@ -7,32 +7,18 @@ from typing import TYPE_CHECKING
 import pytest
 
 import fakewheels
-from tfwheel import config, pipeline, toolchain
+from tfwheel import downloads, native_code, pipeline, toolchain
 from tfwheel.compilers import Compiler
-from tfwheel.job import Job
-from tfwheel.places import Places
-from tfwheel.targets import Base
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-BASE = Base(
-    project="tensorflow",
-    version="2.20.0",
-    python="3.12",
-    file="x.whl",
-    sha256="ab" * 32,
-    size=1,
-    platforms=(),
-    requires_python="",
-    requires_dist=(),
-)
+    from tfwheel.job import Job
 
 
 @pytest.fixture
 def build(tmp_path: Path) -> Job:
-    places = Places(settings=tmp_path, dist=tmp_path / "dist", cache=tmp_path / "cache")
-    return Job(config=config.load(), places=places, target=fakewheels.target(), base=BASE)
+    return fakewheels.job(tmp_path)
 
 
 def test_what_was_there_before_and_stayed_came_from_a_cache(build: Job, tmp_path: Path) -> None:
@@ -63,13 +49,14 @@ def test_a_tree_of_cuda_parts_that_was_there_came_from_the_cache(
     trees = build.places.cache / "toolchains"
     for name in there:
         (trees / name).mkdir(parents=True)
-
-    def prepare(*_: object, **__: object) -> toolchain.Toolchain:
-        tree = trees / "cuda-12.5.1-aa"
-        tree.mkdir(parents=True, exist_ok=True)
-        compiler = Compiler(path=tree, version="19.1.0")
-        return toolchain.Toolchain(kind="clang", host=compiler, device=compiler, cuda_root=tree, reason="a test")
-
-    monkeypatch.setattr(toolchain, "prepare", prepare)
-    assert pipeline._toolchain(build).cuda_root == trees / "cuda-12.5.1-aa"
+    tree = trees / "cuda-12.5.1-aa"
+    compiler = Compiler(path=tree, version="19.1.0")
+    chain = toolchain.Toolchain(
+        kind="clang", host=compiler, device=compiler, cuda_root=tree, toolkit=("x==1",), reason="a test"
+    )
+    monkeypatch.setattr(toolchain, "prepare", lambda *_, **__: tree.mkdir(parents=True, exist_ok=True))
+    monkeypatch.setattr(native_code, "fetch_tools", lambda _: None)
+    monkeypatch.setattr(downloads, "fetch_base", lambda *_: tree)
+    pipeline._fetched(build, chain)
+    assert tree.is_dir()
     assert build.cached == cached

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import zlib
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -17,6 +16,8 @@ from tfwheel.targets import Retarget
 from tfwheel.wheelzip import WheelReader
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tfwheel.libraries import Library
 
 TOOLS = ("nvidia-cuda-nvcc-cu12==12.9.86", "nvidia-nvfatbin-cu12==12.8.90")
@@ -162,18 +163,3 @@ def test_the_libraries_are_found_by_name_where_the_lock_lists_gpu_code(tmp_path:
         NoGpuCodeError, match=r"has no library libx\.so with GPU code; it has libtensorflow_cc\.so\.2, x"
     ):
         libraries.members(locked, replace(wanted, libraries=("libx.so",)))
-
-
-def test_a_line_that_asks_for_nothing_gets_nothing(tmp_path: Path) -> None:
-    nowhere = Path("nowhere")
-    native = libraries.native(
-        fakewheels.target(),
-        base=nowhere,
-        locked=fakewheels.locked(a_base(tmp_path)),
-        ceilings=nowhere,
-        tools=nowhere,
-        cache=nowhere,
-        work=nowhere,
-        check=CHECK,
-    )
-    assert (native.deflated, native.requires, native.record) == ({}, (), None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
@@ -82,6 +83,21 @@ def test_on_a_terminal_tracked_items_have_a_bar(drawn: io.StringIO) -> None:
     assert list(progress.track(iter(range(3)), name="unpack", total=3)) == [0, 1, 2]
     assert "unpack" in drawn.getvalue()
     assert "3/3" in drawn.getvalue()
+
+
+def test_bars_of_two_threads_stand_below_each_other_and_end_in_any_order(drawn: io.StringIO) -> None:
+    outer = progress.track(range(2), name="headers")
+    assert next(outer) == 0
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        inner = progress.track(range(2), name="GPU code")
+        assert pool.submit(next, inner).result() == 0
+        progress.say("a line between them")
+        assert [*outer] == [1]
+        assert pool.submit(list, inner).result() == [1]
+    words = drawn.getvalue()
+    assert words.index("headers") < words.index("GPU code")
+    assert "a line between them" in words
+    assert words.count("\x1b[?25l") == words.count("\x1b[?25h") == 1  # one display, and the cursor is back
 
 
 def test_without_a_terminal_a_growing_folder_is_one_line(printed: io.StringIO, tmp_path: Path) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import threading
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
@@ -78,6 +80,38 @@ def test_a_damaged_entry_counts_as_none(tmp_path: Path, left: bytes) -> None:
 
 def test_no_work_is_no_trouble(tmp_path: Path) -> None:
     assert ptxas.compile_all([], compiler(tmp_path), name="test") == []
+
+
+def test_a_crew_that_was_disbanded_begins_nothing_new(tmp_path: Path) -> None:
+    made = compiler(tmp_path)
+    made.crew.disband()
+    with pytest.raises(CancelledError):
+        ptxas.compile_all([module(ptx("add")), module(ptx("mul"))], made, name="test")
+    assert not made.cache.exists()
+
+
+def test_what_runs_ends_and_what_waits_is_dropped(tmp_path: Path) -> None:
+    made, begun, go_on = compiler(tmp_path), threading.Semaphore(0), threading.Event()
+    kept = made.place_of(ptxas.portable(ptx("add")), "120")
+    kept.parent.mkdir(parents=True)
+    kept.write_bytes(machine_code(120, "add"))
+    reads: list[int] = []
+
+    def slow() -> bytes:
+        reads.append(1)
+        begun.release()
+        go_on.wait(10)
+        return ptx("add")
+
+    modules = [ptxas.Module(name="slow", size=1, arch="120", read=slow) for _ in range(1000)]
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        asked = pool.submit(ptxas.compile_all, modules, made, name="test")
+        assert begun.acquire(timeout=10)
+        made.crew.disband()
+        go_on.set()
+        with pytest.raises(CancelledError):
+            asked.result(10)
+    assert len(reads) <= len(os.sched_getaffinity(0))
 
 
 def test_a_refusal_names_module_kernel_and_reason() -> None:

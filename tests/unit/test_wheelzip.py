@@ -7,8 +7,9 @@ import stat
 import struct
 import zipfile
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 from hypothesis import given
@@ -454,11 +455,33 @@ def test_asking_for_a_member_that_is_not_there_is_an_error_of_ours(place: Path, 
 def test_a_full_disk_while_extracting_leaves_nothing(
     place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(_: int) -> None:
+    def full(*_: object) -> NoReturn:
         raise OSError(28, "No space left on device")
 
     with WheelReader(write(place, FILE)) as wheel:
-        monkeypatch.setattr("os.fsync", full)
+        monkeypatch.setattr("os.fchmod", full)
         with pytest.raises(DiskFullError):
             wheel.extract(FILE.name, tmp_path / "out" / "x")
     assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_flipping_any_bit_of_the_data_is_refused_or_harmless(place: Path) -> None:
+    packed = deflate(CONTENT)
+    refused = 0
+    for bit in range(8 * len(packed)):
+        flipped = (int.from_bytes(packed, "little") ^ 1 << bit).to_bytes(len(packed), "little")
+        with WheelReader(write(place, replace(FILE, stream=flipped))) as wheel:
+            try:
+                assert wheel.read(FILE.name) == CONTENT
+            except BadWheelError:
+                refused += 1
+    assert refused > 8 * len(packed) - 8  # the last byte may have bits that mean nothing
+
+
+def test_threads_may_share_a_reader(place: Path) -> None:
+    members = {f"demo/{number}": (f"{number} ".encode() * 200_000) for number in range(8)}
+    with (
+        WheelReader(write(place, *(Entry(name=name, data=data) for name, data in members.items()))) as wheel,
+        ThreadPoolExecutor(max_workers=4) as pool,
+    ):
+        assert dict(zip(members, pool.map(wheel.read, members), strict=True)) == members

@@ -1,0 +1,86 @@
+"""Retargets the libraries of a build while the rest of it goes on, and says what they must pass.
+
+The only module that knows both those who make the libraries and those who judge them.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from tfwheel import disassembly, keys, libraries, progress, ptxas, retarget_gates
+from tfwheel.libraries import Check, Native
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from concurrent.futures import Future
+    from pathlib import Path
+
+    from tfwheel.job import Job
+    from tfwheel.libraries import Result
+    from tfwheel.targets import Retarget
+
+GATING = ("disassembly", "retarget_gates", "unchanged")
+DECIDING = (*libraries.DECIDING, *GATING)
+
+
+def fetch_tools(job: Job) -> None:
+    """Have NVIDIA's programs in the cache, where the line retargets; raises DownloadError and ToolchainError."""
+    if job.target.line.retarget:
+        ptxas.prepare(job.target.line.retarget.tools, cache=job.places.cache)
+        disassembly.prepare(job.places.cache)
+
+
+@contextmanager
+def beside(job: Job, base: Path) -> Iterator[Future[Native]]:
+    """Retarget the libraries of an official wheel in a thread while the block runs.
+
+    The result is empty where the line leaves them as they are. When the block fails, the thread gives up soon: what
+    has been compiled by then is kept, nothing else is. Raises what ``libraries.native`` raises, when asked for.
+    """
+    crew = ptxas.Crew()
+    with ThreadPoolExecutor(max_workers=1) as aside:
+        try:
+            yield aside.submit(make, job, base, crew=crew)
+        finally:
+            crew.disband()
+
+
+def make(job: Job, base: Path, *, crew: ptxas.Crew, cache: Path | None = None) -> Native:
+    """The libraries of an official wheel as the line of a target asks for; ``cache`` instead of the usual one."""
+    wanted = job.target.line.retarget
+    if wanted is None:
+        return Native()
+    cache = cache or job.places.cache
+    compiler = ptxas.prepare(wanted.tools, cache=job.places.cache)
+    with progress.step("retarget", job.times):
+        return libraries.native(
+            wanted,
+            tensorflow=job.target.tensorflow,
+            base=base,
+            locked=job.base,
+            ceilings=job.ceilings,
+            compiler=replace(compiler, cache=cache / "gpu-code", crew=crew),
+            cache=cache,
+            work=job.work,
+            check=check(wanted, job.places.cache),
+        )
+
+
+def check(wanted: Retarget, cache: Path) -> Check:
+    """What a retargeted library must pass: the gates, with what its line promises and there was room for."""
+
+    def run(result: Result) -> dict[str, str]:
+        left_out = {arch for family in result.report.families.values() for arch in family.left_out}
+        library = retarget_gates.Retargeted(
+            original=result.official,
+            patched=result.patched,
+            archs=retarget_gates.promised(wanted, left_out=left_out),
+            edits=result.edits,
+            symbols=result.report.symbols,
+        )
+        return retarget_gates.run_retarget_gates(library, cache=cache)
+
+    return Check(key=keys.of_modules(GATING), run=run)
