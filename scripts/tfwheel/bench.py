@@ -14,22 +14,26 @@ from typing import TYPE_CHECKING
 
 from rich.table import Table
 
-from tfwheel import config, downloads, native_code, overlay, progress, ptxas
+from tfwheel import config, downloads, fatbin, libraries, native_code, overlay, progress, ptxas, selection
 from tfwheel.errors import NothingToServeError
 from tfwheel.job import Job
 from tfwheel.records import write_atomically
 from tfwheel.run import run
+from tfwheel.wheelzip import WheelReader
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from tfwheel.places import Places
+    from tfwheel.targets import Retarget
 
 STOPWATCH = Path(__file__).with_name("stopwatch.py")
 MEGA = 1e6
 SOURCE_BUILD = (
     "a source build: conda-forge gives it 18 hours on 4 cores (github.com/conda-forge/tensorflow-feedstock, 2026-01)"
 )
+# ptxas ($0) on every file of a folder ($1), the largest first, as many at once as there are cores ($2).
+ALONE = """cd "$1" && ls -S *.ptx | xargs -P "$2" -n 1 sh -c 'f=${1%.ptx}; "$0" -arch "${f##*.}" "$1" -o "$f"' "$0" """
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,10 +97,15 @@ def rows(places: Places, target_id: str, *, runs: int, door: str) -> list[Row]:
 def retarget_rows(places: Places, target_id: str, *, runs: int, door: str) -> list[Row]:
     """Measure what a target does to the official libraries: from nothing, with its GPU code compiled, and cached.
 
-    ``door`` is the program that does it once when called with ``TARGET --retarget-into FOLDER``. Says the size of the
-    finished wheel beside the official one. Raises NothingToServeError when the target is not built yet.
+    Its peer is NVIDIA's ptxas by itself on the same modules, on all cores: the least that machine code for another arch
+    costs. ``door`` is the program that does ours once when called with ``TARGET --retarget-into FOLDER``. Says the size
+    of the finished wheel beside the official one. Raises NothingToServeError when the target is not built yet.
     """
-    locked = _inputs(places, target_id).job.base
+    inputs = _inputs(places, target_id)
+    locked, wanted = inputs.job.base, inputs.job.target.line.retarget
+    if wanted is None:
+        message = f"the line {inputs.job.target.line.name} leaves the official libraries as they are"
+        raise NothingToServeError(message, remedy="Name a target whose line has a [retarget] table in lines.toml.")
     folder = places.dist / "work" / "bench"
     argv: list[str | Path] = [sys.executable, door, target_id, "--retarget-into", folder]
     work = f"new GPU code for {locked.file.partition('-cp')[0]}"
@@ -105,7 +114,15 @@ def retarget_rows(places: Places, target_id: str, *, runs: int, door: str) -> li
     def forget_libraries() -> None:
         shutil.rmtree(folder / "libraries", ignore_errors=True)
 
-    cold = measure(work=work, who="from nothing (ptxas is there)", steps=[argv], runs=1)
+    write_modules(inputs.base, libraries.members(locked, wanted), wanted, folder / "modules")
+    program = ptxas.prepare(wanted.tools, cache=places.cache).program
+    least = measure(
+        work=work,
+        who="ptxas by itself",
+        steps=[["sh", "-c", ALONE, program, folder / "modules", str(os.cpu_count())]],
+        runs=1,
+    )
+    cold = measure(work=work, who="this project, from nothing (ptxas is there)", steps=[argv], runs=1)
     again = measure(work=work, who="GPU code compiled before", steps=[argv], runs=1, before=forget_libraries)
     cached = measure(work=work, who="all cached", steps=[argv], runs=runs)
     shutil.rmtree(folder)
@@ -113,7 +130,28 @@ def retarget_rows(places: Places, target_id: str, *, runs: int, door: str) -> li
     size = wheel.stat().st_size
     progress.say(f"  {wheel.name}: {size:,} bytes, {size / locked.size:.1%} of the official wheel")
     progress.say(f"  beside it: {SOURCE_BUILD}")
-    return [cold, again, cached]
+    return [_against(row, least) for row in (least, cold, again, cached)]
+
+
+def write_modules(base: Path, members: Sequence[str], wanted: Retarget, folder: Path) -> None:
+    """Write the portable code that a line has compiled, a file ``<number>.sm_<arch>.ptx`` for each module and arch."""
+    folder.mkdir(parents=True)
+    archs = {selection.MOVABLE: wanted.archs, selection.GENERATED: wanted.generated}
+    number = 0
+    with WheelReader(base) as wheel:
+        for member in members:
+            library = folder / "library"
+            wheel.extract(member, library)
+            with library.open("rb") as stream:
+                for container in fatbin.containers(library):
+                    source = next((entry for entry in container.entries if entry.kind == "PTX"), None)
+                    there = {entry.name for entry in container.entries}
+                    for arch in archs.get(container.section, ()) if source else ():
+                        if source and f"sm_{arch}" not in there:
+                            text = fatbin.image(source, os.pread(stream.fileno(), source.size, source.offset))
+                            (folder / f"{number}.sm_{arch}.ptx").write_bytes(ptxas.portable(text))
+                            number += 1
+            library.unlink()
 
 
 def retarget_once(places: Places, target_id: str, folder: Path) -> None:

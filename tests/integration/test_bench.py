@@ -8,9 +8,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tfwheel import bench, config
+import fakewheels
+from gpulibraries import ptx, usual
+from tfwheel import bench, config, ptxas
 from tfwheel.errors import CommandError, NothingToServeError
 from tfwheel.places import Places
+from tfwheel.run import run
+from tfwheel.targets import Retarget
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -53,3 +57,41 @@ def test_a_target_that_is_not_built_cannot_be_measured(tmp_path: Path) -> None:
     places = Places(settings=config.CONFIG_DIR, dist=tmp_path / "dist", cache=tmp_path / "cache")
     with pytest.raises(NothingToServeError, match=r"tf2\.20\.0-cp312-cu12 is not built here"):
         bench.rows(places, "tf2.20.0-cp312-cu12", runs=1, door="x")
+
+
+CC = "tensorflow/libtensorflow_cc.so.2"
+WANTED = Retarget(archs=("70", "80", "120"), generated=("70", "120"), tools=("ptxas==1",), ptx="90")
+
+
+def modules(folder: Path) -> Path:
+    """The folder with what the line has compiled of a small library."""
+    members = {CC: usual().to_bytes()}
+    base = fakewheels.write_wheel(folder, members, name="tensorflow", version="2.20.0", tag="cp312-cp312-linux_x86_64")
+    bench.write_modules(base, [CC], WANTED, folder / "modules")
+    return folder / "modules"
+
+
+def test_the_peer_gets_the_very_modules_that_are_compiled(tmp_path: Path) -> None:
+    found = {path.read_bytes(): path.name for path in modules(tmp_path).iterdir()}
+    assert set(found) == {ptxas.portable(ptx(name)) for name in ("matmul", "conv", "reduce", "add", "mul")}
+    assert all(name.endswith(".sm_120.ptx") for name in found.values())
+
+
+def test_the_peer_is_called_once_for_each_with_its_arch_the_largest_first(tmp_path: Path) -> None:
+    folder, log = modules(tmp_path), tmp_path / "log"
+    (folder / "9.sm_100.ptx").write_bytes(bytes(5000))
+    program = tmp_path / "ptxas"
+    program.write_text(f'#!/bin/sh\necho "$@" >> {log}\n')
+    program.chmod(0o755)
+    run(["sh", "-c", bench.ALONE, program, folder, "1"])
+    lines = log.read_text().splitlines()
+    assert len(lines) == 6
+    assert lines[0] == "-arch sm_100 9.sm_100.ptx -o 9.sm_100"
+    assert all(line.startswith("-arch sm_120 ") for line in lines[1:])
+
+
+def test_a_line_that_is_not_retargeted_cannot_be_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    inputs = bench.Inputs(job=fakewheels.job(tmp_path), base=tmp_path, ops=tmp_path)
+    monkeypatch.setattr(bench, "_inputs", lambda *_: inputs)
+    with pytest.raises(NothingToServeError, match="leaves the official libraries as they are"):
+        bench.retarget_rows(inputs.job.places, "x", runs=1, door="x")
