@@ -12,10 +12,10 @@ import re
 import shutil
 import tempfile
 import threading
-from concurrent.futures import CancelledError, ThreadPoolExecutor, as_completed, wait
-from contextlib import contextmanager
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed, wait
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
+from math import isqrt
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,12 +28,14 @@ from tfwheel.fatbinary import LIBRARY, OPTIONS, Container, NvFatbinError
 from tfwheel.run import run
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
 DECIDING = ("fatbin", "fatbinary", "ptxas")
 ARGUMENTS = ("-arch", "sm_{arch}")  # all else as nvcc calls it: optimised in full
 MEMORY = 640 << 20  # bytes that all running ptxas may take together, the gates of another library beside them
-MEMORY_EACH, MEMORY_PER_BYTE = 60 << 20, 34  # of one: measured on the modules of TensorFlow 2.20, of up to 10 MB
+# What one takes at most: so many bytes, and so many times the square root of its source's (measured on the modules of
+# TensorFlow 2.20, of up to 10 MB; the largest took 375 MiB, one of 3.3 MiB 295).
+MEMORY_EACH, MEMORY_PER_ROOT = 60 << 20, 130 << 10
 _TARGET = re.compile(rb"^(\.target\s+sm_\d+)[af]\b", re.MULTILINE)
 _KERNEL = re.compile(rb"\.entry\s+([\w$]+)")
 _UNKNOWN_ARCH = re.compile(r"Value 'sm_\w+' is not defined for option 'gpu-name'")
@@ -48,28 +50,76 @@ class Module:
     arch: str
     read: Callable[[], bytes]
 
+    @property
+    def memory(self) -> int:
+        """The bytes that ptxas takes for it, or fewer."""
+        return MEMORY_EACH + MEMORY_PER_ROOT * isqrt(self.size)
+
 
 class Crew:
     """The threads that run ptxas, one for each core, for all who have something to compile at the same time.
 
-    They stay within MEMORY together. After ``disband`` nothing new begins, and who waits gets CancelledError.
+    Who comes first is served first, as far as there is memory: a module that needs more than is left lets those behind
+    it pass. After ``disband`` nothing new begins, and who waits gets CancelledError.
     """
 
-    def __init__(self) -> None:
-        """Threads start with the first work."""
-        self.pool = ThreadPoolExecutor(max_workers=len(os.sched_getaffinity(0)), thread_name_prefix="ptxas")
-        self.memory = _Memory(MEMORY)
+    def __init__(self, memory: int = MEMORY) -> None:
+        """``memory`` is in bytes; one module runs however much it needs. Threads start with the first work."""
         self.nvfatbin = threading.Lock()  # NVIDIA does not say whether two threads may use it at once
-        self._disbanded = threading.Event()
+        self._pool = ThreadPoolExecutor(max_workers=len(os.sched_getaffinity(0)), thread_name_prefix="ptxas")
+        self._waiting: list[_Task] = []
+        self._changed = threading.Condition()
+        self._free, self._running = memory, 0
+        self._disbanded = False
+
+    def submit(self, work: Callable[[], Path], *, memory: int) -> Future[Path]:
+        """Have something done that needs so many bytes of memory."""
+        task = _Task(work=work, memory=memory)
+        with self._changed:
+            self._waiting.append(task)
+            self._changed.notify_all()
+        self._pool.submit(self._do_one)
+        return task.future
 
     def disband(self) -> None:
         """Drop what has not begun; what runs ends by itself."""
-        self._disbanded.set()
+        self._disbanded = True
 
-    def check(self) -> None:
-        """Raise CancelledError once the crew is disbanded."""
-        if self._disbanded.is_set():
-            raise CancelledError
+    def _do_one(self) -> None:
+        task = self._taken()
+        try:
+            if self._disbanded:
+                task.future.cancel()
+            if task.future.set_running_or_notify_cancel():
+                task.future.set_result(task.work())
+        except BaseException as error:  # noqa: BLE001 -- it belongs to who asked
+            task.future.set_exception(error)
+        finally:
+            with self._changed:
+                self._free += task.memory
+                self._running -= 1
+                self._changed.notify_all()
+
+    def _taken(self) -> _Task:
+        with self._changed:
+            task = self._changed.wait_for(self._first_that_fits)
+            assert task  # noqa: S101 -- what the condition waited for
+            self._waiting.remove(task)
+            self._free -= task.memory
+            self._running += 1
+            return task
+
+    def _first_that_fits(self) -> _Task | None:
+        return next((task for task in self._waiting if not self._running or task.memory <= self._free), None)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Task:
+    """Something to do, the bytes of memory that it needs, and who waits for it."""
+
+    work: Callable[[], Path]
+    memory: int
+    future: Future[Path] = field(default_factory=Future)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,7 +187,10 @@ def compile_all(modules: Sequence[Module], compiler: Compiler, *, name: str) -> 
     order = sorted(range(len(modules)), key=lambda index: (-modules[index].size, index))
     with tempfile.TemporaryDirectory(prefix="tfwheel-ptxas-") as folder:
         work = _Work(compiler=compiler, folder=Path(folder))
-        waiting = {compiler.crew.pool.submit(work.entry_of, modules[index], index): index for index in order}
+        waiting = {
+            compiler.crew.submit(partial(work.entry_of, modules[index], index), memory=modules[index].memory): index
+            for index in order
+        }
         try:
             for future in progress.track(as_completed(waiting), name=name, total=len(waiting)):
                 found[waiting[future]] = future.result()
@@ -169,7 +222,6 @@ class _Work:
     folder: Path
 
     def entry_of(self, module: Module, number: int) -> Path:
-        self.compiler.crew.check()
         ptx = portable(module.read())
         kept = self.compiler.place_of(ptx, module.arch)
         if not _is_entry(kept):
@@ -184,36 +236,13 @@ class _Work:
         source, cubin = self.folder / f"{number}.ptx", self.folder / f"{number}.cubin"
         source.write_bytes(ptx)
         try:
-            with self.compiler.crew.memory.taken(MEMORY_EACH + MEMORY_PER_BYTE * len(ptx)):
-                run(
-                    [self.compiler.program, *(word.format(arch=module.arch) for word in ARGUMENTS), source, "-o", cubin]
-                )
+            run([self.compiler.program, *(word.format(arch=module.arch) for word in ARGUMENTS), source, "-o", cubin])
             return cubin.read_bytes()
         except CommandError as error:
             raise _refusal(ptx, module, self.compiler.packages, error) from error
         finally:
             source.unlink()
             cubin.unlink(missing_ok=True)
-
-
-class _Memory:
-    """A number of bytes that threads take from; one that asks for more than there is waits, unless it is alone."""
-
-    def __init__(self, limit: int) -> None:
-        self._limit, self._used = limit, 0
-        self._changed = threading.Condition()
-
-    @contextmanager
-    def taken(self, size: int) -> Iterator[None]:
-        with self._changed:
-            self._changed.wait_for(lambda: self._used == 0 or self._used + size <= self._limit)
-            self._used += size
-        try:
-            yield
-        finally:
-            with self._changed:
-                self._used -= size
-                self._changed.notify_all()
 
 
 def _refusal(ptx: bytes, module: Module, packages: tuple[str, ...], error: CommandError) -> PtxError | UnknownArchError:
