@@ -20,6 +20,7 @@ from tfwheel import (
     overlay,
     pipeline,
     progress,
+    proving,
     toolchain,
 )
 from tfwheel.container import Order, Place
@@ -68,7 +69,7 @@ def build(
             progress.say(f"  unchanged: {made.wheel.name} is what this configuration gives (key {key[:12]}); not built")
         else:
             made = _build(job, place, base, key, beside=Job.of(target_id, native))
-        return pipeline.smoked(job, made, require_gpu=require_gpu).record
+        return proving.smoked(job, made, require_gpu=require_gpu).record
 
 
 def _build(job: Job, place: Place, base: Path, key: str, *, beside: Job) -> Made:

@@ -20,11 +20,11 @@ from tfwheel import (
     overlay,
     progress,
     provenance,
+    proving,
     records,
     repair,
     sbom,
     site,
-    smoke,
     summary,
     toolchain,
 )
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tfwheel.libraries import Native
+    from tfwheel.overlay import Merged
     from tfwheel.toolchain import Toolchain
 
 # The modules whose code decides what is in a wheel, or whether it may pass.
@@ -60,7 +61,6 @@ DECIDING = (
     "zipformat",
     *native_code.DECIDING,
 )
-SMOKING = ("smoke", "smoke_checks")
 
 
 def build(target_id: str, *, force: bool = False, require_gpu: bool = False, places: Places | None = None) -> Record:
@@ -78,9 +78,8 @@ def build(target_id: str, *, force: bool = False, require_gpu: bool = False, pla
         made = None if force else job.kept(job.target.id, key)
         if made:
             progress.say(f"  unchanged: {made.wheel.name} is what this configuration gives (key {key[:12]}); not built")
-        else:
-            made = _build(job, chain, key, force=force, require_gpu=require_gpu)
-        return _smoke_and_serve(job, made, require_gpu=require_gpu).record
+            return _smoke_and_serve(job, made, require_gpu=require_gpu).record
+        return _serve(job, _build(job, chain, key, force=force, require_gpu=require_gpu)).record
 
 
 def smoke_target(target_id: str, *, require_gpu: bool = False, places: Places | None = None) -> Record:
@@ -104,15 +103,17 @@ def _summing_up(job: Job) -> Iterator[None]:
 
 
 def _build(job: Job, chain: Toolchain, key: str, *, force: bool, require_gpu: bool) -> Made:
-    """Make the wheel of a target from the official one."""
+    """Make the wheel of a target from the official one, gated and smoke-tested."""
     base = _fetched(job, chain)
     if job.target.builder == "ops":
         with _ops(job, chain, base, force=force) as compiled:
-            return _smoke_and_serve(job, compiled, require_gpu=require_gpu)
+            return proving.smoked(job, compiled, require_gpu=require_gpu)
     with native_code.beside(job, base) as retargeted:
         with _ops(job, chain, base, force=force) as compiled:
             ops = _smoke_and_serve(job, compiled, require_gpu=require_gpu)
-        return _overlay(job, base, ops, retargeted.result(), key)
+        native = retargeted.result()
+    merged = _merged(job, base, ops, native)
+    return proving.proven(job, merged, _described(job, merged, ops, native, key), base=base, require_gpu=require_gpu)
 
 
 def _fetched(job: Job, chain: Toolchain) -> Path:
@@ -193,28 +194,29 @@ def finish_ops(job: Job, wheel: Path, report: dict[str, Any], *, key: str, tools
     return job.keep(wheel, record)
 
 
-def _overlay(job: Job, base: Path, ops: Made, native: Native, key: str) -> Made:
-    """Merge the ops and the libraries into the official wheel, and hold the result to the gates."""
-    target, rules = job.target, job.config.repair
+def _merged(job: Job, base: Path, ops: Made, native: Native) -> Merged:
+    """The ops and the libraries merged into the official wheel."""
     with progress.step("merge", job.times):
-        merged = overlay.merge_overlay(
+        return overlay.merge_overlay(
             base=base,
             locked=job.base,
             ops=ops.wheel,
-            target=target,
+            target=job.target,
             patches=job.patches,
             out_dir=job.work / "merged",
             libraries=native.deflated,
             requires=native.requires,
         )
-    with progress.step("gates", job.times):
-        passed = gates.run_gates(merged, base=base, locked=job.base, target=target, rules=rules)
-    record = Record(
-        target=target.id,
+
+
+def _described(job: Job, merged: Merged, ops: Made, native: Native, key: str) -> Record:
+    """The record of a merged wheel that has passed nothing yet."""
+    return Record(
+        target=job.target.id,
         project="tensorflow",
-        version=target.version,
-        line=target.line.name,
-        python=target.python,
+        version=job.target.version,
+        line=job.target.line.name,
+        python=job.target.python,
         file=merged.wheel.name,
         sha256=merged.sha256,
         size=merged.size,
@@ -226,62 +228,19 @@ def _overlay(job: Job, base: Path, ops: Made, native: Native, key: str) -> Made:
         archs=ops.record.archs,
         repair=ops.record.repair,
         retarget=native.record,
-        gates=passed,
-        times=dict(job.times),
         cached=list(job.cached),
     )
-    return job.keep(merged.wheel, record)
 
 
 def _smoke_and_serve(job: Job, made: Made, *, require_gpu: bool, again: bool = False) -> Made:
     """Smoke-test a wheel unless that has been done, and bring the index up to date."""
-    made = smoked(job, made, require_gpu=require_gpu, again=again)
+    return _serve(job, proving.smoked(job, made, require_gpu=require_gpu, again=again))
+
+
+def _serve(job: Job, made: Made) -> Made:
+    """Bring the index up to date with a wheel that passed."""
     site.update(job.places, Showcase(settings=job.config))
     return made
-
-
-def smoked(job: Job, made: Made, *, require_gpu: bool, again: bool = False) -> Made:
-    """Smoke-test a wheel unless that has been done, and keep the report in its record."""
-    if again or not _smoke_is_current(made.record, require_gpu=require_gpu):
-        return _smoke(job, made, require_gpu=require_gpu)
-    progress.say(f"  smoke-tested already: passed, gpu: {_gpu(made.record)}")
-    return made
-
-
-def _smoke(job: Job, made: Made, *, require_gpu: bool) -> Made:
-    """Install the wheel from a served index of its own and let it compute; SmokeError when it does not."""
-    is_ops = made.record.project == build_ops.PROJECT
-    log = job.log("ops-smoke" if is_ops else "smoke")
-    # The ops require `tensorflow` by name; where the base has another, pip brings the official one itself.
-    beside = is_ops and job.base.project == overlay.NAME
-    official = downloads.fetch_base(job.base, job.places.cache) if beside else None
-    progress.say(f"  smoke test of {made.wheel.name}")
-    alone = site.serve_alone(made.wheel, line=made.record.line, workdir=job.work, sha256=made.record.sha256)
-    with alone as url:
-        candidate = smoke.Candidate(
-            target=job.target, record=made.record, wheel=made.wheel, index_url=url, official=official
-        )
-        report = smoke.smoke(candidate, log=log, require_gpu=require_gpu)
-    report |= {"checks_key": keys.of_modules(SMOKING)}
-    on_gpu = require_gpu or isinstance(report["gpu"], dict)  # what needs one starts nowhere else, whatever it reached
-    record = made.record.grown(smoke=report, gpu_smoke=report if on_gpu else made.record.gpu_smoke)
-    records.save(record, made.wheel)
-    smoke.require_passed(report, log=log)
-    progress.say(f"  smoke test passed, gpu: {_gpu(record)}")
-    return Made(wheel=made.wheel, record=record)
-
-
-def _smoke_is_current(record: Record, *, require_gpu: bool) -> bool:
-    """Whether the record's smoke report is of these bytes, of these checks, and on a GPU where one is asked for."""
-    report, passed = (record.smoke, record.passed_smoke)
-    if require_gpu:
-        report, passed = record.gpu_smoke, record.passed_gpu_smoke
-    return passed and (report or {}).get("checks_key") == keys.of_modules(SMOKING)
-
-
-def _gpu(record: Record) -> str:
-    gpu = (record.smoke or {}).get("gpu")
-    return f"{gpu['name']}" if isinstance(gpu, dict) else f"{gpu}"
 
 
 def _key(job: Job, chain: Toolchain) -> str:

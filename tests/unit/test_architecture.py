@@ -99,6 +99,7 @@ LAYERS = {
         "ops_container",
         "pipeline",
         "private_index",
+        "proving",
         "publish",
         "release",
         "release_rehearsal",
