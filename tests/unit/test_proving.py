@@ -1,0 +1,139 @@
+"""Gates and smoke test of a merged wheel, side by side: what is kept of it, whichever of them objects."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+import fakewheels
+from tfwheel import gates, proving, records
+from tfwheel.errors import InterpreterMissingError, SizeGateError, SmokeError
+from tfwheel.records import Record
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tfwheel.job import Job, Made
+
+SHA = "ab" * 32
+PASSED = {"passed": True, "reason": None, "gpu": "absent", "wheel_sha256": SHA}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Merged:
+    """A merged wheel, as far as it matters here."""
+
+    wheel: Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prover:
+    """A build that has a merged wheel, and an older one in its place."""
+
+    job: Job
+    monkeypatch: pytest.MonkeyPatch
+
+    def prove(self, *, gate: Callable[[], dict[str, str]], trial: Callable[[], dict[str, Any]]) -> Made:
+        """Prove the wheel with these in place of gates and smoke test."""
+
+        def tried(job: Job, made: Made, **_: object) -> proving._Trial:
+            assert made.wheel.is_file()
+            return proving._Trial(report=trial(), log=job.work / "log")
+
+        self.monkeypatch.setattr(gates, "run_gates", lambda *_, **__: gate())
+        self.monkeypatch.setattr(proving, "_tried", tried)
+        wheel = self.job.work / "merged" / "new.whl"
+        wheel.parent.mkdir(parents=True)
+        wheel.write_bytes(b"new")
+        return proving.proven(self.job, Merged(wheel=wheel), self.record("new.whl"), base=wheel, require_gpu=False)
+
+    def record(self, file: str) -> Record:
+        return Record(
+            target=self.job.target.id,
+            project="tensorflow",
+            version=self.job.target.version,
+            line="cu12",
+            python="3.12",
+            file=file,
+            sha256=SHA,
+            size=3,
+            key="k",
+        )
+
+    def kept(self) -> Record:
+        """The record of what is kept, whose wheel is there too."""
+        (path,) = (self.job.places.wheels / self.job.target.id).glob(f"*{records.SUFFIX}")
+        record = records.load(path)
+        assert path.with_name(record.file).is_file()
+        return record
+
+
+@pytest.fixture
+def prover(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Prover:
+    made = Prover(job=fakewheels.job(tmp_path), monkeypatch=monkeypatch)
+    old = tmp_path / "old.whl"
+    old.write_bytes(b"old")
+    made.job.keep(old, made.record("old.whl"))
+    return made
+
+
+def fine() -> dict[str, str]:
+    return {"size": "3 bytes"}
+
+
+def too_large() -> dict[str, str]:
+    message = "too large"
+    raise SizeGateError(message)
+
+
+def no_python() -> dict[str, Any]:
+    message = "no Python 3.12"
+    raise InterpreterMissingError(message)
+
+
+def test_both_run_at_the_same_time_and_what_they_find_is_in_the_record(prover: Prover) -> None:
+    here, there = threading.Event(), threading.Event()
+
+    def gate() -> dict[str, str]:
+        here.set()
+        assert there.wait(10)
+        return fine()
+
+    def trial() -> dict[str, Any]:
+        there.set()
+        assert here.wait(10)
+        return PASSED
+
+    record = prover.prove(gate=gate, trial=trial).record
+    assert prover.kept() == record
+    assert (record.file, record.gates, record.smoke, record.gpu_smoke) == ("new.whl", fine(), PASSED, None)
+    assert "gates" in record.times
+
+
+def test_a_wheel_that_a_gate_refuses_is_not_kept_and_the_older_one_stays(prover: Prover) -> None:
+    with pytest.raises(SizeGateError):
+        prover.prove(gate=too_large, trial=lambda: PASSED)
+    assert prover.kept().file == "old.whl"
+
+
+def test_a_wheel_that_does_not_work_is_kept_with_its_report(prover: Prover) -> None:
+    failed = PASSED | {"passed": False, "reason": "SIGSEGV"}
+    with pytest.raises(SmokeError, match="SIGSEGV"):
+        prover.prove(gate=fine, trial=lambda: failed)
+    assert (prover.kept().gates, prover.kept().smoke) == (fine(), failed)
+    assert not prover.kept().passed_smoke
+
+
+def test_a_wheel_that_could_not_be_tried_is_kept_for_the_next_run(prover: Prover) -> None:
+    with pytest.raises(InterpreterMissingError):
+        prover.prove(gate=fine, trial=no_python)
+    assert (prover.kept().file, prover.kept().gates, prover.kept().smoke) == ("new.whl", fine(), None)
+
+
+def test_what_a_gate_says_comes_first(prover: Prover) -> None:
+    with pytest.raises(SizeGateError):
+        prover.prove(gate=too_large, trial=no_python)
