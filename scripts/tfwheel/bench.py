@@ -9,12 +9,12 @@ import statistics
 import sys
 import sysconfig
 from dataclasses import asdict, dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from rich.table import Table
 
-from tfwheel import config, downloads, fatbin, libraries, native_code, overlay, progress, ptxas, selection
+from tfwheel import config, downloads, libraries, native_code, overlay, progress, ptxas, retarget
 from tfwheel.errors import NothingToServeError
 from tfwheel.job import Job
 from tfwheel.records import write_atomically
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from tfwheel.places import Places
+    from tfwheel.ptxas import Compiler
     from tfwheel.targets import Retarget
 
 STOPWATCH = Path(__file__).with_name("stopwatch.py")
@@ -114,12 +115,12 @@ def retarget_rows(places: Places, target_id: str, *, runs: int, door: str) -> li
     def forget_libraries() -> None:
         shutil.rmtree(folder / "libraries", ignore_errors=True)
 
-    write_modules(inputs.base, libraries.members(locked, wanted), wanted, folder / "modules")
-    program = ptxas.prepare(wanted.tools, cache=places.cache).program
+    compiler, modules = ptxas.prepare(wanted.tools, cache=places.cache), folder / "modules"
+    write_modules(inputs.base, libraries.members(locked, wanted), wanted, compiler=compiler, folder=modules)
     least = measure(
         work=work,
         who="ptxas by itself",
-        steps=[["sh", "-c", ALONE, program, folder / "modules", str(os.cpu_count())]],
+        steps=[["sh", "-c", ALONE, compiler.program, modules, str(os.cpu_count())]],
         runs=1,
     )
     cold = measure(work=work, who="this project, from nothing (ptxas is there)", steps=[argv], runs=1)
@@ -133,24 +134,15 @@ def retarget_rows(places: Places, target_id: str, *, runs: int, door: str) -> li
     return [_against(row, least) for row in (least, cold, again, cached)]
 
 
-def write_modules(base: Path, members: Sequence[str], wanted: Retarget, folder: Path) -> None:
+def write_modules(base: Path, members: Sequence[str], wanted: Retarget, *, compiler: Compiler, folder: Path) -> None:
     """Write the portable code that a line has compiled, a file ``<number>.sm_<arch>.ptx`` for each module and arch."""
     folder.mkdir(parents=True)
-    archs = {selection.MOVABLE: wanted.archs, selection.GENERATED: wanted.generated}
-    number = 0
     with WheelReader(base) as wheel:
         for member in members:
-            library = folder / "library"
+            library = folder / PurePosixPath(member).name
             wheel.extract(member, library)
-            with library.open("rb") as stream:
-                for container in fatbin.containers(library):
-                    source = next((entry for entry in container.entries if entry.kind == "PTX"), None)
-                    there = {entry.name for entry in container.entries}
-                    for arch in archs.get(container.section, ()) if source else ():
-                        if source and f"sm_{arch}" not in there:
-                            text = fatbin.image(source, os.pread(stream.fileno(), source.size, source.offset))
-                            (folder / f"{number}.sm_{arch}.ptx").write_bytes(ptxas.portable(text))
-                            number += 1
+            for number, module in enumerate(retarget.modules(library, wanted=wanted, compiler=compiler)):
+                (folder / f"{library.stem}-{number}.sm_{module.arch}.ptx").write_bytes(ptxas.portable(module.read()))
             library.unlink()
 
 

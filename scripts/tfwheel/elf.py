@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 SYMBOL = struct.Struct("<IBBHQQ")  # name, info, other, section, address, size (gABI, Elf64_Sym)
 SECTION = struct.Struct("<IIQQQQIIQQ")  # name, type, flags, address, offset, size, link, ... (gABI, Elf64_Shdr)
 SYMTAB = 2  # SHT_SYMTAB
+VERSION_SIZE = 16  # bytes of an Elf64_Verneed, and of an Elf64_Vernaux (LSB core, "Symbol Versioning")
 CUDA_NEWER_ABI = 8
 _NUMBERED = re.compile(r"([A-Z]+)_(\d+(?:\.\d+)*)")
 _TEXTS = {"DT_RUNPATH": "runpath", "DT_RPATH": "rpath", "DT_NEEDED": "needed"}  # tags and pyelftools' names for them
@@ -78,11 +79,11 @@ def dynamic(stream: BinaryIO) -> Dynamic:
         parts = list(image.iter_sections())
         tags = [tag for part in parts if isinstance(part, DynamicSection) for tag in part.iter_tags()]
         texts = [(tag.entry.d_tag, getattr(tag, _TEXTS[tag.entry.d_tag])) for tag in tags if tag.entry.d_tag in _TEXTS]
-        needs = [need for part in parts if isinstance(part, GNUVerNeedSection) for need in part.iter_versions()]
+        names = [name for part in parts if isinstance(part, GNUVerNeedSection) for name in _needed_versions(part)]
         return Dynamic(
             runpath=_once(dict(texts).get("DT_RUNPATH", dict(texts).get("DT_RPATH"))),
             needed=tuple(text for name, text in texts if name == "DT_NEEDED"),
-            versions=_highest(name.name for _, names in needs for name in names),
+            versions=_highest(names),
         )
 
 
@@ -136,9 +137,27 @@ def symbols(image: bytes) -> Iterator[tuple[bytes, int, int]]:
             for name, info, other, *_ in SYMBOL.iter_unpack(image[offset : offset + size]):
                 at = parts[link][4] + name
                 yield image[at : image.index(b"\0", at)], info, other
-    except (struct.error, LookupError, ValueError) as error:
+    except (struct.error, LookupError, ValueError, OverflowError) as error:
         message = f"a symbol table is not whole: {error}"
         raise BadWheelError(message) from error
+
+
+def _needed_versions(part: GNUVerNeedSection) -> Iterator[str]:
+    """The names of the symbol versions in a section of needs; ValueError when it counts more than it has room for.
+
+    pyelftools believes the counts, and a wrong one of them keeps it busy for minutes.
+    """
+    room = part["sh_size"] // VERSION_SIZE
+    _check_count(part["sh_info"], room)
+    for need, names in part.iter_versions():
+        _check_count(need["vn_cnt"], room)
+        yield from (name.name for name in names)
+
+
+def _check_count(count: int, room: int) -> None:
+    if count > room:
+        message = f"{count} symbol versions are counted where there is room for {room}"
+        raise ValueError(message)
 
 
 @contextmanager

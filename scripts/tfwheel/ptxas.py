@@ -52,7 +52,7 @@ class Module:
 
     @property
     def memory(self) -> int:
-        """The bytes that ptxas takes for it, or fewer."""
+        """The bytes that ptxas takes for it at most."""
         return MEMORY_EACH + MEMORY_PER_ROOT * isqrt(self.size)
 
 

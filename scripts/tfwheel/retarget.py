@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tfwheel.fatbin import Container
-    from tfwheel.ptxas import Compiler
+    from tfwheel.ptxas import Compiler, Module
     from tfwheel.relayout import Layout
     from tfwheel.selection import Family
     from tfwheel.targets import Retarget
@@ -67,6 +67,12 @@ def retarget_library(path: Path, *, wanted: Retarget, compiler: Compiler) -> Rep
         symbols=not zeros,
         tools=compiler.packages,
     )
+
+
+def modules(path: Path, *, wanted: Retarget, compiler: Compiler) -> list[Module]:
+    """The portable code that ``retarget_library`` would have compiled, with the arch of each; raises as it does."""
+    layout = relayout.read(path)
+    return list(Selection(layout=layout, wanted=wanted, compiler=compiler).modules(_containers(layout)).values())
 
 
 def _containers(layout: Layout) -> dict[str, list[Container]]:

@@ -116,19 +116,24 @@ class Selection:
 
     def plans(self, containers: Mapping[str, Sequence[Container]]) -> dict[str, Plan]:
         """What becomes of each section; everything that is missing is compiled in one go."""
-        archs = {MOVABLE: self.wanted.archs, GENERATED: self.wanted.generated}
-        jobs = [
-            (container, arch)
-            for name, members in containers.items()
-            for container in members
-            for arch in self._missing(container, archs.get(name, ()))
-        ]
-        modules = [self._module(container, arch) for container, arch in jobs]
-        files = ptxas.compile_all(modules, self.compiler, name=f"compile GPU code of {self.layout.path.name}")
-        made = {(container.offset, arch): file for (container, arch), file in zip(jobs, files, strict=True)}
+        modules = self.modules(containers)
+        files = ptxas.compile_all(
+            list(modules.values()), self.compiler, name=f"compile GPU code of {self.layout.path.name}"
+        )
+        made = dict(zip(modules, files, strict=True))
         return {
             name: self._generated(members, made) if name == GENERATED else self._movable(name, members, made)
             for name, members in containers.items()
+        }
+
+    def modules(self, containers: Mapping[str, Sequence[Container]]) -> dict[tuple[int, str], ptxas.Module]:
+        """What has to be compiled, by the offset of its container and its arch."""
+        archs = {MOVABLE: self.wanted.archs, GENERATED: self.wanted.generated}
+        return {
+            (container.offset, arch): self._module(container, arch)
+            for name, members in containers.items()
+            for container in members
+            for arch in self._missing(container, archs.get(name, ()))
         }
 
     def _missing(self, container: Container, archs: Iterable[str]) -> list[str]:

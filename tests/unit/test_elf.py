@@ -103,5 +103,32 @@ def test_one_wrong_byte_in_a_symbol_table_gives_an_answer_or_our_error(position:
         list(symbols(bytes(broken)))
 
 
+@pytest.mark.parametrize("position", [5, 47])  # byte order, and the highest byte of where the section headers stand
+def test_a_number_that_no_offset_can_be_is_our_error(position: int) -> None:
+    broken = bytearray(SYMBOLS)
+    broken[position] = 2 if position == 5 else 0x80
+    with pytest.raises(BadWheelError):
+        list(symbols(bytes(broken)))
+
+
+@pytest.mark.parametrize("count", [0xFF000001, 7])
+def test_a_count_of_versions_that_has_no_room_is_refused_and_not_believed(count: int) -> None:
+    broken = bytearray(FULL)
+    (at,) = (section.header + 44 for section in sections(io.BytesIO(FULL)) if section.name == ".gnu.version_r")
+    assert struct.unpack_from("<I", broken, at) == (1,)  # sh_info: the libraries that versions are asked of
+    struct.pack_into("<I", broken, at, count)
+    with pytest.raises(BadWheelError, match=r"\d+ symbol versions are counted where there is room for 6"):
+        dynamic(io.BytesIO(broken))
+
+
+def test_a_count_of_one_librarys_versions_is_not_believed_either() -> None:
+    broken = bytearray(FULL)
+    (at,) = (section.offset + 2 for section in sections(io.BytesIO(FULL)) if section.name == ".gnu.version_r")
+    assert struct.unpack_from("<H", broken, at) == (5,)
+    struct.pack_into("<H", broken, at, 0xFFFF)
+    with pytest.raises(BadWheelError, match="65535 symbol versions are counted"):
+        dynamic(io.BytesIO(broken))
+
+
 def test_a_folder_that_is_searched_again_and_again_is_named_once() -> None:
     assert dynamic(io.BytesIO(dynamic_elf((DT_RUNPATH, "/a:/b:/a:/b:/c")))).runpath == "/a:/b:/c"

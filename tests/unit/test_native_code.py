@@ -5,19 +5,21 @@ from __future__ import annotations
 import threading
 from concurrent.futures import CancelledError
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 import fakewheels
-from tfwheel import native_code, ptxas
-from tfwheel.libraries import Native
+from tfwheel import native_code, ptxas, retarget_gates
+from tfwheel.libraries import Native, Result
+from tfwheel.retarget import Report
+from tfwheel.selection import Family
 from tfwheel.targets import Retarget
 
 if TYPE_CHECKING:
     from tfwheel.job import Job
+    from tfwheel.retarget_gates import Retargeted
 
 NOWHERE = Path("nowhere")
 
@@ -59,7 +61,14 @@ def test_a_block_that_fails_does_not_wait_for_what_has_not_begun(job: Job, monke
     assert gone == []
 
 
-def test_the_gates_are_part_of_what_is_kept() -> None:
-    wanted = Retarget(archs=("70",), generated=("70",), tools=("ptxas==1",), ptx="90")
-    first, second = (native_code.check(one, NOWHERE) for one in (wanted, replace(wanted, archs=("80",))))
-    assert first.key == second.key  # what is wanted is a fact of its own in the key of a library
+def test_the_gates_are_told_what_the_line_promises_less_what_had_no_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Retargeted] = []
+    monkeypatch.setattr(retarget_gates, "run_retarget_gates", lambda library, **_: asked.append(library) or {"a": "b"})
+    wanted = Retarget(archs=("70", "120"), generated=("70", "120"), tools=("ptxas==1",), ptx="90")
+    generated = Family(containers=1, before={}, after={}, new={}, room=1, used=1, left_out={"120": 8})
+    report = Report(library="x", families={"generated": generated}, pointers=0, symbols=False, tools=())
+    result = Result(official=NOWHERE, patched=NOWHERE, report=report, edits=())
+    assert native_code.check(wanted, NOWHERE).run(result) == {"a": "b"}
+    assert asked[0].archs[".nv_fatbin"] == ("sm_70", "sm_120", "compute_90")
+    assert asked[0].archs[".rodata"] == ("sm_70", "compute_90")
+    assert not asked[0].symbols
