@@ -359,9 +359,7 @@ class InterpreterMissingError(FactoryError):
     """The Python that a target is for is not on this machine."""
 
     exit_code = 61
-    default_remedy = (
-        "Install it (`uv python install X.Y`, pyenv, or your distribution) and run again; the wheel is kept."
-    )
+    default_remedy = "Install it (`uv python install X.Y`, pyenv, or your distribution) and run again."
 
 
 class GpuRequiredError(FactoryError):

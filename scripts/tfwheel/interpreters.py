@@ -44,8 +44,7 @@ def find(version: str) -> Path:
     if refused:
         message += "\n  passed over " + "\n  passed over ".join(refused)
     remedy = (
-        f"Install it (`uv python install {version}`, `pyenv install {version}`, or your distribution) and run again; "
-        "the wheel is kept."
+        f"Install it (`uv python install {version}`, `pyenv install {version}`, or your distribution) and run again."
     )
     raise InterpreterMissingError(message, remedy=remedy)
 

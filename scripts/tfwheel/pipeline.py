@@ -104,16 +104,18 @@ def _summing_up(job: Job) -> Iterator[None]:
 
 def _build(job: Job, chain: Toolchain, key: str, *, force: bool, require_gpu: bool) -> Made:
     """Make the wheel of a target from the official one, gated and smoke-tested."""
-    base = _fetched(job, chain)
     if job.target.builder == "ops":
-        with _ops(job, chain, base, force=force) as compiled:
+        with _ops(job, chain, _fetched(job, chain), force=force) as compiled:
             return proving.smoked(job, compiled, require_gpu=require_gpu)
-    with native_code.beside(job, base) as retargeted:
-        with _ops(job, chain, base, force=force) as compiled:
-            ops = _smoke_and_serve(job, compiled, require_gpu=require_gpu)
-        native = retargeted.result()
-    merged = _merged(job, base, ops, native)
-    return proving.proven(job, merged, _described(job, merged, ops, native, key), base=base, require_gpu=require_gpu)
+    with proving.readied(job, require_gpu=require_gpu) as environment:
+        base = _fetched(job, chain)
+        with native_code.beside(job, base) as retargeted:
+            with _ops(job, chain, base, force=force) as compiled:
+                ops = _smoke_and_serve(job, compiled, require_gpu=require_gpu)
+            native = retargeted.result()
+        merged = _merged(job, base, ops, native)
+        record = _described(job, merged, ops, native, key)
+        return proving.proven(job, merged, record, base=base, environment=environment, require_gpu=require_gpu)
 
 
 def _fetched(job: Job, chain: Toolchain) -> Path:

@@ -6,17 +6,19 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from tfwheel import build_ops, downloads, gates, keys, overlay, progress, records, site, smoke
+from tfwheel import build_ops, downloads, environments, gates, keys, overlay, progress, records, site, smoke
 from tfwheel.job import Made
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
+    from tfwheel.environments import Environment
     from tfwheel.job import Job
     from tfwheel.overlay import Merged
     from tfwheel.records import Record
 
-CODE = ("smoke", "smoke_checks")  # whose change makes a smoke report count no longer
+CODE = ("environments", "smoke", "smoke_checks")  # whose change makes a smoke report count no longer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,14 +29,25 @@ class _Trial:
     log: Path
 
 
-def proven(job: Job, merged: Merged, record: Record, *, base: Path, require_gpu: bool) -> Made:
-    """Hold a merged wheel to the gates while it is smoke-tested.
+def readied(job: Job, *, require_gpu: bool) -> AbstractContextManager[Environment]:
+    """The environment in which the block's wheel of TensorFlow will be tried; it is made while the block builds it.
+
+    What the official wheel requires is installed there beforehand. Raises what ``environments.made`` raises.
+    """
+    size, requires = job.base.size, job.base.requires_dist
+    return environments.made(job.target, log=job.log("smoke"), size=size, requires=requires, require_gpu=require_gpu)
+
+
+def proven(
+    job: Job, merged: Merged, record: Record, *, base: Path, environment: Environment, require_gpu: bool
+) -> Made:
+    """Hold a merged wheel to the gates while it is smoke-tested in an environment of its own.
 
     Once it has passed the gates it is kept in place of an older build, whatever the smoke test says. Raises what
     ``gates.run_gates`` and then what ``smoked`` raises.
     """
     with ThreadPoolExecutor(max_workers=1) as aside:
-        trying = aside.submit(_tried, job, Made(wheel=merged.wheel, record=record), require_gpu=require_gpu)
+        trying = aside.submit(_tried, job, Made(wheel=merged.wheel, record=record), environment)
         with progress.step("gates", job.times):
             passed = gates.run_gates(merged, base=base, locked=job.base, target=job.target, rules=job.config.repair)
     made = job.keep(merged.wheel, record.grown(gates=passed, times=dict(job.times)))
@@ -44,29 +57,35 @@ def proven(job: Job, merged: Merged, record: Record, *, base: Path, require_gpu:
 def smoked(job: Job, made: Made, *, require_gpu: bool, again: bool = False) -> Made:
     """Smoke-test a wheel unless that has been done, and keep the report in its record.
 
-    Raises SmokeError when it does not work, and what ``smoke.smoke`` raises, which says nothing about the wheel.
+    Raises SmokeError when it does not work, and what ``environments.made`` raises, which says nothing about the wheel.
     """
-    if again or not _smoke_is_current(made.record, require_gpu=require_gpu):
-        return _noted(made, _tried(job, made, require_gpu=require_gpu), require_gpu=require_gpu)
-    progress.say(f"  smoke-tested already: passed, gpu: {_gpu(made.record)}")
-    return made
+    if not again and _smoke_is_current(made.record, require_gpu=require_gpu):
+        progress.say(f"  smoke-tested already: passed, gpu: {_gpu(made.record)}")
+        return made
+    official = _official(job, made)
+    log = job.log("ops-smoke" if made.record.project == build_ops.PROJECT else "smoke")
+    size = sum(wheel.stat().st_size for wheel in (made.wheel, official) if wheel)
+    with environments.made(job.target, log=log, size=size, require_gpu=require_gpu) as environment:
+        return _noted(made, _tried(job, made, environment, official=official), require_gpu=require_gpu)
 
 
-def _tried(job: Job, made: Made, *, require_gpu: bool) -> _Trial:
+def _official(job: Job, made: Made) -> Path | None:
+    """The official wheel, for one that only adds to it; None where pip itself brings it."""
+    # The ops require `tensorflow` by name, which is what pip finds where the base has another name.
+    beside = made.record.project == build_ops.PROJECT and job.base.project == overlay.NAME
+    return downloads.fetch_base(job.base, job.places.cache) if beside else None
+
+
+def _tried(job: Job, made: Made, environment: Environment, *, official: Path | None = None) -> _Trial:
     """Install the wheel from a served index of its own and let it compute."""
-    is_ops = made.record.project == build_ops.PROJECT
-    log = job.log("ops-smoke" if is_ops else "smoke")
-    # The ops require `tensorflow` by name; where the base has another, pip brings the official one itself.
-    beside = is_ops and job.base.project == overlay.NAME
-    official = downloads.fetch_base(job.base, job.places.cache) if beside else None
     progress.say(f"  smoke test of {made.wheel.name}")
     alone = site.serve_alone(made.wheel, line=made.record.line, workdir=job.work, sha256=made.record.sha256)
     with alone as url:
         candidate = smoke.Candidate(
             target=job.target, record=made.record, wheel=made.wheel, index_url=url, official=official
         )
-        report = smoke.smoke(candidate, log=log, require_gpu=require_gpu)
-    return _Trial(report=report | {"checks_key": keys.of_modules(CODE)}, log=log)
+        report = smoke.smoke(candidate, environment)
+    return _Trial(report=report | {"checks_key": keys.of_modules(CODE)}, log=environment.log)
 
 
 def _noted(made: Made, trial: _Trial, *, require_gpu: bool) -> Made:

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pytest
 
 import fakewheels
-from tfwheel import records, site, smoke
+from tfwheel import environments, records, site, smoke
 from tfwheel.errors import CommandError, DiskFullError, InterpreterMissingError
 from tfwheel.records import Record
 from tfwheel.run import run
 from tfwheel.targets import Line, Target
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 MINOR = "{}.{}".format(*sys.version_info)
 FAKE = Path(__file__).parents[1] / "data" / "fake_tensorflow.py"
@@ -72,11 +72,18 @@ def candidate(
     return smoke.Candidate(target=target, record=record, wheel=wheel, index_url=url, official=official)
 
 
-def tried(tmp_path: Path, wheel: Path, **parts: Any) -> Tried:  # noqa: ANN401 -- handed on to `candidate`
-    """Serve the wheel alone and smoke it."""
+def tried(
+    tmp_path: Path,
+    wheel: Path,
+    requires: Sequence[str] = (),
+    **parts: Any,  # noqa: ANN401 -- handed on to `candidate`
+) -> Tried:
+    """Serve the wheel alone and smoke it, in an environment that has ``requires``."""
     log = tmp_path / "logs" / "smoke.log"
     with site.serve_alone(wheel, line="some", workdir=tmp_path) as url:
-        report = smoke.smoke(candidate(wheel, url, **parts), log=log)
+        one = candidate(wheel, url, **parts)
+        with environments.made(one.target, log=log, size=wheel.stat().st_size, requires=requires) as environment:
+            report = smoke.smoke(one, environment)
     return Tried(report, log.read_text())
 
 
@@ -120,6 +127,40 @@ def test_an_ops_wheel_is_tried_beside_the_official_one(tmp_path: Path) -> None:
     report = tried(tmp_path, ops, official=official).report
     assert report["passed"] is True
     assert report["checks"][-1]["name"] == "custom ops"
+
+
+def test_what_is_required_is_there_before_the_wheel_and_nothing_else_brings_it(tmp_path: Path) -> None:
+    report, log = tried(tmp_path, make(tmp_path), requires=["numpy", "six; extra == 'and-cuda'"])
+    assert report["passed"] is True
+    beforehand, _, installation = log.partition("--report")
+    assert "Successfully installed numpy-" in beforehand
+    assert "Successfully installed tensorflow-2.20.0+cpu.1" in installation
+    assert "Requirement already satisfied: numpy" in installation
+    assert "six" not in log
+
+
+def test_what_cannot_be_installed_beforehand_is_for_the_wheel_to_answer_for(tmp_path: Path) -> None:
+    nowhere = "tfwheel-that-is-on-no-index==1"
+    assert tried(tmp_path, make(tmp_path), requires=[nowhere]).report["passed"] is True
+    needing = make(tmp_path / "needing", extra=f"{EXTRA}Requires-Dist: {nowhere}\n")
+    report = tried(tmp_path, needing, requires=[nowhere]).report
+    assert report["reason"].startswith(f"ERROR: No matching distribution found for {nowhere}")
+
+
+def test_the_environment_goes_when_the_wheel_is_never_made(tmp_path: Path, scratch: Path) -> None:
+    target = candidate(make(tmp_path), "").target
+    seen = []
+
+    def fail() -> None:
+        with environments.made(target, log=tmp_path / "log", size=1, requires=["numpy"]) as environment:
+            seen.append(environment)
+            assert environment.folder.is_dir()
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fail()
+    assert seen[0].making.done()
+    assert not list(scratch.iterdir())
 
 
 def test_a_crash_is_named_with_its_signal_and_place(tmp_path: Path, scratch: Path) -> None:
@@ -178,13 +219,13 @@ def test_a_missing_python_is_reported_not_hidden(tmp_path: Path) -> None:
 
 def test_no_driver_or_a_broken_one_is_no_gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert smoke.host_gpus() == []
+    assert environments.host_gpus() == []
     program = tmp_path / "nvidia-smi"
     program.write_text(
         "#!/bin/sh\necho 'NVIDIA-SMI has failed because it could not communicate with the driver'; exit 9\n"
     )
     program.chmod(0o755)
-    assert smoke.host_gpus() == []
+    assert environments.host_gpus() == []
 
 
 @pytest.mark.parametrize("seen", [True, False])

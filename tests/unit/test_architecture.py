@@ -30,6 +30,7 @@ LAYERS = {
         "disassembly",
         "downloads",
         "elf",
+        "environments",
         "expressions",
         "families",
         "fatbin",

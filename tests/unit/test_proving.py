@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ import pytest
 
 import fakewheels
 from tfwheel import gates, proving, records
+from tfwheel.environments import Environment
 from tfwheel.errors import InterpreterMissingError, SizeGateError, SmokeError
 from tfwheel.records import Record
 
@@ -35,13 +37,15 @@ class Prover:
     """A build that has a merged wheel, and an older one in its place."""
 
     job: Job
+    environment: Environment
     monkeypatch: pytest.MonkeyPatch
 
     def prove(self, *, gate: Callable[[], dict[str, str]], trial: Callable[[], dict[str, Any]]) -> Made:
         """Prove the wheel with these in place of gates and smoke test."""
 
-        def tried(job: Job, made: Made, **_: object) -> proving._Trial:
+        def tried(job: Job, made: Made, environment: Environment) -> proving._Trial:
             assert made.wheel.is_file()
+            assert environment is self.environment
             return proving._Trial(report=trial(), log=job.work / "log")
 
         self.monkeypatch.setattr(gates, "run_gates", lambda *_, **__: gate())
@@ -49,7 +53,14 @@ class Prover:
         wheel = self.job.work / "merged" / "new.whl"
         wheel.parent.mkdir(parents=True)
         wheel.write_bytes(b"new")
-        return proving.proven(self.job, Merged(wheel=wheel), self.record("new.whl"), base=wheel, require_gpu=False)
+        return proving.proven(
+            self.job,
+            Merged(wheel=wheel),
+            self.record("new.whl"),
+            base=wheel,
+            environment=self.environment,
+            require_gpu=False,
+        )
 
     def record(self, file: str) -> Record:
         return Record(
@@ -74,7 +85,8 @@ class Prover:
 
 @pytest.fixture
 def prover(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Prover:
-    made = Prover(job=fakewheels.job(tmp_path), monkeypatch=monkeypatch)
+    environment = Environment(folder=tmp_path / "never", log=tmp_path / "log", gpus=[], making=Future())
+    made = Prover(job=fakewheels.job(tmp_path), environment=environment, monkeypatch=monkeypatch)
     old = tmp_path / "old.whl"
     old.write_bytes(b"old")
     made.job.keep(old, made.record("old.whl"))

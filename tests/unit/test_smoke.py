@@ -7,9 +7,7 @@ from pathlib import Path
 import pytest
 
 from tfwheel import smoke
-from tfwheel.errors import CommandError, GpuRequiredError, SmokeError
-from tfwheel.records import Record
-from tfwheel.targets import Line, Target
+from tfwheel.errors import CommandError, SmokeError
 
 LOG = Path("dist/logs/x.log")
 
@@ -49,19 +47,3 @@ def test_the_reason_for_a_failed_program_is_one_line(code: int, output: str, rea
     found = smoke.reason_of(failed(code, output))
     assert reason in found
     assert "\n" not in found
-
-
-@pytest.mark.parametrize("cuda", [None, "12.5.1"])
-def test_without_a_gpu_a_required_one_is_an_error_before_anything_is_done(
-    cuda: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(smoke, "host_gpus", list)
-    line = Line(name="some", label="l", base="tensorflow", cuda=cuda)
-    target = Target(tensorflow="2.20.0", python="3.12", line=line, build=1)
-    record = Record(
-        target="t", project="p", version="1", line="some", python="3.12", file="f", sha256="a", size=1, key="k"
-    )
-    candidate = smoke.Candidate(target=target, record=record, wheel=tmp_path / "none", index_url="http://127.0.0.1:1/")
-    with pytest.raises(GpuRequiredError, match="lists no GPU" if cuda else "has no GPU code"):
-        smoke.smoke(candidate, log=tmp_path / "log", require_gpu=True)
-    assert not list(tmp_path.iterdir())

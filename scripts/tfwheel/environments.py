@@ -1,0 +1,129 @@
+"""The environment in which a wheel is tried: virtual, fresh, as a user's is, and made while other things go on."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+from packaging.requirements import Requirement
+
+from tfwheel import interpreters
+from tfwheel.errors import CommandError, DiskFullError, GpuRequiredError
+from tfwheel.run import run
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from concurrent.futures import Future
+
+    from tfwheel.targets import Target
+
+# A full wheel of 0.62 GB, its copy in pip's hands, and 2.1 GB installed (measured, TensorFlow 2.20.0).
+ROOM_PER_BYTE = 5
+# pip's, for whatever goes into the environment. ``--no-compile`` because compiling 13,000 Python files, of which few
+# are imported, takes longer than the checks.
+INSTALL = ("-m", "pip", "install", "--no-input", "--progress-bar", "off", "--no-compile")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Environment:
+    """A virtual environment for one trial, in ``folder``, which is scratch and goes with it.
+
+    All output goes to ``log``. ``gpus`` are those that must be used. ``making`` ends when it can be used.
+    """
+
+    folder: Path
+    log: Path
+    gpus: list[dict[str, str]]
+    making: Future[None]
+
+    @property
+    def python(self) -> Path:
+        """Its interpreter."""
+        return _python(self.folder)
+
+    def run(self, *words: str | Path) -> str:
+        """Run its Python, isolated from this checkout, this process and the user's own packages."""
+        return run([self.python, "-I", *words], cwd=self.folder, log=self.log)
+
+    def raise_disk_full(self, why: str) -> NoReturn:
+        """DiskFullError for this environment."""
+        message = f"the smoke test in {self.folder.parent} {why}"
+        raise DiskFullError(message, remedy="Free some space, or set TMPDIR to a larger folder.")
+
+
+@contextmanager
+def made(
+    target: Target, *, log: Path, size: int, requires: Sequence[str] = (), require_gpu: bool = False
+) -> Iterator[Environment]:
+    """An environment of a target's Python for as long as the block runs; a thread makes it, and the block may go on.
+
+    ``size`` is that of all large wheels together that will be installed, in bytes. ``requires`` are requirements
+    (PEP 508) to install beforehand, as a runtime has most of them: what pip cannot install of them is left to the
+    installation of the wheel, which says why. Raises InterpreterMissingError, GpuRequiredError and DiskFullError
+    before anything is done.
+    """
+    gpus = _gpus(target, require_gpu=require_gpu)
+    interpreter = interpreters.find(target.python)
+    log.parent.mkdir(parents=True, exist_ok=True)
+    log.unlink(missing_ok=True)
+    with tempfile.TemporaryDirectory(prefix="tfwheel-smoke-") as name, ThreadPoolExecutor(max_workers=1) as aside:
+        folder = Path(name)
+        making = aside.submit(_make, folder, interpreter, applicable(requires, target.python), log)
+        environment = Environment(folder=folder, log=log, gpus=gpus, making=making)
+        _check_room(environment, size)
+        yield environment
+
+
+def applicable(requires: Sequence[str], python: str) -> list[str]:
+    """The requirements that a Python (such as ``3.12``) on this machine has without any extra, markers left out."""
+    values = {"python_version": python, "python_full_version": f"{python}.0", "extra": ""}
+    found = []
+    for requirement in map(Requirement, requires):
+        if requirement.marker is None or requirement.marker.evaluate(values):
+            requirement.marker = None
+            found.append(str(requirement))
+    return found
+
+
+def host_gpus() -> list[dict[str, str]]:
+    """Name and driver of each GPU that ``nvidia-smi`` lists; empty where there is none."""
+    try:
+        answer = run(["nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader"])
+    except CommandError:
+        return []
+    rows = [line.split(", ") for line in answer.splitlines()]
+    return [{"name": row[0], "driver": row[1]} for row in rows if len(row) > 1]
+
+
+def _gpus(target: Target, *, require_gpu: bool) -> list[dict[str, str]]:
+    gpus = host_gpus() if target.line.cuda else []
+    if require_gpu and not gpus:
+        why = "nvidia-smi lists no GPU" if target.line.cuda else f"the line {target.line.name} has no GPU code"
+        message = f"{target.id}: a GPU is required, but {why}"
+        raise GpuRequiredError(message)
+    return gpus
+
+
+def _make(folder: Path, interpreter: Path, requires: Sequence[str], log: Path) -> None:
+    options = ["--quiet", "--no-periodic-update", "--app-data", str(folder / "app-data")]
+    options += ["--python", str(interpreter), str(folder / "venv")]
+    run([sys.executable, "-m", "virtualenv", *options], cwd=folder, log=log)
+    if requires:
+        with suppress(CommandError):
+            run([_python(folder), "-I", *INSTALL, *requires], cwd=folder, log=log)
+
+
+def _python(folder: Path) -> Path:
+    return folder / "venv" / "bin" / "python"
+
+
+def _check_room(environment: Environment, size: int) -> None:
+    needed, free = ROOM_PER_BYTE * size, shutil.disk_usage(environment.folder).free
+    if free < needed:
+        environment.raise_disk_full(f"needs {needed / 1e9:.1f} GB, and {free / 1e9:.1f} GB are free")
