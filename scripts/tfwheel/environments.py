@@ -25,22 +25,21 @@ if TYPE_CHECKING:
 
 # A full wheel of 0.62 GB, its copy in pip's hands, and 2.1 GB installed (measured, TensorFlow 2.20.0).
 ROOM_PER_BYTE = 5
-# pip's, for whatever goes into the environment. ``--no-compile`` because compiling 13,000 Python files, of which few
-# are imported, takes longer than the checks.
-INSTALL = ("-m", "pip", "install", "--no-input", "--progress-bar", "off", "--no-compile")
+INSTALL = ("-m", "pip", "install", "--no-input", "--progress-bar", "off")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Environment:
     """A virtual environment for one trial, in ``folder``, which is scratch and goes with it.
 
-    All output goes to ``log``. ``gpus`` are those that must be used. ``making`` ends when it can be used.
+    All output goes to ``log``. ``gpus`` are those that must be used. ``making`` ends when it can be used, with the
+    version of its pip; CommandError when it could not be made.
     """
 
     folder: Path
     log: Path
     gpus: list[dict[str, str]]
-    making: Future[None]
+    making: Future[str]
 
     @property
     def python(self) -> Path:
@@ -110,13 +109,15 @@ def _gpus(target: Target, *, require_gpu: bool) -> list[dict[str, str]]:
     return gpus
 
 
-def _make(folder: Path, interpreter: Path, requires: Sequence[str], log: Path) -> None:
+def _make(folder: Path, interpreter: Path, requires: Sequence[str], log: Path) -> str:
     options = ["--quiet", "--no-periodic-update", "--app-data", str(folder / "app-data")]
     options += ["--python", str(interpreter), str(folder / "venv")]
     run([sys.executable, "-m", "virtualenv", *options], cwd=folder, log=log)
+    python = _python(folder)
     if requires:
-        with suppress(CommandError):
-            run([_python(folder), "-I", *INSTALL, *requires], cwd=folder, log=log)
+        with suppress(CommandError):  # politely: it has until the wheel is built, and the build has not
+            run(["nice", python, "-I", *INSTALL, *requires], cwd=folder, log=log)
+    return run([python, "-I", "-m", "pip", "--version"], cwd=folder, log=log).split()[1]
 
 
 def _python(folder: Path) -> Path:
