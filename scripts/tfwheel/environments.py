@@ -8,6 +8,7 @@ import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -15,10 +16,10 @@ from packaging.requirements import Requirement
 
 from tfwheel import interpreters
 from tfwheel.errors import CommandError, DiskFullError, GpuRequiredError
-from tfwheel.run import run
+from tfwheel.run import Programs, run
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from concurrent.futures import Future
 
     from tfwheel.targets import Target
@@ -33,13 +34,14 @@ class Environment:
     """A virtual environment for one trial, in ``folder``, which is scratch and goes with it.
 
     All output goes to ``log``. ``gpus`` are those that must be used. ``making`` ends when it can be used, with the
-    version of its pip; CommandError when it could not be made.
+    version of its pip; CommandError when it could not be made. ``programs`` are those that run there, and end with it.
     """
 
     folder: Path
     log: Path
     gpus: list[dict[str, str]]
     making: Future[str]
+    programs: Programs
 
     @property
     def python(self) -> Path:
@@ -48,7 +50,7 @@ class Environment:
 
     def run(self, *words: str | Path) -> str:
         """Run its Python, isolated from this checkout, this process and the user's own packages."""
-        return run([self.python, "-I", *words], cwd=self.folder, log=self.log)
+        return run([self.python, "-I", *words], cwd=self.folder, log=self.log, among=self.programs)
 
     def raise_disk_full(self, why: str) -> NoReturn:
         """DiskFullError for this environment."""
@@ -71,12 +73,17 @@ def made(
     interpreter = interpreters.find(target.python)
     log.parent.mkdir(parents=True, exist_ok=True)
     log.unlink(missing_ok=True)
+    programs = Programs()
     with tempfile.TemporaryDirectory(prefix="tfwheel-smoke-") as name, ThreadPoolExecutor(max_workers=1) as aside:
         folder = Path(name)
-        making = aside.submit(_make, folder, interpreter, applicable(requires, target.python), log)
-        environment = Environment(folder=folder, log=log, gpus=gpus, making=making)
-        _check_room(environment, size)
-        yield environment
+        run_there = partial(run, cwd=folder, log=log, among=programs)
+        making = aside.submit(_make, folder, interpreter, applicable(requires, target.python), run_there)
+        environment = Environment(folder=folder, log=log, gpus=gpus, making=making, programs=programs)
+        try:
+            _check_room(environment, size)
+            yield environment
+        finally:
+            programs.end()
 
 
 def applicable(requires: Sequence[str], python: str) -> list[str]:
@@ -109,15 +116,14 @@ def _gpus(target: Target, *, require_gpu: bool) -> list[dict[str, str]]:
     return gpus
 
 
-def _make(folder: Path, interpreter: Path, requires: Sequence[str], log: Path) -> str:
-    options = ["--quiet", "--no-periodic-update", "--app-data", str(folder / "app-data")]
-    options += ["--python", str(interpreter), str(folder / "venv")]
-    run([sys.executable, "-m", "virtualenv", *options], cwd=folder, log=log)
+def _make(folder: Path, interpreter: Path, requires: Sequence[str], run_there: Callable[..., str]) -> str:
+    options = ["--quiet", "--no-periodic-update", "--app-data", folder / "app-data"]
+    run_there([sys.executable, "-m", "virtualenv", *options, "--python", interpreter, folder / "venv"])
     python = _python(folder)
     if requires:
         with suppress(CommandError):  # politely: it has until the wheel is built, and the build has not
-            run(["nice", python, "-I", *INSTALL, *requires], cwd=folder, log=log)
-    return run([python, "-I", "-m", "pip", "--version"], cwd=folder, log=log).split()[1]
+            run_there(["nice", python, "-I", *INSTALL, *requires])
+    return run_there([python, "-I", "-m", "pip", "--version"]).split()[1]
 
 
 def _python(folder: Path) -> Path:

@@ -37,8 +37,8 @@ def fetch_tools(job: Job) -> None:
 def beside(job: Job, base: Path) -> Iterator[Future[Native]]:
     """Retarget the libraries of an official wheel in a thread while the block runs.
 
-    The result is empty where the line leaves them as they are. When the block fails, the thread gives up soon: what
-    has been compiled by then is kept, nothing else is. Raises what ``libraries.native`` raises, when asked for.
+    The result is empty where the line leaves them as they are. When the block fails, the thread gives up: what has been
+    compiled by then is kept, nothing else is. Raises what ``libraries.native`` raises, when asked for.
     """
     crew = ptxas.Crew()
     with ThreadPoolExecutor(max_workers=1) as aside:

@@ -48,8 +48,12 @@ def proven(
     """
     with ThreadPoolExecutor(max_workers=1) as aside:
         trying = aside.submit(_tried, job, Made(wheel=merged.wheel, record=record), environment)
-        with progress.step("gates", job.times):
-            passed = gates.run_gates(merged, base=base, locked=job.base, target=job.target, rules=job.config.repair)
+        try:
+            with progress.step("gates", job.times):
+                passed = gates.run_gates(merged, base=base, locked=job.base, target=job.target, rules=job.config.repair)
+        except BaseException:
+            environment.programs.end()  # a smoke test that nobody waits for
+            raise
     made = job.keep(merged.wheel, record.grown(gates=passed, times=dict(job.times)))
     return _noted(made, trying.result(), require_gpu=require_gpu)
 

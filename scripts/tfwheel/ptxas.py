@@ -12,7 +12,7 @@ import re
 import shutil
 import tempfile
 import threading
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed, wait
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, as_completed, wait
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from math import isqrt
@@ -25,7 +25,7 @@ from tfwheel import downloads, fatbin, keys, progress
 from tfwheel.atomic import writing
 from tfwheel.errors import CommandError, FatbinError, PtxError, ToolchainError, UnknownArchError
 from tfwheel.fatbinary import LIBRARY, OPTIONS, Container, NvFatbinError
-from tfwheel.run import run
+from tfwheel.run import Programs, run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -60,7 +60,8 @@ class Crew:
     """The threads that run ptxas, one for each core, for all who have something to compile at the same time.
 
     Who comes first is served first, as far as there is memory: a module that needs more than is left lets those behind
-    it pass. After ``disband`` nothing new begins, and who waits gets CancelledError.
+    it pass. After ``disband`` nothing begins and nothing goes on, and who waits gets CancelledError. ``programs`` are
+    those to be ended then.
     """
 
     def __init__(self, memory: int = MEMORY) -> None:
@@ -70,7 +71,7 @@ class Crew:
         self._waiting: list[_Task] = []
         self._changed = threading.Condition()
         self._free, self._running = memory, 0
-        self._disbanded = False
+        self.programs = Programs()
 
     def submit(self, work: Callable[[], Path], *, memory: int) -> Future[Path]:
         """Have something done that needs so many bytes of memory."""
@@ -82,13 +83,13 @@ class Crew:
         return task.future
 
     def disband(self) -> None:
-        """Drop what has not begun; what runs ends by itself."""
-        self._disbanded = True
+        """Drop what has not begun, and end what runs."""
+        self.programs.end()
 
     def _do_one(self) -> None:
         task = self._taken()
         try:
-            if self._disbanded:
+            if self.programs.ended:
                 task.future.cancel()
             if task.future.set_running_or_notify_cancel():
                 task.future.set_result(task.work())
@@ -181,7 +182,7 @@ def compile_all(modules: Sequence[Module], compiler: Compiler, *, name: str) -> 
 
     The largest begin first, and no more of them at a time than there is memory for. Raises PtxError with the module and
     ptxas's own words, UnknownArchError when ptxas does not know the arch, CancelledError when the crew was disbanded;
-    what is not yet running is then left out.
+    what is finished by then is kept.
     """
     found: dict[int, Path] = {}
     order = sorted(range(len(modules)), key=lambda index: (-modules[index].size, index))
@@ -234,11 +235,15 @@ class _Work:
 
     def _compiled(self, ptx: bytes, module: Module, number: int) -> bytes:
         source, cubin = self.folder / f"{number}.ptx", self.folder / f"{number}.cubin"
+        programs = self.compiler.crew.programs
+        words = [word.format(arch=module.arch) for word in ARGUMENTS]
         source.write_bytes(ptx)
         try:
-            run([self.compiler.program, *(word.format(arch=module.arch) for word in ARGUMENTS), source, "-o", cubin])
+            run([self.compiler.program, *words, source, "-o", cubin], among=programs)
             return cubin.read_bytes()
         except CommandError as error:
+            if programs.ended:
+                raise CancelledError from error
             raise _refusal(ptx, module, self.compiler.packages, error) from error
         finally:
             source.unlink()

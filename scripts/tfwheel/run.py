@@ -6,18 +6,50 @@ import os
 import shlex
 import signal
 import subprocess
-from contextlib import nullcontext
+import threading
+from contextlib import contextmanager, nullcontext, suppress
 from typing import TYPE_CHECKING
 
 from tfwheel import progress
 from tfwheel.errors import CommandError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
 TAIL_LINES = 25
 GRACE_S = 10  # what a program has to end itself, before it is killed
+
+
+class Programs:
+    """Programs that run in several threads, and can be ended from another one."""
+
+    def __init__(self) -> None:
+        """None runs yet."""
+        self.ended = False
+        self._running: set[subprocess.Popen[str]] = set()
+        self._lock = threading.Lock()
+
+    def end(self) -> None:
+        """End all that run, with everything they started, and let none begin any more: `run` raises CommandError."""
+        with self._lock:
+            self.ended = True
+            running = list(self._running)
+        for process in running:
+            _end(process)
+
+    @contextmanager
+    def holding(self, process: subprocess.Popen[str]) -> Iterator[None]:
+        """Have a program among them while the block runs."""
+        with self._lock:
+            self._running.add(process)
+        try:
+            if self.ended:
+                _end(process)
+            yield
+        finally:
+            with self._lock:
+                self._running.discard(process)
 
 
 def run(
@@ -27,12 +59,13 @@ def run(
     env: Mapping[str, str] | None = None,
     log: Path | None = None,
     on_line: Callable[[str], object] | None = None,
+    among: Programs | None = None,
 ) -> str:
     """Run a program to its end and return what it printed (stdout and stderr in order, as text).
 
     ``env`` is added to this process's environment. ``log`` receives the command line and the output as they
-    come, ``on_line`` each line of the output. Raises CommandError with the output when it exits non-zero or cannot
-    be started.
+    come, ``on_line`` each line of the output. It can be ended with those that it is ``among``. Raises CommandError
+    with the output when it exits non-zero or cannot be started.
     """
     words = [str(word) for word in argv]
     line = shlex.join(words)
@@ -53,7 +86,7 @@ def run(
     except OSError as error:
         message = f"cannot start `{words[0]}`: {error.strerror or error} ({error.filename})"
         raise CommandError(message) from error
-    with process:
+    with process, among.holding(process) if among else nullcontext():
         output = _collect(process, line, log, on_line)
     if process.returncode:
         tail = "\n".join(output.splitlines()[-TAIL_LINES:])
@@ -88,9 +121,14 @@ def _collect(
 def _end(process: subprocess.Popen[str]) -> None:
     """End the program and everything it started."""
     if process.poll() is None:
-        os.killpg(process.pid, signal.SIGTERM)
+        _signal(process, signal.SIGTERM)
     try:
         process.wait(timeout=GRACE_S)
     except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
+        _signal(process, signal.SIGKILL)
         process.wait()
+
+
+def _signal(process: subprocess.Popen[str], number: int) -> None:
+    with suppress(ProcessLookupError):  # it may have ended a moment ago, in the hands of another thread
+        os.killpg(process.pid, number)

@@ -7,6 +7,7 @@ import signal
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -130,6 +131,22 @@ def test_an_interrupt_ends_the_program_and_what_it_started(
         time.sleep(0.02)
     assert not any(alive(int(pid)) for pid in pids.read_text().split())
     assert (tmp_path / "log").read_text().startswith("$ sh -c")
+
+
+def test_programs_are_ended_from_another_thread_and_none_begins_after_that(tmp_path: Path) -> None:
+    programs = runner.Programs()
+    ready = tmp_path / "ready"
+    with ThreadPoolExecutor(max_workers=1) as aside:
+        running = aside.submit(run, ["sh", "-c", f"touch {ready}; sleep 600 & wait"], among=programs)
+        while not ready.exists():
+            time.sleep(0.02)
+        programs.end()
+        with pytest.raises(CommandError, match="exit code -15"):
+            running.result(30)
+    with pytest.raises(CommandError, match="exit code -15"):
+        run(["sleep", "600"], among=programs)
+    programs.end()
+    assert run(["echo", "others"]) == "others\n"
 
 
 def test_a_log_that_cannot_be_written_ends_the_program(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ from tfwheel import gates, proving, records
 from tfwheel.environments import Environment
 from tfwheel.errors import InterpreterMissingError, SizeGateError, SmokeError
 from tfwheel.records import Record
+from tfwheel.run import Programs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -85,7 +87,9 @@ class Prover:
 
 @pytest.fixture
 def prover(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Prover:
-    environment = Environment(folder=tmp_path / "never", log=tmp_path / "log", gpus=[], making=Future())
+    environment = Environment(
+        folder=tmp_path / "never", log=tmp_path / "log", gpus=[], making=Future(), programs=Programs()
+    )
     made = Prover(job=fakewheels.job(tmp_path), environment=environment, monkeypatch=monkeypatch)
     old = tmp_path / "old.whl"
     old.write_bytes(b"old")
@@ -130,6 +134,21 @@ def test_a_wheel_that_a_gate_refuses_is_not_kept_and_the_older_one_stays(prover:
     with pytest.raises(SizeGateError):
         prover.prove(gate=too_large, trial=lambda: PASSED)
     assert prover.kept().file == "old.whl"
+
+
+def test_a_smoke_test_of_a_wheel_that_a_gate_refuses_is_not_waited_for(prover: Prover) -> None:
+    def trial() -> dict[str, Any]:
+        while not prover.environment.programs.ended:
+            time.sleep(0.01)
+        return PASSED
+
+    with pytest.raises(SizeGateError):
+        prover.prove(gate=too_large, trial=trial)
+
+
+def test_one_of_a_wheel_that_passes_them_is(prover: Prover) -> None:
+    prover.prove(gate=fine, trial=lambda: PASSED)
+    assert not prover.environment.programs.ended
 
 
 def test_a_wheel_that_does_not_work_is_kept_with_its_report(prover: Prover) -> None:

@@ -92,7 +92,7 @@ def test_a_crew_that_was_disbanded_begins_nothing_new(tmp_path: Path) -> None:
     assert not made.cache.exists()
 
 
-def test_what_runs_ends_and_what_waits_is_dropped(tmp_path: Path) -> None:
+def test_what_is_there_already_is_taken_and_what_waits_is_dropped(tmp_path: Path) -> None:
     made, begun, go_on = compiler(tmp_path), threading.Semaphore(0), threading.Event()
     kept = made.place_of(ptxas.portable(ptx("add")), "120")
     kept.parent.mkdir(parents=True)
