@@ -43,14 +43,9 @@ class Environment:
     making: Future[str]
     programs: Programs
 
-    @property
-    def python(self) -> Path:
-        """Its interpreter."""
-        return _python(self.folder)
-
     def run(self, *words: str | Path) -> str:
         """Run its Python, isolated from this checkout, this process and the user's own packages."""
-        return run([self.python, "-I", *words], cwd=self.folder, log=self.log, among=self.programs)
+        return run([_python(self.folder), "-I", *words], cwd=self.folder, log=self.log, among=self.programs)
 
     def raise_disk_full(self, why: str) -> NoReturn:
         """DiskFullError for this environment."""

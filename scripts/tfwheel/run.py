@@ -31,7 +31,7 @@ class Programs:
         self._lock = threading.Lock()
 
     def end(self) -> None:
-        """End all that run, with everything they started, and let none begin any more: `run` raises CommandError."""
+        """End all that run, with everything they started, and whatever begins later: `run` raises CommandError."""
         with self._lock:
             self.ended = True
             running = list(self._running)

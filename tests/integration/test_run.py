@@ -139,6 +139,7 @@ def test_programs_are_ended_from_another_thread_and_none_begins_after_that(tmp_p
     with ThreadPoolExecutor(max_workers=1) as aside:
         running = aside.submit(run, ["sh", "-c", f"touch {ready}; sleep 600 & wait"], among=programs)
         while not ready.exists():
+            assert not running.done()
             time.sleep(0.02)
         programs.end()
         with pytest.raises(CommandError, match="exit code -15"):

@@ -137,13 +137,18 @@ def test_a_wheel_that_a_gate_refuses_is_not_kept_and_the_older_one_stays(prover:
 
 
 def test_a_smoke_test_of_a_wheel_that_a_gate_refuses_is_not_waited_for(prover: Prover) -> None:
+    seen = []
+
     def trial() -> dict[str, Any]:
-        while not prover.environment.programs.ended:
+        deadline = time.monotonic() + 10
+        while not prover.environment.programs.ended and time.monotonic() < deadline:
             time.sleep(0.01)
+        seen.append(prover.environment.programs.ended)
         return PASSED
 
     with pytest.raises(SizeGateError):
         prover.prove(gate=too_large, trial=trial)
+    assert seen == [True]
 
 
 def test_one_of_a_wheel_that_passes_them_is(prover: Prover) -> None:
