@@ -17,7 +17,7 @@ import pytest
 
 import releasing
 from releasing import IDS, TAG, VERSION
-from tfwheel import config, imitation, ledger, release_rehearsal, verify
+from tfwheel import config, imitation, ledger, release_rehearsal, staging, verify
 from tfwheel.errors import CommandError, CredentialsError
 from tfwheel.places import Places
 from tfwheel.run import run
