@@ -7,8 +7,8 @@ import os
 import sys
 from pathlib import Path
 
-from tfwheel import config, door, inventory, ledger, progress
-from tfwheel.places import Places
+from tfwheel import door, inventory, ledger, progress
+from tfwheel.places import ROOT, Places
 from tfwheel.releases import Host
 
 
@@ -27,5 +27,5 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=f"{__doc__} A token is read from $GITHUB_TOKEN.")
     parser.add_argument("repo", metavar="OWNER/NAME")
     parser.add_argument("--api", default=os.environ.get("GITHUB_API_URL", "https://api.github.com"), metavar="URL")
-    parser.add_argument("--ledger", type=Path, default=config.ROOT / "index" / "ledger.jsonl", metavar="PATH")
+    parser.add_argument("--ledger", type=Path, default=ROOT / "index" / "ledger.jsonl", metavar="PATH")
     sys.exit(door.enter(parser, main))

@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from tfwheel import config, door, history, ledger, progress
+from tfwheel import door, history, ledger, places, progress
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -27,7 +27,7 @@ def main(arguments: argparse.Namespace) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--ledger", type=Path, default=config.ROOT / "index" / "ledger.jsonl", metavar="PATH")
+    parser.add_argument("--ledger", type=Path, default=places.ROOT / "index" / "ledger.jsonl", metavar="PATH")
     actions = parser.add_subparsers(dest="action", required=True)
     actions.add_parser("check").add_argument("--since", nargs="+", default=[], metavar="COMMIT")
     actions.add_parser("merge")

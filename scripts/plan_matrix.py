@@ -6,7 +6,7 @@ import argparse
 import json
 import sys
 
-from tfwheel import ci, ci_matrix, ci_settings, config, door, errors, matrix
+from tfwheel import ci, ci_matrix, ci_settings, config, door, errors, matrix, places
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -19,7 +19,7 @@ def main(arguments: argparse.Namespace) -> None:
         kind = "gpus" if arguments.gpus else "json" if arguments.json else "table"
         print(matrix.text(config.load(), kind=kind, line=arguments.line, default=arguments.default))  # noqa: T201 -- the product
         return
-    changed = ci.changed_files(config.ROOT, since=arguments.changed_since) if arguments.changed_since else None
+    changed = ci.changed_files(places.ROOT, since=arguments.changed_since) if arguments.changed_since else None
     loaded = config.load(), ci_settings.load()
     jobs = ci_matrix.matrix(*loaded, event=arguments.event, labels=arguments.label, changed=changed)
     if arguments.github_output:

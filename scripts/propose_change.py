@@ -7,6 +7,7 @@ import sys
 
 from tfwheel import config, door, progress, proposal
 from tfwheel.github import Site
+from tfwheel.places import ROOT
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -16,7 +17,7 @@ def main(arguments: argparse.Namespace) -> None:
         branch=arguments.branch,
         title=arguments.title,
         body=arguments.body,
-        apply=proposal.copied(config.ROOT, arguments.paths),
+        apply=proposal.copied(ROOT, arguments.paths),
     )
     remote = arguments.remote or site.remote
     progress.say(proposal.propose(change, site=site, remote=remote, push=arguments.push, base=arguments.base))

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from tfwheel import config, contents, door, places, progress, publish, store
+from tfwheel.places import ROOT
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -28,10 +29,10 @@ def main(arguments: argparse.Namespace) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("wheels", nargs="*", type=Path, help="wheels with records (default: all in dist/wheels/)")
-    parser.add_argument("--store", type=Path, default=config.ROOT / "dist" / "store", help="where wheels are kept")
+    parser.add_argument("--store", type=Path, default=ROOT / "dist" / "store", help="where wheels are kept")
     parser.add_argument("--store-url", default="", help="where that folder is served (ends with a slash); for wheels")
-    parser.add_argument("--site", type=Path, default=config.ROOT / "dist" / "public", help="the folder of the pages")
-    parser.add_argument("--ledger", type=Path, default=config.ROOT / "index" / "ledger.jsonl")
+    parser.add_argument("--site", type=Path, default=ROOT / "dist" / "public", help="the folder of the pages")
+    parser.add_argument("--ledger", type=Path, default=ROOT / "index" / "ledger.jsonl")
     parser.add_argument("--base-url", help="where the pages are served; without it, run verify_index.py once they are")
     parser.add_argument("--install", action="append", default=[], metavar="FILE", help="a wheel to install from there")
     parser.add_argument("--patience", type=float, default=0, help="seconds that the host may take to show the pages")

@@ -6,7 +6,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from tfwheel import config, door, progress, rehearsal
+from tfwheel import door, progress, rehearsal
+from tfwheel.places import ROOT
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -14,8 +15,8 @@ def main(arguments: argparse.Namespace) -> None:
     inputs, rows = rehearsal.pairs(arguments.input), rehearsal.pairs(arguments.row)
     labels = tuple(arguments.label)
     occasion = rehearsal.Occasion(event=arguments.event, inputs=inputs, labels=labels, base=arguments.base)
-    folder = config.ROOT / "dist" / "workflows" / Path(arguments.workflow).stem
-    trial = rehearsal.Rehearsal(checkout=config.ROOT, folder=folder, occasion=occasion, rows=rows)
+    folder = ROOT / "dist" / "workflows" / Path(arguments.workflow).stem
+    trial = rehearsal.Rehearsal(checkout=ROOT, folder=folder, occasion=occasion, rows=rows)
     trial.rehearse(arguments.workflow, arguments.jobs)
     progress.say(f"what the jobs made is in {trial.folder}")
 

@@ -9,8 +9,9 @@ from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
-from tfwheel.config import CONFIG_DIR, load
+from tfwheel.config import load
 from tfwheel.ledger import Entry
+from tfwheel.places import CONFIG_DIR
 from tfwheel.runtimes import load as load_runtimes
 
 if TYPE_CHECKING:

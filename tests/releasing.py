@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import fakewheels
-from tfwheel import config, records, sbom
+from tfwheel import atomic, config, records, sbom
 from tfwheel.places import Places
 from tfwheel.records import Record
 from tfwheel.run import run
@@ -81,7 +81,7 @@ def build(folder: Path, target: str, *, body: bytes = b"", version: str = VERSIO
     document = b'{"metadata": {"component": {"name": "%s"}}}' % name.encode()
     members = {f"{name}/__init__.py": b"# a stand-in\n" + body, f"{info}/{sbom.MEMBER}": document}
     wheel = fakewheels.write_wheel(folder / target, members, name=name, version=version, tag=tag)
-    sha256 = records.sha256_of(wheel)
+    sha256 = atomic.sha256_of(wheel)
     values: dict[str, Any] = {
         "target": target,
         "project": name.replace("_", "-"),

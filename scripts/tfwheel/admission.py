@@ -2,43 +2,21 @@
 
 from __future__ import annotations
 
-import re
-import zipfile
-import zlib
-from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
-from packaging.metadata import parse_email
-from packaging.requirements import InvalidRequirement, Requirement
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
-from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
-from packaging.version import InvalidVersion, Version
-
-from tfwheel import records
-from tfwheel.errors import BadWheelError, IndexEntryError
+from tfwheel import atomic, github_limits
+from tfwheel.errors import IndexEntryError
 from tfwheel.ledger import Entry
+from tfwheel.metadata import SIDECAR, facts_of, metadata_of
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from tfwheel.records import Record
 
-SIDECAR = ".metadata"  # PEP 658
 # What of a smoke report the ledger keeps; the whole of it is in the record.
 EVIDENCE = ("passed", "date", "python", "client", "gpu", "wheel_sha256")
-SIZE_LIMIT = 2 << 30  # bytes; a release asset must be smaller
-KEPT_BY_HOST = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
-REBUILD = "Build the wheel again; never rename one."
-
-
-@dataclass(frozen=True, kw_only=True)
-class Facts:
-    """What METADATA says that an index repeats."""
-
-    project: str
-    version: str
-    requires_python: str
 
 
 def publishable(record: Record) -> str | None:
@@ -92,60 +70,12 @@ def entry_from(wheel: Path, record: Record, *, url: str, uploaded: str) -> Entry
     )
 
 
-def metadata_of(wheel: Path) -> bytes:
-    """METADATA of exactly the dist-info folder that the file name calls for; BadWheelError without one."""
-    member = "-".join(wheel.name.split("-")[:2]) + ".dist-info/METADATA"
-    try:
-        with zipfile.ZipFile(wheel) as archive:
-            return archive.read(member)
-    except KeyError as error:
-        message = f"{wheel} has no {member}"
-        raise BadWheelError(message) from error
-    except (OSError, zipfile.BadZipFile, zlib.error) as error:
-        message = f"{wheel} is not a wheel: {error}"
-        raise BadWheelError(message) from error
-
-
-def facts_of(file: str, metadata: bytes) -> Facts:
-    """Read METADATA and hold it against the wheel's file name; IndexEntryError when an installer would refuse it."""
-    named = named_by(file)
-    fields, _ = parse_email(metadata)
-    name, version, python = fields.get("name", ""), fields.get("version", ""), fields.get("requires_python", "")
-    try:
-        says = canonicalize_name(name), Version(version)
-        SpecifierSet(python)
-        for requirement in fields.get("requires_dist", []):
-            Requirement(requirement)
-    except (InvalidVersion, InvalidSpecifier, InvalidRequirement) as error:
-        message = f"{file}: its METADATA cannot be read: {error}"
-        raise IndexEntryError(message, remedy=REBUILD) from error
-    if named != says:
-        message = f"{file}: METADATA is for {name!r} {version!r}"
-        raise IndexEntryError(message, remedy=REBUILD)
-    return Facts(project=name, version=version, requires_python=python)
-
-
-def named_by(file: str) -> tuple[str, Version]:
-    """Normalized project and version of a wheel's file name; IndexEntryError for a name that cannot be served.
-
-    A release host renames an asset with other characters than these (an epoch's `!`, a space, `~`), so that no
-    link would find it.
-    """
-    try:
-        name, version, _, _ = parse_wheel_filename(file)
-    except InvalidWheelFilename as error:
-        raise IndexEntryError(str(error), remedy="Only wheels are listed. " + REBUILD) from error
-    if not KEPT_BY_HOST.fullmatch(file):
-        strange = "".join(sorted(set(re.sub(r"[A-Za-z0-9._+-]", "", file)))) or file[0]
-        message = f"{file}: a release host would rename it, because of `{strange}`"
-        raise IndexEntryError(message, remedy="Give it a version without an epoch, and plain characters only.")
-    return name, version
-
-
 def check_size(file: str, size: int) -> None:
     """IndexEntryError unless a release host takes a file of that many bytes."""
-    if not 0 < size < SIZE_LIMIT:
-        message = f"{file} has {size:,} bytes; a release asset has at least 1 and fewer than {SIZE_LIMIT:,}"
+    if not 0 < size < github_limits.ASSET_BYTES:
+        message = (
+            f"{file} has {size:,} bytes; a release asset has at least 1 and fewer than {github_limits.ASSET_BYTES:,}"
+        )
         raise IndexEntryError(message, remedy="Drop GPU archs of the line in lines.toml and build again.")
 
 
@@ -159,6 +89,6 @@ def _stranger(wheel: Path, record: Record) -> str | None:
         return f"its record is about {record.file}"
     if not wheel.is_file() or wheel.stat().st_size != record.size:
         return f"the file is missing or has not the recorded {record.size:,} bytes"
-    if records.sha256_of(wheel) != record.sha256:
+    if atomic.sha256_of(wheel) != record.sha256:
         return "the file has not the recorded sha256"
     return None

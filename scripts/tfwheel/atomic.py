@@ -6,6 +6,7 @@ And, quicker, one in a folder that nobody reads yet.
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 from contextlib import contextmanager
 from pathlib import Path
@@ -68,3 +69,15 @@ def _naming_a_full_disk(path: Path) -> Iterator[None]:
             message = f"no space left while writing {path}"
             raise DiskFullError(message) from error
         raise
+
+
+def sha256_of(path: Path) -> str:
+    """The sha256 of a file, in hex."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Replace a file by new bytes so that a reader, or a kill, sees the old ones or the new ones."""
+    with writing(path) as stream:
+        stream.write(data)

@@ -12,7 +12,7 @@ import tomli_w
 from packaging.version import Version
 
 from tfwheel import downloads, elf, families, fatbin, progress
-from tfwheel.records import sha256_of, write_atomically
+from tfwheel.atomic import sha256_of, write_atomically
 from tfwheel.targets import Base
 from tfwheel.wheelzip import WheelReader
 

@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING
 
 from rich.table import Table
 
-from tfwheel import config, downloads, libraries, native_code, overlay, progress, ptxas, retarget
+from tfwheel import libraries, native_code, official_wheel, overlay, progress, ptxas, retarget
+from tfwheel.atomic import write_atomically
 from tfwheel.errors import NothingToServeError
 from tfwheel.job import Job
-from tfwheel.records import write_atomically
+from tfwheel.places import ROOT
 from tfwheel.run import run
 from tfwheel.wheelzip import WheelReader
 
@@ -89,7 +90,7 @@ def rows(places: Places, target_id: str, *, runs: int, door: str) -> list[Row]:
     folder = places.dist / "work" / "bench"
     merge: list[str | Path] = [sys.executable, door, target_id, "--merge-into", folder]
     overlay = _overlay_rows(inputs, merge=merge, folder=folder, runs=runs)
-    again: list[str | Path] = [sys.executable, config.ROOT / "scripts" / "build_wheel.py", target_id]
+    again: list[str | Path] = [sys.executable, ROOT / "scripts" / "build_wheel.py", target_id]
     run(again)
     warm = measure(work="unchanged target, built again", who="this project", steps=[again], runs=runs)
     return [*overlay, warm]
@@ -182,7 +183,7 @@ class Inputs:
 
 def _inputs(places: Places, target_id: str) -> Inputs:
     job = Job.of(target_id, places)
-    base = downloads.kept_base(job.base, places.cache)
+    base = official_wheel.kept_base(job.base, places.cache)
     ops = next((places.wheels / job.target.ops_id).glob("*.whl"), None)
     if ops is None or not base.is_file():
         message = f"{target_id} is not built here, so there is nothing to measure"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 from typing import TYPE_CHECKING, Any
 
-from tfwheel import plan
+from tfwheel import github_limits, plan
 from tfwheel.ci_settings import RUNNERS, SUBSETS
 from tfwheel.config import nearest
 from tfwheel.errors import (
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from tfwheel.config import Config
     from tfwheel.targets import Target
 
-MOST_JOBS = 256  # of one matrix in one run: https://docs.github.com/en/actions/reference/limits
 FROM_STRANGERS = "pull_request"
 KINDS: dict[str, Callable[[Target], str]] = {
     "python": lambda target: target.python,
@@ -190,9 +189,9 @@ def _runs_on(runner: Runner) -> str | list[str]:
 
 def _check_size(rows: Sequence[dict[str, Any]], event: str) -> None:
     on_gpu = sum(bool(row["gpu_runner"]) for row in rows)
-    if len(rows) + on_gpu > MOST_JOBS:
+    if len(rows) + on_gpu > github_limits.MATRIX_JOBS:
         message = (
             f"the event `{event}` would start {len(rows) + on_gpu} jobs ({len(rows)} build, {on_gpu} use a GPU); "
-            f"GitHub starts {MOST_JOBS} of one matrix at most"
+            f"GitHub starts {github_limits.MATRIX_JOBS} of one matrix at most"
         )
         raise MatrixTooLargeError(message)

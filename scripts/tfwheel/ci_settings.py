@@ -10,6 +10,7 @@ from pydantic import Field
 from tfwheel import config
 from tfwheel.config import Table
 from tfwheel.errors import ConfigError
+from tfwheel.places import CONFIG_DIR
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -75,7 +76,7 @@ class CiSettings:
     build_inputs: tuple[str, ...]
 
 
-def load(directory: Path = config.CONFIG_DIR) -> CiSettings:
+def load(directory: Path = CONFIG_DIR) -> CiSettings:
     """Read both files of the folder; ConfigError names file, key and remedy of the first fault."""
     runners = config.read(directory / RUNNERS, RunnersFile).runner
     subsets = config.read(directory / SUBSETS, SubsetsFile)

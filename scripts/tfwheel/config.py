@@ -6,20 +6,20 @@ import difflib
 import re
 import tomllib
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 from packaging.requirements import InvalidRequirement, Requirement
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from tfwheel.errors import ConfigError
+from tfwheel.places import CONFIG_DIR
 from tfwheel.targets import Base, BuilderName, Line, RepairRules, Retarget
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from pydantic_core import ErrorDetails
 
-ROOT = Path(__file__).resolve().parents[2]
-CONFIG_DIR = ROOT / "build_config"
 Parsed = TypeVar("Parsed")
 
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from tfwheel import config, install_material, keys, ledger, manifest, page, render, runtimes
+from tfwheel import install_material, keys, ledger, manifest, page, render, runtimes
+from tfwheel.places import ROOT
 from tfwheel.tree import Part
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ class Showcase:
     """What pages for people say beyond the ledger; ``locks`` is the folder that holds ``install/`` with the locks."""
 
     settings: Config
-    locks: Path = config.ROOT / "index"
+    locks: Path = ROOT / "index"
 
     def parts(self, lines: bytes) -> dict[str, Part]:
         """The page for people and the install material, as one part of a site."""

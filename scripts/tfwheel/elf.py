@@ -181,3 +181,18 @@ def _highest(names: Iterable[str]) -> dict[str, str]:
         family, number = match.groups()
         found[family] = max(found.get(family, "0"), number, key=Version)
     return dict(sorted(found.items()))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Edit:
+    """Bytes that must stand at an offset of the file, and what takes their place (as many).
+
+    ``symbol`` names the function or constant that they belong to, ``distance`` how far into it they are.
+    """
+
+    what: str
+    symbol: str
+    distance: int
+    offset: int
+    expected: bytes
+    replacement: bytes

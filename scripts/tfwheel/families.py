@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from tfwheel import fatbin, ptxas
+from tfwheel import fatbin
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -25,7 +25,7 @@ def images_of(libraries: Iterable[Path]) -> dict[str, tuple[str, ...]]:
             for entry in fatbin.entries(library):
                 if entry.section in FAMILIES:
                     code = os.pread(stream.fileno(), entry.size, entry.offset) if entry.kind == "PTX" else b""
-                    tied = bool(code) and ptxas.is_tied(fatbin.image(entry, code))
+                    tied = bool(code) and fatbin.is_tied(fatbin.image(entry, code))
                     found.setdefault(FAMILIES[entry.section], set()).add(entry.name + ("a" if tied else ""))
     return merged(found)
 

@@ -22,6 +22,7 @@ A program finds a container by a wrapper of 24 bytes (``__fatBinC_Wrapper_t`` in
 from __future__ import annotations
 
 import io
+import re
 import struct
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,6 +54,7 @@ _ENTRY = struct.Struct("<HHIQI8xIIIQ8xQ")
 _KINDS: dict[int, Literal["PTX", "ELF"]] = {1: "PTX", 2: "ELF"}
 _SIZES_AT, _PLAIN_SIZE_AT = 8, 56
 _LZ4 = 0x2000
+_TARGET = re.compile(rb"^(\.target\s+sm_\d+)[af]\b", re.MULTILINE)
 _TIGHTEST = 12  # the highest level of LZ4
 # 64 bit, debug, Linux, LZ4, machine code for 10.0 and newer. Known but not read here: 0x8000, Zstandard.
 _KNOWN_FLAGS = 0x1 | 0x2 | 0x10 | _LZ4 | 0x1000000
@@ -267,3 +269,17 @@ def _read(stream: BinaryIO, offset: int, size: int) -> bytes:
         message = f"the file ends at byte {offset + len(data):,}, within a section"
         raise FatbinError(message)
     return data
+
+
+def untied(ptx: bytes) -> bytes:
+    """PTX for every GPU from its version on: `.target sm_90a` becomes `sm_90`, and nothing else changes.
+
+    The suffixes "a" and "f" tie code to one GPU or family (PTX ISA, `.target`); ptxas refuses the result where the
+    code uses what only that one has.
+    """
+    return _TARGET.sub(rb"\1", ptx, count=1)
+
+
+def is_tied(ptx: bytes) -> bool:
+    """Whether PTX is for one GPU or family alone."""
+    return _TARGET.search(ptx) is not None

@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from tfwheel import downloads, releases
+from tfwheel import releases, web
 from tfwheel.errors import CredentialsError, HostAnswerError, ReleaseExistsError
 from tfwheel.releases import AssetData, Host, Numbered, ReleaseData
 
@@ -116,7 +116,7 @@ class Site:
         """Take a file out of a draft; one that is gone already is no failure."""
         url = f"{self._base}/releases/assets/{asset.id}"
         gone = {HTTPStatus.NO_CONTENT, HTTPStatus.NOT_FOUND}
-        releases.patiently(url, lambda: downloads.ask(url, method="DELETE", headers=self.host.headers), gone)
+        releases.patiently(url, lambda: web.ask(url, method="DELETE", headers=self.host.headers), gone)
 
     def upload(self, release: ReleaseData, name: str, source: IO[bytes]) -> AssetData:
         """Send one file, piece by piece; never twice, because a broken try leaves an asset of that name behind."""
@@ -124,9 +124,9 @@ class Site:
         headers = self.host.headers | {"Content-Type": "application/octet-stream"}
         start = source.tell()
 
-        def send() -> downloads.Answer:
+        def send() -> web.Answer:
             source.seek(start)
-            return downloads.ask(url, method="POST", headers=headers, body=source, timeout_s=UPLOAD_TIMEOUT_S)
+            return web.ask(url, method="POST", headers=headers, body=source, timeout_s=UPLOAD_TIMEOUT_S)
 
         answer = releases.patiently(url, send, {HTTPStatus.CREATED}, again=False)
         return _decoded(answer.body, AssetData, url)
@@ -188,7 +188,7 @@ class Site:
         url, body = f"{self._base}/{place}", msgspec.json.encode(facts)
         headers = self.host.headers | {"Content-Type": "application/json"}
         answer = releases.patiently(
-            url, lambda: downloads.ask(url, method=method, headers=headers, body=body), accepted, again=again
+            url, lambda: web.ask(url, method=method, headers=headers, body=body), accepted, again=again
         )
         return _decoded(answer.body, shape, url)
 

@@ -12,7 +12,7 @@ from packaging.metadata import parse_email
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from tfwheel import admission, downloads
+from tfwheel import downloads, metadata
 from tfwheel.errors import UnclaimedNameError
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def names(metadata: Iterable[bytes]) -> set[str]:
 
 def check_wheels(wheels: Iterable[Path], settings: IndexSettings) -> None:
     """As ``check``, for all names of these wheels, asking the index that pip is configured with (a second each)."""
-    wanted = names([admission.metadata_of(wheel) for wheel in wheels])
+    wanted = names([metadata.metadata_of(wheel) for wheel in wheels])
     check(wanted, acknowledged={entry.name for entry in settings.acknowledge}, is_claimed=downloads.is_claimed)
 
 

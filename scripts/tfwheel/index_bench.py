@@ -16,10 +16,9 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 
 from tfwheel import bench, ledger, progress
-from tfwheel.atomic import writing
-from tfwheel.config import ROOT
+from tfwheel.atomic import write_atomically, writing
 from tfwheel.ledger import Entry
-from tfwheel.records import write_atomically
+from tfwheel.places import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

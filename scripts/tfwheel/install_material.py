@@ -19,8 +19,8 @@ from urllib.parse import unquote, urlsplit
 import tomli_w
 from packaging.utils import canonicalize_name, parse_wheel_filename
 
+from tfwheel.atomic import write_atomically
 from tfwheel.errors import CommandError, LockError
-from tfwheel.records import write_atomically
 from tfwheel.run import run
 
 if TYPE_CHECKING:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
-from tfwheel import admission, releases
-from tfwheel.admission import SIDECAR
+from tfwheel import admission, github_limits, metadata, releases
 from tfwheel.errors import InventoryError
+from tfwheel.metadata import SIDECAR
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from tfwheel.ledger import Entry
     from tfwheel.releases import AssetData, Host, ReleaseData
 
-ASSETS_PER_RELEASE = 1000  # enforced by GitHub since July 2025; sidecars count
 DIGEST = "sha256:"
 SHOWN = 10  # problems in one message
 
@@ -64,8 +63,10 @@ def published(host: Host, *, known: Iterable[Entry] = ()) -> list[Asset]:
 
 
 def _wheels(release: ReleaseData, assets: list[AssetData], seen: Mapping[tuple[str, str], Entry]) -> Iterable[Asset]:
-    if len(assets) > ASSETS_PER_RELEASE:
-        message = f"release {release.tag_name} has {len(assets)} assets; GitHub takes {ASSETS_PER_RELEASE}"
+    if len(assets) > github_limits.ASSETS_PER_RELEASE:
+        message = (
+            f"release {release.tag_name} has {len(assets)} assets; GitHub takes {github_limits.ASSETS_PER_RELEASE}"
+        )
         raise InventoryError(message, remedy="Publish into another release: each wheel and each sidecar counts.")
     by_name = {asset.name: asset for asset in assets}
     for name in by_name:
@@ -84,7 +85,7 @@ def _wheel(release: ReleaseData, asset: AssetData, sidecar: AssetData, seen: Map
     admission.check_size(asset.name, asset.size)
     if sidecar.browser_download_url != asset.browser_download_url + SIDECAR:
         raise _fault(release, asset.name, f"its sidecar is not at its address + `{SIDECAR}`")
-    facts = seen.get((asset.name, metadata_sha256)) or admission.facts_of(
+    facts = seen.get((asset.name, metadata_sha256)) or metadata.facts_of(
         asset.name, _content(release, sidecar, metadata_sha256)
     )
     return Asset(

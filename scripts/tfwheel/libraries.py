@@ -17,19 +17,20 @@ from typing import TYPE_CHECKING, Any
 from filelock import FileLock
 
 from tfwheel import keys, progress, retarget, xla_ceiling
+from tfwheel.atomic import write_atomically
 from tfwheel.deflating import LEVEL, Deflated, deflate
 from tfwheel.errors import NoGpuCodeError
-from tfwheel.records import write_atomically
 from tfwheel.wheelzip import WheelReader
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
+    from tfwheel.elf import Edit
     from tfwheel.ptxas import Compiler
     from tfwheel.retarget import Report
     from tfwheel.targets import Base, Retarget
-    from tfwheel.xla_ceiling import Ceiling, Edit
+    from tfwheel.xla_ceiling import Ceiling
 
 DECIDING = ("deflating", "libraries", "xla_ceiling", *retarget.DECIDING)
 FACTS, STREAM = "facts.json", "member.deflate"

@@ -6,18 +6,27 @@ import base64
 import csv
 import io
 import re
+import zipfile
+import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from packaging.requirements import Requirement
-from packaging.utils import canonicalize_name, parse_wheel_filename
+from packaging.metadata import parse_email
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
+from packaging.version import InvalidVersion, Version
 
-from tfwheel.errors import BadWheelError
+from tfwheel import github_limits
+from tfwheel.errors import BadWheelError, IndexEntryError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from pathlib import Path
 
 HASHES = {"sha256": 32, "sha384": 48, "sha512": 64}  # PEP 427: sha256 or better; digest sizes in bytes
+SIDECAR = ".metadata"  # PEP 658: a wheel's METADATA beside it, at its URL with this ending
+REBUILD = "Build the wheel again; never rename one."
 SIGNATURES = ("RECORD.jws", "RECORD.p7s")  # PEP 427: they sign RECORD, and are the only files it need not list
 GENERATOR = "tfwheel"
 LICENSE_FILE_SINCE = (2, 4)  # PEP 639
@@ -212,3 +221,65 @@ def _modern(platform: str) -> str:
         if platform.startswith(alias + "_"):
             return platform.replace(alias, f"manylinux_{major}_{minor}", 1)
     return platform
+
+
+# --- what an index repeats of METADATA --------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    """What METADATA says that an index repeats."""
+
+    project: str
+    version: str
+    requires_python: str
+
+
+def metadata_of(wheel: Path) -> bytes:
+    """METADATA of exactly the dist-info folder that the file name calls for; BadWheelError without one."""
+    member = "-".join(wheel.name.split("-")[:2]) + ".dist-info/METADATA"
+    try:
+        with zipfile.ZipFile(wheel) as archive:
+            return archive.read(member)
+    except KeyError as error:
+        message = f"{wheel} has no {member}"
+        raise BadWheelError(message) from error
+    except (OSError, zipfile.BadZipFile, zlib.error) as error:
+        message = f"{wheel} is not a wheel: {error}"
+        raise BadWheelError(message) from error
+
+
+def facts_of(file: str, metadata: bytes) -> Facts:
+    """Read METADATA and hold it against the wheel's file name; IndexEntryError when an installer would refuse it."""
+    named = named_by(file)
+    fields, _ = parse_email(metadata)
+    name, version, python = fields.get("name", ""), fields.get("version", ""), fields.get("requires_python", "")
+    try:
+        says = canonicalize_name(name), Version(version)
+        SpecifierSet(python)
+        for requirement in fields.get("requires_dist", []):
+            Requirement(requirement)
+    except (InvalidVersion, InvalidSpecifier, InvalidRequirement) as error:
+        message = f"{file}: its METADATA cannot be read: {error}"
+        raise IndexEntryError(message, remedy=REBUILD) from error
+    if named != says:
+        message = f"{file}: METADATA is for {name!r} {version!r}"
+        raise IndexEntryError(message, remedy=REBUILD)
+    return Facts(project=name, version=version, requires_python=python)
+
+
+def named_by(file: str) -> tuple[str, Version]:
+    """Normalized project and version of a wheel's file name; IndexEntryError for a name that cannot be served.
+
+    A release host renames an asset with other characters than these (an epoch's `!`, a space, `~`), so that no
+    link would find it.
+    """
+    try:
+        name, version, _, _ = parse_wheel_filename(file)
+    except InvalidWheelFilename as error:
+        raise IndexEntryError(str(error), remedy="Only wheels are listed. " + REBUILD) from error
+    if not github_limits.ASSET_NAME.fullmatch(file):
+        strange = "".join(sorted(set(re.sub(r"[A-Za-z0-9._+-]", "", file)))) or file[0]
+        message = f"{file}: a release host would rename it, because of `{strange}`"
+        raise IndexEntryError(message, remedy="Give it a version without an epoch, and plain characters only.")
+    return name, version

@@ -9,9 +9,9 @@ import time
 from pathlib import Path
 from urllib.parse import quote
 
-from tfwheel import downloads, manifest, progress
+from tfwheel import manifest, progress, web
+from tfwheel.atomic import write_atomically
 from tfwheel.errors import DownloadError, ManifestError
-from tfwheel.records import write_atomically
 
 OK = 200
 
@@ -53,7 +53,7 @@ def _copy(address: str, folder: Path) -> int:
 def _get(url: str) -> bytes:
     """The file itself, not a copy that a cache kept; DownloadError unless it is there."""
     headers = {"Accept-Encoding": "identity", "Cache-Control": "no-cache"}
-    answer = downloads.ask(f"{url}?fresh={time.time_ns()}", headers=headers, only=OK)
+    answer = web.ask(f"{url}?fresh={time.time_ns()}", headers=headers, only=OK)
     if answer.status != OK:
         message = f"{url} answers with status {answer.status}"
         raise DownloadError(message)

@@ -14,9 +14,9 @@ from tfwheel import (
     build_ops,
     candidate,
     container,
-    downloads,
     fatbin,
     keys,
+    official_wheel,
     overlay,
     pipeline,
     progress,
@@ -62,7 +62,7 @@ def build(
         with progress.step(f"container image ({name})", job.times):
             place = container.find_place(name, image or container.default_image(job.ops_project))
         with progress.step("official wheel", job.times):
-            base = downloads.fetch_base(job.base, job.places.cache)
+            base = official_wheel.fetch_base(job.base, job.places.cache)
         key = _key(job, base, place)
         made = None if force else job.kept(job.target.ops_id, key)
         if made:

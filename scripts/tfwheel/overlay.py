@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 from packaging.requirements import Requirement
 
-from tfwheel import config, metadata, sbom
+from tfwheel import metadata, sbom
 from tfwheel.errors import BadWheelError
 from tfwheel.merge import Changes, NewFile, merge
 from tfwheel.patches import apply_folder
+from tfwheel.places import ROOT
 from tfwheel.targets import WHEEL_EPOCH
 from tfwheel.wheelzip import WheelReader
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from tfwheel.targets import Base, Target
 
 NAME = "tensorflow"  # also where the base is tensorflow-cpu: packages that require tensorflow are satisfied
-LICENSE = config.ROOT / "LICENSE"  # Apache-2.0, as TensorFlow, of which official wheels since 2.16 carry no copy
+LICENSE = ROOT / "LICENSE"  # Apache-2.0, as TensorFlow, of which official wheels since 2.16 carry no copy
 TOP_LEVEL = "top_level.txt"
 NOTICE = """\
 This is a modified TensorFlow, not the official one (this notice: Apache License 2.0, section 4b).

@@ -15,7 +15,7 @@ from markupsafe import Markup
 from packaging.version import Version
 
 from tfwheel import install_material
-from tfwheel.config import ROOT
+from tfwheel.places import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence

@@ -12,16 +12,16 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from tfwheel import (
+    atomic,
     build_ops,
-    downloads,
     gates,
     keys,
     native_code,
+    official_wheel,
     overlay,
     progress,
     provenance,
     proving,
-    records,
     repair,
     sbom,
     site,
@@ -120,14 +120,14 @@ def _build(job: Job, chain: Toolchain, key: str, *, force: bool, require_gpu: bo
 
 def _fetched(job: Job, chain: Toolchain) -> Path:
     """The official wheel; all else that a build fetches is fetched at the same time."""
-    cache, kept = job.places.cache, downloads.kept_base(job.base, job.places.cache)
+    cache, kept = job.places.cache, official_wheel.kept_base(job.base, job.places.cache)
     if chain.toolkit and chain.cuda_root and chain.cuda_root.is_dir():
         job.cached.append("toolchain")
     with ThreadPoolExecutor() as aside:
         parts = aside.submit(toolchain.prepare, job.target.line, cache=cache)
         tools = aside.submit(native_code.fetch_tools, job)
         with progress.step("official wheel", job.times), job.noting("official wheel", kept):
-            base = downloads.fetch_base(job.base, cache)
+            base = official_wheel.fetch_base(job.base, cache)
         parts.result()
         tools.result()
     return base
@@ -181,7 +181,7 @@ def finish_ops(job: Job, wheel: Path, report: dict[str, Any], *, key: str, tools
         line=target.line.name,
         python=None,
         file=wheel.name,
-        sha256=records.sha256_of(wheel),
+        sha256=atomic.sha256_of(wheel),
         size=wheel.stat().st_size,
         key=key,
         source_commit=job.commit(),

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from platformdirs import user_cache_path
 
-from tfwheel import config
-
-if TYPE_CHECKING:
-    from pathlib import Path
+ROOT = Path(__file__).resolve().parents[2]
+CONFIG_DIR = ROOT / "build_config"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,7 +22,7 @@ class Places:
     @classmethod
     def here(cls) -> Places:
         """The checkout that this file is in, and ``$XDG_CACHE_HOME/tfwheel``."""
-        return cls(settings=config.CONFIG_DIR, dist=config.ROOT / "dist", cache=user_cache_path("tfwheel"))
+        return cls(settings=CONFIG_DIR, dist=ROOT / "dist", cache=user_cache_path("tfwheel"))
 
     @property
     def wheels(self) -> Path:

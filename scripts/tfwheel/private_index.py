@@ -19,7 +19,7 @@ from packaging.utils import canonicalize_name
 from twine.exceptions import TwineException
 from twine.settings import Settings
 
-from tfwheel import admission, downloads, progress, records, verify
+from tfwheel import admission, progress, records, verify, web
 from tfwheel.errors import (
     CommandError,
     CredentialsMissingError,
@@ -130,7 +130,7 @@ def is_there(wheel: Path, entry: Entry, pages: str, account: Account) -> bool:
     """
     url = f"{pages}{canonicalize_name(entry.project)}/"
     try:
-        answer = downloads.ask(url, headers=account.header | {"Accept": "text/html"}, only=OK)
+        answer = web.ask(url, headers=account.header | {"Accept": "text/html"}, only=OK)
     except DownloadError as error:
         progress.warn(f"{error.message}; uploading without a look at what is there")
         return False

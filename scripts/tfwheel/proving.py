@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from tfwheel import build_ops, downloads, environments, gates, keys, overlay, progress, records, site, smoke
+from tfwheel import build_ops, environments, gates, keys, official_wheel, overlay, progress, records, site, smoke
 from tfwheel.job import Made
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def _official(job: Job, made: Made) -> Path | None:
     """The official wheel, for one that only adds to it; None where pip itself brings it."""
     # The ops require `tensorflow` by name, which is what pip finds where the base has another name.
     beside = made.record.project == build_ops.PROJECT and job.base.project == overlay.NAME
-    return downloads.fetch_base(job.base, job.places.cache) if beside else None
+    return official_wheel.fetch_base(job.base, job.places.cache) if beside else None
 
 
 def _tried(job: Job, made: Made, environment: Environment, *, official: Path | None = None) -> _Trial:

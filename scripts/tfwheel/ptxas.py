@@ -36,7 +36,6 @@ MEMORY = 640 << 20  # bytes that all running ptxas may take together, the gates 
 # What one takes at most: so many bytes, and so many times the square root of its source's (measured on the modules of
 # TensorFlow 2.20, of up to 10 MB; the largest took 375 MiB, one of 3.3 MiB 295).
 MEMORY_EACH, MEMORY_PER_ROOT = 60 << 20, 130 << 10
-_TARGET = re.compile(rb"^(\.target\s+sm_\d+)[af]\b", re.MULTILINE)
 _KERNEL = re.compile(rb"\.entry\s+([\w$]+)")
 _UNKNOWN_ARCH = re.compile(r"Value 'sm_\w+' is not defined for option 'gpu-name'")
 
@@ -158,23 +157,9 @@ def prepare(packages: tuple[str, ...], *, cache: Path) -> Compiler:
     return Compiler(program=tree / "ptxas", nvfatbin=tree / LIBRARY, packages=packages, cache=cache / "gpu-code")
 
 
-def untied(ptx: bytes) -> bytes:
-    """PTX for every GPU from its version on: `.target sm_90a` becomes `sm_90`, and nothing else changes.
-
-    The suffixes "a" and "f" tie code to one GPU or family (PTX ISA, `.target`); ptxas refuses the result where the
-    code uses what only that one has.
-    """
-    return _TARGET.sub(rb"\1", ptx, count=1)
-
-
 def portable(ptx: bytes) -> bytes:
     """The same as ptxas takes it: text without an end mark."""
-    return untied(ptx).rstrip(b"\0")
-
-
-def is_tied(ptx: bytes) -> bool:
-    """Whether PTX is for one GPU or family alone."""
-    return _TARGET.search(ptx) is not None
+    return fatbin.untied(ptx).rstrip(b"\0")
 
 
 def compile_all(modules: Sequence[Module], compiler: Compiler, *, name: str) -> list[Path]:

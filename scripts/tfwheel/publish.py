@@ -13,7 +13,20 @@ from datetime import UTC, datetime
 from io import BytesIO
 from typing import TYPE_CHECKING
 
-from tfwheel import admission, contents, guard, ledger, locking, manifest, progress, records, tree, verify
+from tfwheel import (
+    admission,
+    atomic,
+    contents,
+    guard,
+    ledger,
+    locking,
+    manifest,
+    metadata,
+    progress,
+    records,
+    tree,
+    verify,
+)
 from tfwheel.errors import FactoryError, PublishError, StoreError
 
 if TYPE_CHECKING:
@@ -128,7 +141,7 @@ def _entries(job: Publication) -> tuple[Entry, ...]:
 
 def _upload(store: Store, wheel: Path, entry: Entry) -> None:
     """Put the sidecar and the wheel into the store, and prove that both are there."""
-    store.put(f"{wheel.name}{admission.SIDECAR}", BytesIO(admission.metadata_of(wheel)), sha256=entry.metadata_sha256)
+    store.put(f"{wheel.name}{metadata.SIDECAR}", BytesIO(metadata.metadata_of(wheel)), sha256=entry.metadata_sha256)
     with wheel.open("rb") as stream:
         store.put(wheel.name, stream, sha256=entry.sha256)
     for name in _missing(store, entry):
@@ -138,7 +151,7 @@ def _upload(store: Store, wheel: Path, entry: Entry) -> None:
 
 def _missing(store: Store, entry: Entry) -> list[str]:
     """Which of an entry's two files the store does not have yet."""
-    files = {entry.file + admission.SIDECAR: entry.metadata_sha256, entry.file: entry.sha256}
+    files = {entry.file + metadata.SIDECAR: entry.metadata_sha256, entry.file: entry.sha256}
     return [name for name, digest in files.items() if not store.holds(name, sha256=digest)]
 
 
@@ -156,7 +169,7 @@ def _begin(job: Publication, entries: Sequence[Entry]) -> Trial:
     trial = Trial(files=tuple(sorted(new)), good=good)
     for cut_short in job.note.parent.glob(f".{job.note.name}.*"):  # by a kill
         cut_short.unlink()
-    records.write_atomically(job.note, json.dumps(asdict(trial)).encode())
+    atomic.write_atomically(job.note, json.dumps(asdict(trial)).encode())
     return trial
 
 
@@ -196,7 +209,7 @@ def _restore(job: Publication, trial: Trial) -> None:
 def _seen(site: Path) -> str:
     """The sha256 of the manifest of the index that is shown; empty without one."""
     path = site / manifest.NAME
-    return records.sha256_of(path) if path.exists() else ""
+    return atomic.sha256_of(path) if path.exists() else ""
 
 
 def _changes(site: Path, files: Mapping[str, bytes | Path]) -> list[str]:

@@ -5,14 +5,13 @@ Stages meet here and nowhere else. Each adds its own part; publishing reads the 
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from tfwheel.atomic import writing
+from tfwheel.atomic import write_atomically
 from tfwheel.errors import BadWheelError
 
 if TYPE_CHECKING:
@@ -109,15 +108,3 @@ def joined(record: Record, gpu: Record) -> Record:
             message = f"{record.target}: the GPU job's record is about another wheel: {name} {other} instead of {one}"
             raise BadWheelError(message, remedy="Take both records from one run; never mix those of two.")
     return record.grown(gpu_smoke=gpu.gpu_smoke or record.gpu_smoke)
-
-
-def sha256_of(path: Path) -> str:
-    """The sha256 of a file, in hex."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def write_atomically(path: Path, data: bytes) -> None:
-    """Replace a file by new bytes so that a reader, or a kill, sees the old ones or the new ones."""
-    with writing(path) as stream:
-        stream.write(data)

@@ -15,15 +15,16 @@ from typing import TYPE_CHECKING
 from tfwheel import (
     admission,
     ci,
-    downloads,
     guard,
     ledger,
+    metadata,
     progress,
     proposal,
     records,
     release_checks,
     staging,
     verify,
+    web,
 )
 from tfwheel.errors import AssetRenamedError, ReleaseExistsError, VerifyError
 from tfwheel.github import UNFINISHED, Site
@@ -238,8 +239,8 @@ def _look_once(store: GithubStore, staged: Staged, entries: tuple[Entry, ...]) -
     for entry in entries:
         verify.check_asset(entry.url, entry)
     for name, sha256 in staged.sums.items():
-        if not name.endswith((".whl", admission.SIDECAR)):
-            answer = downloads.ask(store.url(name))
+        if not name.endswith((".whl", metadata.SIDECAR)):
+            answer = web.ask(store.url(name))
             if hashlib.sha256(answer.body).hexdigest() != sha256:
                 message = f"{answer.url} answers with status {answer.status}, and not with the file that was released"
                 raise VerifyError(message)

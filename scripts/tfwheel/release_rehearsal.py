@@ -12,7 +12,19 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from tfwheel import imitation, locking, pipeline, progress, publish, records, release, release_checks, staging, verify
+from tfwheel import (
+    atomic,
+    imitation,
+    locking,
+    pipeline,
+    progress,
+    publish,
+    records,
+    release,
+    release_checks,
+    staging,
+    verify,
+)
 from tfwheel.contents import Showcase
 from tfwheel.errors import InterpreterMissingError, WheelMissingError
 from tfwheel.github import Site
@@ -151,7 +163,7 @@ def _begin(stage: Stage, plot: str) -> None:
     """Go on with the rehearsal that was killed, if it was this one; begin anew otherwise."""
     if not stage.plot.exists() or stage.plot.read_text(encoding="utf-8") != plot:
         shutil.rmtree(stage.folder, ignore_errors=True)
-        records.write_atomically(stage.plot, plot.encode())
+        atomic.write_atomically(stage.plot, plot.encode())
 
 
 @contextmanager
@@ -161,7 +173,7 @@ def _host(stage: Stage) -> Iterator[GitHub]:
     host = GitHub(folder=stage.folder / "host", repo=REPO, site=stage.site)
     try:
         with imitation.serving(host, port=port):
-            records.write_atomically(stage.port, host.address.rpartition(":")[2].encode())
+            atomic.write_atomically(stage.port, host.address.rpartition(":")[2].encode())
             yield host
     finally:
         host.state.close()
@@ -205,7 +217,7 @@ def _merge(stage: Stage, planned: Release, host: GitHub) -> None:
         run([*git, "fetch", "-q", ".", f"{branch}:{MAIN}"])
     for pull in host.state.all("pull"):
         host.state.save(pull | {"state": "closed"})
-    records.write_atomically(stage.ledger, run([*git, "show", f"{MAIN}:{release.LEDGER}"]).encode())
+    atomic.write_atomically(stage.ledger, run([*git, "show", f"{MAIN}:{release.LEDGER}"]).encode())
 
 
 def _deploy(desk: Desk, planned: Release, stage: Stage, host: GitHub, *, installed: bool) -> None:

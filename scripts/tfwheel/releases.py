@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
-from tfwheel import downloads, progress, records
+from tfwheel import atomic, progress, web
 from tfwheel.errors import DownloadError, HostAnswerError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterator
     from pathlib import Path
 
-    from tfwheel.downloads import Answer
+    from tfwheel.web import Answer
 
 PER_PAGE = 100  # the most the API gives
 TRIES = 5
@@ -150,7 +150,7 @@ def fetch(url: str, headers: dict[str, str] | None = None) -> Answer:
 
     Raises HostAnswerError for any other answer, and when patience ends.
     """
-    return patiently(url, lambda: downloads.ask(url, headers=headers), {HTTPStatus.OK, HTTPStatus.NOT_MODIFIED})
+    return patiently(url, lambda: web.ask(url, headers=headers), {HTTPStatus.OK, HTTPStatus.NOT_MODIFIED})
 
 
 def patiently(url: str, ask: Callable[[], Answer], accepted: Container[int], *, again: bool = True) -> Answer:
@@ -217,7 +217,7 @@ def _load(cache: Path | None, url: str) -> Page:
 def _save(cache: Path | None, url: str, page: Page) -> None:
     path = _kept(cache, url)
     if path and page.etag:
-        records.write_atomically(path, msgspec.msgpack.encode(page))
+        atomic.write_atomically(path, msgspec.msgpack.encode(page))
 
 
 def _kept(cache: Path | None, url: str) -> Path | None:

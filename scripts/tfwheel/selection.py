@@ -250,8 +250,8 @@ class Selection:
     def _portable(self, entry: Entry) -> Image:
         if entry.header not in self.texts:
             text, piece = self._text(entry), _span(entry)
-            tied = ptxas.is_tied(text)
-            new = fatbin.with_image(self._raw(piece), ptxas.untied(text)) if tied else piece
+            tied = fatbin.is_tied(text)
+            new = fatbin.with_image(self._raw(piece), fatbin.untied(text)) if tied else piece
             self.texts[entry.header] = Image(name=entry.name, piece=new, new=tied)
         return self.texts[entry.header]
 

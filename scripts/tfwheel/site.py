@@ -14,7 +14,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from filelock import FileLock
 
-from tfwheel import admission, contents, ledger, manifest, progress, records, render, tree
+from tfwheel import admission, atomic, contents, ledger, manifest, metadata, progress, records, render, tree
 from tfwheel.errors import BadWheelError, IndexEntryError, LedgerDamagedError, NothingToServeError
 from tfwheel.ledger import Ledger
 from tfwheel.render import Row
@@ -96,7 +96,7 @@ def _wheel_part(entry: Entry | Row, wheel: Path) -> Part:
     facts, path = wheel.stat(), f"{entry.line}/{render.normalized(entry.project)}/{entry.file}"
     return Part(
         key=f"{entry.sha256} {facts.st_dev} {facts.st_ino}",
-        make=lambda: {path: wheel, f"{path}{admission.SIDECAR}": admission.metadata_of(wheel)},
+        make=lambda: {path: wheel, f"{path}{metadata.SIDECAR}": metadata.metadata_of(wheel)},
     )
 
 
@@ -126,19 +126,19 @@ def serve_alone(wheel: Path, *, line: str, workdir: Path, sha256: str | None = N
 
     ``workdir`` is a folder for scratch, best on the wheel's own file system: then nothing is copied.
     """
-    metadata = admission.metadata_of(wheel)
-    facts = admission.facts_of(wheel.name, metadata)
+    sidecar = metadata.metadata_of(wheel)
+    facts = metadata.facts_of(wheel.name, sidecar)
     row = Row(
         project=facts.project,
         version=facts.version,
         file=wheel.name,
         line=line,
         url="",
-        sha256=sha256 or records.sha256_of(wheel),
+        sha256=sha256 or atomic.sha256_of(wheel),
         size=wheel.stat().st_size,
         uploaded=_stamp(wheel),
         requires_python=facts.requires_python,
-        metadata_sha256=hashlib.sha256(metadata).hexdigest(),
+        metadata_sha256=hashlib.sha256(sidecar).hexdigest(),
     )
     with tempfile.TemporaryDirectory(dir=workdir, prefix="site-") as folder:
         site = Path(folder) / "site"

@@ -9,9 +9,8 @@ from urllib.parse import quote
 
 from filelock import FileLock
 
-from tfwheel.atomic import writing
+from tfwheel.atomic import sha256_of, writing
 from tfwheel.errors import IndexEntryError, StoreError
-from tfwheel.records import sha256_of
 
 if TYPE_CHECKING:
     from pathlib import Path

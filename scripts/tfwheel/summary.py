@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tfwheel import plan, records
+from tfwheel import atomic, plan, records
 from tfwheel.errors import BadWheelError, UnknownTargetError
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def refresh(places: Places, *, source: Path | None = None, expected: Iterable[st
     and on a GPU are joined. ``expected`` are the folders that must be there (``expected``).
     """
     text = render(rows(source or places.wheels, expected=expected))
-    records.write_atomically(places.dist / "reports" / "summary.md", text.encode())
+    atomic.write_atomically(places.dist / "reports" / "summary.md", text.encode())
     return text
 
 

@@ -15,9 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from tfwheel.elf import Section
+    from tfwheel.elf import Edit, Section
     from tfwheel.fatbin import Container
-    from tfwheel.xla_ceiling import Edit
 
 CHUNK = 4 << 20
 RELATIVE = 8  # R_X86_64_RELATIVE (System V psABI for x86-64, table 4.9)

@@ -15,15 +15,15 @@ from urllib.parse import quote, unquote, urldefrag, urljoin, urlsplit
 
 from packaging.utils import parse_wheel_filename
 
-from tfwheel import downloads, interpreters, ledger, manifest, progress
+from tfwheel import interpreters, ledger, manifest, progress, web
 from tfwheel.errors import CommandError, DownloadError, FactoryError, VerifyError
 from tfwheel.run import run
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
-    from tfwheel.downloads import Answer
     from tfwheel.ledger import Entry
+    from tfwheel.web import Answer
 
 COLAB_PIP = "24.1.2"
 CLIENTS = (f"pip {COLAB_PIP}", "pip", "uv")  # Colab's, the newest, and the newest
@@ -225,7 +225,7 @@ def _get(url: str, *, method: str = "GET", headers: dict[str, str] | None = None
     """Ask for a file itself, not for a copy that a cache kept; VerifyError unless the answer has that status."""
     fresh = {"Accept-Encoding": "identity", "Cache-Control": "no-cache", **(headers or {})}
     try:
-        answer = downloads.ask(f"{url}?fresh={time.time_ns()}", method=method, headers=fresh, only=status)
+        answer = web.ask(f"{url}?fresh={time.time_ns()}", method=method, headers=fresh, only=status)
     except DownloadError as error:
         raise VerifyError(error.message) from error
     if status == PARTIAL and answer.status == OK:

@@ -8,13 +8,13 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from tfwheel import config
 from tfwheel.errors import WorkflowError
+from tfwheel.places import ROOT
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-FOLDER = config.ROOT / ".github" / "workflows"
+FOLDER = ROOT / ".github" / "workflows"
 
 
 def _as_list(value: object) -> object:

@@ -21,6 +21,7 @@ from packaging.version import Version
 from pydantic import AfterValidator, Field
 
 from tfwheel import config, elf
+from tfwheel.elf import Edit
 from tfwheel.errors import BadWheelError, XlaCeilingError
 
 if TYPE_CHECKING:
@@ -68,21 +69,6 @@ class CeilingFile(config.Table):
     member: str = ""
     sha256: Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$")] = ""
     edit: list[EditEntry] = Field(default_factory=list)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Edit:
-    """Bytes that must stand at an offset of the file, and what takes their place (as many).
-
-    ``symbol`` names the function or constant that they belong to, ``distance`` how far into it they are.
-    """
-
-    what: str
-    symbol: str
-    distance: int
-    offset: int
-    expected: bytes
-    replacement: bytes
 
 
 @dataclass(frozen=True, kw_only=True)

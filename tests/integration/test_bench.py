@@ -10,9 +10,9 @@ import pytest
 
 import fakewheels
 from gpulibraries import ptx, usual
-from tfwheel import bench, config, ptxas
+from tfwheel import bench, ptxas
 from tfwheel.errors import CommandError, NothingToServeError
-from tfwheel.places import Places
+from tfwheel.places import CONFIG_DIR, Places
 from tfwheel.run import run
 from tfwheel.targets import Retarget
 
@@ -54,7 +54,7 @@ def test_the_report_is_a_table_and_json(tmp_path: Path, capsys: pytest.CaptureFi
 
 
 def test_a_target_that_is_not_built_cannot_be_measured(tmp_path: Path) -> None:
-    places = Places(settings=config.CONFIG_DIR, dist=tmp_path / "dist", cache=tmp_path / "cache")
+    places = Places(settings=CONFIG_DIR, dist=tmp_path / "dist", cache=tmp_path / "cache")
     with pytest.raises(NothingToServeError, match=r"tf2\.20\.0-cp312-cu12 is not built here"):
         bench.rows(places, "tf2.20.0-cp312-cu12", runs=1, door="x")
 

@@ -21,7 +21,7 @@ from rich.table import Table
 
 import assethost
 import fakewheels
-from tfwheel import admission, ledger, render, tree
+from tfwheel import ledger, metadata, render, tree
 from tfwheel.errors import CommandError
 from tfwheel.ledger import Entry
 from tfwheel.run import run
@@ -91,9 +91,9 @@ class World:
         members = {f"{name}/__init__.py": f"version = '{version}'\n".encode(), f"{name}/data.bin": body}
         made = self.folder / "made"
         wheel = fakewheels.write_wheel(made, members, name=name, version=version, tag="py3-none-any", extra=extra)
-        metadata, data = admission.metadata_of(wheel), wheel.read_bytes()
+        sidecar, data = metadata.metadata_of(wheel), wheel.read_bytes()
         url = self.host.upload("v1", wheel.name, data)
-        self.host.upload("v1", f"{wheel.name}.metadata", metadata)
+        self.host.upload("v1", f"{wheel.name}.metadata", sidecar)
         entry = Entry(
             project=name,
             version=version,
@@ -104,7 +104,7 @@ class World:
             size=len(data),
             uploaded=uploaded,
             requires_python=requires_python,
-            metadata_sha256=sha256(metadata).hexdigest(),
+            metadata_sha256=sha256(sidecar).hexdigest(),
             target="t",
             yanked=yanked,
         )

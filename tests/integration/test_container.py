@@ -13,7 +13,7 @@ import pytest
 from platformdirs import user_cache_path
 
 import fakewheels
-from tfwheel import bases, config, container, interpreters, keys, ops_container, pipeline, plan, records
+from tfwheel import atomic, bases, config, container, interpreters, keys, ops_container, pipeline, plan, records
 from tfwheel.errors import (
     ArchGateError,
     CommandError,
@@ -23,13 +23,12 @@ from tfwheel.errors import (
     ContainerImageError,
     InterpreterMissingError,
 )
-from tfwheel.places import Places
+from tfwheel.places import CONFIG_DIR, ROOT, Places
 from tfwheel.run import run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-ROOT = config.ROOT
 BOOTSTRAP = ROOT / "tests" / "container" / "bootstrap-image"
 DATA = ROOT / "tests" / "data"
 IMAGE = "localhost/tfwheel-test"
@@ -138,9 +137,9 @@ def factory(tag: str, official: Path, tmp_path: Path, monkeypatch: pytest.Monkey
         f'[[release]]\ntensorflow = "2.99.0"\nbuild = 1\npythons = ["{python}"]\nlines = ["cu12"]\nbuilder = "ops"\n'
     )
     (places.settings / "targets.toml").write_text(release)
-    shutil.copy(config.CONFIG_DIR / "lines.toml", places.settings)
+    shutil.copy(CONFIG_DIR / "lines.toml", places.settings)
     (places.settings / "repair.toml").write_text(REPAIR_TOML)
-    shutil.copytree(config.CONFIG_DIR / "ops", places.settings / "ops", ignore=shutil.ignore_patterns(*keys.IGNORED))
+    shutil.copytree(CONFIG_DIR / "ops", places.settings / "ops", ignore=shutil.ignore_patterns(*keys.IGNORED))
     made = Factory(places=places, target=f"tf2.99.0-{tag}-cu12")
     for name in ("src", "tests", "tfwheel_ops"):
         shutil.rmtree(places.settings / "ops" / name)
@@ -174,7 +173,7 @@ def test_the_container_makes_what_the_native_build_makes(factory: Factory, capfd
     assert all(record.tools.values())
 
     wheel = factory.places.dist / "container" / "wheels" / factory.ops / record.file
-    assert records.sha256_of(wheel) == record.sha256
+    assert atomic.sha256_of(wheel) == record.sha256
     theirs = factory.places.wheels / factory.ops / native.file
     assert fakewheels.members_of(wheel).keys() == fakewheels.members_of(theirs).keys()
     assert keys.of_tree(factory.places.wheels) == before  # nothing of the native build was touched

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tfwheel import downloads, records
+from tfwheel import atomic, downloads, official_wheel
 from tfwheel.errors import DownloadError, HashMismatchError, NoOfficialWheelError
 from tfwheel.targets import Base
 
@@ -69,7 +69,7 @@ def base(fake_base: Path) -> Base:
         version="2.20.0",
         python="3.12",
         file=fake_base.name,
-        sha256=records.sha256_of(fake_base),
+        sha256=atomic.sha256_of(fake_base),
         size=fake_base.stat().st_size,
         platforms=("manylinux_2_17_x86_64",),
         requires_python=">=3.9",
@@ -78,10 +78,10 @@ def base(fake_base: Path) -> Base:
 
 
 def test_the_locked_wheel_is_downloaded_once(index: ThreadingHTTPServer, base: Base, tmp_path: Path) -> None:
-    first = downloads.fetch_base(base, tmp_path)
+    first = official_wheel.fetch_base(base, tmp_path)
     index.fault = "altered"  # a second download would fail  # type: ignore[attr-defined]
-    assert downloads.fetch_base(base, tmp_path) == first
-    assert records.sha256_of(first) == base.sha256
+    assert official_wheel.fetch_base(base, tmp_path) == first
+    assert atomic.sha256_of(first) == base.sha256
 
 
 @pytest.mark.parametrize(
@@ -92,15 +92,15 @@ def test_a_wrong_file_is_refused_and_not_kept(
 ) -> None:
     index.fault = fault  # type: ignore[attr-defined]
     with pytest.raises((error, HashMismatchError), match=r"tensorflow 2\.20\.0 for Python 3\.12"):
-        downloads.fetch_base(base, tmp_path)
+        official_wheel.fetch_base(base, tmp_path)
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
 
 def test_a_damaged_cached_file_is_fetched_again(index: ThreadingHTTPServer, base: Base, tmp_path: Path) -> None:
     assert index.fault is None  # type: ignore[attr-defined]
-    kept = downloads.fetch_base(base, tmp_path)
+    kept = official_wheel.fetch_base(base, tmp_path)
     kept.write_bytes(kept.read_bytes()[:-1] + b"x")
-    assert records.sha256_of(downloads.fetch_base(base, tmp_path)) == base.sha256
+    assert atomic.sha256_of(official_wheel.fetch_base(base, tmp_path)) == base.sha256
 
 
 @pytest.mark.usefixtures("index")
@@ -123,7 +123,7 @@ def test_an_index_out_of_reach_is_a_download_error(
     index.server_close()
     monkeypatch.setenv("PIP_INDEX_URL", f"http://127.0.0.1:{index.server_port}/simple/")
     with pytest.raises(DownloadError):
-        downloads.fetch_base(base, tmp_path)
+        official_wheel.fetch_base(base, tmp_path)
 
 
 @pytest.mark.usefixtures("index")

@@ -17,7 +17,7 @@ from urllib.request import urlopen
 import pytest
 
 import fakewheels
-from tfwheel import records, site, tree
+from tfwheel import atomic, records, site, tree
 from tfwheel.places import Places
 from tfwheel.records import Record
 from tfwheel.run import run
@@ -108,7 +108,7 @@ def test_a_wheel_is_served_alone_and_nothing_is_left(tmp_path: Path) -> None:
     work.mkdir()
     with site.serve_alone(wheel, line="cu12", workdir=work) as address, fetch(f"{address}tensorflow/") as answer:
         assert address.endswith("/cu12/")
-        assert records.sha256_of(wheel).encode() in answer.read()
+        assert atomic.sha256_of(wheel).encode() in answer.read()
     assert not list(work.iterdir())
 
 
@@ -118,7 +118,7 @@ def finish(places: Places, build: int) -> Path:
     place.mkdir(parents=True)
     version = f"2.20.0+cu125.{build}"
     wheel = make_wheel(place, version=version)
-    sha256, size = records.sha256_of(wheel), wheel.stat().st_size
+    sha256, size = atomic.sha256_of(wheel), wheel.stat().st_size
     record = Record(
         target=place.name,
         project="tensorflow",

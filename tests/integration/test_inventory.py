@@ -12,8 +12,9 @@ import pytest
 import fakewheels
 import githubapi
 from ledgers import entry
-from tfwheel import admission, inventory, ledger, releases
+from tfwheel import inventory, ledger, releases
 from tfwheel.errors import CommandError, HostAnswerError, IndexEntryError, InventoryError
+from tfwheel.metadata import metadata_of
 from tfwheel.releases import Host
 from tfwheel.run import run
 
@@ -78,7 +79,7 @@ def test_every_wheel_of_every_published_release_is_found_with_its_facts(github: 
     wheel = fakewheels.write_wheel(tmp_path, {}, name="tensorflow", version="2.20.0+cu125.1", tag=TAG)
     first = github.release("v1")
     github.upload(first, wheel.name, wheel.read_bytes())
-    github.upload(first, f"{wheel.name}.metadata", admission.metadata_of(wheel))
+    github.upload(first, f"{wheel.name}.metadata", metadata_of(wheel))
     github.upload(first, "SHA256SUMS")
     put(github, github.release("v2", immutable=False, prerelease=True), "2.20.0+cu125.2")
     put(github, github.release("v3", draft=True), "2.20.0+cu125.3")
@@ -86,7 +87,7 @@ def test_every_wheel_of_every_published_release_is_found_with_its_facts(github: 
     assert (one.file, one.tag, one.immutable, one.size) == (FILE, "v1", True, wheel.stat().st_size)
     assert one.url == f"{github.address}/someone/wheels/releases/download/v1/{FILE.replace('+', '%2B')}"
     assert one.sha256 == hashlib.sha256(wheel.read_bytes()).hexdigest()
-    assert one.metadata_sha256 == hashlib.sha256(admission.metadata_of(wheel)).hexdigest()
+    assert one.metadata_sha256 == hashlib.sha256(metadata_of(wheel)).hexdigest()
     assert (one.project, one.version, one.requires_python) == ("tensorflow", "2.20.0+cu125.1", ">=3.9")
     assert (two.version, two.tag, two.immutable) == ("2.20.0+cu125.2", "v2", False)
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tfwheel import config, plan
+from tfwheel.places import ROOT
 from tfwheel.run import run
 
 if TYPE_CHECKING:
@@ -19,9 +20,9 @@ if TYPE_CHECKING:
 def checkout(tmp_path: Path) -> Path:
     """A copy of what nox reads."""
     for name in ("noxfile.py", "pyproject.toml"):
-        shutil.copy(config.ROOT / name, tmp_path / name)
+        shutil.copy(ROOT / name, tmp_path / name)
     for name in ("scripts", "build_config"):
-        shutil.copytree(config.ROOT / name, tmp_path / name)
+        shutil.copytree(ROOT / name, tmp_path / name)
     return tmp_path
 
 

@@ -19,6 +19,7 @@ import pytest
 import fakewheels
 from tfwheel import (
     admission,
+    atomic,
     bases,
     bench,
     config,
@@ -41,7 +42,7 @@ from tfwheel.errors import (
     SmokeError,
     TargetBusyError,
 )
-from tfwheel.places import Places
+from tfwheel.places import CONFIG_DIR, Places
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -133,7 +134,7 @@ def factory(served: tuple[Path, str], tmp_path: Path, monkeypatch: pytest.Monkey
         made.write(name, text)
     made.write("patches/2.99.0/label.patch", PATCH)
     shutil.copytree(DATA / "fake_ops", made.places.settings / "ops")
-    shutil.copytree(config.CONFIG_DIR / "ops" / "backend", made.places.settings / "ops" / "backend")
+    shutil.copytree(CONFIG_DIR / "ops" / "backend", made.places.settings / "ops" / "backend")
     settings = config.load(made.places.settings)
     bases.update(settings, plan.targets(settings), made.places.cache)
     return made
@@ -150,7 +151,7 @@ def test_the_main_job_from_lock_to_index(factory: Factory, capfd: pytest.Capture
     assert {"official wheel", "compile ops", "auditwheel repair", "merge", "gates"} <= set(record.times)
 
     wheel = factory.places.wheels / TARGET / record.file
-    assert records.sha256_of(wheel) == record.sha256
+    assert atomic.sha256_of(wheel) == record.sha256
     assert record.file in factory.files("site/cpu/tensorflow")
     assert any(name.startswith("tfwheel_ops-2.99.0+cpu.1-py3-none-") for name in factory.files("site/cpu/tfwheel-ops"))
     members = fakewheels.members_of(wheel)
@@ -158,7 +159,7 @@ def test_the_main_job_from_lock_to_index(factory: Factory, capfd: pytest.Capture
     assert {"tfwheel_ops/__init__.py", "tfwheel_ops/_ops.so"} <= members.keys()
     assert not list((factory.places.dist / "work").iterdir())
     bench.merge_once(factory.places, TARGET, factory.places.dist / "merged")  # what the bench measures is this merge
-    assert records.sha256_of(factory.places.dist / "merged" / record.file) == record.sha256
+    assert atomic.sha256_of(factory.places.dist / "merged" / record.file) == record.sha256
 
     # An unchanged target is left alone, and a forced one gives the same bytes.
     capfd.readouterr()
@@ -172,7 +173,7 @@ def test_the_main_job_from_lock_to_index(factory: Factory, capfd: pytest.Capture
 
 def test_a_damaged_record_means_building_again(factory: Factory) -> None:
     wheel = factory.places.wheels / TARGET / "old.whl"
-    records.write_atomically(records.path_for(wheel), b"{")
+    atomic.write_atomically(records.path_for(wheel), b"{")
     assert factory.build().passed_smoke
     assert not records.path_for(wheel).exists()
 

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tfwheel import ci, config
+from tfwheel import ci
 from tfwheel.errors import ChangesUnknownError, CommandError, NotInCiError, UnknownTriggerError
+from tfwheel.places import ROOT
 from tfwheel.run import run
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def checkout(tmp_path: Path) -> Path:
     """A repository with this configuration, this program, and one commit, on a branch that left main there."""
     folder = tmp_path / "checkout"
     for name in ("build_config", "scripts"):
-        shutil.copytree(config.ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     write(folder, ".gitignore", "__pycache__/\n/dist/\n")
     write(folder, "README.md")
     git(folder, "init", "--quiet", "--initial-branch=main")

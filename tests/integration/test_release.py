@@ -11,14 +11,7 @@ import pytest
 import githubapi
 import releasing
 from releasing import IDS, OPS, TAG, VERSION
-from tfwheel import (
-    github_store,
-    ledger,
-    records,
-    release,
-    releases,
-    verify,
-)
+from tfwheel import atomic, github_store, ledger, records, release, releases, verify
 from tfwheel.errors import (
     AssetRenamedError,
     BuildNumberUsedError,
@@ -477,6 +470,6 @@ def test_a_store_never_changes_a_published_release(world: World) -> None:
     store = github_store.GithubStore(site=desk.site, release=found)
     path = world.root / "CHANGELOG.md"
     with path.open("rb") as source, pytest.raises(ReleaseExistsError, match="is published and lacks more"):
-        store.put("more", source, sha256=records.sha256_of(path))
+        store.put("more", source, sha256=atomic.sha256_of(path))
     with path.open("rb") as source, pytest.raises(IndexEntryError, match="it cannot become"):
-        store.put("SHA256SUMS", source, sha256=records.sha256_of(path))
+        store.put("SHA256SUMS", source, sha256=atomic.sha256_of(path))

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tfwheel import config, records
+from tfwheel import records
 from tfwheel.errors import CommandError, UnknownTargetError
+from tfwheel.places import ROOT
 from tfwheel.records import Record
 from tfwheel.run import run
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 def scripts(tmp_path: Path) -> Path:
     """The doors, in a checkout of their own."""
     for name in ("scripts", "build_config"):
-        shutil.copytree(config.ROOT / name, tmp_path / "checkout" / name)
+        shutil.copytree(ROOT / name, tmp_path / "checkout" / name)
     return tmp_path / "checkout" / "scripts"
 
 

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from publications import finish
-from tfwheel import config, records, workflows
+from tfwheel import records, workflows
+from tfwheel.places import ROOT
 from tfwheel.rehearsal import Occasion, Rehearsal
 from tfwheel.run import run
 
@@ -54,7 +55,7 @@ CALLS = list(calls())
 def doors() -> dict[str, str]:
     """The door that each session enters, as the noxfile has it."""
     found = {}
-    for function in ast.parse((config.ROOT / "noxfile.py").read_text(encoding="utf-8")).body:
+    for function in ast.parse((ROOT / "noxfile.py").read_text(encoding="utf-8")).body:
         for node in ast.walk(function):
             if (
                 isinstance(node, ast.Call)
@@ -68,7 +69,7 @@ def doors() -> dict[str, str]:
 
 
 def test_every_session_that_a_step_calls_is_one_that_nox_lists() -> None:
-    lines = run([sys.executable, "-m", "nox", "--list"], cwd=config.ROOT).splitlines()
+    lines = run([sys.executable, "-m", "nox", "--list"], cwd=ROOT).splitlines()
     listed = {line[2:].partition(" -> ")[0].partition(" [")[0] for line in lines if line.startswith(("- ", "* "))}
     assert len(CALLS) > 15
     assert {session for _, session, _ in CALLS} <= listed
@@ -80,7 +81,7 @@ WITH_WORDS = [(place, session, words) for place, session, words in CALLS if word
 @pytest.mark.parametrize(("place", "session", "words"), WITH_WORDS, ids=[place for place, _, _ in WITH_WORDS])
 def test_the_door_of_a_session_takes_the_words_that_a_step_gives_it(place: str, session: str, words: list[str]) -> None:
     # `--help` is answered before anything is done; a word before it that is no choice, or no number, is refused.
-    door = config.ROOT / "scripts" / f"{doors()[session]}.py"
+    door = ROOT / "scripts" / f"{doors()[session]}.py"
     options = [word for word in words if word.startswith("--")]
     output = run([sys.executable, door, *words, "--help"])
     assert all(re.search(rf"{option}\b", output) for option in options), place
@@ -89,9 +90,9 @@ def test_the_door_of_a_session_takes_the_words_that_a_step_gives_it(place: str, 
 @pytest.fixture
 def trial(tmp_path: Path) -> Rehearsal:
     """A rehearsal of this checkout, which must be one of git."""
-    if not (config.ROOT / ".git").exists():
+    if not (ROOT / ".git").exists():
         pytest.skip("this is no git checkout, and the jobs work in clones of one")
-    return Rehearsal(checkout=config.ROOT, folder=tmp_path / "rehearsal", occasion=Occasion(labels=("python:3.13",)))
+    return Rehearsal(checkout=ROOT, folder=tmp_path / "rehearsal", occasion=Occasion(labels=("python:3.13",)))
 
 
 def test_the_plan_of_a_pull_request_runs_from_its_yaml(trial: Rehearsal) -> None:

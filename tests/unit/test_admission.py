@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import fakewheels
-from tfwheel import admission, records
+from tfwheel import admission, atomic, metadata
 from tfwheel.errors import BadWheelError, IndexEntryError
 from tfwheel.records import Record
 
@@ -31,7 +31,7 @@ def make(folder: Path, *, version: str = VERSION, name: str = "tensorflow", extr
 
 def record_of(wheel: Path) -> Record:
     """The record of a wheel that passed everything."""
-    sha256 = records.sha256_of(wheel)
+    sha256 = atomic.sha256_of(wheel)
     return Record(
         target="tf2.20.0-cp312-cu12",
         project="tensorflow",
@@ -56,14 +56,14 @@ def test_a_wheel_that_passed_everything_gets_an_entry(tmp_path: Path) -> None:
     wheel = make(tmp_path)
     record = record_of(wheel)
     entry = admission.entry_from(wheel, record, url=URL, uploaded=UPLOADED)
-    metadata = zipfile.ZipFile(wheel).read(f"tensorflow-{VERSION}.dist-info/METADATA")
+    member = zipfile.ZipFile(wheel).read(f"tensorflow-{VERSION}.dist-info/METADATA")
     assert (entry.project, entry.version, entry.file, entry.line) == ("tensorflow", VERSION, FILE, "cu12")
     assert (entry.url, entry.uploaded, entry.target) == (URL, UPLOADED, "tf2.20.0-cp312-cu12")
     assert (entry.sha256, entry.size, entry.requires_python) == (record.sha256, wheel.stat().st_size, ">=3.9")
-    assert entry.metadata_sha256 == hashlib.sha256(metadata).hexdigest()
+    assert entry.metadata_sha256 == hashlib.sha256(member).hexdigest()
     assert (entry.archs, entry.smoke, entry.gpu_smoke) == (("sm_75", "compute_90"), record.smoke, None)
     assert (entry.yanked, entry.removed, entry.attestation) == (None, None, None)
-    assert admission.metadata_of(wheel) == metadata
+    assert metadata.metadata_of(wheel) == member
 
 
 def test_a_smoke_test_on_a_gpu_is_evidence_of_its_own(tmp_path: Path) -> None:
@@ -130,9 +130,9 @@ def test_a_wheel_that_is_not_the_recorded_one_is_refused(tmp_path: Path) -> None
 def test_a_sidecar_of_other_bytes_is_refused(tmp_path: Path) -> None:
     wheel = make(tmp_path)
     sidecar = tmp_path / f"{FILE}.metadata"
-    sidecar.write_bytes(admission.metadata_of(wheel))
+    sidecar.write_bytes(metadata.metadata_of(wheel))
     enter(wheel)
-    sidecar.write_bytes(admission.metadata_of(make(tmp_path / "other", version="2.20.0+cu125.2")))
+    sidecar.write_bytes(metadata.metadata_of(make(tmp_path / "other", version="2.20.0+cu125.2")))
     with pytest.raises(IndexEntryError, match="is not the METADATA of its wheel"):
         enter(wheel)
 
@@ -149,11 +149,11 @@ def test_a_file_that_is_no_zip_is_no_wheel(tmp_path: Path, data: bytes) -> None:
     wheel = tmp_path / FILE
     wheel.write_bytes(data)
     with pytest.raises(BadWheelError, match="not a wheel"):
-        admission.metadata_of(wheel)
+        metadata.metadata_of(wheel)
 
 
 @pytest.mark.parametrize(
-    ("metadata", "said"),
+    ("text", "said"),
     [
         ("Name: tensorflow\nVersion: 2.20.0\n", "METADATA is for 'tensorflow' '2.20.0'"),
         (f"Name: keras\nVersion: {VERSION}\n", "METADATA is for 'keras'"),
@@ -167,14 +167,14 @@ def test_a_file_that_is_no_zip_is_no_wheel(tmp_path: Path, data: bytes) -> None:
         (f"\0\xff\nName: tensorflow\nVersion: {VERSION}\n", "cannot be read"),
     ],
 )
-def test_metadata_that_an_installer_would_refuse_is_refused(metadata: str, said: str) -> None:
+def test_metadata_that_an_installer_would_refuse_is_refused(text: str, said: str) -> None:
     with pytest.raises(IndexEntryError, match=said) as failure:
-        admission.facts_of(FILE, b"Metadata-Version: 2.1\n" + metadata.encode("latin-1") if metadata else b"")
+        metadata.facts_of(FILE, b"Metadata-Version: 2.1\n" + text.encode("latin-1") if text else b"")
     assert FILE in failure.value.message
 
 
 def test_spelling_variants_of_a_name_are_one_name() -> None:
-    facts = admission.facts_of(f"tfwheel_ops-{VERSION}-{TAG}.whl", f"Name: TFWheel.ops\nVersion: {VERSION}\n".encode())
+    facts = metadata.facts_of(f"tfwheel_ops-{VERSION}-{TAG}.whl", f"Name: TFWheel.ops\nVersion: {VERSION}\n".encode())
     assert (facts.project, facts.requires_python) == ("TFWheel.ops", "")
 
 
@@ -195,7 +195,7 @@ def test_spelling_variants_of_a_name_are_one_name() -> None:
 )
 def test_a_name_that_cannot_be_served_is_refused(file: str, said: str) -> None:
     with pytest.raises(IndexEntryError, match=said):
-        admission.named_by(file)
+        metadata.named_by(file)
 
 
 @pytest.mark.parametrize("size", [0, -1, 2 << 30, 3 << 30])

@@ -20,6 +20,7 @@ from tfwheel.errors import (
     MatrixTooLargeError,
     UnknownTriggerError,
 )
+from tfwheel.places import ROOT
 
 GOLDEN = Path(__file__).parents[1] / "data" / "matrix"
 CONFIG, CI = config.load(), ci_settings.load()
@@ -123,7 +124,7 @@ def test_a_changed_build_input_starts_the_jobs(changed: str) -> None:
 
 def test_every_build_input_of_this_repository_is_there() -> None:
     for name in CI.build_inputs:
-        path = config.ROOT / name
+        path = ROOT / name
         assert path.is_dir() if name.endswith("/") else path.is_file()
 
 

@@ -9,11 +9,12 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 import fakewheels
-from tfwheel import build_ops, config, container
+from tfwheel import build_ops, container
 from tfwheel.errors import CommandError, ConfigError, ContainerEngineError
 from tfwheel.pip_settings import PipSettings
+from tfwheel.places import CONFIG_DIR
 
-OPS = config.CONFIG_DIR / "ops"
+OPS = CONFIG_DIR / "ops"
 SETTINGS = tomllib.loads((OPS / "pyproject.toml").read_text())["tool"]["cibuildwheel"]
 PLACE = container.Place(engine="podman", image="some:1", image_id="sha256:12")
 OUTPUT = """\

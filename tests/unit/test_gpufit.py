@@ -9,6 +9,7 @@ import pytest
 
 from tfwheel import config, gpufit, matrix, plan
 from tfwheel.errors import ConfigError, NotLockedError
+from tfwheel.places import ROOT
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -92,6 +93,6 @@ def test_a_list_of_gpus_that_says_less_is_refused(tmp_path: Path, text: str) -> 
 
 def test_the_readme_shows_the_table_as_it_is() -> None:
     targets = [target for target in TARGETS if target.default and target.line.name == "cu12"]
-    readme = (config.ROOT / "README.md").read_text(encoding="utf-8")
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
     table = matrix.gpu_table(gpufit.rows(CONFIG, targets, GPUS))
     assert table in readme, "paste the output of `nox -s plan -- --gpus --default --line cu12` into README.md"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import fakewheels
-from tfwheel import downloads, native_code, pipeline, toolchain
+from tfwheel import native_code, official_wheel, pipeline, toolchain
 from tfwheel.compilers import Compiler
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def test_a_tree_of_cuda_parts_that_was_there_came_from_the_cache(
     )
     monkeypatch.setattr(toolchain, "prepare", lambda *_, **__: tree.mkdir(parents=True, exist_ok=True))
     monkeypatch.setattr(native_code, "fetch_tools", lambda _: None)
-    monkeypatch.setattr(downloads, "fetch_base", lambda *_: tree)
+    monkeypatch.setattr(official_wheel, "fetch_base", lambda *_: tree)
     pipeline._fetched(build, chain)
     assert tree.is_dir()
     assert build.cached == cached

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from publications import finish, publication
-from tfwheel import admission, ledger, manifest, publish, records
+from tfwheel import atomic, ledger, manifest, metadata, publish
 from tfwheel.errors import ManifestError
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def site(tmp_path: Path) -> Path:
     folder = tmp_path / "copy" / beside.folder
     folder.mkdir(parents=True)
     wheel = job.wheels[1].rename(folder / beside.file)
-    wheel.with_name(f"{wheel.name}.metadata").write_bytes(admission.metadata_of(wheel))
+    wheel.with_name(f"{wheel.name}.metadata").write_bytes(metadata.metadata_of(wheel))
     (folder / "index.html").write_bytes(b"<!DOCTYPE html>")
     ledger.write(job.ledger, [away, beside])
     shutil.copyfile(job.ledger, tmp_path / "copy" / manifest.LEDGER)
@@ -48,7 +48,7 @@ def test_an_index_is_what_its_manifest_says(site: Path) -> None:
     listed = json.loads((site / manifest.NAME).read_bytes())["files"]
     assert sorted(listed) == ["cu12/tensorflow/index.html", manifest.LEDGER]
     path = site / manifest.LEDGER
-    assert listed[manifest.LEDGER] == {"sha256": records.sha256_of(path), "size": path.stat().st_size}
+    assert listed[manifest.LEDGER] == {"sha256": atomic.sha256_of(path), "size": path.stat().st_size}
 
 
 def test_equal_files_give_equal_bytes_in_any_order(tmp_path: Path) -> None:

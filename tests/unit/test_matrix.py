@@ -6,6 +6,7 @@ import pytest
 
 from tfwheel import config, matrix
 from tfwheel.errors import BuilderUnavailableError, UnknownTargetError
+from tfwheel.places import ROOT
 
 CONFIG = config.load()
 # Written by hand, not derived: the wheels this repository promises.
@@ -66,5 +67,5 @@ def test_the_table_is_aligned_markdown() -> None:
 
 
 def test_the_readme_shows_the_matrix_as_it_is() -> None:
-    readme = (config.ROOT / "README.md").read_text(encoding="utf-8")
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
     assert matrix.table(matrix.rows(CONFIG)) in readme, "paste the output of `nox -s plan` into README.md"

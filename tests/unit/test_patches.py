@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tfwheel import config, patches
+from tfwheel import patches
 from tfwheel.errors import PatchError
+from tfwheel.places import CONFIG_DIR
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -183,7 +184,7 @@ def test_the_patched_file_must_be_text(folder: Path) -> None:
 
 
 def test_shipped_patches_are_well_formed() -> None:
-    for patch in sorted((config.CONFIG_DIR / "patches").rglob("*")):
+    for patch in sorted((CONFIG_DIR / "patches").rglob("*")):
         if patch.is_file():
             changes = patches._parse(patch)
             names = [f"tensorflow/{change.path.removeprefix('tensorflow/')}" for change in changes]

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tfwheel import config
-from tfwheel.places import Places
+from tfwheel.places import ROOT, Places
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,5 +18,5 @@ def test_the_cache_follows_xdg_and_the_output_stays_in_the_checkout(
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     places = Places.here()
     assert places.cache == tmp_path / "tfwheel"
-    assert places.settings == config.ROOT / "build_config"
-    assert {places.wheels.parent, places.site.parent} == {config.ROOT / "dist"}
+    assert places.settings == ROOT / "build_config"
+    assert {places.wheels.parent, places.site.parent} == {ROOT / "dist"}

@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 import pagedata
-from tfwheel import downloads, private_index
-from tfwheel.downloads import Answer
+from tfwheel import private_index, web
 from tfwheel.errors import (
     CommandError,
     CredentialsRefusedError,
@@ -17,6 +16,7 @@ from tfwheel.errors import (
     UploadConflictError,
     UploadError,
 )
+from tfwheel.web import Answer
 
 WHEEL, LOG = Path("tensorflow-2.20.0+cu125.1-py3-none-any.whl"), Path("upload.log")
 
@@ -75,7 +75,7 @@ def test_an_index_that_hides_its_pages_is_taken_to_be_without_the_wheel_unless_i
         assert headers["Authorization"] == "Basic bWU6cGFzcw=="
         return Answer(url=url, status=status, headers={}, body=b"")
 
-    monkeypatch.setattr(downloads, "ask", ask)
+    monkeypatch.setattr(web, "ask", ask)
     account = private_index.Account(name="me", password="pass")  # noqa: S106 -- made up
     entry = pagedata.entry("2.20.0+cu125.1", "312", "cu12", project="tfwheel_ops")
     if status == 401:

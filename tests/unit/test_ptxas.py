@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gpulibraries import machine_code, ptx
-from tfwheel import ptxas
+from tfwheel import fatbin, ptxas
 from tfwheel.errors import CommandError, FatbinError, PtxError, UnknownArchError
 
 if TYPE_CHECKING:
@@ -36,13 +36,13 @@ def module(text: bytes, arch: str = "120") -> ptxas.Module:
 @pytest.mark.parametrize("suffix", [b"a", b"f"])
 def test_code_for_one_gpu_alone_becomes_portable(suffix: bytes) -> None:
     tied = ptx("add", suffix=suffix)
-    assert ptxas.is_tied(tied)
+    assert fatbin.is_tied(tied)
     assert ptxas.portable(tied) == ptx("add").rstrip(b"\0")
-    assert not ptxas.is_tied(ptxas.portable(tied))
+    assert not fatbin.is_tied(ptxas.portable(tied))
 
 
 def test_portable_code_loses_its_end_mark_only() -> None:
-    assert not ptxas.is_tied(ptx("add"))
+    assert not fatbin.is_tied(ptx("add"))
     assert ptxas.portable(ptx("add")) == ptx("add")[:-1]
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from publications import finish, publication, state
-from tfwheel import ledger, locking, manifest, publish, records, verify
+from tfwheel import atomic, ledger, locking, manifest, publish, verify
 from tfwheel.errors import IndexEntryError, PublishError, SiteError, StoreError, TargetBusyError, VerifyError
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ def test_a_plan_says_exactly_what_happens_and_changes_nothing(second: Publicatio
     uploads = [line for line in lines if line.startswith("upload ")]
     assert [line.split()[1] for line in uploads] == [f"{name}.metadata", name]
     assert [line for line in lines if line.startswith("add ")] == [
-        f"add to {second.ledger}: {name}, sha256 {records.sha256_of(second.wheels[0])}"
+        f"add to {second.ledger}: {name}, sha256 {atomic.sha256_of(second.wheels[0])}"
     ]
     assert lines[-2].startswith(f"verify {ADDRESS}")
     assert lines[-1].startswith(f"install {name}")

@@ -10,11 +10,11 @@ import pytest
 
 import fakeelf
 from tfwheel import elf, fatbin, retarget_gates
+from tfwheel.elf import Edit
 from tfwheel.errors import FactoryError, RetargetGateError, UntouchedGateError
 from tfwheel.retarget_gates import Pair, Retargeted
 from tfwheel.targets import Retarget
 from tfwheel.unchanged import unchanged
-from tfwheel.xla_ceiling import Edit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import fakewheels
-from tfwheel import admission, ledger, manifest, records, site
+from tfwheel import atomic, ledger, manifest, metadata, records, site
 from tfwheel.errors import LedgerConflictError, NothingToServeError
 from tfwheel.places import Places
 from tfwheel.records import Record
@@ -38,7 +38,7 @@ def finished(
     place = places.wheels / (folder or f"tf{version}-{line}")
     place.mkdir(parents=True, exist_ok=True)
     path = fakewheels.write_wheel(place, {"tensorflow/__init__.py": body}, name="tensorflow", version=version, tag=TAG)
-    sha256 = records.sha256_of(path)
+    sha256 = atomic.sha256_of(path)
     record = Record(
         target=place.name,
         project="tensorflow",
@@ -75,17 +75,17 @@ def test_the_site_has_pages_sidecars_and_the_wheels_without_copying_them(places:
     assert (places.site / manifest.LEDGER).read_bytes() == places.ledger.read_bytes()
     assert manifest.check(places.site.resolve()) == 7
     assert (places.site / PAGE / wheel.name).samefile(wheel)
-    assert (places.site / PAGE / f"{wheel.name}.metadata").read_bytes() == admission.metadata_of(wheel)
+    assert (places.site / PAGE / f"{wheel.name}.metadata").read_bytes() == metadata.metadata_of(wheel)
     assert ledger.read(places.ledger).entries == (entry,)
-    assert (entry.url, entry.sha256, entry.target) == ("", records.sha256_of(wheel), wheel.parent.name)
+    assert (entry.url, entry.sha256, entry.target) == ("", atomic.sha256_of(wheel), wheel.parent.name)
 
 
 def test_nothing_is_touched_or_read_again_when_nothing_changed(places: Places, monkeypatch: pytest.MonkeyPatch) -> None:
     finished(places)
     first = site.update(places)
     before = places.site.readlink(), places.ledger.stat().st_ino
-    monkeypatch.setattr(admission, "metadata_of", None)
-    monkeypatch.setattr(records, "sha256_of", None)
+    monkeypatch.setattr(metadata, "metadata_of", None)
+    monkeypatch.setattr(atomic, "sha256_of", None)
     assert site.update(places) == first
     assert (places.site.readlink(), places.ledger.stat().st_ino) == before
 
@@ -97,7 +97,7 @@ def test_a_wheel_built_anew_under_its_name_replaces_the_old_one_and_that_is_said
     site.update(places)
     wheel = finished(places, body=b"new = True\n")
     (entry,) = site.update(places)
-    assert entry.sha256 == records.sha256_of(wheel)
+    assert entry.sha256 == atomic.sha256_of(wheel)
     assert (places.site / PAGE / wheel.name).read_bytes() == wheel.read_bytes()
     assert entry.sha256 in (places.site / PAGE / "index.html").read_text()
     assert "built anew with other bytes" in capsys.readouterr().err

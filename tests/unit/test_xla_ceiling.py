@@ -12,12 +12,13 @@ from packaging.requirements import Requirement
 import fakeelf
 from tfwheel import config, elf, metadata, xla_ceiling
 from tfwheel.errors import ConfigError, XlaCeilingError
+from tfwheel.places import CONFIG_DIR
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-SHIPPED = config.CONFIG_DIR / "xla"
+SHIPPED = CONFIG_DIR / "xla"
 VERSION, COMPARE = "kCompileTimeCudaVersion", "CompileToPtx"
 CONSTANT, CODE = struct.pack("<3I", 12, 5, 0), bytes.fromhex("83bd5cfcffff05")
 ADDRESSES = {".rodata": 0x10000, ".text": 0x21000}
@@ -94,10 +95,10 @@ replacement = "{facts["replacement"]}"
 
 
 @pytest.fixture
-def found(tmp_path: Path) -> Callable[..., tuple[xla_ceiling.Edit, ...]]:
+def found(tmp_path: Path) -> Callable[..., tuple[elf.Edit, ...]]:
     """The edits of a library under data with some changes."""
 
-    def ask(path: Path, *, ask_for: str = "12.8", **changes: object) -> tuple[xla_ceiling.Edit, ...]:
+    def ask(path: Path, *, ask_for: str = "12.8", **changes: object) -> tuple[elf.Edit, ...]:
         (tmp_path / "2.20.0.toml").write_text(data(path, **changes))
         return xla_ceiling.edits(xla_ceiling.load(tmp_path, "2.20.0"), path, cuda=ask_for)
 

@@ -1,0 +1,49 @@
+"""The official wheel that a target starts from: locked, fetched once, checked each time."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tfwheel import progress
+from tfwheel.downloads import check, download_wheel
+from tfwheel.errors import HashMismatchError
+
+if TYPE_CHECKING:
+    from tfwheel.targets import Base
+
+
+def kept_base(base: Base, cache: Path) -> Path:
+    """Where the cache keeps an official wheel, once it was fetched."""
+    return cache / "bases" / base.sha256 / base.file
+
+
+def fetch_base(base: Base, cache: Path) -> Path:
+    """The locked official wheel, from the cache or downloaded; its size and sha256 are checked each time.
+
+    Raises HashMismatchError when the bytes are not the locked ones, and DownloadError, NoOfficialWheelError
+    or DiskFullError when they could not be had. A wrong file is never kept.
+    """
+    kept = kept_base(base, cache)
+    if kept.is_file():
+        try:
+            check(kept, sha256=base.sha256, size=base.size)
+        except HashMismatchError as error:
+            kept.unlink()
+            progress.warn(f"{error.message}; fetching it again")
+        else:
+            return kept
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=kept.parent) as folder:
+        wheel = download_wheel(
+            project=base.project,
+            version=base.version,
+            python=base.python,
+            dest=Path(folder),
+            sha256=base.sha256,
+            size=base.size,
+        )
+        check(wheel, sha256=base.sha256, size=base.size)
+        wheel.replace(kept)
+    return kept
