@@ -20,7 +20,7 @@ import nox
 ROOT = Path(__file__).resolve().parent
 sys.path.insert(0, str(ROOT / "scripts"))
 
-from tfwheel.targets import combinations, session_of, target_id  # noqa: E402 -- not installed: its folder was put on the path above
+from tfwheel.config.targets import combinations, session_of, target_id  # noqa: E402 -- not installed: its folder was put on the path above
 
 nox.needs_version = ">=2025.10.16"
 nox.options.default_venv_backend = "uv|virtualenv"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 import sys
 
-from tfwheel import door, index_bench
-from tfwheel.places import Places
+from tfwheel import cli, index_bench
+from tfwheel.config.paths import Places
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -22,4 +22,4 @@ if __name__ == "__main__":
         "--sizes", type=int, nargs="+", default=[1_000, 10_000, 100_000], help="files in the index (multiples of 500)"
     )
     parser.add_argument("--runs", type=int, default=3, help="how often each is measured; the median counts")
-    sys.exit(door.enter(parser, main))
+    sys.exit(cli.enter(parser, main))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from tfwheel import container, door, ops_container
+from tfwheel import cli, container, ops_container
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -26,4 +26,4 @@ if __name__ == "__main__":
     parser.add_argument("--image", help="an image to build in instead of the one in build_config/ops/pyproject.toml")
     parser.add_argument("--force", action="store_true", help="build again even if nothing changed")
     parser.add_argument("--require-gpu", action="store_true", help="fail unless the smoke test ran on a GPU")
-    sys.exit(door.enter(parser, main))
+    sys.exit(cli.enter(parser, main))

@@ -7,9 +7,10 @@ import os
 import sys
 from pathlib import Path
 
-from tfwheel import door, inventory, ledger, progress
-from tfwheel.places import ROOT, Places
+from tfwheel import cli, inventory, ledger
+from tfwheel.config.paths import ROOT, Places
 from tfwheel.releases import Host
+from tfwheel.system import console
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -19,8 +20,8 @@ def main(arguments: argparse.Namespace) -> None:
     entries = ledger.read(arguments.ledger).entries
     assets = inventory.published(host, known=entries)
     for asset in inventory.compare(entries, assets):
-        progress.warn(f"{asset.file} of release {asset.tag} is not in the ledger, so no page lists it")
-    progress.say(f"{arguments.repo}: {len(assets)} wheels, each with digest, sidecar and METADATA; the ledger agrees")
+        console.warn(f"{asset.file} of release {asset.tag} is not in the ledger, so no page lists it")
+    console.say(f"{arguments.repo}: {len(assets)} wheels, each with digest, sidecar and METADATA; the ledger agrees")
 
 
 if __name__ == "__main__":
@@ -28,4 +29,4 @@ if __name__ == "__main__":
     parser.add_argument("repo", metavar="OWNER/NAME")
     parser.add_argument("--api", default=os.environ.get("GITHUB_API_URL", "https://api.github.com"), metavar="URL")
     parser.add_argument("--ledger", type=Path, default=ROOT / "index" / "ledger.jsonl", metavar="PATH")
-    sys.exit(door.enter(parser, main))
+    sys.exit(cli.enter(parser, main))

@@ -6,7 +6,9 @@ import argparse
 import sys
 from pathlib import Path
 
-from tfwheel import door, history, ledger, places, progress
+from tfwheel import cli, history, ledger
+from tfwheel.config import paths
+from tfwheel.system import console
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -22,12 +24,12 @@ def main(arguments: argparse.Namespace) -> None:
             ledger.unyank(arguments.ledger, arguments.file)
         case "yank" | "remove" as edit:
             getattr(ledger, edit)(arguments.ledger, arguments.file, arguments.reason)
-    progress.say(f"{arguments.action}: done")
+    console.say(f"{arguments.action}: done")
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--ledger", type=Path, default=places.ROOT / "index" / "ledger.jsonl", metavar="PATH")
+    parser.add_argument("--ledger", type=Path, default=paths.ROOT / "index" / "ledger.jsonl", metavar="PATH")
     actions = parser.add_subparsers(dest="action", required=True)
     actions.add_parser("check").add_argument("--since", nargs="+", default=[], metavar="COMMIT")
     actions.add_parser("merge")
@@ -37,4 +39,4 @@ if __name__ == "__main__":
         edit.add_argument("file", metavar="FILE")
         if name != "unyank":
             edit.add_argument("--reason", default="")
-    sys.exit(door.enter(parser, main))
+    sys.exit(cli.enter(parser, main))

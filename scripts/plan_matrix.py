@@ -6,7 +6,9 @@ import argparse
 import json
 import sys
 
-from tfwheel import ci, ci_matrix, ci_settings, config, door, errors, matrix, places
+from tfwheel import cli, errors
+from tfwheel.config import build_config, ci_jobs, ci_settings, paths, tables
+from tfwheel.system import ci
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -17,11 +19,11 @@ def main(arguments: argparse.Namespace) -> None:
         raise errors.UnknownTriggerError(message)
     if not arguments.event:
         kind = "gpus" if arguments.gpus else "json" if arguments.json else "table"
-        print(matrix.text(config.load(), kind=kind, line=arguments.line, default=arguments.default))  # noqa: T201 -- the product
+        print(tables.text(build_config.load(), kind=kind, line=arguments.line, default=arguments.default))  # noqa: T201 -- the product
         return
-    changed = ci.changed_files(places.ROOT, since=arguments.changed_since) if arguments.changed_since else None
-    loaded = config.load(), ci_settings.load()
-    jobs = ci_matrix.matrix(*loaded, event=arguments.event, labels=arguments.label, changed=changed)
+    changed = ci.changed_files(paths.ROOT, since=arguments.changed_since) if arguments.changed_since else None
+    loaded = build_config.load(), ci_settings.load()
+    jobs = ci_jobs.matrix(*loaded, event=arguments.event, labels=arguments.label, changed=changed)
     if arguments.github_output:
         ci.set_outputs({"matrix": json.dumps(jobs), "any": json.dumps(bool(jobs["include"]))})
     print(json.dumps(jobs, indent=2))  # noqa: T201 -- as above
@@ -37,4 +39,4 @@ if __name__ == "__main__":
     parser.add_argument("--label", nargs="+", action="extend", default=[], metavar="WORD", help="select more targets")
     parser.add_argument("--changed-since", metavar="REV", help="no jobs unless a build input changed since then")
     parser.add_argument("--github-output", action="store_true", help="set `matrix` and `any` in $GITHUB_OUTPUT too")
-    sys.exit(door.enter(parser, main))
+    sys.exit(cli.enter(parser, main))

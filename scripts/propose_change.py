@@ -5,14 +5,16 @@ from __future__ import annotations
 import argparse
 import sys
 
-from tfwheel import config, door, progress, proposal
+from tfwheel import cli, proposal
+from tfwheel.config import build_config
+from tfwheel.config.paths import ROOT
 from tfwheel.github import Site
-from tfwheel.places import ROOT
+from tfwheel.system import console
 
 
 def main(arguments: argparse.Namespace) -> None:
     """Bring the files, as they are in this checkout, to the main branch."""
-    site = Site.of_environment(config.load().index.repository)
+    site = Site.of_environment(build_config.load().index.repository)
     change = proposal.Change(
         branch=arguments.branch,
         title=arguments.title,
@@ -20,7 +22,7 @@ def main(arguments: argparse.Namespace) -> None:
         apply=proposal.copied(ROOT, arguments.paths),
     )
     remote = arguments.remote or site.remote
-    progress.say(proposal.propose(change, site=site, remote=remote, push=arguments.push, base=arguments.base))
+    console.say(proposal.propose(change, site=site, remote=remote, push=arguments.push, base=arguments.base))
 
 
 if __name__ == "__main__":
@@ -34,4 +36,4 @@ if __name__ == "__main__":
     parser.add_argument("--base", default=proposal.MAIN, help="the branch that is to get the change")
     parser.add_argument("--push", action="store_true", help="push to that branch itself, without a pull request")
     parser.add_argument("--remote", metavar="URL", help="what git pushes to (default: the repository on GitHub)")
-    sys.exit(door.enter(parser, main))
+    sys.exit(cli.enter(parser, main))

@@ -6,24 +6,26 @@ import argparse
 import sys
 from pathlib import Path
 
-from tfwheel import config, contents, door, places, progress, publish, store
-from tfwheel.places import ROOT
+from tfwheel import cli, contents, publish, store
+from tfwheel.config import build_config, paths
+from tfwheel.config.paths import ROOT
+from tfwheel.system import console
 
 
 def main(arguments: argparse.Namespace) -> None:
     """Say or do what publishing these wheels takes; without wheels, what rendering the ledger takes."""
     job = publish.Publication(
-        wheels=tuple(arguments.wheels or sorted(places.Places.here().wheels.glob("*/*.whl"))),
+        wheels=tuple(arguments.wheels or sorted(paths.Places.here().wheels.glob("*/*.whl"))),
         ledger=arguments.ledger,
         site=arguments.site,
         store=store.FolderStore(folder=arguments.store, address=arguments.store_url),
-        showcase=contents.Showcase(settings=config.load()),
+        showcase=contents.Showcase(settings=build_config.load()),
         address=arguments.base_url,
         installs=tuple(arguments.install),
         patience_s=arguments.patience,
     )
-    done = publish.plan(job) if arguments.dry_run else publish.publish(job, on_step=progress.say)
-    progress.say("\n".join(done) or "nothing to do")
+    done = publish.plan(job) if arguments.dry_run else publish.publish(job, on_step=console.say)
+    console.say("\n".join(done) or "nothing to do")
 
 
 if __name__ == "__main__":
@@ -37,4 +39,4 @@ if __name__ == "__main__":
     parser.add_argument("--install", action="append", default=[], metavar="FILE", help="a wheel to install from there")
     parser.add_argument("--patience", type=float, default=0, help="seconds that the host may take to show the pages")
     parser.add_argument("--dry-run", action="store_true", help="say what would happen, and change nothing")
-    sys.exit(door.enter(parser, main))
+    sys.exit(cli.enter(parser, main))

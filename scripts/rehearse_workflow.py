@@ -6,8 +6,9 @@ import argparse
 import sys
 from pathlib import Path
 
-from tfwheel import door, progress, rehearsal
-from tfwheel.places import ROOT
+from tfwheel import cli, rehearsal
+from tfwheel.config.paths import ROOT
+from tfwheel.system import console
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -18,7 +19,7 @@ def main(arguments: argparse.Namespace) -> None:
     folder = ROOT / "dist" / "workflows" / Path(arguments.workflow).stem
     trial = rehearsal.Rehearsal(checkout=ROOT, folder=folder, occasion=occasion, rows=rows)
     trial.rehearse(arguments.workflow, arguments.jobs)
-    progress.say(f"what the jobs made is in {trial.folder}")
+    console.say(f"what the jobs made is in {trial.folder}")
 
 
 if __name__ == "__main__":
@@ -34,4 +35,4 @@ if __name__ == "__main__":
         "--input", action="append", default=[], metavar="NAME=VALUE", help="of a call or a start by hand"
     )
     parser.add_argument("--row", action="append", default=[], metavar="NAME=VALUE", help="only such rows of a matrix")
-    sys.exit(door.enter(parser, main))
+    sys.exit(cli.enter(parser, main))

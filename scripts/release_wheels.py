@@ -5,18 +5,20 @@ from __future__ import annotations
 import argparse
 import sys
 
-from tfwheel import config, door, progress, release, release_rehearsal
-from tfwheel.places import Places
+from tfwheel import cli, release, release_rehearsal
+from tfwheel.config import build_config
+from tfwheel.config.paths import Places
+from tfwheel.system import console
 
 STEPS = ("check", "stage", "publish")
 
 
 def main(arguments: argparse.Namespace) -> None:
     """Do the steps that were asked for; a whole rehearsal needs no token and changes nothing but dist/."""
-    settings, places = config.load(), Places.here()
+    settings, places = build_config.load(), Places.here()
     if arguments.dry_run and arguments.only in (None, "publish"):
         release_rehearsal.build_missing(settings, places, arguments.version)
-        progress.say("\n".join(release_rehearsal.rehearse(settings, places, arguments.version)))
+        console.say("\n".join(release_rehearsal.rehearse(settings, places, arguments.version)))
         return
     desk = release.Desk.here(settings, places, rehearsed=bool(arguments.dry_run))
     wanted = release.planned(desk, arguments.version)
@@ -35,4 +37,4 @@ if __name__ == "__main__":
     parser.add_argument(
         "--dry-run", action=argparse.BooleanOptionalAction, help="rehearse it here, against an imitation of GitHub"
     )
-    sys.exit(door.enter(parser, main))
+    sys.exit(cli.enter(parser, main))

@@ -6,8 +6,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from tfwheel import bench, door
-from tfwheel.places import Places
+from tfwheel import bench, cli
+from tfwheel.config.paths import Places
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -31,4 +31,4 @@ if __name__ == "__main__":
     parser.add_argument("--retarget", action="store_true", help="measure the new GPU code instead (minutes)")
     parser.add_argument("--retarget-into", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--merge-into", type=Path, help=argparse.SUPPRESS)
-    sys.exit(door.enter(parser, main))
+    sys.exit(cli.enter(parser, main))

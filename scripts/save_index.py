@@ -6,17 +6,18 @@ import argparse
 import sys
 from pathlib import Path
 
-from tfwheel import door, mirror, progress
+from tfwheel import cli, mirror
+from tfwheel.system import console
 
 
 def main(arguments: argparse.Namespace) -> None:
     """Copy, and say how much."""
     count = mirror.save(arguments.base_url, arguments.to)
-    progress.say(f"{arguments.to}: {count} files of {arguments.base_url}")
+    console.say(f"{arguments.to}: {count} files of {arguments.base_url}")
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--base-url", required=True, help="the root of the served index, ending with a slash")
     parser.add_argument("--to", type=Path, required=True, metavar="DIR", help="the folder of the copy, made anew")
-    sys.exit(door.enter(parser, main))
+    sys.exit(cli.enter(parser, main))

@@ -5,17 +5,18 @@ from __future__ import annotations
 import argparse
 import sys
 
-from tfwheel import config, door, site
+from tfwheel import cli, site
+from tfwheel.config import build_config
+from tfwheel.config.paths import Places
 from tfwheel.contents import Showcase
-from tfwheel.places import Places
 
 
 def main(arguments: argparse.Namespace) -> None:
     """Bring the site up to date and serve it until Ctrl-C."""
-    site.offer(Places.here(), Showcase(settings=config.load()), port=arguments.port)
+    site.offer(Places.here(), Showcase(settings=build_config.load()), port=arguments.port)
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--port", type=int, default=8000, help="port on 127.0.0.1 (default: 8000; 0: any free one)")
-    sys.exit(door.enter(parser, main))
+    sys.exit(cli.enter(parser, main))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from tfwheel import door, pipeline
+from tfwheel import cli, pipeline
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -17,4 +17,4 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("target", help="a target id such as tf2.20.0-cp312-cu12")
     parser.add_argument("--require-gpu", action="store_true", help="fail unless the checks ran on a GPU")
-    sys.exit(door.enter(parser, main))
+    sys.exit(cli.enter(parser, main))

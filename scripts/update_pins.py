@@ -5,17 +5,18 @@ from __future__ import annotations
 import argparse
 import sys
 
-from tfwheel import bases, config, door, plan
-from tfwheel.places import Places
+from tfwheel import bases, cli
+from tfwheel.config import build_config, plan
+from tfwheel.config.paths import Places
 
 
 def main(arguments: argparse.Namespace) -> None:
     """Measure every base that a target needs; keep what is locked already unless told otherwise."""
-    settings = config.load()
+    settings = build_config.load()
     bases.update(settings, plan.targets(settings), Places.here().cache, renew=arguments.renew)
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--renew", action="store_true", help="measure again what is locked already")
-    sys.exit(door.enter(parser, main))
+    sys.exit(cli.enter(parser, main))

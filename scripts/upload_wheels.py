@@ -6,8 +6,9 @@ import argparse
 import sys
 from pathlib import Path
 
-from tfwheel import door, private_index, progress
-from tfwheel.places import Places
+from tfwheel import cli, private_index
+from tfwheel.config.paths import Places
+from tfwheel.system import console
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -16,7 +17,7 @@ def main(arguments: argparse.Namespace) -> None:
     wheels = arguments.wheels or sorted(places.wheels.glob("*/*.whl"))
     log = places.dist / "logs" / "upload.log"
     done = private_index.upload(wheels, address=arguments.repository_url, pages=arguments.index_url, log=log)
-    progress.say("\n".join(done))
+    console.say("\n".join(done))
 
 
 if __name__ == "__main__":
@@ -24,4 +25,4 @@ if __name__ == "__main__":
     parser.add_argument("wheels", nargs="*", type=Path, help="wheels with records (default: all in dist/wheels/)")
     parser.add_argument("--repository-url", required=True, metavar="URL", help="where the index takes uploads")
     parser.add_argument("--index-url", metavar="URL", help="where installers read it (default: simple/ below that)")
-    sys.exit(door.enter(parser, main))
+    sys.exit(cli.enter(parser, main))

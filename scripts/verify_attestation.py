@@ -6,7 +6,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from tfwheel import attestation, door, progress
+from tfwheel import attestation, cli
+from tfwheel.system import console
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -15,9 +16,9 @@ def main(arguments: argparse.Namespace) -> None:
         ref = arguments.ref or attestation.tag_of(wheel)
         signer = attestation.Signer(repository=arguments.repo, workflow=arguments.workflow, ref=ref)
         proof = attestation.verify(wheel, arguments.bundle, signer=signer, trusted_root=arguments.trusted_root)
-        progress.say(f"{wheel.name}: proven")
-        progress.say(f"  sha256 {proof.sha256}")
-        progress.say(f"  signed by {proof.identity}, {proof.signed:%Y-%m-%d %H:%M} UTC")
+        console.say(f"{wheel.name}: proven")
+        console.say(f"  sha256 {proof.sha256}")
+        console.say(f"  signed by {proof.identity}, {proof.signed:%Y-%m-%d %H:%M} UTC")
 
 
 if __name__ == "__main__":
@@ -28,4 +29,4 @@ if __name__ == "__main__":
     parser.add_argument("--workflow", default="release.yml", help="the workflow that signed (default: release.yml)")
     parser.add_argument("--ref", help="what it ran for (default: refs/tags/v and the version of the wheel)")
     parser.add_argument("--trusted-root", type=Path, metavar="FILE", help="of `gh attestation trusted-root`: offline")
-    sys.exit(door.enter(parser, main))
+    sys.exit(cli.enter(parser, main))

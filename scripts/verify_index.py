@@ -6,18 +6,19 @@ import argparse
 import sys
 from pathlib import Path
 
-from tfwheel import door, manifest, progress, verify
+from tfwheel import cli, manifest, verify
+from tfwheel.system import console
 
 
 def main(arguments: argparse.Namespace) -> None:
     """Check one or the other and say how much was checked."""
     if arguments.offline:
-        progress.say(f"{arguments.offline}: {manifest.check(arguments.offline)} files are as listed")
-        progress.say(manifest.SIGNATURE)
+        console.say(f"{arguments.offline}: {manifest.check(arguments.offline)} files are as listed")
+        console.say(manifest.SIGNATURE)
         return
     sealed = arguments.manifest.read_bytes() if arguments.manifest else None
     entries = verify.verify(arguments.base_url, new=arguments.new, expected=sealed, patience_s=arguments.patience)
-    progress.say(f"{arguments.base_url}: all pages are good; {len(entries)} wheels are listed")
+    console.say(f"{arguments.base_url}: all pages are good; {len(entries)} wheels are listed")
     for file in arguments.install:
         verify.install(arguments.base_url, entries, file)
 
@@ -31,4 +32,4 @@ if __name__ == "__main__":
     parser.add_argument("--new", action="append", metavar="FILE", help="ask only for this wheel (default: for all)")
     parser.add_argument("--install", action="append", default=[], metavar="FILE", help="a wheel to install from there")
     parser.add_argument("--patience", type=float, default=0, help="seconds that the host may take to show the pages")
-    sys.exit(door.enter(parser, main))
+    sys.exit(cli.enter(parser, main))

@@ -6,18 +6,20 @@ import argparse
 import sys
 from pathlib import Path
 
-from tfwheel import ci, config, door, progress, summary
-from tfwheel.places import Places
+from tfwheel import cli, summary
+from tfwheel.config import build_config
+from tfwheel.config.paths import Places
+from tfwheel.system import ci, console
 
 
 def main(arguments: argparse.Namespace) -> None:
     """Read the records, write the summary, and say where it is."""
-    expected = summary.expected(config.load(), arguments.expect)
+    expected = summary.expected(build_config.load(), arguments.expect)
     places = Places.here()
     text = summary.refresh(places, source=arguments.source, expected=expected)
     shown = " and the summary of this job" if ci.add_to_summary(text) else ""
-    progress.say(text.splitlines()[2])
-    progress.say(f"{places.dist / 'reports' / 'summary.md'}{shown}")
+    console.say(text.splitlines()[2])
+    console.say(f"{places.dist / 'reports' / 'summary.md'}{shown}")
 
 
 if __name__ == "__main__":
@@ -28,4 +30,4 @@ if __name__ == "__main__":
     parser.add_argument(
         "--expect", nargs="+", action="extend", default=[], metavar="ID", help="targets, or a whole matrix as JSON"
     )
-    sys.exit(door.enter(parser, main))
+    sys.exit(cli.enter(parser, main))

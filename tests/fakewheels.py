@@ -9,10 +9,10 @@ import zipfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tfwheel import config
+from tfwheel.config import build_config
+from tfwheel.config.paths import Places
+from tfwheel.config.targets import Base, Line, RepairRules, Target
 from tfwheel.job import Job
-from tfwheel.places import Places
-from tfwheel.targets import Base, Line, RepairRules, Target
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -74,7 +74,7 @@ def job(folder: Path) -> Job:
         requires_python="",
         requires_dist=(),
     )
-    return Job(config=config.load(), places=places, target=target(), base=base)
+    return Job(config=build_config.load(), places=places, target=target(), base=base)
 
 
 def locked(base: Path, *, runpaths: Mapping[str, str] | None = None) -> Base:

@@ -9,10 +9,10 @@ from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
-from tfwheel.config import load
+from tfwheel.config.build_config import load
+from tfwheel.config.colab_runtimes import load as load_runtimes
+from tfwheel.config.paths import CONFIG_DIR
 from tfwheel.ledger import Entry
-from tfwheel.places import CONFIG_DIR
-from tfwheel.runtimes import load as load_runtimes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

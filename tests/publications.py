@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import fakewheels
-from tfwheel import atomic, records
+from tfwheel import records
 from tfwheel.publish import Publication
 from tfwheel.records import Record
 from tfwheel.store import FolderStore
+from tfwheel.system import files
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -23,7 +24,7 @@ def finish(folder: Path, build: int, *, passed: bool = True, body: bytes = b"", 
     version = f"2.20.0+cu125.{build}"
     members = {"tensorflow/__init__.py": b"# a stand-in\n" + body}
     wheel = fakewheels.write_wheel(folder, members, name="tensorflow", version=version, tag=tag)
-    sha256 = atomic.sha256_of(wheel)
+    sha256 = files.sha256_of(wheel)
     record = Record(
         target="tf2.20.0-cp312-cu12",
         project="tensorflow",

@@ -7,13 +7,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import fakewheels
-from tfwheel import atomic, config, records, sbom
-from tfwheel.places import Places
+from tfwheel import records, sbom
+from tfwheel.config import build_config
+from tfwheel.config.paths import Places
 from tfwheel.records import Record
-from tfwheel.run import run
+from tfwheel.system import files
+from tfwheel.system.processes import run
 
 if TYPE_CHECKING:
-    from tfwheel.config import Config
+    from tfwheel.config.build_config import Config
 
 ROOT = Path(__file__).parents[1]
 VERSION = "2.20.0+cu125.2"
@@ -64,7 +66,7 @@ def commit(root: Path) -> str:
 
 def settings(root: Path) -> Config:
     """What the checkout says."""
-    return config.load(root / "build_config")
+    return build_config.load(root / "build_config")
 
 
 def places(root: Path) -> Places:
@@ -81,7 +83,7 @@ def build(folder: Path, target: str, *, body: bytes = b"", version: str = VERSIO
     document = b'{"metadata": {"component": {"name": "%s"}}}' % name.encode()
     members = {f"{name}/__init__.py": b"# a stand-in\n" + body, f"{info}/{sbom.MEMBER}": document}
     wheel = fakewheels.write_wheel(folder / target, members, name=name, version=version, tag=tag)
-    sha256 = atomic.sha256_of(wheel)
+    sha256 = files.sha256_of(wheel)
     values: dict[str, Any] = {
         "target": target,
         "project": name.replace("_", "-"),

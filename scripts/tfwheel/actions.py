@@ -10,9 +10,9 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tfwheel import interpreters, progress
 from tfwheel.errors import RehearsalError, WorkflowError
-from tfwheel.run import run
+from tfwheel.system import console, interpreters
+from tfwheel.system.processes import run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -84,7 +84,7 @@ def _upload(given: Values, machine: Machine) -> None:
         raise RehearsalError(message)
     for path in files:
         _copy(path, target / path.relative_to(root))
-    progress.say(f"  {given['name']}: {len(files)} files")
+    console.say(f"  {given['name']}: {len(files)} files")
 
 
 def _download(given: Values, machine: Machine) -> None:
@@ -100,7 +100,7 @@ def _download(given: Values, machine: Machine) -> None:
         for path in sorted((machine.artifacts / name).rglob("*")):
             if path.is_file():
                 _copy(path, place / path.relative_to(machine.artifacts / name))
-    progress.say(f"  {', '.join(chosen) or 'no artifact fits'}")
+    console.say(f"  {', '.join(chosen) or 'no artifact fits'}")
 
 
 def _gate(given: Values, _: Machine) -> None:
@@ -111,7 +111,7 @@ def _gate(given: Values, _: Machine) -> None:
     bad = {name: result for name, result in results.items() if result != "success"}
     bad = {name: result for name, result in bad.items() if not (result == "skipped" and name in allowed)}
     for name, result in results.items():
-        progress.say(f"  {name}: {result}")
+        console.say(f"  {name}: {result}")
     if bad:
         message = "not all that must be green is: " + ", ".join(f"{name} {result}" for name, result in bad.items())
         raise RehearsalError(message)

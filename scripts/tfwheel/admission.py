@@ -5,10 +5,11 @@ from __future__ import annotations
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
-from tfwheel import atomic, github_limits
+from tfwheel.config import github_limits
 from tfwheel.errors import IndexEntryError
 from tfwheel.ledger import Entry
 from tfwheel.metadata import SIDECAR, facts_of, metadata_of
+from tfwheel.system import files
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -89,6 +90,6 @@ def _stranger(wheel: Path, record: Record) -> str | None:
         return f"its record is about {record.file}"
     if not wheel.is_file() or wheel.stat().st_size != record.size:
         return f"the file is missing or has not the recorded {record.size:,} bytes"
-    if atomic.sha256_of(wheel) != record.sha256:
+    if files.sha256_of(wheel) != record.sha256:
         return "the file has not the recorded sha256"
     return None

@@ -11,16 +11,17 @@ from typing import TYPE_CHECKING
 import tomli_w
 from packaging.version import Version
 
-from tfwheel import downloads, elf, families, fatbin, progress
-from tfwheel.atomic import sha256_of, write_atomically
-from tfwheel.targets import Base
+from tfwheel import elf, families, fatbin
+from tfwheel.config.targets import Base
+from tfwheel.system import console, pip
+from tfwheel.system.files import sha256_of, write_atomically
 from tfwheel.wheelzip import WheelReader
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tfwheel.config import Config
-    from tfwheel.targets import Target
+    from tfwheel.config.build_config import Config
+    from tfwheel.config.targets import Target
 
 HEADER = "# Machine-written by `nox -s update-pins`: the official wheels that are overlaid. To review, not to edit.\n\n"
 # Only libraries that search here load CUDA; the RUNPATHs of the others stay within the wheel.
@@ -45,15 +46,15 @@ def update(config: Config, targets: Sequence[Target], cache: Path, *, renew: boo
         entries.append(known if known and not renew else _lock(project, version, python, cache))
     text = HEADER + tomli_w.dumps({"base": [_plain(base) for base in entries]}, multiline_strings=False)
     write_atomically(config.directory / "bases.toml", text.encode())
-    progress.say(f"locked {len(entries)} official wheels in {config.directory / 'bases.toml'}")
+    console.say(f"locked {len(entries)} official wheels in {config.directory / 'bases.toml'}")
 
 
 def _lock(project: str, version: str, python: str, cache: Path) -> Base:
     """Download one official wheel, measure it, and leave it in the cache for the build."""
     (cache / "bases").mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=cache / "bases") as folder:
-        wheel = downloads.download_wheel(project=project, version=version, python=python, dest=Path(folder))
-        with progress.step(f"measure {wheel.name}"):
+        wheel = pip.download_wheel(project=project, version=version, python=python, dest=Path(folder))
+        with console.step(f"measure {wheel.name}"):
             base = measure(wheel, project=project, version=version, python=python, scratch=Path(folder))
         kept = cache / "bases" / base.sha256 / base.file
         kept.parent.mkdir(exist_ok=True)

@@ -14,20 +14,21 @@ from typing import TYPE_CHECKING
 
 from rich.table import Table
 
-from tfwheel import libraries, native_code, official_wheel, overlay, progress, ptxas, retarget
-from tfwheel.atomic import write_atomically
+from tfwheel import libraries, native_code, official_wheel, overlay, ptxas, retarget
+from tfwheel.config.paths import ROOT
 from tfwheel.errors import NothingToServeError
 from tfwheel.job import Job
-from tfwheel.places import ROOT
-from tfwheel.run import run
+from tfwheel.system import console
+from tfwheel.system.files import write_atomically
+from tfwheel.system.processes import run
 from tfwheel.wheelzip import WheelReader
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from tfwheel.places import Places
+    from tfwheel.config.paths import Places
+    from tfwheel.config.targets import Retarget
     from tfwheel.ptxas import Compiler
-    from tfwheel.targets import Retarget
 
 STOPWATCH = Path(__file__).with_name("stopwatch.py")
 MEGA = 1e6
@@ -60,7 +61,7 @@ def measure(
 ) -> Row:
     """Run command lines one after the other, ``runs`` times; their seconds add up, the largest peak counts."""
     totals: dict[str, list[float]] = {"seconds": [], "cpu_seconds": [], "peak_bytes": [], "peak_together": []}
-    for _ in progress.track(range(runs), name=f"{work}: {who}"):
+    for _ in console.track(range(runs), name=f"{work}: {who}"):
         if before:
             before()
         facts = [_measured(argv) for argv in steps]
@@ -76,7 +77,7 @@ def measure(
         peak_bytes=int(middle["peak_bytes"]),
         peak_together=int(middle["peak_together"]),
     )
-    progress.say(f"  {work}: {who}: {row.seconds:.2f} s, {row.peak_bytes / MEGA:.0f} MB")
+    console.say(f"  {work}: {who}: {row.seconds:.2f} s, {row.peak_bytes / MEGA:.0f} MB")
     return row
 
 
@@ -130,8 +131,8 @@ def retarget_rows(places: Places, target_id: str, *, runs: int, door: str) -> li
     shutil.rmtree(folder)
     wheel = next((places.wheels / target_id).glob("*.whl"))
     size = wheel.stat().st_size
-    progress.say(f"  {wheel.name}: {size:,} bytes, {size / locked.size:.1%} of the official wheel")
-    progress.say(f"  beside it: {SOURCE_BUILD}")
+    console.say(f"  {wheel.name}: {size:,} bytes, {size / locked.size:.1%} of the official wheel")
+    console.say(f"  beside it: {SOURCE_BUILD}")
     return [_against(row, least) for row in (least, cold, again, cached)]
 
 
@@ -232,10 +233,10 @@ def report(rows: Sequence[Row], path: Path) -> None:
         seconds, peaks = (row.seconds, row.cpu_seconds), (row.peak_bytes, row.peak_together)
         numbers = [*(f"{one:.2f}" for one in seconds), *(f"{one / MEGA:.0f}" for one in peaks)]
         table.add_row(row.work, row.who, str(row.runs), *numbers, ratio)
-    progress.show(table)
+    console.show(table)
     facts = {"cores": os.cpu_count(), "rows": [asdict(row) for row in rows]}
     write_atomically(path, (json.dumps(facts, indent=2) + "\n").encode())
-    progress.say(f"written to {path}")
+    console.say(f"written to {path}")
 
 
 def _measured(argv: Sequence[str | Path]) -> dict[str, float]:

@@ -14,16 +14,16 @@ from typing import TYPE_CHECKING
 
 from filelock import FileLock
 
-from tfwheel import keys, progress
+from tfwheel.config.targets import WHEEL_EPOCH
 from tfwheel.errors import CommandError, CompileError
-from tfwheel.run import run
-from tfwheel.targets import WHEEL_EPOCH
+from tfwheel.system import console, digests
+from tfwheel.system.processes import run
 from tfwheel.wheelzip import WheelReader
 
 if TYPE_CHECKING:
     from pathlib import Path, PurePosixPath
 
-    from tfwheel.targets import Target
+    from tfwheel.config.targets import Target
     from tfwheel.toolchain import Toolchain
 
 PROJECT = "tfwheel-ops"
@@ -37,7 +37,7 @@ def sdk_key(base: Path) -> str:
     """Digest of the headers an op may use, the same for every Python of a TensorFlow version."""
     with WheelReader(base) as wheel:
         names = sorted(name for name in wheel.names() if _is_shared_header(name))
-        return keys.of_facts(headers=[(name, wheel.member(name).crc, wheel.member(name).size) for name in names])
+        return digests.of_facts(headers=[(name, wheel.member(name).crc, wheel.member(name).size) for name in names])
 
 
 def kept_sdk(base: Path, cache: Path) -> Path:
@@ -56,7 +56,7 @@ def unpack_sdk(base: Path, cache: Path) -> Path:
             shutil.rmtree(unfinished)
         with WheelReader(base) as wheel:
             names = [name for name in wheel.names() if _is_shared_header(name)] + [FRAMEWORK]
-            for name in progress.track(names, name="unpack TensorFlow headers"):
+            for name in console.track(names, name="unpack TensorFlow headers"):
                 wheel.extract(name, unfinished / name)
         # Once for all of 16,000 files, which one by one take ten seconds: a power cut must not leave the folder with
         # its name and empty files in it.
@@ -67,14 +67,14 @@ def unpack_sdk(base: Path, cache: Path) -> Path:
 
 def compile_key(*, target: Target, project: Path, sdk: str, toolchain: Toolchain) -> str:
     """Digest of everything that decides the bytes of the ops wheel."""
-    return keys.of_facts(
+    return digests.of_facts(
         version=target.version,
         archs=target.line.archs,
         ptx=target.line.ptx,
-        project=keys.of_tree(project),
+        project=digests.of_tree(project),
         sdk=sdk,
         toolchain=toolchain.identity,
-        tools=keys.tool_versions(),
+        tools=digests.tool_versions(),
     )
 
 

@@ -20,7 +20,7 @@ from tfwheel.wheelzip import WheelReader
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
 
-    from tfwheel.targets import Base, RepairRules, Target
+    from tfwheel.config.targets import Base, RepairRules, Target
 
 PROJECT = "tensorflow"
 OPS_PROJECT = "tfwheel-ops"

@@ -12,9 +12,9 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from tfwheel import progress
 from tfwheel.errors import CommandError, NoCompilerError
-from tfwheel.run import run
+from tfwheel.system import console
+from tfwheel.system.processes import run
 
 OLDEST_CLANG = 17  # the first that knows CUDA 12 and sm_90
 CLANGS = (19, 18, 17, 20, 21, 22, 23, 24)  # the order of choice: what this project is tested with comes first
@@ -126,7 +126,7 @@ def _install(what: str) -> None:
         if package is None:
             message = f"there is no clang {OLDEST_CLANG} or newer here, and this distribution has none to install"
             raise NoCompilerError(message, remedy=_remedy(what, family))
-        with progress.step(f"install the system package {package} with apt-get (it was missing, and you are root)"):
+        with console.step(f"install the system package {package} with apt-get (it was missing, and you are root)"):
             run([*APT_INSTALL, package], env={"DEBIAN_FRONTEND": "noninteractive"})
     except CommandError as error:
         message = f"there is no {what}, and apt-get could not install it: {error.message}"

@@ -16,15 +16,15 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from tfwheel.atomic import writing
 from tfwheel.errors import CommandError, ConfigError, ContainerBuildError, ContainerEngineError, ContainerImageError
-from tfwheel.run import run
+from tfwheel.system.files import writing
+from tfwheel.system.processes import run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from tfwheel.pip_settings import PipSettings
+    from tfwheel.system.pip_settings import PipSettings
 
 ENGINES = ("docker", "podman")
 INSIDE = PurePosixPath("/tfwheel")

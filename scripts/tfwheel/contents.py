@@ -7,16 +7,18 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from tfwheel import install_material, keys, ledger, manifest, page, render, runtimes
-from tfwheel.places import ROOT
+from tfwheel import install_material, ledger, manifest, page, render
+from tfwheel.config import colab_runtimes
+from tfwheel.config.paths import ROOT
+from tfwheel.system import digests
 from tfwheel.tree import Part
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tfwheel.config import Config
+    from tfwheel.config.build_config import Config
 
-DECIDING = ("contents", "install_material", "page", "runtimes")
+DECIDING = ("contents", "install_material", "page", "config.colab_runtimes")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,14 +30,14 @@ class Showcase:
 
     def parts(self, lines: bytes) -> dict[str, Part]:
         """The page for people and the install material, as one part of a site."""
-        key = keys.of_facts(
+        key = digests.of_facts(
             ledger=hashlib.sha256(lines).hexdigest(),
             lines=self.settings.lines,
             base_url=self.settings.index.base_url,
-            runtimes=keys.of_tree(self._runtimes),
-            locks=keys.of_tree(self.locks / "install"),
-            sources=keys.of_tree(page.SOURCES),
-            code=keys.of_modules(DECIDING),
+            runtimes=digests.of_tree(self._runtimes),
+            locks=digests.of_tree(self.locks / "install"),
+            sources=digests.of_tree(page.SOURCES),
+            code=digests.of_modules(DECIDING),
         )
         return {"people": Part(key=key, make=partial(self._files, lines))}
 
@@ -45,7 +47,7 @@ class Showcase:
 
     def _files(self, lines: bytes) -> dict[str, bytes]:
         entries = ledger.parse(lines, name="the ledger").entries
-        known = runtimes.load(self._runtimes) if self._runtimes.is_dir() else ()
+        known = colab_runtimes.load(self._runtimes) if self._runtimes.is_dir() else ()
         base_url = self.settings.index.base_url
         locks = install_material.kept(entries, self.locks)
         material = install_material.render(entries, locks, runtimes=known, base_url=base_url)

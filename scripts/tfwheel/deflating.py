@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from zlib_ng import zlib_ng
 
-from tfwheel.atomic import writing
+from tfwheel.system.files import writing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

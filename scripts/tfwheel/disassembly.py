@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 from filelock import FileLock
 
-from tfwheel import downloads, elf
+from tfwheel import elf
 from tfwheel.errors import ToolchainError
-from tfwheel.run import run
+from tfwheel.system import pip
+from tfwheel.system.processes import run
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -40,7 +41,7 @@ def prepare(cache: Path) -> Path:
         if not folder.is_dir():
             with tempfile.TemporaryDirectory(dir=folder.parent) as unfinished:
                 parts = Path(unfinished, "parts")
-                downloads.install_parts([CUOBJDUMP, NVDISASM], parts)
+                pip.install_parts([CUOBJDUMP, NVDISASM], parts)
                 for name in ("cuobjdump", "nvdisasm"):
                     program = parts / PROGRAMS / name
                     if not program.is_file():

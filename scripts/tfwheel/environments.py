@@ -14,15 +14,15 @@ from typing import TYPE_CHECKING, NoReturn
 
 from packaging.requirements import Requirement
 
-from tfwheel import interpreters
 from tfwheel.errors import CommandError, DiskFullError, GpuRequiredError
-from tfwheel.run import Programs, run
+from tfwheel.system import interpreters
+from tfwheel.system.processes import Programs, run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from concurrent.futures import Future
 
-    from tfwheel.targets import Target
+    from tfwheel.config.targets import Target
 
 # A full wheel of 0.62 GB, its copy in pip's hands, and 2.1 GB installed (measured, TensorFlow 2.20.0).
 ROOM_PER_BYTE = 5

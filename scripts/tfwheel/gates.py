@@ -32,14 +32,14 @@ from tfwheel.errors import (
     RunpathGateError,
     SizeGateError,
 )
-from tfwheel.run import run
+from tfwheel.system.processes import run
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
     from packaging.tags import Tag
 
-    from tfwheel.targets import Base, RepairRules, Target
+    from tfwheel.config.targets import Base, RepairRules, Target
 
 OWN_LIBRARIES = {"tensorflow/libtensorflow_framework.so.2", "tensorflow/libtensorflow_cc.so.2"}
 SHOWN = 5  # names in one message; the others are counted

@@ -15,9 +15,10 @@ from urllib.parse import quote
 
 import msgspec
 
-from tfwheel import releases, web
+from tfwheel import releases
 from tfwheel.errors import CredentialsError, HostAnswerError, ReleaseExistsError
 from tfwheel.releases import AssetData, Host, Numbered, ReleaseData
+from tfwheel.system import web
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping

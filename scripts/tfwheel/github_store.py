@@ -10,9 +10,10 @@ from urllib.parse import quote
 
 import msgspec
 
-from tfwheel import progress, releases
+from tfwheel import releases
 from tfwheel.errors import AssetRenamedError, HostAnswerError, IndexEntryError, ReleaseExistsError, StoreError
 from tfwheel.github import UNFINISHED, Site
+from tfwheel.system import console
 
 if TYPE_CHECKING:
     from tfwheel.releases import AssetData, ReleaseData
@@ -63,7 +64,7 @@ class GithubStore:
                     message = f"{name} could not be uploaded: {error.message}"
                     raise StoreError(message, remedy="Run again later: what is uploaded already stays.") from error
                 pause = releases.PAUSE_S * 2**attempt
-                progress.say(f"  {error.message}; trying again in {pause:.0f} s")
+                console.say(f"  {error.message}; trying again in {pause:.0f} s")
                 time.sleep(pause)
                 source.seek(0)
             else:
@@ -79,7 +80,7 @@ class GithubStore:
             raise ReleaseExistsError(message)
         left = self.assets().get(name)
         if left:
-            progress.say(f"  an upload of {name} broke off before; sending it again")
+            console.say(f"  an upload of {name} broke off before; sending it again")
             self.site.delete(left)
         return False
 

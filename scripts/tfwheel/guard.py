@@ -12,14 +12,15 @@ from packaging.metadata import parse_email
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from tfwheel import downloads, metadata
+from tfwheel import metadata
 from tfwheel.errors import UnclaimedNameError
+from tfwheel.system import pip
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
     from pathlib import Path
 
-    from tfwheel.config import IndexSettings
+    from tfwheel.config.build_config import IndexSettings
 
 
 def names(metadata: Iterable[bytes]) -> set[str]:
@@ -34,7 +35,7 @@ def names(metadata: Iterable[bytes]) -> set[str]:
 def check_wheels(wheels: Iterable[Path], settings: IndexSettings) -> None:
     """As ``check``, for all names of these wheels, asking the index that pip is configured with (a second each)."""
     wanted = names([metadata.metadata_of(wheel) for wheel in wheels])
-    check(wanted, acknowledged={entry.name for entry in settings.acknowledge}, is_claimed=downloads.is_claimed)
+    check(wanted, acknowledged={entry.name for entry in settings.acknowledge}, is_claimed=pip.is_claimed)
 
 
 def check(wanted: Iterable[str], *, acknowledged: Collection[str], is_claimed: Callable[[str], bool]) -> None:

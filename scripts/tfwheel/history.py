@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from tfwheel import ledger
 from tfwheel.errors import CommandError, FactoryError, LedgerConflictError
 from tfwheel.ledger import EDITABLE, LASTING, Entry, Ledger, differences
-from tfwheel.run import run
+from tfwheel.system.processes import run
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

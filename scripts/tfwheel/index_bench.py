@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING
 
 from rich.table import Table
 
-from tfwheel import bench, ledger, progress
-from tfwheel.atomic import write_atomically, writing
+from tfwheel import bench, ledger
+from tfwheel.config.paths import ROOT
 from tfwheel.ledger import Entry
-from tfwheel.places import ROOT
+from tfwheel.system import console
+from tfwheel.system.files import write_atomically, writing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -97,13 +98,13 @@ def report(rows: Sequence[Row], path: Path) -> None:
         table.add_row(
             f"{row.files:,}", f"{row.projects}", row.what, row.who, f"{row.runs}", *numbers, f"{row.written_files:,}"
         )
-    progress.show(table)
+    console.show(table)
     growth = list(_growth(rows))
     for line in growth:
-        progress.say(f"growth, {line}")
+        console.say(f"growth, {line}")
     facts = {"cores": os.cpu_count(), "rows": [asdict(row) for row in rows], "growth": growth}
     write_atomically(path, (json.dumps(facts, indent=2) + "\n").encode())
-    progress.say(f"written to {path}")
+    console.say(f"written to {path}")
 
 
 def _growth(rows: Sequence[Row]) -> Iterable[str]:

@@ -19,15 +19,15 @@ from urllib.parse import unquote, urlsplit
 import tomli_w
 from packaging.utils import canonicalize_name, parse_wheel_filename
 
-from tfwheel.atomic import write_atomically
 from tfwheel.errors import CommandError, LockError
-from tfwheel.run import run
+from tfwheel.system.files import write_atomically
+from tfwheel.system.processes import run
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from tfwheel.config.colab_runtimes import Runtime
     from tfwheel.ledger import Entry
-    from tfwheel.runtimes import Runtime
 
 ADDRESS = "ADDRESS/"  # stands for the site's own address where none is configured
 WHEELHOUSE = "wheels"

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
-from tfwheel import admission, github_limits, metadata, releases
+from tfwheel import admission, metadata, releases
+from tfwheel.config import github_limits
 from tfwheel.errors import InventoryError
 from tfwheel.metadata import SIDECAR
 

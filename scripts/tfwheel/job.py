@@ -7,19 +7,21 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from tfwheel import config, locking, plan, progress, records
+from tfwheel import records
+from tfwheel.config import build_config, plan
 from tfwheel.errors import BadWheelError, CommandError
-from tfwheel.run import run
+from tfwheel.system import console, locks
+from tfwheel.system.processes import run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from contextlib import AbstractContextManager
     from pathlib import Path
 
-    from tfwheel.config import Config
-    from tfwheel.places import Places
+    from tfwheel.config.build_config import Config
+    from tfwheel.config.paths import Places
+    from tfwheel.config.targets import Base, Target
     from tfwheel.records import Record
-    from tfwheel.targets import Base, Target
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +46,7 @@ class Job:
     @classmethod
     def of(cls, target_id: str, places: Places) -> Job:
         """Read the settings; UnknownTargetError, NotLockedError or ConfigError when they do not hold the target."""
-        settings = config.load(places.settings)
+        settings = build_config.load(places.settings)
         target = plan.find(plan.targets(settings), target_id)
         return cls(config=settings, places=places, target=target, base=plan.base_of(settings, target))
 
@@ -91,7 +93,7 @@ class Job:
     def alone(self, name: str) -> AbstractContextManager[None]:
         """Hold the lock of a wheel's folder; a second build of it waits and says so (TargetBusyError after an hour)."""
         lock = self.places.dist / "locks" / f"{name}.lock"
-        return locking.alone(lock, busy=f"another build of {name} is running")
+        return locks.alone(lock, busy=f"another build of {name} is running")
 
     @contextmanager
     def scratch(self) -> Iterator[None]:
@@ -117,7 +119,7 @@ class Job:
             try:
                 record = records.load(path)
             except BadWheelError as error:
-                progress.warn(f"{error.message}; it does not count")
+                console.warn(f"{error.message}; it does not count")
                 continue
             wheel = path.with_name(record.file)
             if key in (None, record.key) and wheel.is_file() and wheel.stat().st_size == record.size:

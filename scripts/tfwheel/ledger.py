@@ -18,8 +18,8 @@ import msgspec
 from filelock import FileLock
 from packaging.utils import canonicalize_name
 
-from tfwheel.atomic import writing
 from tfwheel.errors import LedgerConflictError, LedgerDamagedError, NotInLedgerError
+from tfwheel.system.files import writing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -16,20 +16,21 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock
 
-from tfwheel import keys, progress, retarget, xla_ceiling
-from tfwheel.atomic import write_atomically
+from tfwheel import retarget, xla_ceiling
 from tfwheel.deflating import LEVEL, Deflated, deflate
 from tfwheel.errors import NoGpuCodeError
+from tfwheel.system import console, digests
+from tfwheel.system.files import write_atomically
 from tfwheel.wheelzip import WheelReader
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
+    from tfwheel.config.targets import Base, Retarget
     from tfwheel.elf import Edit
     from tfwheel.ptxas import Compiler
     from tfwheel.retarget import Report
-    from tfwheel.targets import Base, Retarget
     from tfwheel.xla_ceiling import Ceiling
 
 DECIDING = ("deflating", "libraries", "xla_ceiling", *retarget.DECIDING)
@@ -178,13 +179,13 @@ class _Maker:
 
     def key(self) -> str:
         """Digest of everything that decides the bytes of the stream."""
-        return keys.of_facts(
+        return digests.of_facts(
             library=self.sha256,
             wanted=asdict(self.wanted),
             compiler=self.compiler.identity,
             ceiling=repr(self.edits_of),
             compression={"level": LEVEL, "zlib-ng": version("zlib-ng"), "lz4": version("lz4")},
-            code=keys.of_modules(DECIDING),
+            code=digests.of_modules(DECIDING),
             check=self.check.key,
         )
 
@@ -195,7 +196,7 @@ class _Maker:
         with FileLock(f"{folder}.lock"):
             found = self._read(folder)
             if found:
-                progress.say(f"  {PurePosixPath(self.member).name}: from the cache")
+                console.say(f"  {PurePosixPath(self.member).name}: from the cache")
                 return found
             try:
                 facts, deflated = self._make(folder)
@@ -223,18 +224,18 @@ class _Maker:
         with ExitStack() as stack:
             for path in (official, library):
                 stack.callback(path.unlink, missing_ok=True)
-            with progress.step(f"unpack {name}"):
+            with console.step(f"unpack {name}"):
                 self.wheel.extract(self.member, official)
                 shutil.copyfile(official, library)
             edits = xla_ceiling.edits(self.edits_of, library, cuda=self.wanted.xla or "") if self.edits_of else ()
-            with progress.step(f"new GPU code for {name}"):
+            with console.step(f"new GPU code for {name}"):
                 report = retarget.retarget_library(library, wanted=self.wanted, compiler=self.compiler)
             _apply(edits, library)
             with ThreadPoolExecutor(max_workers=1) as aside:  # it only counts once the gates are passed
                 deflating = aside.submit(deflate, library, folder / STREAM)
-                with progress.step(f"gates of {name}"):
+                with console.step(f"gates of {name}"):
                     passed = self.check.run(Result(official=official, patched=library, report=report, edits=edits))
-                with progress.step(f"deflate {name}"):
+                with console.step(f"deflate {name}"):
                     deflated = deflating.result()
         facts = asdict(report) | {
             "sha256": {"before": self.sha256, "after": deflated.sha256},

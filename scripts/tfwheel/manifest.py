@@ -10,8 +10,8 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from tfwheel import ledger
-from tfwheel.atomic import sha256_of
 from tfwheel.errors import ManifestError
+from tfwheel.system.files import sha256_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping

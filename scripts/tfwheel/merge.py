@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from tfwheel import zipformat
-from tfwheel.atomic import writing
 from tfwheel.deflating import Deflated
 from tfwheel.errors import BadWheelError
 from tfwheel.metadata import RecordRow, format_record
+from tfwheel.system.files import writing
 from tfwheel.wheelzip import CHUNK, WheelReader
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 from packaging.version import InvalidVersion, Version
 
-from tfwheel import github_limits
+from tfwheel.config import github_limits
 from tfwheel.errors import BadWheelError, IndexEntryError
 
 if TYPE_CHECKING:

@@ -9,9 +9,10 @@ import time
 from pathlib import Path
 from urllib.parse import quote
 
-from tfwheel import manifest, progress, web
-from tfwheel.atomic import write_atomically
+from tfwheel import manifest
 from tfwheel.errors import DownloadError, ManifestError
+from tfwheel.system import console, web
+from tfwheel.system.files import write_atomically
 
 OK = 200
 
@@ -28,7 +29,7 @@ def save(address: str, folder: Path) -> int:
         try:
             count = _copy(address, copy)
         except (DownloadError, ManifestError) as error:
-            progress.warn(f"nothing to fall back on: {error.message}")
+            console.warn(f"nothing to fall back on: {error.message}")
             return 0
         shutil.rmtree(folder, ignore_errors=True)
         copy.rename(folder)

@@ -10,17 +10,18 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from tfwheel import disassembly, keys, libraries, progress, ptxas, retarget_gates
+from tfwheel import disassembly, libraries, ptxas, retarget_gates
 from tfwheel.libraries import Check, Native
+from tfwheel.system import console, digests
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from concurrent.futures import Future
     from pathlib import Path
 
+    from tfwheel.config.targets import Retarget
     from tfwheel.job import Job
     from tfwheel.libraries import Result
-    from tfwheel.targets import Retarget
 
 GATING = ("disassembly", "retarget_gates", "unchanged")
 DECIDING = (*libraries.DECIDING, *GATING)
@@ -55,7 +56,7 @@ def make(job: Job, base: Path, *, crew: ptxas.Crew, cache: Path | None = None) -
         return Native()
     cache = cache or job.places.cache
     compiler = ptxas.prepare(wanted.tools, cache=job.places.cache)
-    with progress.step("retarget", job.times):
+    with console.step("retarget", job.times):
         return libraries.native(
             wanted,
             tensorflow=job.target.tensorflow,
@@ -83,4 +84,4 @@ def check(wanted: Retarget, cache: Path) -> Check:
         )
         return retarget_gates.run_retarget_gates(library, cache=cache)
 
-    return Check(key=keys.of_modules(GATING), run=run)
+    return Check(key=digests.of_modules(GATING), run=run)

@@ -6,12 +6,12 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tfwheel import progress
-from tfwheel.downloads import check, download_wheel
 from tfwheel.errors import HashMismatchError
+from tfwheel.system import console
+from tfwheel.system.pip import check, download_wheel
 
 if TYPE_CHECKING:
-    from tfwheel.targets import Base
+    from tfwheel.config.targets import Base
 
 
 def kept_base(base: Base, cache: Path) -> Path:
@@ -31,7 +31,7 @@ def fetch_base(base: Base, cache: Path) -> Path:
             check(kept, sha256=base.sha256, size=base.size)
         except HashMismatchError as error:
             kept.unlink()
-            progress.warn(f"{error.message}; fetching it again")
+            console.warn(f"{error.message}; fetching it again")
         else:
             return kept
     kept.parent.mkdir(parents=True, exist_ok=True)

@@ -10,33 +10,22 @@ import re
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
-from tfwheel import (
-    build_ops,
-    candidate,
-    container,
-    fatbin,
-    keys,
-    official_wheel,
-    overlay,
-    pipeline,
-    progress,
-    proving,
-    toolchain,
-)
+from tfwheel import build_ops, candidate, container, fatbin, official_wheel, overlay, pipeline, proving, toolchain
+from tfwheel.config.paths import Places
 from tfwheel.container import Order, Place
 from tfwheel.errors import ArchGateError, CompileError, ContainerBuildError, ContentsGateError
 from tfwheel.job import Job, Made
-from tfwheel.pip_settings import PipSettings
-from tfwheel.places import Places
+from tfwheel.system import console, digests
+from tfwheel.system.pip_settings import PipSettings
 from tfwheel.wheelzip import WheelReader
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from tfwheel.config.targets import RepairRules, Target
     from tfwheel.records import Record
-    from tfwheel.targets import RepairRules, Target
 
-DECIDING = (*pipeline.DECIDING, "container", "ops_container", "pip_settings")
+DECIDING = (*pipeline.DECIDING, "container", "ops_container", "system.pip_settings")
 COMPILING = "Building project with"  # from here on the compilers speak, before that pip does
 
 
@@ -59,14 +48,14 @@ def build(
     job = Job.of(target_id, replace(native, dist=native.dist / "container"))
     with job.alone(job.target.ops_id), job.scratch():
         name = container.find_engine(engine)
-        with progress.step(f"container image ({name})", job.times):
+        with console.step(f"container image ({name})", job.times):
             place = container.find_place(name, image or container.default_image(job.ops_project))
-        with progress.step("official wheel", job.times):
+        with console.step("official wheel", job.times):
             base = official_wheel.fetch_base(job.base, job.places.cache)
         key = _key(job, base, place)
         made = None if force else job.kept(job.target.ops_id, key)
         if made:
-            progress.say(f"  unchanged: {made.wheel.name} is what this configuration gives (key {key[:12]}); not built")
+            console.say(f"  unchanged: {made.wheel.name} is what this configuration gives (key {key[:12]}); not built")
         else:
             made = _build(job, place, base, key, beside=Job.of(target_id, native))
         return proving.smoked(job, made, require_gpu=require_gpu).record
@@ -74,14 +63,14 @@ def build(
 
 def _build(job: Job, place: Place, base: Path, key: str, *, beside: Job) -> Made:
     log = job.log("container")
-    with progress.step("what the container needs", job.times):
+    with console.step("what the container needs", job.times):
         order = _order(job, base)
-    with progress.step(f"compile, repair and test in {place.image}", job.times):
+    with console.step(f"compile, repair and test in {place.image}", job.times):
         try:
             built = container.build(order, place, workspace=job.work / "container", log=log)
         except ContainerBuildError as error:
             raise _compile_error(job, error) or error from error
-    with progress.step("compare with the native build", job.times):
+    with console.step("compare with the native build", job.times):
         _compare(built.wheel, beside.kept(job.target.ops_id), target=job.target, rules=job.config.repair)
     tools = built.tools | _compilers(built.wheel)
     return pipeline.finish_ops(job, built.wheel, built.repair, key=key, tools=tools)
@@ -115,7 +104,7 @@ def _compile_error(job: Job, error: ContainerBuildError) -> CompileError | None:
 def _compare(wheel: Path, native: Made | None, *, target: Target, rules: RepairRules) -> None:
     """Hold members and GPU code to those of the native build, where there is one of this version."""
     if native is None or native.record.version != target.version:
-        progress.warn(f"there is no native build of {target.ops_id} to compare with")
+        console.warn(f"there is no native build of {target.ops_id} to compare with")
         return
     with (
         candidate.opened_ops(wheel, target=target, rules=rules) as ours,
@@ -144,12 +133,12 @@ def _compilers(wheel: Path) -> dict[str, str]:
 
 def _key(job: Job, base: Path, place: Place) -> str:
     """Digest of everything that decides what the container's wheel holds, and whether it may pass."""
-    return keys.of_facts(
+    return digests.of_facts(
         target={name: value for name, value in asdict(job.target).items() if name != "default"},
         sdk=build_ops.sdk_key(base),
-        project=keys.of_tree(job.ops_project),
+        project=digests.of_tree(job.ops_project),
         parts=toolchain.parts_key(job.target.line),
         image=place.image_id,
         rules=asdict(job.config.repair),
-        code=keys.of_modules(DECIDING),
+        code=digests.of_modules(DECIDING),
     )

@@ -15,14 +15,14 @@ from markupsafe import Markup
 from packaging.version import Version
 
 from tfwheel import install_material
-from tfwheel.places import ROOT
+from tfwheel.config.paths import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
+    from tfwheel.config.colab_runtimes import Runtime
+    from tfwheel.config.targets import Line
     from tfwheel.ledger import Entry
-    from tfwheel.runtimes import Runtime
-    from tfwheel.targets import Line
 
 SOURCES = ROOT / "index" / "page"
 MOST_ROWS = 1000  # of more, the newest: a page of 100,000 rows would be 150 MB

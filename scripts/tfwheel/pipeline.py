@@ -12,14 +12,11 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from tfwheel import (
-    atomic,
     build_ops,
     gates,
-    keys,
     native_code,
     official_wheel,
     overlay,
-    progress,
     provenance,
     proving,
     repair,
@@ -28,12 +25,13 @@ from tfwheel import (
     summary,
     toolchain,
 )
+from tfwheel.config.paths import Places
+from tfwheel.config.targets import WHEEL_EPOCH
 from tfwheel.contents import Showcase
 from tfwheel.errors import NothingToServeError
 from tfwheel.job import Job, Made
-from tfwheel.places import Places
 from tfwheel.records import Record
-from tfwheel.targets import WHEEL_EPOCH
+from tfwheel.system import console, digests, files
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,7 +43,7 @@ if TYPE_CHECKING:
 
 # The modules whose code decides what is in a wheel, or whether it may pass.
 DECIDING = (
-    "atomic",
+    "system.files",
     "build_ops",
     "candidate",
     "compilers",
@@ -71,13 +69,13 @@ def build(target_id: str, *, force: bool = False, require_gpu: bool = False, pla
     a wheel that did not pass every step is not served. ``dist/reports/summary.md`` is brought up to date either way.
     """
     job = Job.of(target_id, places or Places.here())
-    progress.say(f"{job.target.id}: {job.base.file} -> {job.target.version}")
+    console.say(f"{job.target.id}: {job.base.file} -> {job.target.version}")
     with _summing_up(job), job.alone(job.target.id), job.scratch():
         chain = toolchain.choose(job.target.line, cache=job.places.cache)
         key = _key(job, chain)
         made = None if force else job.kept(job.target.id, key)
         if made:
-            progress.say(f"  unchanged: {made.wheel.name} is what this configuration gives (key {key[:12]}); not built")
+            console.say(f"  unchanged: {made.wheel.name} is what this configuration gives (key {key[:12]}); not built")
             return _smoke_and_serve(job, made, require_gpu=require_gpu).record
         return _serve(job, _build(job, chain, key, force=force, require_gpu=require_gpu)).record
 
@@ -126,7 +124,7 @@ def _fetched(job: Job, chain: Toolchain) -> Path:
     with ThreadPoolExecutor() as aside:
         parts = aside.submit(toolchain.prepare, job.target.line, cache=cache)
         tools = aside.submit(native_code.fetch_tools, job)
-        with progress.step("official wheel", job.times), job.noting("official wheel", kept):
+        with console.step("official wheel", job.times), job.noting("official wheel", kept):
             base = official_wheel.fetch_base(job.base, cache)
         parts.result()
         tools.result()
@@ -142,11 +140,11 @@ def _ops(job: Job, chain: Toolchain, base: Path, *, force: bool) -> Iterator[Mad
     compiled = build_ops.compile_key(
         target=job.target, project=job.ops_project, sdk=build_ops.sdk_key(base), toolchain=chain
     )
-    key = keys.of_facts(compiled=compiled, rules=asdict(job.config.repair), code=keys.of_modules(DECIDING))
+    key = digests.of_facts(compiled=compiled, rules=asdict(job.config.repair), code=digests.of_modules(DECIDING))
     with job.alone(job.target.ops_id):
         made = None if force else job.kept(job.target.ops_id, key)
         if made:
-            progress.say(f"  ops: {made.wheel.name} serves this Python too; not compiled")
+            console.say(f"  ops: {made.wheel.name} serves this Python too; not compiled")
             job.cached.append("ops")
         else:
             made = _compile(job, chain, base, key)
@@ -157,22 +155,22 @@ def _compile(job: Job, chain: Toolchain, base: Path, key: str) -> Made:
     """Compile, repair and finish the ops wheel."""
     target, log = job.target, job.log("ops")
     kept = build_ops.kept_sdk(base, job.places.cache)
-    with progress.step("TensorFlow headers", job.times), job.noting("headers", kept):
+    with console.step("TensorFlow headers", job.times), job.noting("headers", kept):
         sdk = build_ops.unpack_sdk(base, job.places.cache)
-    with progress.step("compile ops", job.times):
+    with console.step("compile ops", job.times):
         raw = build_ops.compile_ops(
             target=target, project=job.ops_project, sdk=sdk, toolchain=chain, workspace=job.work, log=log
         )
-    with progress.step("auditwheel repair", job.times):
+    with console.step("auditwheel repair", job.times):
         wheel, report = repair.repair(raw, job.work / "repaired", job.config.repair, epoch=WHEEL_EPOCH, log=log)
-    return finish_ops(job, wheel, report, key=key, tools=keys.tool_versions() | chain.versions)
+    return finish_ops(job, wheel, report, key=key, tools=digests.tool_versions() | chain.versions)
 
 
 def finish_ops(job: Job, wheel: Path, report: dict[str, Any], *, key: str, tools: dict[str, str]) -> Made:
     """Describe, gate and keep a repaired ops wheel, whatever repaired it (``report``) and made it (``tools``)."""
     target, rules = job.target, job.config.repair
     sbom.embed(wheel, sbom.of_ops(project=build_ops.PROJECT, target=target, ops=job.ops, tools=tools))
-    with progress.step("gates of the ops wheel", job.times):
+    with console.step("gates of the ops wheel", job.times):
         passed = gates.run_ops_gates(wheel, target=target, rules=rules)
     record = Record(
         target=target.ops_id,
@@ -181,7 +179,7 @@ def finish_ops(job: Job, wheel: Path, report: dict[str, Any], *, key: str, tools
         line=target.line.name,
         python=None,
         file=wheel.name,
-        sha256=atomic.sha256_of(wheel),
+        sha256=files.sha256_of(wheel),
         size=wheel.stat().st_size,
         key=key,
         source_commit=job.commit(),
@@ -198,7 +196,7 @@ def finish_ops(job: Job, wheel: Path, report: dict[str, Any], *, key: str, tools
 
 def _merged(job: Job, base: Path, ops: Made, native: Native) -> Merged:
     """The ops and the libraries merged into the official wheel."""
-    with progress.step("merge", job.times):
+    with console.step("merge", job.times):
         return overlay.merge_overlay(
             base=base,
             locked=job.base,
@@ -247,14 +245,14 @@ def _serve(job: Job, made: Made) -> Made:
 
 def _key(job: Job, chain: Toolchain) -> str:
     """Digest of everything that decides the bytes of a target's wheel, and whether it may pass."""
-    return keys.of_facts(
+    return digests.of_facts(
         target={name: value for name, value in asdict(job.target).items() if name != "default"},
         base=job.base.sha256,
-        ops=keys.of_tree(job.ops_project),
-        patches=keys.of_tree(job.patches),
-        ceilings=keys.of_tree(job.ceilings),
+        ops=digests.of_tree(job.ops_project),
+        patches=digests.of_tree(job.patches),
+        ceilings=digests.of_tree(job.ceilings),
         rules=asdict(job.config.repair),
         toolchain=chain.identity,
-        tools=keys.tool_versions(),
-        code=keys.of_modules(DECIDING),
+        tools=digests.tool_versions(),
+        code=digests.of_modules(DECIDING),
     )

@@ -19,7 +19,7 @@ from packaging.utils import canonicalize_name
 from twine.exceptions import TwineException
 from twine.settings import Settings
 
-from tfwheel import admission, progress, records, verify, web
+from tfwheel import admission, records, verify
 from tfwheel.errors import (
     CommandError,
     CredentialsMissingError,
@@ -30,7 +30,8 @@ from tfwheel.errors import (
     UploadConflictError,
     UploadError,
 )
-from tfwheel.run import run
+from tfwheel.system import console, web
+from tfwheel.system.processes import run
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -86,7 +87,7 @@ def upload(wheels: Sequence[Path], *, address: str, pages: str | None = None, lo
         if is_there(wheel, entry, pages, account):
             done.append(f"{wheel.name} is there already, with the same bytes")
         else:
-            progress.say(f"  uploading {wheel.name} ({entry.size:,} bytes)")
+            console.say(f"  uploading {wheel.name} ({entry.size:,} bytes)")
             _send(wheel, address, account, log)
             done.append(f"{wheel.name} uploaded")
     return done
@@ -132,12 +133,12 @@ def is_there(wheel: Path, entry: Entry, pages: str, account: Account) -> bool:
     try:
         answer = web.ask(url, headers=account.header | {"Accept": "text/html"}, only=OK)
     except DownloadError as error:
-        progress.warn(f"{error.message}; uploading without a look at what is there")
+        console.warn(f"{error.message}; uploading without a look at what is there")
         return False
     if answer.status == UNAUTHORIZED:
         raise _refused(url, answer.status)
     if answer.status not in (OK, NOT_FOUND):
-        progress.warn(f"{url} answers {answer.status}; uploading without a look at what is there")
+        console.warn(f"{url} answers {answer.status}; uploading without a look at what is there")
     links = verify.links_of(answer.body, answer.url) if answer.status == OK else []
     return any(_is_same(wheel, link.target) for link in links if _file_of(link.target) == wheel.name)
 

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from tfwheel import progress
 from tfwheel.errors import CommandError, ProposalError
-from tfwheel.run import run
+from tfwheel.system import console
+from tfwheel.system.processes import run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -83,7 +83,7 @@ def _bring(change: Change, tree: Path, remote: str, *, base: str, push: bool, en
         except CommandError as error:
             if attempt + 1 == TRIES or not any(sign in error.output for sign in MOVED):
                 raise
-            progress.say(f"  {base if push else change.branch} moved meanwhile; trying once more")
+            console.say(f"  {base if push else change.branch} moved meanwhile; trying once more")
         else:
             break
     return True

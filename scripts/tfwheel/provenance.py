@@ -9,7 +9,8 @@ import hashlib
 import json
 from typing import TYPE_CHECKING, Any
 
-from tfwheel import atomic, records, sbom
+from tfwheel import records, sbom
+from tfwheel.system import files
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -77,7 +78,7 @@ def statement(record: Record) -> bytes:
 
 def checksums(paths: Iterable[Path]) -> str:
     """The text of SHA256SUMS for these files, as ``sha256sum`` writes and checks it, sorted by name."""
-    return "".join(f"{atomic.sha256_of(path)}  {path.name}\n" for path in sorted(paths, key=lambda path: path.name))
+    return "".join(f"{files.sha256_of(path)}  {path.name}\n" for path in sorted(paths, key=lambda path: path.name))
 
 
 def _source(record: Record, made_by: Mapping[str, str]) -> list[Resource]:

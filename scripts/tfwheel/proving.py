@@ -6,8 +6,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from tfwheel import build_ops, environments, gates, keys, official_wheel, overlay, progress, records, site, smoke
+from tfwheel import build_ops, environments, gates, official_wheel, overlay, records, site, smoke
 from tfwheel.job import Made
+from tfwheel.system import console, digests
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -49,7 +50,7 @@ def proven(
     with ThreadPoolExecutor(max_workers=1) as aside:
         trying = aside.submit(_tried, job, Made(wheel=merged.wheel, record=record), environment)
         try:
-            with progress.step("gates", job.times):
+            with console.step("gates", job.times):
                 passed = gates.run_gates(merged, base=base, locked=job.base, target=job.target, rules=job.config.repair)
         except BaseException:
             environment.programs.end()  # a smoke test that nobody waits for
@@ -64,7 +65,7 @@ def smoked(job: Job, made: Made, *, require_gpu: bool, again: bool = False) -> M
     Raises SmokeError when it does not work, and what ``environments.made`` raises, which says nothing about the wheel.
     """
     if not again and _smoke_is_current(made.record, require_gpu=require_gpu):
-        progress.say(f"  smoke-tested already: passed, gpu: {_gpu(made.record)}")
+        console.say(f"  smoke-tested already: passed, gpu: {_gpu(made.record)}")
         return made
     official = _official(job, made)
     log = job.log("ops-smoke" if made.record.project == build_ops.PROJECT else "smoke")
@@ -82,14 +83,14 @@ def _official(job: Job, made: Made) -> Path | None:
 
 def _tried(job: Job, made: Made, environment: Environment, *, official: Path | None = None) -> _Trial:
     """Install the wheel from a served index of its own and let it compute."""
-    progress.say(f"  smoke test of {made.wheel.name}")
+    console.say(f"  smoke test of {made.wheel.name}")
     alone = site.serve_alone(made.wheel, line=made.record.line, workdir=job.work, sha256=made.record.sha256)
     with alone as url:
         candidate = smoke.Candidate(
             target=job.target, record=made.record, wheel=made.wheel, index_url=url, official=official
         )
         report = smoke.smoke(candidate, environment)
-    return _Trial(report=report | {"checks_key": keys.of_modules(CODE)}, log=environment.log)
+    return _Trial(report=report | {"checks_key": digests.of_modules(CODE)}, log=environment.log)
 
 
 def _noted(made: Made, trial: _Trial, *, require_gpu: bool) -> Made:
@@ -99,7 +100,7 @@ def _noted(made: Made, trial: _Trial, *, require_gpu: bool) -> Made:
     record = made.record.grown(smoke=report, gpu_smoke=report if on_gpu else made.record.gpu_smoke)
     records.save(record, made.wheel)
     smoke.require_passed(report, log=trial.log)
-    progress.say(f"  smoke test passed, gpu: {_gpu(record)}")
+    console.say(f"  smoke test passed, gpu: {_gpu(record)}")
     return replace(made, record=record)
 
 
@@ -108,7 +109,7 @@ def _smoke_is_current(record: Record, *, require_gpu: bool) -> bool:
     report, passed = (record.smoke, record.passed_smoke)
     if require_gpu:
         report, passed = record.gpu_smoke, record.passed_gpu_smoke
-    return passed and (report or {}).get("checks_key") == keys.of_modules(CODE)
+    return passed and (report or {}).get("checks_key") == digests.of_modules(CODE)
 
 
 def _gpu(record: Record) -> str:

@@ -21,11 +21,12 @@ from typing import TYPE_CHECKING
 
 from filelock import FileLock
 
-from tfwheel import downloads, fatbin, keys, progress
-from tfwheel.atomic import writing
+from tfwheel import fatbin
 from tfwheel.errors import CommandError, FatbinError, PtxError, ToolchainError, UnknownArchError
 from tfwheel.fatbinary import LIBRARY, OPTIONS, Container, NvFatbinError
-from tfwheel.run import Programs, run
+from tfwheel.system import console, digests, pip
+from tfwheel.system.files import writing
+from tfwheel.system.processes import Programs, run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -135,11 +136,11 @@ class Compiler:
     @cached_property
     def identity(self) -> str:
         """Digest of everything but a module and its arch that decides the bytes of an entry."""
-        return keys.of_facts(packages=self.packages, arguments=ARGUMENTS, options=OPTIONS)
+        return digests.of_facts(packages=self.packages, arguments=ARGUMENTS, options=OPTIONS)
 
     def place_of(self, ptx: bytes, arch: str) -> Path:
         """Where the entry of a module for an arch is kept; ``ptx`` is what ``portable`` gives."""
-        key = keys.of_facts(ptx=hashlib.sha256(ptx).hexdigest(), arch=arch, compiler=self.identity)
+        key = digests.of_facts(ptx=hashlib.sha256(ptx).hexdigest(), arch=arch, compiler=self.identity)
         return self.cache / key[:2] / key
 
 
@@ -148,7 +149,7 @@ def prepare(packages: tuple[str, ...], *, cache: Path) -> Compiler:
 
     Raises DownloadError, and ToolchainError when one of the two is in none of them.
     """
-    tree = cache / "toolchains" / f"ptxas-{keys.of_facts(packages=packages)[:16]}"
+    tree = cache / "toolchains" / f"ptxas-{digests.of_facts(packages=packages)[:16]}"
     if not tree.is_dir():
         tree.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{tree}.lock"):
@@ -178,7 +179,7 @@ def compile_all(modules: Sequence[Module], compiler: Compiler, *, name: str) -> 
             for index in order
         }
         try:
-            for future in progress.track(as_completed(waiting), name=name, total=len(waiting)):
+            for future in console.track(as_completed(waiting), name=name, total=len(waiting)):
                 found[waiting[future]] = future.result()
         finally:
             for future in waiting:
@@ -264,8 +265,8 @@ def _fetch(packages: tuple[str, ...], tree: Path) -> None:
     shutil.rmtree(unfinished, ignore_errors=True)
     kept.mkdir(parents=True)
     try:
-        with progress.step(f"fetch {' and '.join(packages)} (once)"):
-            downloads.install_parts(packages, parts)
+        with console.step(f"fetch {' and '.join(packages)} (once)"):
+            pip.install_parts(packages, parts)
         for name, folder in (("ptxas", "bin"), (LIBRARY, "lib")):
             found = next(parts.glob(f"nvidia/*/{folder}/{name}"), None)
             if found is None:

@@ -13,21 +13,9 @@ from datetime import UTC, datetime
 from io import BytesIO
 from typing import TYPE_CHECKING
 
-from tfwheel import (
-    admission,
-    atomic,
-    contents,
-    guard,
-    ledger,
-    locking,
-    manifest,
-    metadata,
-    progress,
-    records,
-    tree,
-    verify,
-)
+from tfwheel import admission, contents, guard, ledger, manifest, metadata, records, tree, verify
 from tfwheel.errors import FactoryError, PublishError, StoreError
+from tfwheel.system import console, files, locks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -74,7 +62,7 @@ class Trial:
     good: str = ""
 
 
-def publish(job: Publication, *, on_step: Callable[[str], object] = progress.detail) -> list[str]:
+def publish(job: Publication, *, on_step: Callable[[str], object] = console.detail) -> list[str]:
     """Publish wheels; returns one line for each. The same call after a kill goes on where it stopped.
 
     ``on_step`` hears the name of each step before it is done. Raises IndexEntryError for a wheel that may not be
@@ -90,7 +78,7 @@ def publish(job: Publication, *, on_step: Callable[[str], object] = progress.det
         on_step(f"upload {wheel.name}")
         _upload(job.store, wheel, entry)
     lock = job.site.with_name(f".{job.site.name}.publish.lock")
-    with _naming(job.site), locking.alone(lock, busy=f"another process publishes to {job.site}"):
+    with _naming(job.site), locks.alone(lock, busy=f"another process publishes to {job.site}"):
         on_step("begin")
         trial = _begin(job, entries)
         try:
@@ -169,7 +157,7 @@ def _begin(job: Publication, entries: Sequence[Entry]) -> Trial:
     trial = Trial(files=tuple(sorted(new)), good=good)
     for cut_short in job.note.parent.glob(f".{job.note.name}.*"):  # by a kill
         cut_short.unlink()
-    atomic.write_atomically(job.note, json.dumps(asdict(trial)).encode())
+    files.write_atomically(job.note, json.dumps(asdict(trial)).encode())
     return trial
 
 
@@ -209,7 +197,7 @@ def _restore(job: Publication, trial: Trial) -> None:
 def _seen(site: Path) -> str:
     """The sha256 of the manifest of the index that is shown; empty without one."""
     path = site / manifest.NAME
-    return atomic.sha256_of(path) if path.exists() else ""
+    return files.sha256_of(path) if path.exists() else ""
 
 
 def _changes(site: Path, files: Mapping[str, bytes | Path]) -> list[str]:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from tfwheel.atomic import write_atomically
 from tfwheel.errors import BadWheelError
+from tfwheel.system.files import write_atomically
 
 if TYPE_CHECKING:
     from pathlib import Path

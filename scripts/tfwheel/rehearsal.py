@@ -14,10 +14,11 @@ from dataclasses import dataclass, field
 from graphlib import TopologicalSorter
 from typing import TYPE_CHECKING, Any
 
-from tfwheel import actions, expressions, progress, steps, workflows
+from tfwheel import actions, expressions, steps, workflows
 from tfwheel.errors import RehearsalError, WorkflowError
-from tfwheel.run import run
 from tfwheel.steps import FAILURE, SKIPPED, SUCCESS, Result
+from tfwheel.system import console
+from tfwheel.system.processes import run
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
@@ -146,7 +147,7 @@ class Rehearsal:
                 "needs": {key: vars(value) for key, value in needs.items()},
             }
             results[name] = self._job(job, context, workflow.env, place=(*place, name))
-            progress.say(f"{' / '.join((*place, name))}: {results[name].result}")
+            console.say(f"{' / '.join((*place, name))}: {results[name].result}")
         return results
 
     def _job(self, job: Job, context: Values, env: Values, *, place: tuple[str, ...]) -> Result:
@@ -173,7 +174,7 @@ class Rehearsal:
         return kept
 
     def _row(self, job: Job, context: Values, env: Values, *, place: tuple[str, ...]) -> Result:
-        progress.say(f"{' / '.join(place)}:")
+        console.say(f"{' / '.join(place)}:")
         if job.uses:
             called = workflows.load(self.checkout / job.uses)
             given = {name: steps.expanded(value, context) for name, value in job.given.items()}

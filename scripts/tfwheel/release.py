@@ -12,34 +12,22 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tfwheel import (
-    admission,
-    ci,
-    guard,
-    ledger,
-    metadata,
-    progress,
-    proposal,
-    records,
-    release_checks,
-    staging,
-    verify,
-    web,
-)
+from tfwheel import admission, guard, ledger, metadata, proposal, records, release_checks, staging, verify
 from tfwheel.errors import AssetRenamedError, ReleaseExistsError, VerifyError
 from tfwheel.github import UNFINISHED, Site
 from tfwheel.github_store import GithubStore
 from tfwheel.proposal import Change
 from tfwheel.staging import Source, Staged
+from tfwheel.system import ci, console, web
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from tfwheel.config import Config
+    from tfwheel.config.build_config import Config
+    from tfwheel.config.paths import Places
     from tfwheel.github import Run
     from tfwheel.ledger import Entry
-    from tfwheel.places import Places
     from tfwheel.release_checks import Release
     from tfwheel.releases import AssetData
 
@@ -63,7 +51,7 @@ class Desk:
     remote: str
     rehearsed: bool = False
     patience_s: float = PATIENCE_S
-    on_step: Callable[[str], object] = progress.say
+    on_step: Callable[[str], object] = console.say
 
     @classmethod
     def here(cls, settings: Config, places: Places, *, rehearsed: bool) -> Desk:
@@ -102,9 +90,9 @@ def check(desk: Desk, release: Release) -> Run:
     staged = desk.folder(release)
     if shown and (staged / staging.SUMS).exists():
         _compare(release, staging.load(staged), shown)
-        progress.say(f"  {release.tag} is published already, complete and with these very files")
+        console.say(f"  {release.tag} is published already, complete and with these very files")
     run = release_checks.green_run(desk.site, release, commit)
-    progress.say(f"  {release.tag}: {len(release.targets)} targets, commit {commit[:12]}, run {run.id}")
+    console.say(f"  {release.tag}: {len(release.targets)} targets, commit {commit[:12]}, run {run.id}")
     return run
 
 
@@ -127,7 +115,7 @@ def stage(desk: Desk, release: Release) -> Staged:
     guard.check_wheels([one.wheel for one in wheels], desk.settings.index)
     desk.on_step("stage")
     staged = staging.stage(wheels, desk.folder(release))
-    progress.say(f"  {len(staged.wheels)} wheels, {len(staged.sums)} files in {staged.folder}")
+    console.say(f"  {len(staged.wheels)} wheels, {len(staged.sums)} files in {staged.folder}")
     return staged
 
 
@@ -152,12 +140,12 @@ def publish(desk: Desk, release: Release) -> tuple[Entry, ...]:
         desk.on_step("publish")
         store = GithubStore(site=desk.site, release=desk.site.publish(found))
     else:
-        progress.say(f"  {release.tag} is published already, complete and with these very files")
+        console.say(f"  {release.tag} is published already, complete and with these very files")
     desk.on_step("look")
     entries = tuple(_entry(store, wheel) for wheel in staged.wheels)
     _look(desk, store, staged, entries)
     desk.on_step("propose")
-    progress.say(f"  ledger: {propose(desk, release, entries)}")
+    console.say(f"  ledger: {propose(desk, release, entries)}")
     return entries
 
 
@@ -229,7 +217,7 @@ def _look(desk: Desk, store: GithubStore, staged: Staged, entries: tuple[Entry, 
         except VerifyError as error:
             if time.monotonic() + PAUSE_S > deadline:
                 raise
-            progress.say(f"  not yet: {error.message}")
+            console.say(f"  not yet: {error.message}")
             time.sleep(PAUSE_S)
         else:
             return

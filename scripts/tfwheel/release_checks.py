@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from packaging.version import InvalidVersion, Version
 
-from tfwheel import ledger, plan, progress
+from tfwheel import ledger
+from tfwheel.config import plan
 from tfwheel.errors import (
     BuildNumberUsedError,
     ChangelogError,
@@ -17,16 +18,17 @@ from tfwheel.errors import (
     ReleaseTagError,
     WheelMissingError,
 )
-from tfwheel.run import run
+from tfwheel.system import console
+from tfwheel.system.processes import run
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
     from pathlib import Path
 
-    from tfwheel.config import Config
+    from tfwheel.config.build_config import Config
+    from tfwheel.config.targets import Target
     from tfwheel.github import Run, Site
     from tfwheel.releases import AssetData
-    from tfwheel.targets import Target
 
 WORKFLOW = "wheels.yml"
 GREEN = "success"
@@ -138,7 +140,7 @@ def check_tag(root: Path, tag: str, *, rehearsed: bool) -> None:
     if tagged != head:
         if not rehearsed:
             raise ReleaseTagError(problem)
-        progress.say(f"  {problem}: a release would stop here")
+        console.say(f"  {problem}: a release would stop here")
 
 
 def green_run(site: Site, release: Release, commit: str) -> Run:

@@ -12,19 +12,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from tfwheel import (
-    atomic,
-    imitation,
-    locking,
-    pipeline,
-    progress,
-    publish,
-    records,
-    release,
-    release_checks,
-    staging,
-    verify,
-)
+from tfwheel import imitation, pipeline, publish, records, release, release_checks, staging, verify
 from tfwheel.contents import Showcase
 from tfwheel.errors import InterpreterMissingError, WheelMissingError
 from tfwheel.github import Site
@@ -34,15 +22,16 @@ from tfwheel.proposal import MAIN
 from tfwheel.publish import Publication
 from tfwheel.release import Desk
 from tfwheel.releases import Host
-from tfwheel.run import run
 from tfwheel.staging import Source
+from tfwheel.system import console, files, locks
+from tfwheel.system.processes import run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from tfwheel.config import Config
-    from tfwheel.places import Places
+    from tfwheel.config.build_config import Config
+    from tfwheel.config.paths import Places
     from tfwheel.release_checks import Release
 
 REPO = "rehearsal/wheels"
@@ -100,7 +89,7 @@ def rehearse(
     version: str,
     *,
     installed: bool = True,
-    on_step: Callable[[str], object] = progress.say,
+    on_step: Callable[[str], object] = console.say,
 ) -> list[str]:
     """Release a version here; returns lines that say where everything is.
 
@@ -111,13 +100,13 @@ def rehearse(
     planned = release_checks.planned(settings, version, root / "CHANGELOG.md")
     with ExitStack() as stack:
         lock = places.dist / ".rehearsal.lock"
-        stack.enter_context(locking.alone(lock, busy="another rehearsal is going on here"))
+        stack.enter_context(locks.alone(lock, busy="another rehearsal is going on here"))
         plot = _plot(planned, Source.below(places.dist))
         _begin(stage, plot)
         try:
             host = stack.enter_context(_host(stage))
         except OSError as error:
-            progress.say(f"  the address of the rehearsal that was killed cannot be had ({error}): beginning anew")
+            console.say(f"  the address of the rehearsal that was killed cannot be had ({error}): beginning anew")
             stage.plot.unlink()
             _begin(stage, plot)
             host = stack.enter_context(_host(stage))
@@ -163,7 +152,7 @@ def _begin(stage: Stage, plot: str) -> None:
     """Go on with the rehearsal that was killed, if it was this one; begin anew otherwise."""
     if not stage.plot.exists() or stage.plot.read_text(encoding="utf-8") != plot:
         shutil.rmtree(stage.folder, ignore_errors=True)
-        atomic.write_atomically(stage.plot, plot.encode())
+        files.write_atomically(stage.plot, plot.encode())
 
 
 @contextmanager
@@ -173,7 +162,7 @@ def _host(stage: Stage) -> Iterator[GitHub]:
     host = GitHub(folder=stage.folder / "host", repo=REPO, site=stage.site)
     try:
         with imitation.serving(host, port=port):
-            atomic.write_atomically(stage.port, host.address.rpartition(":")[2].encode())
+            files.write_atomically(stage.port, host.address.rpartition(":")[2].encode())
             yield host
     finally:
         host.state.close()
@@ -217,7 +206,7 @@ def _merge(stage: Stage, planned: Release, host: GitHub) -> None:
         run([*git, "fetch", "-q", ".", f"{branch}:{MAIN}"])
     for pull in host.state.all("pull"):
         host.state.save(pull | {"state": "closed"})
-    atomic.write_atomically(stage.ledger, run([*git, "show", f"{MAIN}:{release.LEDGER}"]).encode())
+    files.write_atomically(stage.ledger, run([*git, "show", f"{MAIN}:{release.LEDGER}"]).encode())
 
 
 def _deploy(desk: Desk, planned: Release, stage: Stage, host: GitHub, *, installed: bool) -> None:

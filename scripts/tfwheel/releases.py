@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
-from tfwheel import atomic, progress, web
 from tfwheel.errors import DownloadError, HostAnswerError
+from tfwheel.system import console, files, web
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterator
     from pathlib import Path
 
-    from tfwheel.web import Answer
+    from tfwheel.system.web import Answer
 
 PER_PAGE = 100  # the most the API gives
 TRIES = 5
@@ -178,7 +178,7 @@ def patiently(url: str, ask: Callable[[], Answer], accepted: Container[int], *, 
         if hopeless or pause > LONGEST_WAIT_S:
             break
         if attempt + 1 < TRIES:
-            progress.say(f"  {problem}; trying again in {pause:.0f} s")
+            console.say(f"  {problem}; trying again in {pause:.0f} s")
             time.sleep(pause)
     raise HostAnswerError(problem)
 
@@ -217,7 +217,7 @@ def _load(cache: Path | None, url: str) -> Page:
 def _save(cache: Path | None, url: str, page: Page) -> None:
     path = _kept(cache, url)
     if path and page.etag:
-        atomic.write_atomically(path, msgspec.msgpack.encode(page))
+        files.write_atomically(path, msgspec.msgpack.encode(page))
 
 
 def _kept(cache: Path | None, url: str) -> Path | None:

@@ -17,8 +17,8 @@ import msgspec
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from tfwheel import keys
 from tfwheel.errors import IndexEntryError
+from tfwheel.system import digests
 from tfwheel.tree import Part
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def _key(facts: object) -> str:
 
 @cache
 def _code() -> str:
-    return keys.of_modules(["render"])
+    return digests.of_modules(["render"])
 
 
 def _line_pages(line: str, names: Sequence[str]) -> dict[str, bytes]:

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tfwheel.errors import CommandError, RepairError
-from tfwheel.run import run
+from tfwheel.system.processes import run
 
 if TYPE_CHECKING:
-    from tfwheel.targets import RepairRules
+    from tfwheel.config.targets import RepairRules
 
 ANY_POLICY = "manylinux_2_*_x86_64"
 

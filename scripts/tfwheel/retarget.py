@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from tfwheel.config.targets import Retarget
     from tfwheel.fatbin import Container
     from tfwheel.ptxas import Compiler, Module
     from tfwheel.relayout import Layout
     from tfwheel.selection import Family
-    from tfwheel.targets import Retarget
 
 FAMILIES = {MOVABLE: "fatbin", GENERATED: "generated", RELOCATABLE: "relocatable"}
 DECIDING = ("elf", "pointers", "relayout", "retarget", "selection", *ptxas.DECIDING)

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from tfwheel.config.targets import Retarget
     from tfwheel.elf import Edit
     from tfwheel.fatbin import Container, Entry
-    from tfwheel.targets import Retarget
 
 PIECE = 16 << 20  # bytes of containers in one call: cuobjdump takes about five times as much memory
 SAMPLE = 4  # new images that are disassembled

@@ -14,16 +14,16 @@ from urllib.parse import quote
 
 from packaging.utils import canonicalize_name
 
+from tfwheel.config.targets import WHEEL_EPOCH
 from tfwheel.errors import SbomGateError
 from tfwheel.merge import Changes, NewFile, merge
-from tfwheel.targets import WHEEL_EPOCH
 from tfwheel.wheelzip import WheelReader
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
-    from tfwheel.targets import Base, Target
+    from tfwheel.config.targets import Base, Target
 
     Component = dict[str, Any]
 

@@ -23,10 +23,10 @@ from tfwheel.relayout import Span
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from tfwheel.config.targets import Retarget
     from tfwheel.fatbin import Container, Entry
     from tfwheel.ptxas import Compiler
     from tfwheel.relayout import Layout, Piece
-    from tfwheel.targets import Retarget
 
 Made = Mapping[tuple[int, str], Path]  # new entries by the offset of their container and the arch
 MOVABLE, RELOCATABLE, GENERATED = ".nv_fatbin", "__nv_relfatbin", fatbin.DATA_SECTION

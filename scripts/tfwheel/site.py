@@ -14,18 +14,19 @@ from typing import IO, TYPE_CHECKING, Any
 
 from filelock import FileLock
 
-from tfwheel import admission, atomic, contents, ledger, manifest, metadata, progress, records, render, tree
+from tfwheel import admission, contents, ledger, manifest, metadata, records, render, tree
 from tfwheel.errors import BadWheelError, IndexEntryError, LedgerDamagedError, NothingToServeError
 from tfwheel.ledger import Ledger
 from tfwheel.render import Row
+from tfwheel.system import console, files
 from tfwheel.tree import Part
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from tfwheel.config.paths import Places
     from tfwheel.contents import Showcase
     from tfwheel.ledger import Entry
-    from tfwheel.places import Places
     from tfwheel.records import Record
 
 ADDRESS = "127.0.0.1"
@@ -58,7 +59,7 @@ def _known(path: Path) -> Ledger:
     try:
         return ledger.read(path)
     except LedgerDamagedError as error:
-        progress.warn(f"{error.message}; it is made anew from the wheels")
+        console.warn(f"{error.message}; it is made anew from the wheels")
         return Ledger()
 
 
@@ -70,7 +71,7 @@ def _collect(wheels: Path, known: Ledger) -> Iterator[tuple[Entry, Path]]:
             wheel = path.with_name(record.file)
             yield _entry(wheel, record, known, uploaded=_stamp(path)), wheel
         except (BadWheelError, IndexEntryError) as error:
-            progress.warn(f"{error.message}; it is not in the index")
+            console.warn(f"{error.message}; it is not in the index")
 
 
 def _entry(wheel: Path, record: Record, known: Ledger, *, uploaded: str) -> Entry:
@@ -86,9 +87,9 @@ def _say_what_went(known: Ledger, entries: Sequence[Entry]) -> None:
     hashes = {entry.file: entry.sha256 for entry in entries}
     for entry in known.entries:
         if entry.file not in hashes:
-            progress.say(f"  {entry.file} is gone from this machine, and from its index")
+            console.say(f"  {entry.file} is gone from this machine, and from its index")
         elif hashes[entry.file] != entry.sha256:
-            progress.say(f"  {entry.file} was built anew with other bytes: it replaces the one in this machine's index")
+            console.say(f"  {entry.file} was built anew with other bytes: it replaces the one in this machine's index")
 
 
 def _wheel_part(entry: Entry | Row, wheel: Path) -> Part:
@@ -101,7 +102,7 @@ def _wheel_part(entry: Entry | Row, wheel: Path) -> Part:
 
 
 @contextmanager
-def serve(site: Path, *, port: int = 0, log: Callable[[str], None] = progress.detail) -> Iterator[str]:
+def serve(site: Path, *, port: int = 0, log: Callable[[str], None] = console.detail) -> Iterator[str]:
     """Serve the folder on this machine while the block runs; yields the address, ending with a slash.
 
     ``port`` 0, or one that cannot be had, means one of the system's choosing. ``log`` receives each request.
@@ -110,7 +111,7 @@ def serve(site: Path, *, port: int = 0, log: Callable[[str], None] = progress.de
     try:
         server = ThreadingHTTPServer((ADDRESS, port), handler)
     except OSError as error:
-        progress.warn(f"port {port} cannot be used ({error.strerror}); taking another one")
+        console.warn(f"port {port} cannot be used ({error.strerror}); taking another one")
         server = ThreadingHTTPServer((ADDRESS, 0), handler)
     with server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -134,7 +135,7 @@ def serve_alone(wheel: Path, *, line: str, workdir: Path, sha256: str | None = N
         file=wheel.name,
         line=line,
         url="",
-        sha256=sha256 or atomic.sha256_of(wheel),
+        sha256=sha256 or files.sha256_of(wheel),
         size=wheel.stat().st_size,
         uploaded=_stamp(wheel),
         requires_python=facts.requires_python,
@@ -153,14 +154,14 @@ def offer(places: Places, showcase: Showcase | None = None, *, port: int) -> Non
     if not entries:
         message = f"no wheel below {places.wheels} has passed its smoke test"
         raise NothingToServeError(message)
-    with serve(places.site, port=port, log=progress.say) as address:
-        progress.say(f"{places.site} is at {address} (Ctrl-C ends it). To install:")
+    with serve(places.site, port=port, log=console.say) as address:
+        console.say(f"{places.site} is at {address} (Ctrl-C ends it). To install:")
         for command in dict.fromkeys(install_command(entry, address) for entry in entries):
-            progress.say(f"  {command}")
+            console.say(f"  {command}")
         try:
             threading.Event().wait()
         except KeyboardInterrupt:
-            progress.say("ended")
+            console.say("ended")
 
 
 def install_command(entry: Entry, address: str) -> str:

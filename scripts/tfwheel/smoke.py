@@ -16,13 +16,15 @@ from typing import TYPE_CHECKING, Any
 
 from packaging.utils import canonicalize_name
 
-from tfwheel import environments, families, gpufit, progress
+from tfwheel import environments, families
+from tfwheel.config import gpu_support
 from tfwheel.errors import CommandError, SmokeError
+from tfwheel.system import console
 
 if TYPE_CHECKING:
+    from tfwheel.config.targets import Target
     from tfwheel.environments import Environment
     from tfwheel.records import Record
-    from tfwheel.targets import Target
 
 OPS_PACKAGE = "tfwheel_ops"
 
@@ -70,11 +72,11 @@ def smoke(candidate: Candidate, environment: Environment) -> dict[str, Any]:
     trial = Trial(candidate=candidate, environment=environment)
     report: dict[str, Any] = {"passed": False, "reason": None, "gpu": "not reached", "checks": []}
     try:
-        with progress.step("smoke: environment", trial.times):
+        with console.step("smoke: environment", trial.times):
             report["client"] = f"pip {environment.making.result()}"
-        with progress.step("smoke: install", trial.times):
+        with console.step("smoke: install", trial.times):
             _install(trial)
-        with progress.step("smoke: checks", trial.times):
+        with console.step("smoke: checks", trial.times):
             report |= _check(trial)
     except CommandError as error:
         if "No space left on device" in error.output:
@@ -159,7 +161,7 @@ def _runs(environment: Environment, capability: str) -> dict[str, Any]:
     major, _, minor = capability.partition(".")
     libraries = (environment.folder / "venv").glob("lib/python3*/site-packages/tensorflow/libtensorflow_*.so.2")
     images = families.images_of(sorted(libraries))
-    runs = {family: gpufit.fit(found, (int(major), int(minor or 0))) for family, found in images.items()}
+    runs = {family: gpu_support.fit(found, (int(major), int(minor or 0))) for family, found in images.items()}
     return {"images": {family: list(found) for family, found in images.items()}, "runs": runs}
 
 

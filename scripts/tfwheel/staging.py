@@ -9,9 +9,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tfwheel import admission, atomic, metadata, progress, provenance, records, sbom
+from tfwheel import admission, metadata, provenance, records, sbom
 from tfwheel.errors import BadWheelError, CommandError, IndexEntryError, WheelChangedError, WheelMissingError
-from tfwheel.run import run
+from tfwheel.system import console, files
+from tfwheel.system.processes import run
 from tfwheel.wheelzip import WheelReader
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ def check_sources(wheels: Iterable[Built], *, commit: str, rehearsed: bool) -> N
             problem = f"{one.wheel.name} was built from `{one.record.source_commit}`, not from commit {commit}"
             if not rehearsed:
                 raise WheelChangedError(problem)
-            progress.say(f"  {problem}: a release would stop here")
+            console.say(f"  {problem}: a release would stop here")
 
 
 def stage(wheels: Iterable[Built], into: Path) -> Staged:
@@ -117,13 +118,13 @@ def stage(wheels: Iterable[Built], into: Path) -> Staged:
         _link(one.wheel, into / one.wheel.name)
         beside = attachments(one)
         for name, data in beside.items():
-            atomic.write_atomically(into / name, data)
+            files.write_atomically(into / name, data)
         names |= {one.wheel.name, *beside}
     for path in into.iterdir():
         if path.name not in names:
             path.unlink()
     text = provenance.checksums(path for path in into.iterdir())
-    atomic.write_atomically(into / SUMS, text.encode())
+    files.write_atomically(into / SUMS, text.encode())
     return load(into)
 
 
@@ -149,12 +150,12 @@ def load(folder: Path) -> Staged:
     rows = [line.split("  ", 1) for line in path.read_text(encoding="utf-8").splitlines()]
     sums = {name: digest for digest, name in rows}
     there = {file.name for file in folder.iterdir()} - {SUMS}
-    changed = [name for name, digest in sums.items() if name in there and atomic.sha256_of(folder / name) != digest]
+    changed = [name for name, digest in sums.items() if name in there and files.sha256_of(folder / name) != digest]
     wrong = sorted({*changed, *(there ^ sums.keys())})
     if wrong:
         message = f"{folder} is not what was staged: {', '.join(wrong)}"
         raise WheelChangedError(message, remedy="Run the step `stage` again (`--only stage`).")
-    return Staged(folder=folder, sums=dict(sorted({**sums, SUMS: atomic.sha256_of(path)}.items())))
+    return Staged(folder=folder, sums=dict(sorted({**sums, SUMS: files.sha256_of(path)}.items())))
 
 
 # --- one wheel -------------------------------------------------------------------------------------------
@@ -190,7 +191,7 @@ def _copy(wheel: Path, folder: str) -> Built:
         raise WheelChangedError(message)
     record = records.load(path)
     says = (record.target, record.file, record.size, record.sha256)
-    found = (folder, wheel.name, wheel.stat().st_size, atomic.sha256_of(wheel))
+    found = (folder, wheel.name, wheel.stat().st_size, files.sha256_of(wheel))
     names = ("target", "name", "size", "sha256")
     wrong = [f"{name} {is_!r}, not {said!r}" for name, said, is_ in zip(names, says, found, strict=True) if said != is_]
     if wrong:

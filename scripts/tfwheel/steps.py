@@ -8,9 +8,10 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from tfwheel import actions, expressions, progress
+from tfwheel import actions, expressions
 from tfwheel.errors import CommandError, FactoryError, RehearsalError, WorkflowError
-from tfwheel.run import run
+from tfwheel.system import console
+from tfwheel.system.processes import run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -76,7 +77,7 @@ class _Steps:
         outcome, outputs = SKIPPED, dict[str, str]()
         functions = status(failed=bool(self.faults), fine=not self.faults) | {"hashFiles": self._hash_files}
         if expressions.condition(step.condition, self.context, functions):
-            progress.say(f"  > {step.title}")
+            console.say(f"  > {step.title}")
             outcome = SUCCESS
             folder.mkdir()
             try:
@@ -102,7 +103,7 @@ class _Steps:
         without = [word for name in os.environ if DROPPED.fullmatch(name) for word in ("-u", name)]
         place = self.machine.workspace if self.machine.workspace.is_dir() else folder
         try:
-            run(["env", *without, "bash", "-e", script], cwd=place, env=variables, on_line=progress.say)
+            run(["env", *without, "bash", "-e", script], cwd=place, env=variables, on_line=console.say)
         except CommandError as error:
             message = f"exit code {error.returncode}"
             raise RehearsalError(message) from error

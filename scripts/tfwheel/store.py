@@ -9,8 +9,8 @@ from urllib.parse import quote
 
 from filelock import FileLock
 
-from tfwheel.atomic import sha256_of, writing
 from tfwheel.errors import IndexEntryError, StoreError
+from tfwheel.system.files import sha256_of, writing
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -7,15 +7,17 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tfwheel import atomic, plan, records
+from tfwheel import records
+from tfwheel.config import plan
 from tfwheel.errors import BadWheelError, UnknownTargetError
+from tfwheel.system import files
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
-    from tfwheel.config import Config
-    from tfwheel.places import Places
+    from tfwheel.config.build_config import Config
+    from tfwheel.config.paths import Places
     from tfwheel.records import Record
 
 FROM_GPU_JOB = "gpu-"  # how the artifact begins that holds what the GPU job left
@@ -50,7 +52,7 @@ def refresh(places: Places, *, source: Path | None = None, expected: Iterable[st
     and on a GPU are joined. ``expected`` are the folders that must be there (``expected``).
     """
     text = render(rows(source or places.wheels, expected=expected))
-    atomic.write_atomically(places.dist / "reports" / "summary.md", text.encode())
+    files.write_atomically(places.dist / "reports" / "summary.md", text.encode())
     return text
 
 

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Literal
 from filelock import FileLock
 from packaging.requirements import Requirement
 
-from tfwheel import compilers, downloads, keys, progress
+from tfwheel import compilers
 from tfwheel.errors import NoCompilerError, ToolchainError
+from tfwheel.system import console, digests, pip
 
 if TYPE_CHECKING:
     from tfwheel.compilers import Compiler
-    from tfwheel.targets import Line
+    from tfwheel.config.targets import Line
 
 FATBINARY = Path(__file__).with_name("fatbinary.py")
 # An absolute interpreter, blind to the environment: it serves builds in any virtual environment.
@@ -150,12 +151,12 @@ def cuda_tree(line: Line, cache: Path, *, python: str | None = None) -> Path:
 
 def parts_key(line: Line) -> str:
     """Digest of what goes into the tree: the pins and our own program."""
-    return keys.of_facts(toolkit=line.toolkit, fatbinary=FATBINARY.read_text(encoding="utf-8"), launcher=LAUNCHER)
+    return digests.of_facts(toolkit=line.toolkit, fatbinary=FATBINARY.read_text(encoding="utf-8"), launcher=LAUNCHER)
 
 
 def _place(line: Line, cache: Path, python: str) -> Path:
     """Where the tree of a line is."""
-    digest = keys.of_facts(parts=parts_key(line), python=python)
+    digest = digests.of_facts(parts=parts_key(line), python=python)
     return cache / "toolchains" / f"cuda-{line.cuda}-{digest[:16]}"
 
 
@@ -169,8 +170,8 @@ def _make_tree(line: Line, tree: Path, python: str) -> None:
     parts, root = unfinished / "parts", unfinished / "root"
     shutil.rmtree(unfinished, ignore_errors=True)  # of a run that was killed; the lock says that it is gone
     try:
-        with progress.step(f"fetch the parts of CUDA {line.cuda} that clang needs (once)"):
-            downloads.install_parts(line.toolkit, parts)
+        with console.step(f"fetch the parts of CUDA {line.cuda} that clang needs (once)"):
+            pip.install_parts(line.toolkit, parts)
         _lay_out(parts, root)
         _add_fatbinary(root, python)
         missing = [name for name in REQUIRED if not (root / name).is_file()]

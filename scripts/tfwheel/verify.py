@@ -15,15 +15,16 @@ from urllib.parse import quote, unquote, urldefrag, urljoin, urlsplit
 
 from packaging.utils import parse_wheel_filename
 
-from tfwheel import interpreters, ledger, manifest, progress, web
+from tfwheel import ledger, manifest
 from tfwheel.errors import CommandError, DownloadError, FactoryError, VerifyError
-from tfwheel.run import run
+from tfwheel.system import console, interpreters, web
+from tfwheel.system.processes import run
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
     from tfwheel.ledger import Entry
-    from tfwheel.web import Answer
+    from tfwheel.system.web import Answer
 
 COLAB_PIP = "24.1.2"
 CLIENTS = (f"pip {COLAB_PIP}", "pip", "uv")  # Colab's, the newest, and the newest
@@ -59,7 +60,7 @@ def verify(
         except VerifyError as error:
             if time.monotonic() + PAUSE_S > deadline:
                 raise
-            progress.say(f"  not yet: {error.message}")
+            console.say(f"  not yet: {error.message}")
             time.sleep(PAUSE_S)
 
 
@@ -82,7 +83,7 @@ def install(address: str, entries: Iterable[Entry], file: str, *, clients: Itera
                 raise _fault(index, fault) from error
         if found != entry.version:
             raise _fault(index, f"{client} installed {entry.project} {found} where {entry.pin} was asked for")
-        progress.say(f"  {client} installs {entry.pin}")
+        console.say(f"  {client} installs {entry.pin}")
 
 
 def interpreter_for(file: str) -> Path:

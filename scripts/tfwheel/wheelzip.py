@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Self
 from zlib_ng import zlib_ng
 
 from tfwheel import zipformat
-from tfwheel.atomic import creating
 from tfwheel.errors import BadWheelError
 from tfwheel.metadata import SIGNATURES, RecordRow, parse_record
+from tfwheel.system.files import creating
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -8,8 +8,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from tfwheel.config.paths import ROOT
 from tfwheel.errors import WorkflowError
-from tfwheel.places import ROOT
 
 if TYPE_CHECKING:
     from pathlib import Path

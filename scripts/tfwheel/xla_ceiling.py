@@ -20,7 +20,8 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 from pydantic import AfterValidator, Field
 
-from tfwheel import config, elf
+from tfwheel import elf
+from tfwheel.config import build_config
 from tfwheel.elf import Edit
 from tfwheel.errors import BadWheelError, XlaCeilingError
 
@@ -46,11 +47,11 @@ HexBytes = Annotated[str, Field(min_length=2), AfterValidator(_hex)]
 CudaVersion = Annotated[str, Field(pattern=r"^\d+\.\d+$")]
 
 
-class EditEntry(config.Table):
+class EditEntry(build_config.Table):
     """One table ``[[edit]]``."""
 
-    what: config.Reason
-    found: config.Reason
+    what: build_config.Reason
+    found: build_config.Reason
     symbol: str
     distance: Annotated[int, Field(ge=0)]
     offset: Annotated[int, Field(gt=0)]
@@ -58,14 +59,14 @@ class EditEntry(config.Table):
     replacement: HexBytes
 
 
-class CeilingFile(config.Table):
+class CeilingFile(build_config.Table):
     """A file of ``build_config/xla/``."""
 
-    tensorflow: config.Version
+    tensorflow: build_config.Version
     ptxas: CudaVersion
-    measured: config.Reason
+    measured: build_config.Reason
     cuda: CudaVersion | None = None
-    unneeded: config.Reason | None = None
+    unneeded: build_config.Reason | None = None
     member: str = ""
     sha256: Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$")] = ""
     edit: list[EditEntry] = Field(default_factory=list)
@@ -94,7 +95,7 @@ def load(folder: Path, tensorflow: str) -> Ceiling:
     if not path.is_file():
         message = f"{path} is missing: nobody has looked at XLA in TensorFlow {tensorflow}"
         raise XlaCeilingError(message)
-    data = config.read(path, CeilingFile)
+    data = build_config.read(path, CeilingFile)
     edits = tuple(_edit(path, entry) for entry in data.edit)
     whole = bool(data.cuda and data.member and data.sha256)
     if data.tensorflow != tensorflow or bool(edits) == bool(data.unneeded) or bool(edits) != whole:

@@ -11,10 +11,10 @@ import pytest
 import fakewheels
 from gpulibraries import ptx, usual
 from tfwheel import bench, ptxas
+from tfwheel.config.paths import CONFIG_DIR, Places
+from tfwheel.config.targets import Retarget
 from tfwheel.errors import CommandError, NothingToServeError
-from tfwheel.places import CONFIG_DIR, Places
-from tfwheel.run import run
-from tfwheel.targets import Retarget
+from tfwheel.system.processes import run
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -24,7 +24,7 @@ import fakewheels
 from tfwheel import ledger, metadata, render, tree
 from tfwheel.errors import CommandError
 from tfwheel.ledger import Entry
-from tfwheel.run import run
+from tfwheel.system.processes import run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,7 +13,9 @@ import pytest
 from platformdirs import user_cache_path
 
 import fakewheels
-from tfwheel import atomic, bases, config, container, interpreters, keys, ops_container, pipeline, plan, records
+from tfwheel import bases, container, ops_container, pipeline, records
+from tfwheel.config import build_config, plan
+from tfwheel.config.paths import CONFIG_DIR, ROOT, Places
 from tfwheel.errors import (
     ArchGateError,
     CommandError,
@@ -23,8 +25,8 @@ from tfwheel.errors import (
     ContainerImageError,
     InterpreterMissingError,
 )
-from tfwheel.places import CONFIG_DIR, ROOT, Places
-from tfwheel.run import run
+from tfwheel.system import digests, files, interpreters
+from tfwheel.system.processes import run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -139,7 +141,7 @@ def factory(tag: str, official: Path, tmp_path: Path, monkeypatch: pytest.Monkey
     (places.settings / "targets.toml").write_text(release)
     shutil.copy(CONFIG_DIR / "lines.toml", places.settings)
     (places.settings / "repair.toml").write_text(REPAIR_TOML)
-    shutil.copytree(CONFIG_DIR / "ops", places.settings / "ops", ignore=shutil.ignore_patterns(*keys.IGNORED))
+    shutil.copytree(CONFIG_DIR / "ops", places.settings / "ops", ignore=shutil.ignore_patterns(*digests.IGNORED))
     made = Factory(places=places, target=f"tf2.99.0-{tag}-cu12")
     for name in ("src", "tests", "tfwheel_ops"):
         shutil.rmtree(places.settings / "ops" / name)
@@ -148,14 +150,14 @@ def factory(tag: str, official: Path, tmp_path: Path, monkeypatch: pytest.Monkey
     made.write("src/op.cc", (DATA / "fake_ops" / "op.cc").read_text())
     made.write("src/op.cu", "__global__ void twice(float *x) { x[threadIdx.x] *= 2; }\n")
     made.write("tests/test_standin.py", OPS_TEST)
-    settings = config.load(places.settings)
+    settings = build_config.load(places.settings)
     bases.update(settings, plan.targets(settings), places.cache)
     return made
 
 
 def test_the_container_makes_what_the_native_build_makes(factory: Factory, capfd: pytest.CaptureFixture[str]) -> None:
     native = pipeline.build(factory.target, places=factory.places)
-    before = keys.of_tree(factory.places.wheels)
+    before = digests.of_tree(factory.places.wheels)
     record = factory.build()
     assert record.passed_smoke
     assert record.target == factory.ops
@@ -173,10 +175,10 @@ def test_the_container_makes_what_the_native_build_makes(factory: Factory, capfd
     assert all(record.tools.values())
 
     wheel = factory.places.dist / "container" / "wheels" / factory.ops / record.file
-    assert atomic.sha256_of(wheel) == record.sha256
+    assert files.sha256_of(wheel) == record.sha256
     theirs = factory.places.wheels / factory.ops / native.file
     assert fakewheels.members_of(wheel).keys() == fakewheels.members_of(theirs).keys()
-    assert keys.of_tree(factory.places.wheels) == before  # nothing of the native build was touched
+    assert digests.of_tree(factory.places.wheels) == before  # nothing of the native build was touched
 
     capfd.readouterr()
     assert factory.build() == record

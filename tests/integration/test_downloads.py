@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tfwheel import atomic, downloads, official_wheel
+from tfwheel import official_wheel
+from tfwheel.config.targets import Base
 from tfwheel.errors import DownloadError, HashMismatchError, NoOfficialWheelError
-from tfwheel.targets import Base
+from tfwheel.system import files, pip
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -69,7 +70,7 @@ def base(fake_base: Path) -> Base:
         version="2.20.0",
         python="3.12",
         file=fake_base.name,
-        sha256=atomic.sha256_of(fake_base),
+        sha256=files.sha256_of(fake_base),
         size=fake_base.stat().st_size,
         platforms=("manylinux_2_17_x86_64",),
         requires_python=">=3.9",
@@ -81,7 +82,7 @@ def test_the_locked_wheel_is_downloaded_once(index: ThreadingHTTPServer, base: B
     first = official_wheel.fetch_base(base, tmp_path)
     index.fault = "altered"  # a second download would fail  # type: ignore[attr-defined]
     assert official_wheel.fetch_base(base, tmp_path) == first
-    assert atomic.sha256_of(first) == base.sha256
+    assert files.sha256_of(first) == base.sha256
 
 
 @pytest.mark.parametrize(
@@ -100,20 +101,20 @@ def test_a_damaged_cached_file_is_fetched_again(index: ThreadingHTTPServer, base
     assert index.fault is None  # type: ignore[attr-defined]
     kept = official_wheel.fetch_base(base, tmp_path)
     kept.write_bytes(kept.read_bytes()[:-1] + b"x")
-    assert atomic.sha256_of(official_wheel.fetch_base(base, tmp_path)) == base.sha256
+    assert files.sha256_of(official_wheel.fetch_base(base, tmp_path)) == base.sha256
 
 
 @pytest.mark.usefixtures("index")
 def test_a_version_that_is_not_there_is_named(base: Base, tmp_path: Path) -> None:
     with pytest.raises(NoOfficialWheelError, match=r"tensorflow 2\.20\.1 for Python 3\.12"):
-        downloads.download_wheel(project="tensorflow", version="2.20.1", python="3.12", dest=tmp_path)
+        pip.download_wheel(project="tensorflow", version="2.20.1", python="3.12", dest=tmp_path)
     assert base.version == "2.20.0"
 
 
 @pytest.mark.usefixtures("index")
 def test_a_python_without_a_wheel_is_named(tmp_path: Path) -> None:
     with pytest.raises(NoOfficialWheelError, match=r"for Python 3\.14"):
-        downloads.download_wheel(project="tensorflow", version="2.20.0", python="3.14", dest=tmp_path)
+        pip.download_wheel(project="tensorflow", version="2.20.0", python="3.14", dest=tmp_path)
 
 
 def test_an_index_out_of_reach_is_a_download_error(
@@ -129,4 +130,4 @@ def test_an_index_out_of_reach_is_a_download_error(
 @pytest.mark.usefixtures("index")
 def test_a_part_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(DownloadError, match="the index has no such wheel"):
-        downloads.install_parts(["tensorflow==9.9"], tmp_path / "parts")
+        pip.install_parts(["tensorflow==9.9"], tmp_path / "parts")

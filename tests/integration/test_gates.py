@@ -28,7 +28,7 @@ from tfwheel import sbom
 from tfwheel.errors import ArchGateError, MetadataGateError, PlatformGateError, RunpathGateError
 from tfwheel.gates import run_gates, run_ops_gates
 from tfwheel.repair import repair
-from tfwheel.run import run
+from tfwheel.system.processes import run
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,8 +10,9 @@ import pytest
 
 import fakewheels
 import pagedata
-from tfwheel import downloads, guard
+from tfwheel import guard
 from tfwheel.errors import DownloadError, UnclaimedNameError
+from tfwheel.system import pip
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,26 +56,26 @@ def ordinary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 @pytest.mark.parametrize("name", ["numpy", "beta"])
 def test_a_name_with_any_release_is_taken(ordinary: str, name: str) -> None:
     assert ordinary
-    assert downloads.is_claimed(name)
+    assert pip.is_claimed(name)
 
 
 def test_a_name_that_the_index_does_not_know_is_free(ordinary: str) -> None:
     assert ordinary
-    assert not downloads.is_claimed("nobody-has-this")
+    assert not pip.is_claimed("nobody-has-this")
 
 
 @pytest.mark.parametrize("name", ["down", "forbidden", "broken", "portal"])
 def test_an_index_in_trouble_is_an_error(ordinary: str, name: str) -> None:
     assert ordinary
     with pytest.raises(DownloadError, match=f"is the name {name} taken"):
-        downloads.is_claimed(name)
+        pip.is_claimed(name)
 
 
 def test_an_index_that_is_not_there_is_an_error(ordinary: str, monkeypatch: pytest.MonkeyPatch) -> None:
     assert ordinary
     monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:1/")
     with pytest.raises(DownloadError, match="is the name numpy taken"):
-        downloads.is_claimed("numpy")
+        pip.is_claimed("numpy")
 
 
 def test_the_guard_stops_what_is_free_and_lets_the_rest_pass(ordinary: str) -> None:
@@ -82,5 +83,5 @@ def test_the_guard_stops_what_is_free_and_lets_the_rest_pass(ordinary: str) -> N
     metadata = b"Metadata-Version: 2.1\nName: tfwheel-ops\nVersion: 1\nRequires-Dist: numpy\n"
     names = guard.names([metadata])
     with pytest.raises(UnclaimedNameError, match=r"here: tfwheel-ops\n"):
-        guard.check(names, acknowledged=(), is_claimed=downloads.is_claimed)
-    guard.check(names, acknowledged={"tfwheel-ops"}, is_claimed=downloads.is_claimed)
+        guard.check(names, acknowledged=(), is_claimed=pip.is_claimed)
+    guard.check(names, acknowledged={"tfwheel-ops"}, is_claimed=pip.is_claimed)

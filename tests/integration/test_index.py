@@ -17,10 +17,11 @@ from urllib.request import urlopen
 import pytest
 
 import fakewheels
-from tfwheel import atomic, records, site, tree
-from tfwheel.places import Places
+from tfwheel import records, site, tree
+from tfwheel.config.paths import Places
 from tfwheel.records import Record
-from tfwheel.run import run
+from tfwheel.system import files
+from tfwheel.system.processes import run
 from tfwheel.tree import Part
 
 if TYPE_CHECKING:
@@ -108,7 +109,7 @@ def test_a_wheel_is_served_alone_and_nothing_is_left(tmp_path: Path) -> None:
     work.mkdir()
     with site.serve_alone(wheel, line="cu12", workdir=work) as address, fetch(f"{address}tensorflow/") as answer:
         assert address.endswith("/cu12/")
-        assert atomic.sha256_of(wheel).encode() in answer.read()
+        assert files.sha256_of(wheel).encode() in answer.read()
     assert not list(work.iterdir())
 
 
@@ -118,7 +119,7 @@ def finish(places: Places, build: int) -> Path:
     place.mkdir(parents=True)
     version = f"2.20.0+cu125.{build}"
     wheel = make_wheel(place, version=version)
-    sha256, size = atomic.sha256_of(wheel), wheel.stat().st_size
+    sha256, size = files.sha256_of(wheel), wheel.stat().st_size
     record = Record(
         target=place.name,
         project="tensorflow",

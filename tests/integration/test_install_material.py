@@ -11,8 +11,9 @@ import pytest
 
 import fakewheels
 import pagedata
-from tfwheel import atomic, install_material
+from tfwheel import install_material
 from tfwheel.errors import LockError
+from tfwheel.system import files
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,7 +32,7 @@ def put(root: Path, name: str, version: str, tag: str, *, extra: str = "") -> No
     wheel = fakewheels.write_wheel(
         root / name.replace("_", "-"), members, name=name, version=version, tag=tag, extra=extra
     )
-    url = f"{wheel.name.replace('+', '%2B')}#sha256={atomic.sha256_of(wheel)}"
+    url = f"{wheel.name.replace('+', '%2B')}#sha256={files.sha256_of(wheel)}"
     page = wheel.parent / "index.html"
     before = page.read_text(encoding="utf-8") if page.exists() else "<!DOCTYPE html>\n"
     page.write_text(f'{before}<a href="{url}">{wheel.name}</a>\n', encoding="utf-8")

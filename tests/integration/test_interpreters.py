@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tfwheel import interpreters
 from tfwheel.errors import InterpreterMissingError
-from tfwheel.run import run
+from tfwheel.system import interpreters
+from tfwheel.system.processes import run
 
 if TYPE_CHECKING:
     from pathlib import Path

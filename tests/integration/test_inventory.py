@@ -16,7 +16,7 @@ from tfwheel import inventory, ledger, releases
 from tfwheel.errors import CommandError, HostAnswerError, IndexEntryError, InventoryError
 from tfwheel.metadata import metadata_of
 from tfwheel.releases import Host
-from tfwheel.run import run
+from tfwheel.system.processes import run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

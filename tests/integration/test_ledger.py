@@ -16,7 +16,7 @@ import pytest
 from ledgers import entry
 from tfwheel import history, ledger
 from tfwheel.errors import CommandError, LedgerConflictError, LedgerDamagedError
-from tfwheel.run import run
+from tfwheel.system.processes import run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

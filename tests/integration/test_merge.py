@@ -14,9 +14,9 @@ from installer.sources import WheelFile
 
 import fakewheels
 from tfwheel import sbom
+from tfwheel.config.targets import Base, Line, Target
 from tfwheel.merge import Changes, NewFile, merge
 from tfwheel.overlay import merge_overlay
-from tfwheel.targets import Base, Line, Target
 from tfwheel.wheelzip import WheelReader
 
 BIN = Path(sys.executable).parent

@@ -11,7 +11,7 @@ import pytest
 import assethost
 from publications import finish, publication
 from tfwheel import manifest, mirror, publish
-from tfwheel.run import run
+from tfwheel.system.processes import run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

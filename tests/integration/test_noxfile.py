@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tfwheel import config, plan
-from tfwheel.places import ROOT
-from tfwheel.run import run
+from tfwheel.config import build_config, plan
+from tfwheel.config.paths import ROOT
+from tfwheel.system.processes import run
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,7 +35,7 @@ def sessions(checkout: Path) -> dict[str, str]:
 
 def test_nox_lists_exactly_the_targets_of_the_plan(checkout: Path) -> None:
     listed = {name.partition("(")[2].rstrip(")") for name in sessions(checkout) if "(" in name}
-    assert listed == {target.id for target in plan.targets(config.load())}
+    assert listed == {target.id for target in plan.targets(build_config.load())}
 
 
 def test_every_session_says_what_it_does_in_one_sentence(checkout: Path) -> None:

@@ -17,21 +17,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 import fakewheels
-from tfwheel import (
-    admission,
-    atomic,
-    bases,
-    bench,
-    config,
-    environments,
-    job,
-    locking,
-    pipeline,
-    plan,
-    provenance,
-    records,
-    smoke,
-)
+from tfwheel import admission, bases, bench, environments, job, pipeline, provenance, records, smoke
+from tfwheel.config import build_config, plan
+from tfwheel.config.paths import CONFIG_DIR, Places
 from tfwheel.errors import (
     CompileError,
     GpuRequiredError,
@@ -42,7 +30,7 @@ from tfwheel.errors import (
     SmokeError,
     TargetBusyError,
 )
-from tfwheel.places import CONFIG_DIR, Places
+from tfwheel.system import files, locks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -135,7 +123,7 @@ def factory(served: tuple[Path, str], tmp_path: Path, monkeypatch: pytest.Monkey
     made.write("patches/2.99.0/label.patch", PATCH)
     shutil.copytree(DATA / "fake_ops", made.places.settings / "ops")
     shutil.copytree(CONFIG_DIR / "ops" / "backend", made.places.settings / "ops" / "backend")
-    settings = config.load(made.places.settings)
+    settings = build_config.load(made.places.settings)
     bases.update(settings, plan.targets(settings), made.places.cache)
     return made
 
@@ -151,7 +139,7 @@ def test_the_main_job_from_lock_to_index(factory: Factory, capfd: pytest.Capture
     assert {"official wheel", "compile ops", "auditwheel repair", "merge", "gates"} <= set(record.times)
 
     wheel = factory.places.wheels / TARGET / record.file
-    assert atomic.sha256_of(wheel) == record.sha256
+    assert files.sha256_of(wheel) == record.sha256
     assert record.file in factory.files("site/cpu/tensorflow")
     assert any(name.startswith("tfwheel_ops-2.99.0+cpu.1-py3-none-") for name in factory.files("site/cpu/tfwheel-ops"))
     members = fakewheels.members_of(wheel)
@@ -159,7 +147,7 @@ def test_the_main_job_from_lock_to_index(factory: Factory, capfd: pytest.Capture
     assert {"tfwheel_ops/__init__.py", "tfwheel_ops/_ops.so"} <= members.keys()
     assert not list((factory.places.dist / "work").iterdir())
     bench.merge_once(factory.places, TARGET, factory.places.dist / "merged")  # what the bench measures is this merge
-    assert atomic.sha256_of(factory.places.dist / "merged" / record.file) == record.sha256
+    assert files.sha256_of(factory.places.dist / "merged" / record.file) == record.sha256
 
     # An unchanged target is left alone, and a forced one gives the same bytes.
     capfd.readouterr()
@@ -173,7 +161,7 @@ def test_the_main_job_from_lock_to_index(factory: Factory, capfd: pytest.Capture
 
 def test_a_damaged_record_means_building_again(factory: Factory) -> None:
     wheel = factory.places.wheels / TARGET / "old.whl"
-    atomic.write_atomically(records.path_for(wheel), b"{")
+    files.write_atomically(records.path_for(wheel), b"{")
     assert factory.build().passed_smoke
     assert not records.path_for(wheel).exists()
 
@@ -213,7 +201,7 @@ def test_a_failed_gate_leaves_what_was_there(factory: Factory) -> None:
 
 def test_an_altered_official_wheel_is_refused(factory: Factory) -> None:
     path = factory.places.settings / "bases.toml"
-    locked = config.load(factory.places.settings).bases[0].sha256
+    locked = build_config.load(factory.places.settings).bases[0].sha256
     path.write_text(path.read_text().replace(locked, "0" * 64))
     with pytest.raises(HashMismatchError):
         factory.build()
@@ -248,7 +236,7 @@ def test_two_builds_at_once_do_the_work_once(factory: Factory, capfd: pytest.Cap
 
 
 def test_a_build_that_never_ends_is_said_to_be_in_the_way(factory: Factory, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(locking, "BUSY_TIMEOUT_S", 0.1)
+    monkeypatch.setattr(locks, "BUSY_TIMEOUT_S", 0.1)
     with job.Job.of(TARGET, factory.places).alone(TARGET), pytest.raises(TargetBusyError):
         factory.build()
 

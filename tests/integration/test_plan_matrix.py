@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tfwheel import ci
+from tfwheel.config.paths import ROOT
 from tfwheel.errors import ChangesUnknownError, CommandError, NotInCiError, UnknownTriggerError
-from tfwheel.places import ROOT
-from tfwheel.run import run
+from tfwheel.system import ci
+from tfwheel.system.processes import run
 
 if TYPE_CHECKING:
     from pathlib import Path

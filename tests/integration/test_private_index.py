@@ -17,7 +17,8 @@ import pytest
 import requests
 
 import fakewheels
-from tfwheel import atomic, private_index, records
+from tfwheel import private_index, records
+from tfwheel.config.paths import ROOT
 from tfwheel.errors import (
     CommandError,
     CredentialsMissingError,
@@ -26,9 +27,9 @@ from tfwheel.errors import (
     UploadConflictError,
     UploadError,
 )
-from tfwheel.places import ROOT
 from tfwheel.records import Record
-from tfwheel.run import run
+from tfwheel.system import files
+from tfwheel.system.processes import run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -118,7 +119,7 @@ def wheel_of(folder: Path, *, body: bytes = b"VALUE = 1\n", project: str = "tens
     wheel = fakewheels.write_wheel(
         folder, {f"{project}/__init__.py": body}, name=project, version=VERSION, tag="py3-none-any"
     )
-    sha256 = atomic.sha256_of(wheel)
+    sha256 = files.sha256_of(wheel)
     record = Record(
         target="tf2.20.0-cp312-cu12",
         project=project.replace("_", "-"),
@@ -148,7 +149,7 @@ def test_wheels_are_uploaded_once_and_pip_installs_them(index: Server, tmp_path:
     log = tmp_path / "dist" / "logs" / "upload.log"
     assert upload(index, *wheels, log=log) == [f"{wheel.name} uploaded" for wheel in wheels]
     assert index.files == sorted(wheel.name for wheel in wheels)
-    assert atomic.sha256_of(index.folder / wheels[0].name) == atomic.sha256_of(wheels[0])
+    assert files.sha256_of(index.folder / wheels[0].name) == files.sha256_of(wheels[0])
     assert "twine upload" in log.read_text()
 
     again = upload(index, *wheels, log=log)
@@ -169,7 +170,7 @@ def test_other_bytes_under_the_same_name_are_refused_before_anything_is_sent(ind
     with pytest.raises(UploadConflictError, match=r"is there already with sha256 .*; it cannot become") as caught:
         upload(index, wheel_of(tmp_path / "b", body=b"VALUE = 2\n"), log=tmp_path / "log")
     assert "Raise `build`" in caught.value.remedy
-    assert atomic.sha256_of(index.folder / first.name) == atomic.sha256_of(first)
+    assert files.sha256_of(index.folder / first.name) == files.sha256_of(first)
 
 
 @pytest.mark.usefixtures("account")

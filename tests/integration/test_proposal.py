@@ -18,7 +18,7 @@ from tfwheel.github import Site
 from tfwheel.imitation import Host, Reply
 from tfwheel.proposal import Change
 from tfwheel.releases import Host as Api
-from tfwheel.run import run
+from tfwheel.system.processes import run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -203,7 +203,7 @@ def refused(gate: Gate, act: Callable[[str], object]) -> tuple[str, str]:
 def test_the_token_goes_to_git_and_into_no_message(
     root: Path, github: GitHub, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("tfwheel.progress.verbose", True)
+    monkeypatch.setattr("tfwheel.system.console.verbose", True)
     (root / "pins.toml").write_text("a = 2\n")
     word = base64.b64encode(f"x-access-token:{TOKEN}".encode()).decode()
     for name, value in {"COUNT": "1", "KEY_0": "user.name", "VALUE_0": "Tester"}.items():

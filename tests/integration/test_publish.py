@@ -20,7 +20,7 @@ import assethost
 from publications import finish, publication, state
 from tfwheel import ledger, manifest, publish, verify
 from tfwheel.errors import FactoryError, PublishError, StoreError, VerifyError
-from tfwheel.run import run
+from tfwheel.system.processes import run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

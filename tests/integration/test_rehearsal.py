@@ -10,7 +10,7 @@ import pytest
 
 from tfwheel.errors import RehearsalError, WorkflowError
 from tfwheel.rehearsal import Occasion, Rehearsal, pairs
-from tfwheel.run import run
+from tfwheel.system.processes import run
 
 HEAD = "name: X\non:\n  pull_request:\n  push:\n  workflow_dispatch:\n    inputs: {}\npermissions: {}\njobs:\n"
 DOOR = Path(__file__).parents[2] / "scripts" / "rehearse_workflow.py"

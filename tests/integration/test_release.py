@@ -11,7 +11,7 @@ import pytest
 import githubapi
 import releasing
 from releasing import IDS, OPS, TAG, VERSION
-from tfwheel import atomic, github_store, ledger, records, release, releases, verify
+from tfwheel import github_store, ledger, records, release, releases, verify
 from tfwheel.errors import (
     AssetRenamedError,
     BuildNumberUsedError,
@@ -30,7 +30,8 @@ from tfwheel.errors import (
 from tfwheel.github import Site
 from tfwheel.release import Desk
 from tfwheel.releases import Host
-from tfwheel.run import run
+from tfwheel.system import files
+from tfwheel.system.processes import run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -470,6 +471,6 @@ def test_a_store_never_changes_a_published_release(world: World) -> None:
     store = github_store.GithubStore(site=desk.site, release=found)
     path = world.root / "CHANGELOG.md"
     with path.open("rb") as source, pytest.raises(ReleaseExistsError, match="is published and lacks more"):
-        store.put("more", source, sha256=atomic.sha256_of(path))
+        store.put("more", source, sha256=files.sha256_of(path))
     with path.open("rb") as source, pytest.raises(IndexEntryError, match="it cannot become"):
-        store.put("SHA256SUMS", source, sha256=atomic.sha256_of(path))
+        store.put("SHA256SUMS", source, sha256=files.sha256_of(path))

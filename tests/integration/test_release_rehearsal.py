@@ -17,10 +17,11 @@ import pytest
 
 import releasing
 from releasing import IDS, TAG, VERSION
-from tfwheel import config, imitation, ledger, release_rehearsal, staging, verify
+from tfwheel import imitation, ledger, release_rehearsal, staging, verify
+from tfwheel.config import build_config
+from tfwheel.config.paths import Places
 from tfwheel.errors import CommandError, CredentialsError
-from tfwheel.places import Places
-from tfwheel.run import run
+from tfwheel.system.processes import run
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
@@ -35,7 +36,7 @@ def test_a_rehearsal_first_builds_what_the_version_lacks(tmp_path: Path, monkeyp
     built: list[str] = []
     monkeypatch.setattr(release_rehearsal.pipeline, "build", lambda target, **_: built.append(target))
     root = releasing.checkout(tmp_path / "checkout")
-    settings = config.load(root / "build_config")
+    settings = build_config.load(root / "build_config")
     places = Places(settings=root / "build_config", dist=root / "dist", cache=tmp_path / "cache")
     wheel = places.wheels / IDS[0] / f"tensorflow-{VERSION}-cp311-cp311-manylinux_2_17_x86_64.whl"
     wheel.parent.mkdir(parents=True)

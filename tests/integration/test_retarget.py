@@ -12,13 +12,15 @@ from typing import TYPE_CHECKING
 import pytest
 from platformdirs import user_cache_path
 
-from tfwheel import compilers, config, downloads, fatbin, ptxas, toolchain
+from tfwheel import compilers, fatbin, ptxas, toolchain
+from tfwheel.config import build_config
+from tfwheel.config.targets import Retarget
 from tfwheel.errors import FatbinError, NoCompilerError, PtxError, ToolchainError, UnknownArchError
 from tfwheel.fatbinary import Container
 from tfwheel.ptxas import Module
 from tfwheel.retarget import Report, retarget_library
-from tfwheel.run import run
-from tfwheel.targets import Retarget
+from tfwheel.system import pip
+from tfwheel.system.processes import run
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -72,7 +74,7 @@ class Tools:
 @pytest.fixture(scope="module")
 def tools(tmp_path_factory: pytest.TempPathFactory) -> Tools:
     """The line cu12 as a build has it; what is compiled is kept for this module alone."""
-    line = config.load().lines["cu12"]
+    line = build_config.load().lines["cu12"]
     assert line.retarget
     try:
         clang = compilers.clang().path
@@ -145,7 +147,7 @@ def test_the_report_says_what_came_and_went(retargeted: tuple[Path, Report]) -> 
 
 def test_nvidias_own_reader_finds_it(retargeted: tuple[Path, Report], tmp_path: Path) -> None:
     path, _ = retargeted
-    downloads.install_parts([CUOBJDUMP], tmp_path)
+    pip.install_parts([CUOBJDUMP], tmp_path)
     reader = next(tmp_path.glob("nvidia/*/bin/cuobjdump"))
     reader.chmod(0o755)
     listed = Counter(re.findall(r"\.(sm_\d+\w?)\.(?:cubin|ptx)", run([reader, "-lelf", "-lptx", path])))

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 import pytest
 from platformdirs import user_cache_path
 
-from tfwheel import compilers, config, disassembly, elf, fatbin, retarget_gates, toolchain
+from tfwheel import compilers, disassembly, elf, fatbin, retarget_gates, toolchain
+from tfwheel.config import build_config
 from tfwheel.errors import NoCompilerError, RetargetGateError, UntouchedGateError
 from tfwheel.retarget_gates import Retargeted
-from tfwheel.run import run
+from tfwheel.system.processes import run
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,7 +37,7 @@ def compiled(folder: Path, *archs: str) -> Path:
         clang = compilers.clang().path
     except NoCompilerError as error:
         pytest.skip(str(error))
-    tree = toolchain.cuda_tree(config.load().lines["cu12"], CACHE)
+    tree = toolchain.cuda_tree(build_config.load().lines["cu12"], CACHE)
     source, output = folder / "scale.cu", folder / f"scale-{'-'.join(archs)}.o"
     source.write_text(KERNEL)
     options = ["-x", "cuda", f"--cuda-path={tree}", "-std=c++17", "-O2", "-fPIC", "-Wno-unknown-cuda-version"]

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from tfwheel import progress
-from tfwheel import run as runner
 from tfwheel.errors import CommandError
-from tfwheel.run import run
+from tfwheel.system import console
+from tfwheel.system import processes as runner
+from tfwheel.system.processes import run
 
 BOTH = "import sys; print('out', flush=True); print('err', file=sys.stderr, flush=True); print('last')"
 
@@ -88,7 +88,7 @@ def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
 def test_the_command_is_shown_as_it_could_be_pasted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(progress, "verbose", True)
+    monkeypatch.setattr(console, "verbose", True)
     run(["echo", "two words"], cwd=tmp_path)
     assert f"$ echo 'two words'  (in {tmp_path})" in capsys.readouterr().err
 

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pytest
 
 import fakewheels
-from tfwheel import atomic, environments, site, smoke
+from tfwheel import environments, site, smoke
+from tfwheel.config.targets import Line, Target
 from tfwheel.errors import CommandError, DiskFullError, InterpreterMissingError
 from tfwheel.records import Record
-from tfwheel.run import run
-from tfwheel.targets import Line, Target
+from tfwheel.system import files
+from tfwheel.system.processes import run
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -65,7 +66,7 @@ def candidate(
         line="some",
         python=python,
         file=wheel.name,
-        sha256=recorded.get("sha256", atomic.sha256_of(wheel)),
+        sha256=recorded.get("sha256", files.sha256_of(wheel)),
         size=wheel.stat().st_size,
         key="k",
     )
@@ -102,7 +103,7 @@ def test_a_wheel_with_ops_passes_and_leaves_nothing_but_its_log(tmp_path: Path, 
     report, log = tried(tmp_path, wheel)
     smoke.require_passed(report, log=tmp_path)
     assert (report["gpu"], report["evidence"]) == ("absent", "not run on a GPU")
-    assert report["wheel_sha256"] == atomic.sha256_of(wheel)
+    assert report["wheel_sha256"] == files.sha256_of(wheel)
     assert report["client"].startswith("pip 2")
     assert report["python"].startswith(f"{MINOR}.")
     assert set(report["times"]) == {"smoke: environment", "smoke: install", "smoke: checks"}

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tfwheel import records
+from tfwheel.config.paths import ROOT
 from tfwheel.errors import CommandError, UnknownTargetError
-from tfwheel.places import ROOT
 from tfwheel.records import Record
-from tfwheel.run import run
+from tfwheel.system.processes import run
 
 if TYPE_CHECKING:
     from pathlib import Path

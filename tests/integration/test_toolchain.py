@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING
 import pytest
 from platformdirs import user_cache_path
 
-from tfwheel import compilers, config, downloads, elf, fatbin, fatbinary, toolchain
+from tfwheel import compilers, elf, fatbin, fatbinary, toolchain
+from tfwheel.config import build_config
 from tfwheel.errors import CommandError, NoCompilerError
-from tfwheel.run import run
+from tfwheel.system import pip
+from tfwheel.system.processes import run
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tfwheel.targets import Line
+    from tfwheel.config.targets import Line
 
 CUOBJDUMP = "nvidia-cuda-cuobjdump==13.5.37"
 KERNEL = """
@@ -64,7 +66,7 @@ class Clang:
 @pytest.fixture(scope="module")
 def clang() -> Clang:
     """The compilers of the line cu12 as a build on a machine without nvcc has them, and from the same cache."""
-    line = config.load().lines["cu12"]
+    line = build_config.load().lines["cu12"]
     try:
         path = compilers.clang().path
     except NoCompilerError as error:
@@ -94,7 +96,7 @@ def test_compiling_again_gives_the_same_bytes(clang: Clang, kernel: Path, compil
 
 
 def test_nvidias_own_reader_finds_the_same_code(compiled: Path, tmp_path: Path) -> None:
-    downloads.install_parts([CUOBJDUMP], tmp_path)
+    pip.install_parts([CUOBJDUMP], tmp_path)
     reader = next(tmp_path.glob("nvidia/*/bin/cuobjdump"))
     reader.chmod(0o755)
     listing = run([reader, "-lelf", "-lptx", compiled])
@@ -196,7 +198,7 @@ def test_the_program_fails_with_the_reason_and_an_exit_code(clang: Clang, tmp_pa
 
 
 def test_the_real_machine_has_a_toolchain_for_cu12_and_the_second_look_is_the_same() -> None:
-    line = config.load().lines["cu12"]
+    line = build_config.load().lines["cu12"]
     first = toolchain.prepare(line, cache=user_cache_path("tfwheel"))
     assert first == toolchain.prepare(line, cache=user_cache_path("tfwheel"))
     assert first.kind in ("nvcc", "clang")

@@ -13,7 +13,7 @@ import assethost
 from publications import TAG, finish, publication
 from tfwheel import manifest, publish, verify
 from tfwheel.errors import CommandError, ManifestError, VerifyError
-from tfwheel.run import run
+from tfwheel.system.processes import run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -17,9 +17,9 @@ import pytest
 
 from publications import finish
 from tfwheel import records, workflows
-from tfwheel.places import ROOT
+from tfwheel.config.paths import ROOT
 from tfwheel.rehearsal import Occasion, Rehearsal
-from tfwheel.run import run
+from tfwheel.system.processes import run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -18,11 +18,13 @@ from typing import Any
 import pytest
 from platformdirs import user_cache_path
 
-from tfwheel import config, downloads, elf, xla_ceiling
+from tfwheel import elf, xla_ceiling
+from tfwheel.config import build_config
 from tfwheel.errors import XlaCeilingError
+from tfwheel.system import pip
 from tfwheel.wheelzip import WheelReader
 
-CONFIG = config.load()
+CONFIG = build_config.load()
 PROBE = Path(__file__).parents[1] / "data" / "xlaprobe.py"
 LIBRARIES = ("libtensorflow_cc.so.2", "libtensorflow_framework.so.2")
 CUDA = {"12.5": "12.5.82", "12.8": "12.8.93"}
@@ -100,7 +102,7 @@ def assemblers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     found = {}
     for cuda, version in CUDA.items():
         folder = tmp_path_factory.mktemp("ptxas")
-        downloads.install_parts([f"{xla_ceiling.NVCC}=={version}"], folder)
+        pip.install_parts([f"{xla_ceiling.NVCC}=={version}"], folder)
         found[cuda] = folder / "nvidia" / "cuda_nvcc"
         (found[cuda] / "bin" / "ptxas").chmod(0o755)
     return found

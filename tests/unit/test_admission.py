@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 import fakewheels
-from tfwheel import admission, atomic, metadata
+from tfwheel import admission, metadata
 from tfwheel.errors import BadWheelError, IndexEntryError
 from tfwheel.records import Record
+from tfwheel.system import files
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,7 +32,7 @@ def make(folder: Path, *, version: str = VERSION, name: str = "tensorflow", extr
 
 def record_of(wheel: Path) -> Record:
     """The record of a wheel that passed everything."""
-    sha256 = atomic.sha256_of(wheel)
+    sha256 = files.sha256_of(wheel)
     return Record(
         target="tf2.20.0-cp312-cu12",
         project="tensorflow",

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tfwheel.atomic import creating, writing
 from tfwheel.errors import DiskFullError
+from tfwheel.system.files import creating, writing
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tfwheel import ci
 from tfwheel.errors import NotInCiError
+from tfwheel.system import ci
 
 if TYPE_CHECKING:
     from pathlib import Path

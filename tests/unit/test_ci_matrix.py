@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tfwheel import ci_matrix, ci_settings, config, plan
-from tfwheel.ci_settings import CiSettings, Runner, Subset
+from tfwheel.config import build_config, ci_jobs, ci_settings, plan
+from tfwheel.config.ci_settings import CiSettings, Runner, Subset
+from tfwheel.config.paths import ROOT
 from tfwheel.errors import (
     BuilderUnavailableError,
     ConfigError,
@@ -20,10 +21,9 @@ from tfwheel.errors import (
     MatrixTooLargeError,
     UnknownTriggerError,
 )
-from tfwheel.places import ROOT
 
 GOLDEN = Path(__file__).parents[1] / "data" / "matrix"
-CONFIG, CI = config.load(), ci_settings.load()
+CONFIG, CI = build_config.load(), ci_settings.load()
 EVENTS = ("pull_request", "push", "schedule", "workflow_dispatch", "release")
 CASES: dict[str, tuple[str, list[str]]] = {
     "pull_request": ("pull_request", []),
@@ -45,7 +45,7 @@ OWN = Runner(
 
 
 def rows(ci: CiSettings = CI, *, event: str = "pull_request", **options: list[str]) -> list[dict[str, Any]]:
-    return ci_matrix.matrix(CONFIG, ci, event=event, **options)["include"]
+    return ci_jobs.matrix(CONFIG, ci, event=event, **options)["include"]
 
 
 def ids(*labels: str, event: str = "pull_request") -> set[str]:
@@ -59,7 +59,7 @@ def ids(*labels: str, event: str = "pull_request") -> set[str]:
 def test_each_event_starts_the_jobs_it_did(name: str, pytestconfig: pytest.Config) -> None:
     event, labels = CASES[name]
     path = GOLDEN / f"{name}.json"
-    found = json.dumps(ci_matrix.matrix(CONFIG, CI, event=event, labels=labels), indent=2) + "\n"
+    found = json.dumps(ci_jobs.matrix(CONFIG, CI, event=event, labels=labels), indent=2) + "\n"
     if pytestconfig.getoption("--update-golden"):
         path.write_text(found, encoding="utf-8")
     assert found == path.read_text(encoding="utf-8"), "if that was meant: pytest --update-golden, and look at the diff"
@@ -225,7 +225,7 @@ def test_a_release_of_nothing_is_an_error() -> None:
 def test_a_selection_that_has_become_empty_is_an_error() -> None:
     releases = tuple(release.model_copy(update={"default": False}) for release in CONFIG.releases)
     with pytest.raises(EmptySelectionError, match="the event `push` selects no target\n"):
-        ci_matrix.matrix(replace(CONFIG, releases=releases), CI, event="push")
+        ci_jobs.matrix(replace(CONFIG, releases=releases), CI, event="push")
 
 
 @pytest.mark.parametrize("word", ["python:3.14", "lines:cpu", "cornes", "target:tf2.20.0-cp314-cpu", "line:cu13"])
@@ -238,7 +238,7 @@ def test_a_subset_that_names_what_is_not_there_stops_every_event(word: str) -> N
 def test_a_line_that_no_session_builds_is_said() -> None:
     releases = (CONFIG.releases[0].model_copy(update={"lines": ["cu13"]}),)
     with pytest.raises(BuilderUnavailableError, match=r"tf2[.]20[.]0-cp311-cu13: no nox session builds it"):
-        ci_matrix.matrix(replace(CONFIG, releases=releases, exclusions=()), CI, event="schedule")
+        ci_jobs.matrix(replace(CONFIG, releases=releases, exclusions=()), CI, event="schedule")
 
 
 @pytest.mark.parametrize(("runners", "most"), [((CPU,), 256), ((CPU, GPU), 128)])
@@ -250,7 +250,7 @@ def test_a_matrix_that_github_would_cut_is_refused(runners: tuple[Runner, ...], 
             for version in versions
         )
         changed = replace(CONFIG, releases=releases, exclusions=())
-        return ci_matrix.matrix(changed, replace(CI, runners=runners), event="schedule")["include"]
+        return ci_jobs.matrix(changed, replace(CI, runners=runners), event="schedule")["include"]
 
     assert len(of(most)) == most
     with pytest.raises(MatrixTooLargeError, match=rf"jobs \({most + 1} build, \d+ use a GPU\); .*256") as caught:

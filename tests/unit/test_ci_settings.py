@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tfwheel import ci_settings
+from tfwheel.config import ci_settings
 from tfwheel.errors import ConfigError
 
 if TYPE_CHECKING:

@@ -112,7 +112,7 @@ def test_without_gxx_the_error_has_the_command(machine: Machine) -> None:
 
 def test_root_on_debian_gets_it_installed_and_is_told(debian_root: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[str] = []
-    monkeypatch.setattr(compilers.progress, "say", told.append)
+    monkeypatch.setattr(compilers.console, "say", told.append)
     assert compilers.host().path == debian_root.bin / "g++"
     assert [words[1] for words in debian_root.ran if words[0] == "apt-get"] == ["update", "install"]
     assert any("g++ with apt-get" in line for line in told)

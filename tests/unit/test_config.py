@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tfwheel import config
+from tfwheel.config import build_config
+from tfwheel.config.targets import Retarget
 from tfwheel.errors import ConfigError
-from tfwheel.targets import Retarget
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -64,12 +64,12 @@ archs = {{ "tensorflow/a.so" = ["sm_80", "compute_90"] }}
 FILES = {"targets.toml": TARGETS, "lines.toml": LINES, "repair.toml": REPAIR, "bases.toml": BASES}
 
 
-def load(folder: Path, **changed: str | None) -> config.Config:
+def load(folder: Path, **changed: str | None) -> build_config.Config:
     """Load a good configuration in which some files (named without ``.toml``) have other text, or None: are absent."""
     for name, text in (FILES | {f"{stem}.toml": text for stem, text in changed.items()}).items():
         if text is not None:
             (folder / name).write_text(text)
-    return config.load(folder)
+    return build_config.load(folder)
 
 
 def refusal(folder: Path, **changed: str | None) -> str:
@@ -93,7 +93,7 @@ def test_everything_is_read(tmp_path: Path) -> None:
 
 
 def test_the_configuration_of_this_project_is_sound() -> None:
-    read = config.load()
+    read = build_config.load()
     assert {"cpu", "cu12", "cu13"} <= read.lines.keys()
 
 
@@ -115,7 +115,7 @@ def test_bytes_that_are_no_text_are_refused(tmp_path: Path) -> None:
     load(tmp_path)
     (tmp_path / "repair.toml").write_bytes(b"ceiling = '\xff'")
     with pytest.raises(ConfigError, match=r"repair.toml is not TOML: 'utf-8' codec"):
-        config.load(tmp_path)
+        build_config.load(tmp_path)
 
 
 def swap(text: str, old: str, new: str) -> str:
@@ -228,11 +228,11 @@ def test_all_faults_of_a_file_are_told_at_once(tmp_path: Path) -> None:
     ],
 )
 def test_a_misspelt_word_gets_a_hint(word: str, known: list[str], hint: str) -> None:
-    assert config.nearest(word, known) == hint
+    assert build_config.nearest(word, known) == hint
 
 
 def test_the_index_has_no_address_and_no_free_names_unless_they_are_given(tmp_path: Path) -> None:
-    assert load(tmp_path).index == config.IndexSettings(base_url="", acknowledge=[])
+    assert load(tmp_path).index == build_config.IndexSettings(base_url="", acknowledge=[])
     text = 'base_url = "https://example.org/index/"\n[[acknowledge]]\nname = "our-ops"\nreason = "only by exact pin"\n'
     found = load(tmp_path, index=text).index
     assert (found.base_url, found.acknowledge[0].name) == ("https://example.org/index/", "our-ops")

@@ -10,9 +10,9 @@ import pytest
 
 import fakewheels
 from tfwheel import build_ops, container
+from tfwheel.config.paths import CONFIG_DIR
 from tfwheel.errors import CommandError, ConfigError, ContainerEngineError
-from tfwheel.pip_settings import PipSettings
-from tfwheel.places import CONFIG_DIR
+from tfwheel.system.pip_settings import PipSettings
 
 OPS = CONFIG_DIR / "ops"
 SETTINGS = tomllib.loads((OPS / "pyproject.toml").read_text())["tool"]["cibuildwheel"]

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 import pagedata
-from tfwheel import config, contents, install_material, ledger, tree
+from tfwheel import contents, install_material, ledger, tree
+from tfwheel.config import build_config
 from tfwheel.contents import Showcase
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ def paths(parts: dict[str, tree.Part]) -> set[str]:
 @pytest.fixture
 def showcase(tmp_path: Path) -> Showcase:
     """The settings of this repository, and no locks yet."""
-    return Showcase(settings=config.load(), locks=tmp_path)
+    return Showcase(settings=build_config.load(), locks=tmp_path)
 
 
 def test_without_a_showcase_there_are_pages_for_installers_and_the_ledger() -> None:
@@ -57,6 +58,6 @@ def test_the_part_for_people_is_made_anew_when_a_lock_is_added(showcase: Showcas
 
 
 def test_settings_without_runtimes_have_a_page_too(tmp_path: Path) -> None:
-    settings = config.load()
-    bare = Showcase(settings=config.Config(**{**vars(settings), "directory": tmp_path}), locks=tmp_path)
+    settings = build_config.load()
+    bare = Showcase(settings=build_config.Config(**{**vars(settings), "directory": tmp_path}), locks=tmp_path)
     assert "index.html" in paths(bare.parts(LINES))

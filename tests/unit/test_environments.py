@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tfwheel import environments
+from tfwheel.config.targets import Line, Target
 from tfwheel.errors import GpuRequiredError
-from tfwheel.targets import Line, Target
 
 if TYPE_CHECKING:
     from pathlib import Path

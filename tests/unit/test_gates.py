@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tfwheel.candidate import Candidate
-    from tfwheel.targets import Line, RepairRules, Target
+    from tfwheel.config.targets import Line, RepairRules, Target
 
 LABEL = "tensorflow/tools/pip_package/label.py"
 

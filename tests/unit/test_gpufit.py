@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tfwheel import config, gpufit, matrix, plan
+from tfwheel.config import build_config, gpu_support, plan, tables
+from tfwheel.config.paths import ROOT
 from tfwheel.errors import ConfigError, NotLockedError
-from tfwheel.places import ROOT
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-CONFIG = config.load()
+CONFIG = build_config.load()
 TARGETS = plan.targets(CONFIG)
-GPUS = gpufit.load(CONFIG.directory)
+GPUS = gpu_support.load(CONFIG.directory)
 BIG = ("sm_60", "sm_70", "sm_80", "sm_89", "sm_90", "compute_90")
 GENERATED = ("sm_60", "sm_70", "sm_80", "sm_89", "compute_90a")
 
@@ -43,7 +43,7 @@ GENERATED = ("sm_60", "sm_70", "sm_80", "sm_89", "compute_90a")
     ],
 )
 def test_what_a_gpu_runs_of_some_images(images: tuple[str, ...], capability: tuple[int, int], runs: str) -> None:
-    assert gpufit.fit(images, capability) == runs
+    assert gpu_support.fit(images, capability) == runs
 
 
 def test_the_gpus_are_those_that_colab_lends() -> None:
@@ -52,7 +52,7 @@ def test_the_gpus_are_those_that_colab_lends() -> None:
 
 
 def test_retargeting_is_what_makes_blackwell_run() -> None:
-    rows = gpufit.rows(CONFIG, TARGETS, GPUS)
+    rows = gpu_support.rows(CONFIG, TARGETS, GPUS)
     of_g4 = {(row[0], row[1]): row[4:6] for row in rows if row[2] == "G4"}
     assert of_g4["2.20.0", "official"] == ["PTX (JIT)", "nothing"]
     assert of_g4["2.20.0", "cu12"] == ["SASS", "SASS"]
@@ -60,19 +60,19 @@ def test_retargeting_is_what_makes_blackwell_run() -> None:
 
 
 def test_no_gpu_of_colab_is_left_without_on_the_line_for_all() -> None:
-    rows = [row for row in gpufit.rows(CONFIG, TARGETS, GPUS) if row[1] == "cu12"]
+    rows = [row for row in gpu_support.rows(CONFIG, TARGETS, GPUS) if row[1] == "cu12"]
     assert len(rows) == 3 * len(GPUS)
-    assert not [row for row in rows if gpufit.NOTHING in row]
+    assert not [row for row in rows if gpu_support.NOTHING in row]
 
 
 def test_lines_without_gpu_code_are_not_shown() -> None:
-    assert "cpu" not in {row[1] for row in gpufit.rows(CONFIG, TARGETS, GPUS)}
+    assert "cpu" not in {row[1] for row in gpu_support.rows(CONFIG, TARGETS, GPUS)}
 
 
 def test_a_line_that_is_not_retargeted_runs_what_the_official_wheel_runs() -> None:
     target = next(one for one in TARGETS if one.id == "tf2.20.0-cp312-cu12")
     plain = replace(target, line=replace(target.line, retarget=None))
-    rows = gpufit.rows(CONFIG, [plain], GPUS)
+    rows = gpu_support.rows(CONFIG, [plain], GPUS)
     official, ours = rows[: len(GPUS)], rows[len(GPUS) :]
     assert [row[3:6] for row in official] == [row[3:6] for row in ours]
 
@@ -80,7 +80,7 @@ def test_a_line_that_is_not_retargeted_runs_what_the_official_wheel_runs() -> No
 def test_a_wheel_that_was_locked_before_there_were_families_must_be_locked_again() -> None:
     old = replace(CONFIG, bases=tuple(replace(base, families={}) for base in CONFIG.bases))
     with pytest.raises(NotLockedError, match="which kinds of GPU code") as caught:
-        gpufit.rows(old, TARGETS, GPUS)
+        gpu_support.rows(old, TARGETS, GPUS)
     assert "update-pins -- --renew" in caught.value.remedy
 
 
@@ -88,11 +88,11 @@ def test_a_wheel_that_was_locked_before_there_were_families_must_be_locked_again
 def test_a_list_of_gpus_that_says_less_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "gpus.toml").write_text(text)
     with pytest.raises(ConfigError):
-        gpufit.load(tmp_path)
+        gpu_support.load(tmp_path)
 
 
 def test_the_readme_shows_the_table_as_it_is() -> None:
     targets = [target for target in TARGETS if target.default and target.line.name == "cu12"]
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    table = matrix.gpu_table(gpufit.rows(CONFIG, targets, GPUS))
+    table = tables.gpu_table(gpu_support.rows(CONFIG, targets, GPUS))
     assert table in readme, "paste the output of `nox -s plan -- --gpus --default --line cu12` into README.md"

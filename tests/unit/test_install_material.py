@@ -8,9 +8,9 @@ from packaging.requirements import Requirement
 
 import pagedata
 from tfwheel import install_material
+from tfwheel.config.colab_runtimes import Runtime
 from tfwheel.errors import CommandError, LockError
 from tfwheel.install_material import Lock
-from tfwheel.runtimes import Runtime
 
 if TYPE_CHECKING:
     from pathlib import Path

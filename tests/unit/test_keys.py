@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tfwheel import keys
+from tfwheel.system import digests
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -13,36 +13,36 @@ if TYPE_CHECKING:
 def test_a_tree_is_its_names_and_bytes(tmp_path: Path) -> None:
     (tmp_path / "src").mkdir()
     (tmp_path / "src" / "a.cc").write_text("one")
-    first = keys.of_tree(tmp_path)
+    first = digests.of_tree(tmp_path)
     (tmp_path / "src" / "a.cc").write_text("two")
-    second = keys.of_tree(tmp_path)
+    second = digests.of_tree(tmp_path)
     (tmp_path / "src" / "a.cc").rename(tmp_path / "src" / "b.cc")
-    third = keys.of_tree(tmp_path)
+    third = digests.of_tree(tmp_path)
     assert len({first, second, third}) == 3
 
 
 def test_caches_do_not_count(tmp_path: Path) -> None:
     (tmp_path / "a.py").write_text("one")
-    before = keys.of_tree(tmp_path)
+    before = digests.of_tree(tmp_path)
     (tmp_path / "__pycache__").mkdir()
     (tmp_path / "__pycache__" / "a.pyc").write_text("compiled")
-    assert keys.of_tree(tmp_path) == before
+    assert digests.of_tree(tmp_path) == before
 
 
 def test_a_folder_that_is_not_there_is_an_empty_one(tmp_path: Path) -> None:
-    assert keys.of_tree(tmp_path / "none") == keys.of_tree(tmp_path)
+    assert digests.of_tree(tmp_path / "none") == digests.of_tree(tmp_path)
 
 
 def test_facts_have_no_order_but_names_and_values() -> None:
-    assert keys.of_facts(a=1, b=[2, 3]) == keys.of_facts(b=[2, 3], a=1)
-    assert keys.of_facts(a=1) != keys.of_facts(b=1)
-    assert keys.of_facts(a=[2, 3]) != keys.of_facts(a=[3, 2])
+    assert digests.of_facts(a=1, b=[2, 3]) == digests.of_facts(b=[2, 3], a=1)
+    assert digests.of_facts(a=1) != digests.of_facts(b=1)
+    assert digests.of_facts(a=[2, 3]) != digests.of_facts(a=[3, 2])
 
 
 def test_modules_count_by_their_source() -> None:
-    assert keys.of_modules(["wheelzip"]) != keys.of_modules(["gates"])
-    assert keys.of_modules(["wheelzip"]) == keys.of_modules(["wheelzip"])
+    assert digests.of_modules(["wheelzip"]) != digests.of_modules(["gates"])
+    assert digests.of_modules(["wheelzip"]) == digests.of_modules(["wheelzip"])
 
 
 def test_the_tools_that_leave_traces_in_a_wheel_are_named() -> None:
-    assert {"auditwheel", "cmake", "scikit-build-core"} <= set(keys.tool_versions())
+    assert {"auditwheel", "cmake", "scikit-build-core"} <= set(digests.tool_versions())

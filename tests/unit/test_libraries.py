@@ -11,8 +11,8 @@ import pytest
 import fakewheels
 from gpulibraries import machine_code, ptx, usual
 from tfwheel import libraries, ptxas
+from tfwheel.config.targets import Retarget
 from tfwheel.errors import DoesNotFitError, NoGpuCodeError
-from tfwheel.targets import Retarget
 from tfwheel.wheelzip import WheelReader
 
 if TYPE_CHECKING:

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from publications import finish, publication
-from tfwheel import atomic, ledger, manifest, metadata, publish
+from tfwheel import ledger, manifest, metadata, publish
 from tfwheel.errors import ManifestError
+from tfwheel.system import files
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,7 +49,7 @@ def test_an_index_is_what_its_manifest_says(site: Path) -> None:
     listed = json.loads((site / manifest.NAME).read_bytes())["files"]
     assert sorted(listed) == ["cu12/tensorflow/index.html", manifest.LEDGER]
     path = site / manifest.LEDGER
-    assert listed[manifest.LEDGER] == {"sha256": atomic.sha256_of(path), "size": path.stat().st_size}
+    assert listed[manifest.LEDGER] == {"sha256": files.sha256_of(path), "size": path.stat().st_size}
 
 
 def test_equal_files_give_equal_bytes_in_any_order(tmp_path: Path) -> None:

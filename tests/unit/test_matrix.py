@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from tfwheel import config, matrix
+from tfwheel.config import build_config, tables
+from tfwheel.config.paths import ROOT
 from tfwheel.errors import BuilderUnavailableError, UnknownTargetError
-from tfwheel.places import ROOT
 
-CONFIG = config.load()
+CONFIG = build_config.load()
 # Written by hand, not derived: the wheels this repository promises.
 PROMISED = [
     "tf2.18.1-cp311-cu12",
@@ -26,11 +26,11 @@ PROMISED = [
 
 
 def test_the_matrix_is_the_promised_one() -> None:
-    assert [row["id"] for row in matrix.rows(CONFIG)] == PROMISED
+    assert [row["id"] for row in tables.rows(CONFIG)] == PROMISED
 
 
 def test_a_row_says_what_a_reader_needs() -> None:
-    row = next(row for row in matrix.rows(CONFIG) if row["id"] == "tf2.20.0-cp312-cu12")
+    row = next(row for row in tables.rows(CONFIG) if row["id"] == "tf2.20.0-cp312-cu12")
     assert row == {
         "id": "tf2.20.0-cp312-cu12",
         "tensorflow": "2.20.0",
@@ -45,22 +45,22 @@ def test_a_row_says_what_a_reader_needs() -> None:
 
 
 def test_the_default_set_of_a_line_is_one_tensorflow() -> None:
-    assert {row["tensorflow"] for row in matrix.rows(CONFIG, line="cu12", default=True)} == {"2.20.0"}
+    assert {row["tensorflow"] for row in tables.rows(CONFIG, line="cu12", default=True)} == {"2.20.0"}
 
 
 def test_a_misspelt_line_gets_the_nearest_one() -> None:
     with pytest.raises(UnknownTargetError, match="did you mean `cu12`"):
-        matrix.rows(CONFIG, line="cu1")
+        tables.rows(CONFIG, line="cu1")
 
 
 def test_cuda_13_is_explained() -> None:
     with pytest.raises(BuilderUnavailableError, match=r"CUDA 13\.0\.2.*nothing to overlay") as caught:
-        matrix.rows(CONFIG, line="cu13")
+        tables.rows(CONFIG, line="cu13")
     assert "nox -s build-cuda12" in caught.value.remedy
 
 
 def test_the_table_is_aligned_markdown() -> None:
-    lines = matrix.table(matrix.rows(CONFIG, line="cpu")).splitlines()
+    lines = tables.table(tables.rows(CONFIG, line="cpu")).splitlines()
     assert len({len(line) for line in lines}) == 1
     assert lines[0].startswith("| TensorFlow | Python |")
     assert len(lines) == 2 + 3
@@ -68,4 +68,4 @@ def test_the_table_is_aligned_markdown() -> None:
 
 def test_the_readme_shows_the_matrix_as_it_is() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert matrix.table(matrix.rows(CONFIG)) in readme, "paste the output of `nox -s plan` into README.md"
+    assert tables.table(tables.rows(CONFIG)) in readme, "paste the output of `nox -s plan` into README.md"

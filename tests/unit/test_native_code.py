@@ -12,10 +12,10 @@ import pytest
 
 import fakewheels
 from tfwheel import native_code, ptxas, retarget_gates
+from tfwheel.config.targets import Retarget
 from tfwheel.libraries import Native, Result
 from tfwheel.retarget import Report
 from tfwheel.selection import Family
-from tfwheel.targets import Retarget
 
 if TYPE_CHECKING:
     from tfwheel.job import Job

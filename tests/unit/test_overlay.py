@@ -14,9 +14,9 @@ import pytest
 
 import fakewheels
 from tfwheel import overlay, sbom
+from tfwheel.config.targets import Base, Line, Target
 from tfwheel.errors import BadWheelError, PatchError, SbomGateError
 from tfwheel.overlay import Merged, merge_overlay
-from tfwheel.targets import Base, Line, Target
 from tfwheel.wheelzip import WheelReader
 
 if TYPE_CHECKING:

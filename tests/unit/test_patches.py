@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tfwheel import patches
+from tfwheel.config.paths import CONFIG_DIR
 from tfwheel.errors import PatchError
-from tfwheel.places import CONFIG_DIR
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -5,7 +5,7 @@ from __future__ import annotations
 from configparser import RawConfigParser
 from pathlib import Path
 
-from tfwheel.pip_settings import PipSettings
+from tfwheel.system.pip_settings import PipSettings
 
 LISTING = """\
 global.extra-index-url='https://one.example/simple\\nhttps://two.example/simple'

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tfwheel.places import ROOT, Places
+from tfwheel.config.paths import ROOT, Places
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from fakewheels import CPU, LINE, RULES
-from tfwheel import plan
-from tfwheel.config import Config, Exclusion, Release
+from tfwheel.config import plan
+from tfwheel.config.build_config import Config, Exclusion, Release
+from tfwheel.config.targets import Base
 from tfwheel.errors import (
     BuilderUnavailableError,
     ConfigError,
@@ -17,7 +18,6 @@ from tfwheel.errors import (
     NotLockedError,
     UnknownTargetError,
 )
-from tfwheel.targets import Base
 
 SOURCE = replace(LINE, name="cu13", label="cu130", builder="source")
 NEW = Release(tensorflow="2.20.0", build=2, pythons=["3.12", "3.9"], lines=["cu12", "cpu"], default=True)

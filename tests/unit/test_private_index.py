@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import pagedata
-from tfwheel import private_index, web
+from tfwheel import private_index
 from tfwheel.errors import (
     CommandError,
     CredentialsRefusedError,
@@ -16,7 +16,8 @@ from tfwheel.errors import (
     UploadConflictError,
     UploadError,
 )
-from tfwheel.web import Answer
+from tfwheel.system import web
+from tfwheel.system.web import Answer
 
 WHEEL, LOG = Path("tensorflow-2.20.0+cu125.1-py3-none-any.whl"), Path("upload.log")
 

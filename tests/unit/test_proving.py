@@ -15,7 +15,7 @@ from tfwheel import gates, proving, records
 from tfwheel.environments import Environment
 from tfwheel.errors import InterpreterMissingError, SizeGateError, SmokeError
 from tfwheel.records import Record
-from tfwheel.run import Programs
+from tfwheel.system.processes import Programs
 
 if TYPE_CHECKING:
     from collections.abc import Callable

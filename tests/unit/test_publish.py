@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from publications import finish, publication, state
-from tfwheel import atomic, ledger, locking, manifest, publish, verify
+from tfwheel import ledger, manifest, publish, verify
 from tfwheel.errors import IndexEntryError, PublishError, SiteError, StoreError, TargetBusyError, VerifyError
+from tfwheel.system import files, locks
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -102,7 +103,7 @@ def test_a_plan_says_exactly_what_happens_and_changes_nothing(second: Publicatio
     uploads = [line for line in lines if line.startswith("upload ")]
     assert [line.split()[1] for line in uploads] == [f"{name}.metadata", name]
     assert [line for line in lines if line.startswith("add ")] == [
-        f"add to {second.ledger}: {name}, sha256 {atomic.sha256_of(second.wheels[0])}"
+        f"add to {second.ledger}: {name}, sha256 {files.sha256_of(second.wheels[0])}"
     ]
     assert lines[-2].startswith(f"verify {ADDRESS}")
     assert lines[-1].startswith(f"install {name}")
@@ -271,7 +272,7 @@ def test_a_place_that_cannot_be_written_is_named(first: Publication, tmp_path: P
 
 
 def test_publishers_wait_for_each_other_but_not_for_ever(first: Publication, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(locking, "BUSY_TIMEOUT_S", 0.01)
+    monkeypatch.setattr(locks, "BUSY_TIMEOUT_S", 0.01)
     refused: list[str] = []
 
     def meddle(step: str) -> None:

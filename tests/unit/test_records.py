@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from tfwheel import atomic, records
+from tfwheel import records
 from tfwheel.errors import BadWheelError
 from tfwheel.records import Record
+from tfwheel.system import files
 
 RECORD = Record(
     target="tf2.20.0-cp312-cu12",
@@ -123,13 +124,13 @@ def test_a_missing_record_is_refused(tmp_path: Path) -> None:
 def test_the_digest_is_that_of_the_whole_file(tmp_path: Path, size: int) -> None:
     path = tmp_path / "file"
     path.write_bytes(bytes(size))
-    assert atomic.sha256_of(path) == hashlib.sha256(bytes(size)).hexdigest()
+    assert files.sha256_of(path) == hashlib.sha256(bytes(size)).hexdigest()
 
 
 def test_writing_makes_the_folder_and_replaces_the_file(tmp_path: Path) -> None:
     path = tmp_path / "new" / "file"
-    atomic.write_atomically(path, b"old")
-    atomic.write_atomically(path, b"new")
+    files.write_atomically(path, b"old")
+    files.write_atomically(path, b"new")
     assert path.read_bytes() == b"new"
     assert path.stat().st_mode & 0o777 == 0o644
     assert list(path.parent.iterdir()) == [path]
@@ -145,6 +146,6 @@ def test_a_write_that_fails_leaves_the_old_file(tmp_path: Path, monkeypatch: pyt
 
     monkeypatch.setattr(Path, "replace", fail)
     with pytest.raises(OSError, match="the machine stopped here"):
-        atomic.write_atomically(path, b"new")
+        files.write_atomically(path, b"new")
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]

@@ -11,14 +11,15 @@ import pytest
 import releasing
 from ledgers import entry
 from releasing import IDS, OPS, TAG, VERSION
-from tfwheel import config, ledger, release_checks
+from tfwheel import ledger, release_checks
+from tfwheel.config import build_config
 from tfwheel.errors import BuildNumberUsedError, ChangelogError, ReleaseTagError
 from tfwheel.releases import AssetData
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tfwheel.config import Config
+    from tfwheel.config.build_config import Config
     from tfwheel.release_checks import Release
 
 
@@ -33,10 +34,10 @@ def changelog(tmp_path: Path) -> Path:
 @pytest.fixture
 def settings(tmp_path: Path) -> Config:
     """Two Pythons of TensorFlow 2.20.0, on the line cu12."""
-    found = config.load()
+    found = build_config.load()
     targets = tmp_path / "targets.toml"
     targets.write_text(releasing.TARGETS)
-    (release,) = config.read(targets, config.TargetsFile).release
+    (release,) = build_config.read(targets, build_config.TargetsFile).release
     return replace(found, releases=(release,), exclusions=())
 
 
@@ -148,13 +149,13 @@ def test_a_removed_build_number_stays_used(settings: Config, changelog: Path, tm
 def test_settings_of_a_release_are_checked(line: str, wrong: str, tmp_path: Path) -> None:
     path = tmp_path / "index.toml"
     path.write_text(f"{line}\n")
-    with pytest.raises(config.ConfigError, match=wrong):
-        config.read(path, config.IndexSettings)
+    with pytest.raises(build_config.ConfigError, match=wrong):
+        build_config.read(path, build_config.IndexSettings)
     path.write_text('repository = "some-one/wheels.x"\nledger_change = "push"\n')
-    assert config.read(path, config.IndexSettings).ledger_change == "push"
+    assert build_config.read(path, build_config.IndexSettings).ledger_change == "push"
 
 
 def test_the_changelog_has_a_section_for_everything_that_is_built() -> None:
-    settings = config.load()
+    settings = build_config.load()
     for version in {target.version for target in release_checks.plan.targets(settings)}:
         assert release_checks.planned(settings, version, releasing.ROOT / "CHANGELOG.md").notes

@@ -15,6 +15,7 @@ import gpulibraries
 from fakeelf import ELF, PTX, Part, container, elf
 from gpulibraries import ADDRESS, LZ4, RELATIVE, SHT_RELA, ZSTD, changed, kernels, machine_code, packed, ptx, usual
 from tfwheel import fatbin, ptxas
+from tfwheel.config.targets import Retarget
 from tfwheel.elf import sections
 from tfwheel.errors import (
     AlreadyRetargetedError,
@@ -28,7 +29,6 @@ from tfwheel.errors import (
     UnknownLayoutError,
 )
 from tfwheel.retarget import Report, retarget_library
-from tfwheel.targets import Retarget
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -10,10 +10,10 @@ import pytest
 
 import fakeelf
 from tfwheel import elf, fatbin, retarget_gates
+from tfwheel.config.targets import Retarget
 from tfwheel.elf import Edit
 from tfwheel.errors import FactoryError, RetargetGateError, UntouchedGateError
 from tfwheel.retarget_gates import Pair, Retargeted
-from tfwheel.targets import Retarget
 from tfwheel.unchanged import unchanged
 
 if TYPE_CHECKING:

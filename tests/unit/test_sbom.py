@@ -22,7 +22,7 @@ from tfwheel.wheelzip import WheelReader
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tfwheel.targets import Line
+    from tfwheel.config.targets import Line
 
 TOOLS = {
     "host compiler": "g++ (Debian 12.2.0-14) 12.2.0",

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 import fakewheels
-from tfwheel import atomic, ledger, manifest, metadata, records, site
+from tfwheel import ledger, manifest, metadata, records, site
+from tfwheel.config.paths import Places
 from tfwheel.errors import LedgerConflictError, NothingToServeError
-from tfwheel.places import Places
 from tfwheel.records import Record
+from tfwheel.system import files
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -38,7 +39,7 @@ def finished(
     place = places.wheels / (folder or f"tf{version}-{line}")
     place.mkdir(parents=True, exist_ok=True)
     path = fakewheels.write_wheel(place, {"tensorflow/__init__.py": body}, name="tensorflow", version=version, tag=TAG)
-    sha256 = atomic.sha256_of(path)
+    sha256 = files.sha256_of(path)
     record = Record(
         target=place.name,
         project="tensorflow",
@@ -77,7 +78,7 @@ def test_the_site_has_pages_sidecars_and_the_wheels_without_copying_them(places:
     assert (places.site / PAGE / wheel.name).samefile(wheel)
     assert (places.site / PAGE / f"{wheel.name}.metadata").read_bytes() == metadata.metadata_of(wheel)
     assert ledger.read(places.ledger).entries == (entry,)
-    assert (entry.url, entry.sha256, entry.target) == ("", atomic.sha256_of(wheel), wheel.parent.name)
+    assert (entry.url, entry.sha256, entry.target) == ("", files.sha256_of(wheel), wheel.parent.name)
 
 
 def test_nothing_is_touched_or_read_again_when_nothing_changed(places: Places, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -85,7 +86,7 @@ def test_nothing_is_touched_or_read_again_when_nothing_changed(places: Places, m
     first = site.update(places)
     before = places.site.readlink(), places.ledger.stat().st_ino
     monkeypatch.setattr(metadata, "metadata_of", None)
-    monkeypatch.setattr(atomic, "sha256_of", None)
+    monkeypatch.setattr(files, "sha256_of", None)
     assert site.update(places) == first
     assert (places.site.readlink(), places.ledger.stat().st_ino) == before
 
@@ -97,7 +98,7 @@ def test_a_wheel_built_anew_under_its_name_replaces_the_old_one_and_that_is_said
     site.update(places)
     wheel = finished(places, body=b"new = True\n")
     (entry,) = site.update(places)
-    assert entry.sha256 == atomic.sha256_of(wheel)
+    assert entry.sha256 == files.sha256_of(wheel)
     assert (places.site / PAGE / wheel.name).read_bytes() == wheel.read_bytes()
     assert entry.sha256 in (places.site / PAGE / "index.html").read_text()
     assert "built anew with other bytes" in capsys.readouterr().err

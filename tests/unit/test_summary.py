@@ -11,10 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tfwheel import ci, config, records, summary
+from tfwheel import records, summary
+from tfwheel.config import build_config
+from tfwheel.config.paths import Places
 from tfwheel.errors import UnknownTargetError
-from tfwheel.places import Places
 from tfwheel.records import Record
+from tfwheel.system import ci
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -184,7 +186,7 @@ def test_a_gpu_job_that_tested_another_wheel_is_shown(tmp_path: Path) -> None:
 
 
 def test_what_is_expected_may_be_ids_or_a_matrix() -> None:
-    settings = config.load()
+    settings = build_config.load()
     matrix = json.dumps({"include": [{"id": CU12, "session": "x"}]})
     assert summary.expected(settings, [CU12]) == summary.expected(settings, [matrix, "", CU12]) == [OPS, CU12]
     assert summary.expected(settings, ['{"include": []}']) == []
@@ -201,7 +203,7 @@ def test_what_is_expected_may_be_ids_or_a_matrix() -> None:
 )
 def test_a_word_that_is_neither_is_refused(word: str, words: str) -> None:
     with pytest.raises(UnknownTargetError, match=words):
-        summary.expected(config.load(), [word])
+        summary.expected(build_config.load(), [word])
 
 
 # --- Markdown --------------------------------------------------------------------------------------------

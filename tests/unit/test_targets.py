@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tfwheel.targets import session_of
+from tfwheel.config.targets import session_of
 
 
 @pytest.mark.parametrize(

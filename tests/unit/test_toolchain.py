@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tfwheel import compilers, downloads, toolchain
+from tfwheel import compilers, toolchain
 from tfwheel.compilers import Compiler
+from tfwheel.config.targets import Line
 from tfwheel.errors import DownloadError, NoCompilerError, ToolchainError
-from tfwheel.targets import Line
+from tfwheel.system import pip
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -59,7 +60,7 @@ class Packages:
 @pytest.fixture
 def packages(monkeypatch: pytest.MonkeyPatch) -> Packages:
     found = Packages()
-    monkeypatch.setattr(downloads, "install_parts", found.install)
+    monkeypatch.setattr(pip, "install_parts", found.install)
     return found
 
 
@@ -184,7 +185,7 @@ def test_a_failed_download_leaves_no_tree(tmp_path: Path, monkeypatch: pytest.Mo
         message = "cut off"
         raise DownloadError(message)
 
-    monkeypatch.setattr(downloads, "install_parts", fail)
+    monkeypatch.setattr(pip, "install_parts", fail)
     with pytest.raises(DownloadError):
         toolchain.cuda_tree(CU12, tmp_path)
     assert _folders(tmp_path) == []

@@ -13,7 +13,7 @@ import pytest
 from publications import finish, publication
 from tfwheel import contents, ledger, manifest, publish, verify
 from tfwheel.errors import DownloadError, VerifyError
-from tfwheel.web import Answer
+from tfwheel.system.web import Answer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -70,7 +70,7 @@ def web(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Web:
     files = {path.relative_to(job.site).as_posix(): path for path in job.site.rglob("*")}
     files |= {path.relative_to(tmp_path / "assets").as_posix(): path for path in (tmp_path / "assets").rglob("*")}
     web = Web(files={name: path.read_bytes() for name, path in files.items() if path.is_file()})
-    monkeypatch.setattr("tfwheel.web.ask", web.ask)
+    monkeypatch.setattr("tfwheel.system.web.ask", web.ask)
     return web
 
 
@@ -156,7 +156,7 @@ def test_a_folder_that_shows_another_page_is_a_fault(web: Web, monkeypatch: pyte
         answer = ask(url, **words)
         return Answer(**{**vars(answer), "body": stale}) if urlsplit(url).path.endswith("tensorflow/") else answer
 
-    monkeypatch.setattr("tfwheel.web.ask", confused)
+    monkeypatch.setattr("tfwheel.system.web.ask", confused)
     with pytest.raises(VerifyError, match=r"is another page than its index\.html"):
         verify.verify(PAGES)
 
@@ -218,7 +218,7 @@ def test_a_host_that_does_not_answer_is_a_fault(monkeypatch: pytest.MonkeyPatch)
         message = f"{url}: connection refused"
         raise DownloadError(message)
 
-    monkeypatch.setattr("tfwheel.web.ask", silent)
+    monkeypatch.setattr("tfwheel.system.web.ask", silent)
     with pytest.raises(VerifyError, match="connection refused"):
         verify.verify(PAGES)
 

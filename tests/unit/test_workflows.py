@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tfwheel import ci_matrix, ci_settings, config, expressions, workflows
+from tfwheel import expressions, workflows
+from tfwheel.config import build_config, ci_jobs, ci_settings
 from tfwheel.errors import WorkflowError
 
 if TYPE_CHECKING:
@@ -214,7 +215,7 @@ def test_a_job_speaks_only_of_jobs_inputs_and_steps_that_are_there(file: str, na
 
 def row() -> dict[str, object]:
     """What a row of the plan's matrix has."""
-    jobs = ci_matrix.matrix(config.load(), ci_settings.load(), event="schedule")
+    jobs = ci_jobs.matrix(build_config.load(), ci_settings.load(), event="schedule")
     first: dict[str, object] = jobs["include"][0]
     return first
 

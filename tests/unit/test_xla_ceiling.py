@@ -10,9 +10,10 @@ import pytest
 from packaging.requirements import Requirement
 
 import fakeelf
-from tfwheel import config, elf, metadata, xla_ceiling
+from tfwheel import elf, metadata, xla_ceiling
+from tfwheel.config import build_config
+from tfwheel.config.paths import CONFIG_DIR
 from tfwheel.errors import ConfigError, XlaCeilingError
-from tfwheel.places import CONFIG_DIR
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -195,7 +196,7 @@ def test_what_needs_no_lift_says_why_and_is_left_alone(tmp_path: Path) -> None:
 
 
 def test_every_version_that_is_built_has_data() -> None:
-    settings = config.load()
+    settings = build_config.load()
     versions = {base.version for base in settings.bases if base.project == "tensorflow"}
     for version in versions:
         ceiling = xla_ceiling.load(SHIPPED, version)
@@ -205,7 +206,7 @@ def test_every_version_that_is_built_has_data() -> None:
 
 @pytest.mark.parametrize("version", ["2.18.1", "2.20.0", "2.21.0"])
 def test_the_extra_asks_for_a_ptxas_that_knows_blackwell(version: str) -> None:
-    base = next(base for base in config.load().bases if base.version == version)
+    base = next(base for base in build_config.load().bases if base.version == version)
     new = xla_ceiling.requirement(xla_ceiling.load(SHIPPED, version), base.requires_dist)
     assert str(Requirement(new).specifier) == "<13.0,>=12.8"
     assert metadata.identity(new) == (xla_ceiling.NVCC, "and-cuda")

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 
-from tfwheel import progress
 from tfwheel.errors import TargetBusyError
+from tfwheel.system import console
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,7 +28,7 @@ def alone(path: Path, *, busy: str) -> Iterator[None]:
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        progress.say(f"  {busy}: waiting for it")
+        console.say(f"  {busy}: waiting for it")
         try:
             lock.acquire(timeout=BUSY_TIMEOUT_S)
         except Timeout as error:

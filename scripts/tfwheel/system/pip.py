@@ -6,8 +6,6 @@ import re
 import sys
 from typing import TYPE_CHECKING
 
-from tfwheel import progress
-from tfwheel.atomic import sha256_of
 from tfwheel.errors import (
     CommandError,
     DiskFullError,
@@ -16,7 +14,9 @@ from tfwheel.errors import (
     HashMismatchError,
     NoOfficialWheelError,
 )
-from tfwheel.run import run
+from tfwheel.system import console
+from tfwheel.system.files import sha256_of
+from tfwheel.system.processes import run
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,7 +44,7 @@ def download_wheel(
     argv += [f"--python-version={python}", f"--abi=cp{python.replace('.', '')}"]
     argv += [f"--platform={platform}" for platform in PLATFORMS]
     argv += ["--dest", str(dest), "--requirement", str(requirements)]
-    with progress.growing(dest, total=size, name=f"download {wanted}"):
+    with console.growing(dest, total=size, name=f"download {wanted}"):
         try:
             run(argv, env={"TMPDIR": str(scratch)})
         except CommandError as error:

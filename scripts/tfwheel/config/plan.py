@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 from packaging.version import Version
 
-from tfwheel.config import nearest
+from tfwheel.config.build_config import nearest
+from tfwheel.config.targets import Base, Target, combinations
 from tfwheel.errors import BuilderUnavailableError, ConfigError, EmptySelectionError, NotLockedError, UnknownTargetError
-from tfwheel.targets import Base, Target, combinations
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from tfwheel.config import Config
+    from tfwheel.config.build_config import Config
 
 
 def targets(config: Config) -> list[Target]:

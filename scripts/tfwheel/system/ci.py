@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tfwheel.errors import ChangesUnknownError, CommandError, NotInCiError
-from tfwheel.run import run
+from tfwheel.system.processes import run
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

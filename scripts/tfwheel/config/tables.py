@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from tfwheel import gpufit, plan
+from tfwheel.config import gpu_support, plan
 from tfwheel.errors import BuilderUnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tfwheel.config import Config
+    from tfwheel.config.build_config import Config
 
 COLUMNS = {
     "TensorFlow": "tensorflow",
@@ -60,14 +60,14 @@ def text(config: Config, *, kind: str, line: str | None = None, default: bool = 
     """The targets as a table, as JSON, or (``kind`` is "gpus") what each GPU of Colab runs of their wheels."""
     if kind == "gpus":
         targets = plan.select(plan.targets(config), line=line, default=default)
-        return gpu_table(gpufit.rows(config, targets, gpufit.load(config.directory)))
+        return gpu_table(gpu_support.rows(config, targets, gpu_support.load(config.directory)))
     entries = rows(config, line=line, default=default)
     return json.dumps(entries, indent=2) if kind == "json" else table(entries)
 
 
 def gpu_table(entries: Sequence[Sequence[str]]) -> str:
     """The rows of ``gpufit.rows`` as a table of the same kind."""
-    return markdown(gpufit.COLUMNS, entries)
+    return markdown(gpu_support.COLUMNS, entries)
 
 
 def markdown(columns: Sequence[str], body: Sequence[Sequence[str]]) -> str:

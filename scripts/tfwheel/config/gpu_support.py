@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
-from tfwheel import config, plan
+from tfwheel.config import build_config, plan
 from tfwheel.errors import NotLockedError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
-    from tfwheel.config import Config
-    from tfwheel.targets import Base, Line, Target
+    from tfwheel.config.build_config import Config
+    from tfwheel.config.targets import Base, Line, Target
 
 NAMED = re.compile(r"(sm|compute)_(\d+)(\d)([a-z]?)")
 NOTHING = "nothing"
@@ -31,14 +31,14 @@ OFFICIAL = "official"
 NEWER_PTXAS_FROM = 10  # major compute capability that ptxas 12.5 does not know (build_config/xla/)
 
 
-class GpuEntry(config.Table):
+class GpuEntry(build_config.Table):
     """One table ``[[gpu]]``."""
 
     name: str
     capability: Annotated[str, Field(pattern=r"^\d{1,2}\.\d$")]
 
 
-class GpusFile(config.Table):
+class GpusFile(build_config.Table):
     """``gpus.toml``."""
 
     gpu: Annotated[list[GpuEntry], Field(min_length=1)]
@@ -54,7 +54,7 @@ class Gpu:
 
 def load(folder: Path) -> tuple[Gpu, ...]:
     """The GPUs of ``gpus.toml``, in its order; ConfigError when it does not say them."""
-    entries = config.read(folder / "gpus.toml", GpusFile).gpu
+    entries = build_config.read(folder / "gpus.toml", GpusFile).gpu
     pairs = [(entry.name, entry.capability.split(".")) for entry in entries]
     return tuple(Gpu(name=name, capability=(int(major), int(minor))) for name, (major, minor) in pairs)
 

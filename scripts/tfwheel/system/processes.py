@@ -10,8 +10,8 @@ import threading
 from contextlib import contextmanager, nullcontext, suppress
 from typing import TYPE_CHECKING
 
-from tfwheel import progress
 from tfwheel.errors import CommandError
+from tfwheel.system import console
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -69,7 +69,7 @@ def run(
     """
     words = [str(word) for word in argv]
     line = shlex.join(words)
-    progress.detail(f"$ {line}" + (f"  (in {cwd})" if cwd else ""))
+    console.detail(f"$ {line}" + (f"  (in {cwd})" if cwd else ""))
     try:
         process = subprocess.Popen(
             words,

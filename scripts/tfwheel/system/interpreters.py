@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from findpython.providers import ALL_PROVIDERS
 from findpython.providers.path import PathProvider
 
-from tfwheel import progress
 from tfwheel.errors import CommandError, InterpreterMissingError
-from tfwheel.run import run
+from tfwheel.system import console
+from tfwheel.system.processes import run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,7 +37,7 @@ def find(version: str) -> Path:
     for candidate in _candidates(version):
         fault, executable = _probe(candidate, version)
         if not fault:
-            progress.detail(f"Python {version}: {executable}")
+            console.detail(f"Python {version}: {executable}")
             return executable
         refused.append(f"{candidate}: {fault}")
     message = f"there is no Python {version} on this machine (looked on PATH, in pyenv, uv, asdf, rye and {MANYLINUX})"

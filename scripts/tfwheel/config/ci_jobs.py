@@ -9,9 +9,10 @@ from __future__ import annotations
 import difflib
 from typing import TYPE_CHECKING, Any
 
-from tfwheel import github_limits, plan
-from tfwheel.ci_settings import RUNNERS, SUBSETS
-from tfwheel.config import nearest
+from tfwheel.config import github_limits, plan
+from tfwheel.config.build_config import nearest
+from tfwheel.config.ci_settings import RUNNERS, SUBSETS
+from tfwheel.config.targets import session_of
 from tfwheel.errors import (
     BuilderUnavailableError,
     ConfigError,
@@ -19,14 +20,13 @@ from tfwheel.errors import (
     MatrixTooLargeError,
     UnknownTriggerError,
 )
-from tfwheel.targets import session_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
 
-    from tfwheel.ci_settings import CiSettings, Runner, Subset
-    from tfwheel.config import Config
-    from tfwheel.targets import Target
+    from tfwheel.config.build_config import Config
+    from tfwheel.config.ci_settings import CiSettings, Runner, Subset
+    from tfwheel.config.targets import Target
 
 FROM_STRANGERS = "pull_request"
 KINDS: dict[str, Callable[[Target], str]] = {

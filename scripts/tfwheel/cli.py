@@ -7,8 +7,8 @@ import sys
 import traceback
 from typing import TYPE_CHECKING
 
-from tfwheel import progress
 from tfwheel.errors import DiskFullError, FactoryError, InterruptedRunError, UnexpectedError
+from tfwheel.system import console
 
 if TYPE_CHECKING:
     import argparse
@@ -19,7 +19,7 @@ def enter(parser: argparse.ArgumentParser, action: Callable[[argparse.Namespace]
     """Parse the arguments, do the work, and return the exit code (0, or that of the failure's class)."""
     parser.add_argument("--verbose", action="store_true", help="print every command that is run")
     arguments = parser.parse_args()
-    progress.verbose = arguments.verbose
+    console.verbose = arguments.verbose
     try:
         action(arguments)
     except FactoryError as error:
@@ -36,9 +36,9 @@ def enter(parser: argparse.ArgumentParser, action: Callable[[argparse.Namespace]
 
 
 def _report(error: FactoryError) -> int:
-    progress.say(f"error: {error.message}")
-    progress.say(f"  what to do: {error.remedy}")
-    progress.say(f"  ({type(error).__name__}, exit code {error.exit_code})")
+    console.say(f"error: {error.message}")
+    console.say(f"  what to do: {error.remedy}")
+    console.say(f"  ({type(error).__name__}, exit code {error.exit_code})")
     return error.exit_code
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tfwheel import door, errors
+from tfwheel import cli, errors
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def entering(monkeypatch: pytest.MonkeyPatch, action: Callable[[argparse.Namespace], None]) -> int:
     monkeypatch.setattr("sys.argv", ["door.py"])
-    return door.enter(argparse.ArgumentParser(), action)
+    return cli.enter(argparse.ArgumentParser(), action)
 
 
 def raising(error: BaseException) -> Callable[[argparse.Namespace], None]:

@@ -1,0 +1,1 @@
+"""The machine: programs, console, files, locks, network, pip; every side effect goes through here."""
