@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import fakewheels
-from tfwheel import records
 from tfwheel.publish import Publication
-from tfwheel.records import Record
 from tfwheel.store import FolderStore
 from tfwheel.system import files
+from tfwheel.wheel import records
+from tfwheel.wheel.records import Record
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

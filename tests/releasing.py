@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import fakewheels
-from tfwheel import records, sbom
 from tfwheel.config import build_config
 from tfwheel.config.paths import Places
-from tfwheel.records import Record
 from tfwheel.system import files
 from tfwheel.system.processes import run
+from tfwheel.wheel import records, sbom
+from tfwheel.wheel.records import Record
 
 if TYPE_CHECKING:
     from tfwheel.config.build_config import Config

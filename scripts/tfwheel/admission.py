@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 from tfwheel.config import github_limits
 from tfwheel.errors import IndexEntryError
 from tfwheel.ledger import Entry
-from tfwheel.metadata import SIDECAR, facts_of, metadata_of
 from tfwheel.system import files
+from tfwheel.wheel.metadata import SIDECAR, facts_of, metadata_of
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tfwheel.records import Record
+    from tfwheel.wheel.records import Record
 
 # What of a smoke report the ledger keeps; the whole of it is in the record.
 EVIDENCE = ("passed", "date", "python", "client", "gpu", "wheel_sha256")

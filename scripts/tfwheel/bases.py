@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 import tomli_w
 from packaging.version import Version
 
-from tfwheel import elf, families, fatbin
 from tfwheel.config.targets import Base
+from tfwheel.gpu import code_inventory, elf, fatbin
 from tfwheel.system import console, pip
 from tfwheel.system.files import sha256_of, write_atomically
-from tfwheel.wheelzip import WheelReader
+from tfwheel.wheel.reader import WheelReader
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -80,7 +80,7 @@ def measure(wheel: Path, *, project: str, version: str, python: str, scratch: Pa
             runpaths |= {name: runpath} if runpath and CUDA_FOLDERS in runpath else {}
             found = fatbin.archs_of(library)
             archs |= {name: found} if found else {}
-            kinds = families.merged(kinds, families.images_of([library]))
+            kinds = code_inventory.merged(kinds, code_inventory.images_of([library]))
     return Base(
         project=project,
         version=version,

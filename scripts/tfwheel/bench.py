@@ -14,14 +14,15 @@ from typing import TYPE_CHECKING
 
 from rich.table import Table
 
-from tfwheel import libraries, native_code, official_wheel, overlay, ptxas, retarget
+from tfwheel import libraries, native_code, official_wheel, ptxas, retarget
 from tfwheel.config.paths import ROOT
 from tfwheel.errors import NothingToServeError
 from tfwheel.job import Job
 from tfwheel.system import console
 from tfwheel.system.files import write_atomically
 from tfwheel.system.processes import run
-from tfwheel.wheelzip import WheelReader
+from tfwheel.wheel import overlay
+from tfwheel.wheel.reader import WheelReader
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -18,7 +18,7 @@ from tfwheel.config.targets import WHEEL_EPOCH
 from tfwheel.errors import CommandError, CompileError
 from tfwheel.system import console, digests
 from tfwheel.system.processes import run
-from tfwheel.wheelzip import WheelReader
+from tfwheel.wheel.reader import WheelReader
 
 if TYPE_CHECKING:
     from pathlib import Path, PurePosixPath

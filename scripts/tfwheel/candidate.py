@@ -15,7 +15,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from tfwheel.wheelzip import WheelReader
+from tfwheel.wheel.reader import WheelReader
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping

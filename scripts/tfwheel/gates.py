@@ -19,8 +19,6 @@ from packaging.metadata import Metadata
 from packaging.tags import parse_tag
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 
-from tfwheel import elf, fatbin
-from tfwheel import sbom as bills
 from tfwheel.candidate import Candidate, Merged, opened, opened_ops
 from tfwheel.errors import (
     ArchGateError,
@@ -32,7 +30,9 @@ from tfwheel.errors import (
     RunpathGateError,
     SizeGateError,
 )
+from tfwheel.gpu import elf, fatbin
 from tfwheel.system.processes import run
+from tfwheel.wheel import sbom as bills
 
 if TYPE_CHECKING:
     from collections.abc import Collection

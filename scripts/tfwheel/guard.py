@@ -12,9 +12,9 @@ from packaging.metadata import parse_email
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from tfwheel import metadata
 from tfwheel.errors import UnclaimedNameError
 from tfwheel.system import pip
+from tfwheel.wheel import metadata
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
-from tfwheel import admission, metadata, releases
+from tfwheel import admission, releases
 from tfwheel.config import github_limits
 from tfwheel.errors import InventoryError
-from tfwheel.metadata import SIDECAR
+from tfwheel.wheel import metadata
+from tfwheel.wheel.metadata import SIDECAR
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

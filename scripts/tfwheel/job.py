@@ -7,11 +7,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from tfwheel import records
 from tfwheel.config import build_config, plan
 from tfwheel.errors import BadWheelError, CommandError
 from tfwheel.system import console, locks
 from tfwheel.system.processes import run
+from tfwheel.wheel import records
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tfwheel.config.build_config import Config
     from tfwheel.config.paths import Places
     from tfwheel.config.targets import Base, Target
-    from tfwheel.records import Record
+    from tfwheel.wheel.records import Record
 
 
 @dataclass(frozen=True, kw_only=True)

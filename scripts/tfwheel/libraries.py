@@ -17,23 +17,23 @@ from typing import TYPE_CHECKING, Any
 from filelock import FileLock
 
 from tfwheel import retarget, xla_ceiling
-from tfwheel.deflating import LEVEL, Deflated, deflate
 from tfwheel.errors import NoGpuCodeError
 from tfwheel.system import console, digests
 from tfwheel.system.files import write_atomically
-from tfwheel.wheelzip import WheelReader
+from tfwheel.wheel.deflate import LEVEL, Deflated, deflate
+from tfwheel.wheel.reader import WheelReader
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from tfwheel.config.targets import Base, Retarget
-    from tfwheel.elf import Edit
+    from tfwheel.gpu.elf import Edit
     from tfwheel.ptxas import Compiler
     from tfwheel.retarget import Report
     from tfwheel.xla_ceiling import Ceiling
 
-DECIDING = ("deflating", "libraries", "xla_ceiling", *retarget.DECIDING)
+DECIDING = ("wheel.deflate", "libraries", "xla_ceiling", *retarget.DECIDING)
 FACTS, STREAM = "facts.json", "member.deflate"
 
 

@@ -10,7 +10,8 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from tfwheel import disassembly, libraries, ptxas, retarget_gates
+from tfwheel import libraries, ptxas, retarget_gates
+from tfwheel.gpu import cuda_binutils
 from tfwheel.libraries import Check, Native
 from tfwheel.system import console, digests
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from tfwheel.job import Job
     from tfwheel.libraries import Result
 
-GATING = ("disassembly", "retarget_gates", "unchanged")
+GATING = ("gpu.cuda_binutils", "retarget_gates", "unchanged")
 DECIDING = (*libraries.DECIDING, *GATING)
 
 
@@ -31,7 +32,7 @@ def fetch_tools(job: Job) -> None:
     """Have NVIDIA's programs in the cache, where the line retargets; raises DownloadError and ToolchainError."""
     if job.target.line.retarget:
         ptxas.prepare(job.target.line.retarget.tools, cache=job.places.cache)
-        disassembly.prepare(job.places.cache)
+        cuda_binutils.prepare(job.places.cache)
 
 
 @contextmanager

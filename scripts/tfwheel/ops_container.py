@@ -10,20 +10,22 @@ import re
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
-from tfwheel import build_ops, candidate, container, fatbin, official_wheel, overlay, pipeline, proving, toolchain
+from tfwheel import build_ops, candidate, container, official_wheel, pipeline, proving, toolchain
 from tfwheel.config.paths import Places
 from tfwheel.container import Order, Place
 from tfwheel.errors import ArchGateError, CompileError, ContainerBuildError, ContentsGateError
+from tfwheel.gpu import fatbin
 from tfwheel.job import Job, Made
 from tfwheel.system import console, digests
 from tfwheel.system.pip_settings import PipSettings
-from tfwheel.wheelzip import WheelReader
+from tfwheel.wheel import overlay
+from tfwheel.wheel.reader import WheelReader
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from tfwheel.config.targets import RepairRules, Target
-    from tfwheel.records import Record
+    from tfwheel.wheel.records import Record
 
 DECIDING = (*pipeline.DECIDING, "container", "ops_container", "system.pip_settings")
 COMPILING = "Building project with"  # from here on the compilers speak, before that pip does

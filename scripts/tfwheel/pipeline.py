@@ -11,35 +11,23 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from tfwheel import (
-    build_ops,
-    gates,
-    native_code,
-    official_wheel,
-    overlay,
-    provenance,
-    proving,
-    repair,
-    sbom,
-    site,
-    summary,
-    toolchain,
-)
+from tfwheel import build_ops, gates, native_code, official_wheel, proving, repair, site, summary, toolchain
 from tfwheel.config.paths import Places
 from tfwheel.config.targets import WHEEL_EPOCH
 from tfwheel.contents import Showcase
 from tfwheel.errors import NothingToServeError
 from tfwheel.job import Job, Made
-from tfwheel.records import Record
 from tfwheel.system import console, digests, files
+from tfwheel.wheel import overlay, provenance, sbom
+from tfwheel.wheel.records import Record
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from tfwheel.libraries import Native
-    from tfwheel.overlay import Merged
     from tfwheel.toolchain import Toolchain
+    from tfwheel.wheel.overlay import Merged
 
 # The modules whose code decides what is in a wheel, or whether it may pass.
 DECIDING = (
@@ -48,15 +36,15 @@ DECIDING = (
     "candidate",
     "compilers",
     "gates",
-    "merge",
-    "metadata",
-    "overlay",
-    "patches",
+    "wheel.writer",
+    "wheel.metadata",
+    "wheel.overlay",
+    "wheel.patches",
     "repair",
-    "sbom",
+    "wheel.sbom",
     "toolchain",
-    "wheelzip",
-    "zipformat",
+    "wheel.reader",
+    "wheel.zip_records",
     *native_code.DECIDING,
 )
 

@@ -13,15 +13,15 @@ import struct
 from array import array
 from typing import IO, TYPE_CHECKING
 
-from tfwheel import fatbin
 from tfwheel.errors import RelocationError, UnknownLayoutError
+from tfwheel.gpu import fatbin
 from tfwheel.relayout import Patch
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from tfwheel.elf import Section
-    from tfwheel.fatbin import Container
+    from tfwheel.gpu.elf import Section
+    from tfwheel.gpu.fatbin import Container
     from tfwheel.relayout import Layout
 
 WRAPPERS = ".nvFatBinSegment"

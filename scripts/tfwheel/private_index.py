@@ -19,7 +19,7 @@ from packaging.utils import canonicalize_name
 from twine.exceptions import TwineException
 from twine.settings import Settings
 
-from tfwheel import admission, records, verify
+from tfwheel import admission, verify
 from tfwheel.errors import (
     CommandError,
     CredentialsMissingError,
@@ -32,6 +32,7 @@ from tfwheel.errors import (
 )
 from tfwheel.system import console, web
 from tfwheel.system.processes import run
+from tfwheel.wheel import records
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -6,9 +6,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from tfwheel import build_ops, environments, gates, official_wheel, overlay, records, site, smoke
+from tfwheel import build_ops, environments, gates, official_wheel, site, smoke
 from tfwheel.job import Made
 from tfwheel.system import console, digests
+from tfwheel.wheel import overlay, records
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -16,8 +17,8 @@ if TYPE_CHECKING:
 
     from tfwheel.environments import Environment
     from tfwheel.job import Job
-    from tfwheel.overlay import Merged
-    from tfwheel.records import Record
+    from tfwheel.wheel.overlay import Merged
+    from tfwheel.wheel.records import Record
 
 CODE = ("environments", "smoke", "smoke_checks")  # whose change makes a smoke report count no longer
 

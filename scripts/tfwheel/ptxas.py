@@ -21,9 +21,9 @@ from typing import TYPE_CHECKING
 
 from filelock import FileLock
 
-from tfwheel import fatbin
 from tfwheel.errors import CommandError, FatbinError, PtxError, ToolchainError, UnknownArchError
-from tfwheel.fatbinary import LIBRARY, OPTIONS, Container, NvFatbinError
+from tfwheel.gpu import fatbin
+from tfwheel.gpu.fatbinary_program import LIBRARY, OPTIONS, Container, NvFatbinError
 from tfwheel.system import console, digests, pip
 from tfwheel.system.files import writing
 from tfwheel.system.processes import Programs, run
@@ -31,7 +31,7 @@ from tfwheel.system.processes import Programs, run
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-DECIDING = ("fatbin", "fatbinary", "ptxas")
+DECIDING = ("gpu.fatbin", "gpu.fatbinary_program", "ptxas")
 ARGUMENTS = ("-arch", "sm_{arch}")  # all else as nvcc calls it: optimised in full
 MEMORY = 640 << 20  # bytes that all running ptxas may take together, the gates of another library beside them
 # What one takes at most: so many bytes, and so many times the square root of its source's (measured on the modules of

@@ -13,9 +13,10 @@ from datetime import UTC, datetime
 from io import BytesIO
 from typing import TYPE_CHECKING
 
-from tfwheel import admission, contents, guard, ledger, manifest, metadata, records, tree, verify
+from tfwheel import admission, contents, guard, ledger, manifest, tree, verify
 from tfwheel.errors import FactoryError, PublishError, StoreError
 from tfwheel.system import console, files, locks
+from tfwheel.wheel import metadata, records
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from tfwheel import elf, fatbin
 from tfwheel.errors import AlreadyRetargetedError, DoesNotFitError, UnknownLayoutError
+from tfwheel.gpu import elf, fatbin
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from tfwheel.elf import Section
-    from tfwheel.fatbin import Container
+    from tfwheel.gpu.elf import Section
+    from tfwheel.gpu.fatbin import Container
 
 SECTION_HEADER = 64  # bytes of an Elf64_Shdr
 CHUNK = 1 << 20

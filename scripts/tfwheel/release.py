@@ -12,13 +12,14 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tfwheel import admission, guard, ledger, metadata, proposal, records, release_checks, staging, verify
+from tfwheel import admission, guard, ledger, proposal, release_checks, staging, verify
 from tfwheel.errors import AssetRenamedError, ReleaseExistsError, VerifyError
 from tfwheel.github import UNFINISHED, Site
 from tfwheel.github_store import GithubStore
 from tfwheel.proposal import Change
 from tfwheel.staging import Source, Staged
 from tfwheel.system import ci, console, web
+from tfwheel.wheel import metadata, records
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -12,7 +12,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from tfwheel import imitation, pipeline, publish, records, release, release_checks, staging, verify
+from tfwheel import imitation, pipeline, publish, release, release_checks, staging, verify
 from tfwheel.contents import Showcase
 from tfwheel.errors import InterpreterMissingError, WheelMissingError
 from tfwheel.github import Site
@@ -25,6 +25,7 @@ from tfwheel.releases import Host
 from tfwheel.staging import Source
 from tfwheel.system import console, files, locks
 from tfwheel.system.processes import run
+from tfwheel.wheel import records
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tfwheel import fatbin, ptxas, relayout
+from tfwheel import ptxas, relayout
 from tfwheel.errors import AlreadyRetargetedError, NoGpuCodeError
+from tfwheel.gpu import fatbin
 from tfwheel.pointers import Pointers
 from tfwheel.selection import GENERATED, MOVABLE, RELOCATABLE, Selection
 
@@ -15,13 +16,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tfwheel.config.targets import Retarget
-    from tfwheel.fatbin import Container
+    from tfwheel.gpu.fatbin import Container
     from tfwheel.ptxas import Compiler, Module
     from tfwheel.relayout import Layout
     from tfwheel.selection import Family
 
 FAMILIES = {MOVABLE: "fatbin", GENERATED: "generated", RELOCATABLE: "relocatable"}
-DECIDING = ("elf", "pointers", "relayout", "retarget", "selection", *ptxas.DECIDING)
+DECIDING = ("gpu.elf", "pointers", "relayout", "retarget", "selection", *ptxas.DECIDING)
 
 
 @dataclass(frozen=True, kw_only=True)

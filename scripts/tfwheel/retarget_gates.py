@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from tfwheel import disassembly, fatbin
 from tfwheel.errors import BadWheelError, CommandError, FatbinError, RetargetGateError
+from tfwheel.gpu import cuda_binutils, fatbin
 from tfwheel.unchanged import unchanged
 
 if TYPE_CHECKING:
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tfwheel.config.targets import Retarget
-    from tfwheel.elf import Edit
-    from tfwheel.fatbin import Container, Entry
+    from tfwheel.gpu.elf import Edit
+    from tfwheel.gpu.fatbin import Container, Entry
 
 PIECE = 16 << 20  # bytes of containers in one call: cuobjdump takes about five times as much memory
 SAMPLE = 4  # new images that are disassembled
@@ -108,7 +108,7 @@ def run_retarget_gates(library: Retargeted, *, cache: Path) -> dict[str, str]:
     Raises RetargetGateError for GPU code that is not what it must be, UntouchedGateError for any other byte that
     changed, DownloadError or ToolchainError when NVIDIA's programs cannot be had.
     """
-    pair = Pair(library=library, tools=disassembly.prepare(cache))
+    pair = Pair(library=library, tools=cuda_binutils.prepare(cache))
     try:
         return {"untouched": unchanged(library, pair.before, pair.after)} | {
             gate.__name__: gate(pair) for gate in GATES
@@ -153,7 +153,7 @@ def listed(pair: Pair) -> str:
                     )
                     raise RetargetGateError(message)
     images = sum(len(container.entries) for group in groups for container in group)
-    return f"{images} images listed by {disassembly.CUOBJDUMP.replace('==', ' ')}"
+    return f"{images} images listed by {cuda_binutils.CUOBJDUMP.replace('==', ' ')}"
 
 
 def kept(pair: Pair) -> str:
@@ -223,7 +223,7 @@ def disassembled(pair: Pair) -> str:
     chosen = list({entry.offset: entry for entry in sample}.values())
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(lambda entry: _ask_nvdisasm(pair, entry), chosen))
-    return f"{len(chosen)} of {len(new)} new images disassembled by {disassembly.NVDISASM.replace('==', ' ')}"
+    return f"{len(chosen)} of {len(new)} new images disassembled by {cuda_binutils.NVDISASM.replace('==', ' ')}"
 
 
 GATES = (archs, listed, kept, compiled, portable, disassembled)
@@ -272,7 +272,7 @@ def _ask_cuobjdump(pair: Pair, group: Sequence[Container]) -> list[tuple[str, in
     with pair.library.patched.open("rb") as stream:
         pieces = (os.pread(stream.fileno(), container.size, container.offset) for container in group)
         try:
-            return disassembly.listing(pair.tools, pieces)
+            return cuda_binutils.listing(pair.tools, pieces)
         except CommandError as error:
             message = f"{pair.name}: cuobjdump cannot read what begins at byte {group[0].offset:,}: {error.message}"
             raise RetargetGateError(message) from error
@@ -282,7 +282,7 @@ def _kernels(pair: Pair, entry: Entry) -> frozenset[bytes]:
     """The kernels of a new image; RetargetGateError when it is no machine code for its arch."""
     place = f"{pair.name}: {entry.name} at byte {entry.offset:,} ({entry.section})"
     try:
-        found = disassembly.machine_code(pair.image(entry))
+        found = cuda_binutils.machine_code(pair.image(entry))
     except BadWheelError as error:
         message = f"{place} is no machine code"
         raise RetargetGateError(message) from error
@@ -295,7 +295,7 @@ def _kernels(pair: Pair, entry: Entry) -> frozenset[bytes]:
 def _ask_nvdisasm(pair: Pair, entry: Entry) -> None:
     place = f"{entry.name} at byte {entry.offset:,} ({entry.section})"
     try:
-        said = disassembly.disassemble(pair.tools, pair.image(entry))
+        said = cuda_binutils.disassemble(pair.tools, pair.image(entry))
     except CommandError as error:
         message = f"{pair.name}: nvdisasm refuses {place}: {error.message}"
         raise RetargetGateError(message) from error

@@ -16,15 +16,16 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tfwheel import fatbin, ptxas, relayout
+from tfwheel import ptxas, relayout
 from tfwheel.errors import DoesNotFitError, UnknownArchError
+from tfwheel.gpu import fatbin
 from tfwheel.relayout import Span
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from tfwheel.config.targets import Retarget
-    from tfwheel.fatbin import Container, Entry
+    from tfwheel.gpu.fatbin import Container, Entry
     from tfwheel.ptxas import Compiler
     from tfwheel.relayout import Layout, Piece
 

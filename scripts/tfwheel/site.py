@@ -14,12 +14,13 @@ from typing import IO, TYPE_CHECKING, Any
 
 from filelock import FileLock
 
-from tfwheel import admission, contents, ledger, manifest, metadata, records, render, tree
+from tfwheel import admission, contents, ledger, manifest, render, tree
 from tfwheel.errors import BadWheelError, IndexEntryError, LedgerDamagedError, NothingToServeError
 from tfwheel.ledger import Ledger
 from tfwheel.render import Row
 from tfwheel.system import console, files
 from tfwheel.tree import Part
+from tfwheel.wheel import metadata, records
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from tfwheel.config.paths import Places
     from tfwheel.contents import Showcase
     from tfwheel.ledger import Entry
-    from tfwheel.records import Record
+    from tfwheel.wheel.records import Record
 
 ADDRESS = "127.0.0.1"
 

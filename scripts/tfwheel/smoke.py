@@ -16,15 +16,16 @@ from typing import TYPE_CHECKING, Any
 
 from packaging.utils import canonicalize_name
 
-from tfwheel import environments, families
+from tfwheel import environments
 from tfwheel.config import gpu_support
 from tfwheel.errors import CommandError, SmokeError
+from tfwheel.gpu import code_inventory
 from tfwheel.system import console
 
 if TYPE_CHECKING:
     from tfwheel.config.targets import Target
     from tfwheel.environments import Environment
-    from tfwheel.records import Record
+    from tfwheel.wheel.records import Record
 
 OPS_PACKAGE = "tfwheel_ops"
 
@@ -160,7 +161,7 @@ def _runs(environment: Environment, capability: str) -> dict[str, Any]:
     """What is in the installed libraries, by kind of GPU code, and what of it this GPU runs."""
     major, _, minor = capability.partition(".")
     libraries = (environment.folder / "venv").glob("lib/python3*/site-packages/tensorflow/libtensorflow_*.so.2")
-    images = families.images_of(sorted(libraries))
+    images = code_inventory.images_of(sorted(libraries))
     runs = {family: gpu_support.fit(found, (int(major), int(minor or 0))) for family, found in images.items()}
     return {"images": {family: list(found) for family, found in images.items()}, "runs": runs}
 

@@ -9,17 +9,18 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tfwheel import admission, metadata, provenance, records, sbom
+from tfwheel import admission
 from tfwheel.errors import BadWheelError, CommandError, IndexEntryError, WheelChangedError, WheelMissingError
 from tfwheel.system import console, files
 from tfwheel.system.processes import run
-from tfwheel.wheelzip import WheelReader
+from tfwheel.wheel import metadata, provenance, records, sbom
+from tfwheel.wheel.reader import WheelReader
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
-    from tfwheel.records import Record
+    from tfwheel.wheel.records import Record
 
 SUMS = "SHA256SUMS"
 

@@ -7,10 +7,10 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tfwheel import records
 from tfwheel.config import plan
 from tfwheel.errors import BadWheelError, UnknownTargetError
 from tfwheel.system import files
+from tfwheel.wheel import records
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from tfwheel.config.build_config import Config
     from tfwheel.config.paths import Places
-    from tfwheel.records import Record
+    from tfwheel.wheel.records import Record
 
 FROM_GPU_JOB = "gpu-"  # how the artifact begins that holds what the GPU job left
 SHORT = 12  # digits of a digest that a person compares

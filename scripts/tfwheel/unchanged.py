@@ -8,15 +8,15 @@ from array import array
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 
-from tfwheel import elf, fatbin
 from tfwheel.errors import BadWheelError, UntouchedGateError
+from tfwheel.gpu import elf, fatbin
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from tfwheel.elf import Edit, Section
-    from tfwheel.fatbin import Container
+    from tfwheel.gpu.elf import Edit, Section
+    from tfwheel.gpu.fatbin import Container
 
 CHUNK = 4 << 20
 RELATIVE = 8  # R_X86_64_RELATIVE (System V psABI for x86-64, table 4.9)

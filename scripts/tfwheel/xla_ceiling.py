@@ -20,16 +20,16 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 from pydantic import AfterValidator, Field
 
-from tfwheel import elf
 from tfwheel.config import build_config
-from tfwheel.elf import Edit
 from tfwheel.errors import BadWheelError, XlaCeilingError
+from tfwheel.gpu import elf
+from tfwheel.gpu.elf import Edit
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-    from tfwheel.elf import Section
+    from tfwheel.gpu.elf import Section
 
 NVCC = "nvidia-cuda-nvcc-cu12"  # the package that brings ptxas
 

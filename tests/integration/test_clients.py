@@ -21,10 +21,11 @@ from rich.table import Table
 
 import assethost
 import fakewheels
-from tfwheel import ledger, metadata, render, tree
+from tfwheel import ledger, render, tree
 from tfwheel.errors import CommandError
 from tfwheel.ledger import Entry
 from tfwheel.system.processes import run
+from tfwheel.wheel import metadata
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,7 +13,7 @@ import pytest
 from platformdirs import user_cache_path
 
 import fakewheels
-from tfwheel import bases, container, ops_container, pipeline, records
+from tfwheel import bases, container, ops_container, pipeline
 from tfwheel.config import build_config, plan
 from tfwheel.config.paths import CONFIG_DIR, ROOT, Places
 from tfwheel.errors import (
@@ -30,6 +30,8 @@ from tfwheel.system.processes import run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from tfwheel.wheel import records
 
 BOOTSTRAP = ROOT / "tests" / "container" / "bootstrap-image"
 DATA = ROOT / "tests" / "data"

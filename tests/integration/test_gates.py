@@ -24,11 +24,11 @@ from fakewheels import (
     members_of,
     target,
 )
-from tfwheel import sbom
 from tfwheel.errors import ArchGateError, MetadataGateError, PlatformGateError, RunpathGateError
 from tfwheel.gates import run_gates, run_ops_gates
 from tfwheel.repair import repair
 from tfwheel.system.processes import run
+from tfwheel.wheel import sbom
 
 if TYPE_CHECKING:
     from pathlib import Path

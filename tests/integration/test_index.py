@@ -17,12 +17,13 @@ from urllib.request import urlopen
 import pytest
 
 import fakewheels
-from tfwheel import records, site, tree
+from tfwheel import site, tree
 from tfwheel.config.paths import Places
-from tfwheel.records import Record
 from tfwheel.system import files
 from tfwheel.system.processes import run
 from tfwheel.tree import Part
+from tfwheel.wheel import records
+from tfwheel.wheel.records import Record
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

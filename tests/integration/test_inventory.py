@@ -14,9 +14,9 @@ import githubapi
 from ledgers import entry
 from tfwheel import inventory, ledger, releases
 from tfwheel.errors import CommandError, HostAnswerError, IndexEntryError, InventoryError
-from tfwheel.metadata import metadata_of
 from tfwheel.releases import Host
 from tfwheel.system.processes import run
+from tfwheel.wheel.metadata import metadata_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

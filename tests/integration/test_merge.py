@@ -13,11 +13,11 @@ import pytest
 from installer.sources import WheelFile
 
 import fakewheels
-from tfwheel import sbom
 from tfwheel.config.targets import Base, Line, Target
-from tfwheel.merge import Changes, NewFile, merge
-from tfwheel.overlay import merge_overlay
-from tfwheel.wheelzip import WheelReader
+from tfwheel.wheel import sbom
+from tfwheel.wheel.overlay import merge_overlay
+from tfwheel.wheel.reader import WheelReader
+from tfwheel.wheel.writer import Changes, NewFile, merge
 
 BIN = Path(sys.executable).parent
 SCRIPTS = Path(__file__).parents[2] / "scripts"

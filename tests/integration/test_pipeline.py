@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import fakewheels
-from tfwheel import admission, bases, bench, environments, job, pipeline, provenance, records, smoke
+from tfwheel import admission, bases, bench, environments, job, pipeline, smoke
 from tfwheel.config import build_config, plan
 from tfwheel.config.paths import CONFIG_DIR, Places
 from tfwheel.errors import (
@@ -31,6 +31,7 @@ from tfwheel.errors import (
     TargetBusyError,
 )
 from tfwheel.system import files, locks
+from tfwheel.wheel import provenance, records
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

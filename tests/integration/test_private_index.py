@@ -17,7 +17,7 @@ import pytest
 import requests
 
 import fakewheels
-from tfwheel import private_index, records
+from tfwheel import private_index
 from tfwheel.config.paths import ROOT
 from tfwheel.errors import (
     CommandError,
@@ -27,9 +27,10 @@ from tfwheel.errors import (
     UploadConflictError,
     UploadError,
 )
-from tfwheel.records import Record
 from tfwheel.system import files
 from tfwheel.system.processes import run
+from tfwheel.wheel import records
+from tfwheel.wheel.records import Record
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

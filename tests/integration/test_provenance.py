@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tfwheel import provenance
+from tfwheel.wheel import provenance
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,7 +11,7 @@ import pytest
 import githubapi
 import releasing
 from releasing import IDS, OPS, TAG, VERSION
-from tfwheel import github_store, ledger, records, release, releases, verify
+from tfwheel import github_store, ledger, release, releases, verify
 from tfwheel.errors import (
     AssetRenamedError,
     BuildNumberUsedError,
@@ -32,6 +32,7 @@ from tfwheel.release import Desk
 from tfwheel.releases import Host
 from tfwheel.system import files
 from tfwheel.system.processes import run
+from tfwheel.wheel import records
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING
 import pytest
 from platformdirs import user_cache_path
 
-from tfwheel import compilers, fatbin, ptxas, toolchain
+from tfwheel import compilers, ptxas, toolchain
 from tfwheel.config import build_config
 from tfwheel.config.targets import Retarget
 from tfwheel.errors import FatbinError, NoCompilerError, PtxError, ToolchainError, UnknownArchError
-from tfwheel.fatbinary import Container
+from tfwheel.gpu import fatbin
+from tfwheel.gpu.fatbinary_program import Container
 from tfwheel.ptxas import Module
 from tfwheel.retarget import Report, retarget_library
 from tfwheel.system import pip

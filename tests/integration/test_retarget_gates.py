@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 import pytest
 from platformdirs import user_cache_path
 
-from tfwheel import compilers, disassembly, elf, fatbin, retarget_gates, toolchain
+from tfwheel import compilers, retarget_gates, toolchain
 from tfwheel.config import build_config
 from tfwheel.errors import NoCompilerError, RetargetGateError, UntouchedGateError
+from tfwheel.gpu import cuda_binutils, elf, fatbin
 from tfwheel.retarget_gates import Retargeted
 from tfwheel.system.processes import run
 
@@ -130,5 +131,5 @@ def test_machine_code_for_another_arch_is_refused(mine: Retargeted, whole: Retar
 
 
 def test_the_programs_are_fetched_once() -> None:
-    assert disassembly.prepare(CACHE) == disassembly.prepare(CACHE)
-    assert {path.name for path in disassembly.prepare(CACHE).iterdir()} >= {"cuobjdump", "nvdisasm"}
+    assert cuda_binutils.prepare(CACHE) == cuda_binutils.prepare(CACHE)
+    assert {path.name for path in cuda_binutils.prepare(CACHE).iterdir()} >= {"cuobjdump", "nvdisasm"}

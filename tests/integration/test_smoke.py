@@ -13,9 +13,9 @@ import fakewheels
 from tfwheel import environments, site, smoke
 from tfwheel.config.targets import Line, Target
 from tfwheel.errors import CommandError, DiskFullError, InterpreterMissingError
-from tfwheel.records import Record
 from tfwheel.system import files
 from tfwheel.system.processes import run
+from tfwheel.wheel.records import Record
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

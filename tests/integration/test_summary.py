@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tfwheel import records
 from tfwheel.config.paths import ROOT
 from tfwheel.errors import CommandError, UnknownTargetError
-from tfwheel.records import Record
 from tfwheel.system.processes import run
+from tfwheel.wheel import records
+from tfwheel.wheel.records import Record
 
 if TYPE_CHECKING:
     from pathlib import Path

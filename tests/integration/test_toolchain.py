@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 import pytest
 from platformdirs import user_cache_path
 
-from tfwheel import compilers, elf, fatbin, fatbinary, toolchain
+from tfwheel import compilers, toolchain
 from tfwheel.config import build_config
 from tfwheel.errors import CommandError, NoCompilerError
+from tfwheel.gpu import elf, fatbin, fatbinary_program
 from tfwheel.system import pip
 from tfwheel.system.processes import run
 
@@ -148,11 +149,11 @@ def cubin(clang: Clang, kernel: Path) -> Path:
 
 
 def test_old_and_new_form_of_the_call_give_the_same_container(clang: Clang, cubin: Path, tmp_path: Path) -> None:
-    library, ptx = clang.tree / "lib64" / fatbinary.LIBRARY, cubin.with_suffix(".ptx")
+    library, ptx = clang.tree / "lib64" / fatbinary_program.LIBRARY, cubin.with_suffix(".ptx")
     old = [f"--image=profile=sm_80,file={cubin}", f"--image=profile=compute_80,file={ptx}"]
     new = [f"--image3=kind=elf,sm=80,file={cubin}", f"--image3=kind=ptx,sm=80,file={ptx}"]
-    assert fatbinary.main(["-64", "--create", str(tmp_path / "old"), *old], library) == 0
-    assert fatbinary.main(["-64", "-g", "--create", str(tmp_path / "new"), *new], library) == 0
+    assert fatbinary_program.main(["-64", "--create", str(tmp_path / "old"), *old], library) == 0
+    assert fatbinary_program.main(["-64", "-g", "--create", str(tmp_path / "new"), *new], library) == 0
     run([clang.tree / "bin" / "fatbinary", "-64", "--create", tmp_path / "program", *new])
     assert (tmp_path / "old").read_bytes() == (tmp_path / "program").read_bytes()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["new", "old", "program"]
@@ -180,7 +181,7 @@ def test_what_the_library_refuses_is_said_in_its_own_words(
     clang: Clang, cubin: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     words = ["-64", "--create", str(tmp_path / "out"), f"--image=profile=sm_90,file={cubin}"]
-    assert fatbinary.main(words, clang.tree / "lib64" / fatbinary.LIBRARY) == 1
+    assert fatbinary_program.main(words, clang.tree / "lib64" / fatbinary_program.LIBRARY) == 1
     assert (
         f"nvFatbinAddCubin: fatbinary elf mismatch: elf arch does not match user-specified arch (elf for 90: {cubin})"
         in capsys.readouterr().err

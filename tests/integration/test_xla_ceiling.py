@@ -18,11 +18,12 @@ from typing import Any
 import pytest
 from platformdirs import user_cache_path
 
-from tfwheel import elf, xla_ceiling
+from tfwheel import xla_ceiling
 from tfwheel.config import build_config
 from tfwheel.errors import XlaCeilingError
+from tfwheel.gpu import elf
 from tfwheel.system import pip
-from tfwheel.wheelzip import WheelReader
+from tfwheel.wheel.reader import WheelReader
 
 CONFIG = build_config.load()
 PROBE = Path(__file__).parents[1] / "data" / "xlaprobe.py"

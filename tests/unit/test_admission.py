@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 import fakewheels
-from tfwheel import admission, metadata
+from tfwheel import admission
 from tfwheel.errors import BadWheelError, IndexEntryError
-from tfwheel.records import Record
 from tfwheel.system import files
+from tfwheel.wheel import metadata
+from tfwheel.wheel.records import Record
 
 if TYPE_CHECKING:
     from pathlib import Path

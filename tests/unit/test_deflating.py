@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tfwheel import deflating
-from tfwheel.deflating import BLOCK, Deflated, deflate
 from tfwheel.errors import DiskFullError
+from tfwheel.wheel import deflate
+from tfwheel.wheel.deflate import BLOCK, Deflated, deflate
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,7 +22,7 @@ NOISE = b"".join(hashlib.sha256(b"%d" % number).digest() for number in range(128
 
 def deflated(folder: Path, data: bytes, block: int, monkeypatch: pytest.MonkeyPatch) -> Deflated:
     """Deflate these bytes in blocks of that size."""
-    monkeypatch.setattr(deflating, "BLOCK", block)
+    monkeypatch.setattr(deflate, "BLOCK", block)
     (folder / "data").write_bytes(data)
     return deflate(folder / "data", folder / "new" / "stream")
 

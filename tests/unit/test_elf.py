@@ -11,8 +11,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from fakeelf import DT_NEEDED, DT_RPATH, DT_RUNPATH, SHT_NOBITS, SHT_STRTAB, SHT_SYMTAB, Part, dynamic_elf, elf
-from tfwheel.elf import Dynamic, Section, dynamic, sections, symbols
 from tfwheel.errors import BadWheelError
+from tfwheel.gpu.elf import Dynamic, Section, dynamic, sections, symbols
 
 FULL = dynamic_elf(
     (DT_NEEDED, "libtensorflow_framework.so.2"),

@@ -7,7 +7,8 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import fakeelf
-from tfwheel import families, smoke
+from tfwheel import smoke
+from tfwheel.gpu import code_inventory
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,7 +38,7 @@ def library(path: Path) -> Path:
 
 
 def test_images_are_told_by_kind_in_numeric_order(tmp_path: Path) -> None:
-    assert families.images_of([library(tmp_path / "lib.so")] * 2) == {
+    assert code_inventory.images_of([library(tmp_path / "lib.so")] * 2) == {
         "fatbin": ("sm_80", "sm_120", "compute_90"),
         "generated": ("sm_70", "compute_90a"),
     }
@@ -45,11 +46,13 @@ def test_images_are_told_by_kind_in_numeric_order(tmp_path: Path) -> None:
 
 def test_a_library_without_gpu_code_has_none(tmp_path: Path) -> None:
     (tmp_path / "lib.so").write_bytes(fakeelf.elf())
-    assert families.images_of([tmp_path / "lib.so"]) == {}
+    assert code_inventory.images_of([tmp_path / "lib.so"]) == {}
 
 
 def test_several_answers_become_one() -> None:
-    assert families.merged({"fatbin": ("sm_90",)}, {"fatbin": ("sm_80", "compute_90"), "generated": ("sm_70",)}) == {
+    assert code_inventory.merged(
+        {"fatbin": ("sm_90",)}, {"fatbin": ("sm_80", "compute_90"), "generated": ("sm_70",)}
+    ) == {
         "fatbin": ("sm_80", "sm_90", "compute_90"),
         "generated": ("sm_70",),
     }

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fakeelf import ELF, PTX, Part, container, elf, entry
-from tfwheel import fatbin
 from tfwheel.errors import BadWheelError, FactoryError, FatbinError
+from tfwheel.gpu import fatbin
 
 if TYPE_CHECKING:
     from pathlib import Path

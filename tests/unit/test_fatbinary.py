@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tfwheel import fatbinary
-from tfwheel.fatbinary import Image
+from tfwheel.gpu import fatbinary_program
+from tfwheel.gpu.fatbinary_program import Image
 
 
 @pytest.mark.parametrize(
@@ -22,12 +22,12 @@ from tfwheel.fatbinary import Image
     ],
 )
 def test_reads_the_forms_of_old_and_new_clangs(text: str, expected: Image) -> None:
-    assert fatbinary.image(text) == expected
+    assert fatbinary_program.image(text) == expected
 
 
 def test_reads_the_command_line_of_clang_19() -> None:
     words = ["-64", "--create", "k.fatbin", "--image=profile=sm_80,file=a.o", "--image=profile=compute_90,file=b.s"]
-    wanted = fatbinary.parse(words)
+    wanted = fatbinary_program.parse(words)
     assert wanted.create == Path("k.fatbin")
     assert wanted.images == [Image("elf", "80", Path("a.o")), Image("ptx", "90", Path("b.s"))]
     assert not wanted.debug
@@ -51,20 +51,20 @@ def test_refuses_what_it_would_otherwise_leave_out(
     words: list[str], complaint: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as caught:
-        fatbinary.parse(words)
+        fatbinary_program.parse(words)
     assert caught.value.code == 2
     assert complaint in capsys.readouterr().err
 
 
 def test_without_its_library_it_says_so_and_leaves_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = ["-64", "--create", str(tmp_path / "k.fatbin"), "--image=profile=sm_80,file=a.o"]
-    assert fatbinary.main(words, tmp_path / "libnvfatbin.so.12") == 1
+    assert fatbinary_program.main(words, tmp_path / "libnvfatbin.so.12") == 1
     assert "libnvfatbin.so.12" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
 
 
 def test_imports_nothing_that_a_bare_python_lacks() -> None:
-    tree = ast.parse(Path(fatbinary.__file__).read_text(encoding="utf-8"))
+    tree = ast.parse(Path(fatbinary_program.__file__).read_text(encoding="utf-8"))
     names = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
     names |= {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
     assert {name.partition(".")[0] for name in names} <= sys.stdlib_module_names

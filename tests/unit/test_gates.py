@@ -41,7 +41,7 @@ from tfwheel.errors import (
     RunpathGateError,
     SizeGateError,
 )
-from tfwheel.wheelzip import WheelReader
+from tfwheel.wheel.reader import WheelReader
 
 if TYPE_CHECKING:
     from collections.abc import Callable

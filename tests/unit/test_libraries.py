@@ -13,7 +13,7 @@ from gpulibraries import machine_code, ptx, usual
 from tfwheel import libraries, ptxas
 from tfwheel.config.targets import Retarget
 from tfwheel.errors import DoesNotFitError, NoGpuCodeError
-from tfwheel.wheelzip import WheelReader
+from tfwheel.wheel.reader import WheelReader
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from publications import finish, publication
-from tfwheel import ledger, manifest, metadata, publish
+from tfwheel import ledger, manifest, publish
 from tfwheel.errors import ManifestError
 from tfwheel.system import files
+from tfwheel.wheel import metadata
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -13,12 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rawzips import INFO, Entry, build, wheel_entries
-from tfwheel import merge as merging
-from tfwheel import zipformat
-from tfwheel.deflating import Deflated, deflate
 from tfwheel.errors import BadWheelError, DiskFullError
-from tfwheel.merge import Changes, MergeResult, NewFile, merge
-from tfwheel.wheelzip import WheelReader
+from tfwheel.wheel import writer as merging
+from tfwheel.wheel import zip_records
+from tfwheel.wheel.deflate import Deflated, deflate
+from tfwheel.wheel.reader import WheelReader
+from tfwheel.wheel.writer import Changes, MergeResult, NewFile, merge
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -203,12 +203,12 @@ def test_zip64_records_are_written_above_the_limits(tmp_path: Path, monkeypatch:
     base, out = a_base(tmp_path), tmp_path / "out.whl"
     plain = tmp_path / "plain.whl"
     merged(base, plain, replace={"demo/tool.sh": [b"y" * 500]})
-    monkeypatch.setattr(zipformat, "LARGEST_32", 200)
-    monkeypatch.setattr(zipformat, "LARGEST_16", 3)
+    monkeypatch.setattr(zip_records, "LARGEST_32", 200)
+    monkeypatch.setattr(zip_records, "LARGEST_16", 3)
     merged(base, out, replace={"demo/tool.sh": [b"y" * 500]})
     data = out.read_bytes()
-    assert zipformat.ZIP64_END_SIGNATURE in data
-    assert zipformat.ZIP64_END_SIGNATURE not in plain.read_bytes()
+    assert zip_records.ZIP64_END_SIGNATURE in data
+    assert zip_records.ZIP64_END_SIGNATURE not in plain.read_bytes()
     assert contents(out) == contents(plain)
     with zipfile.ZipFile(out) as archive:
         assert archive.getinfo("demo/tool.sh").extract_version == 45

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from packaging.metadata import Metadata
 
-from tfwheel import metadata
 from tfwheel.errors import BadWheelError
-from tfwheel.metadata import RecordRow
+from tfwheel.wheel import metadata
+from tfwheel.wheel.metadata import RecordRow
 
 OWN = "demo-1.0.dist-info/RECORD"
 HASH = "sha256=47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU"

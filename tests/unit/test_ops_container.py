@@ -11,7 +11,7 @@ import fakewheels
 from tfwheel import ops_container
 from tfwheel.errors import ArchGateError, ContentsGateError
 from tfwheel.job import Made
-from tfwheel.records import Record
+from tfwheel.wheel.records import Record
 
 if TYPE_CHECKING:
     from pathlib import Path

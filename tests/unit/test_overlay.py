@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 import fakewheels
-from tfwheel import overlay, sbom
 from tfwheel.config.targets import Base, Line, Target
 from tfwheel.errors import BadWheelError, PatchError, SbomGateError
-from tfwheel.overlay import Merged, merge_overlay
-from tfwheel.wheelzip import WheelReader
+from tfwheel.wheel import overlay, sbom
+from tfwheel.wheel.overlay import Merged, merge_overlay
+from tfwheel.wheel.reader import WheelReader
 
 if TYPE_CHECKING:
     from email.message import Message

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tfwheel import patches
 from tfwheel.config.paths import CONFIG_DIR
 from tfwheel.errors import PatchError
+from tfwheel.wheel import patches
 
 if TYPE_CHECKING:
     from pathlib import Path

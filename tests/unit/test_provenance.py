@@ -12,8 +12,8 @@ from in_toto_attestation.predicates.provenance.v1.provenance_pb2 import Provenan
 from in_toto_attestation.v1.statement import Statement
 from in_toto_attestation.v1.statement_pb2 import Statement as StatementMessage
 
-from tfwheel import provenance, records
-from tfwheel.records import Record
+from tfwheel.wheel import provenance, records
+from tfwheel.wheel.records import Record
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import fakewheels
-from tfwheel import gates, proving, records
+from tfwheel import gates, proving
 from tfwheel.environments import Environment
 from tfwheel.errors import InterpreterMissingError, SizeGateError, SmokeError
-from tfwheel.records import Record
 from tfwheel.system.processes import Programs
+from tfwheel.wheel import records
+from tfwheel.wheel.records import Record
 
 if TYPE_CHECKING:
     from collections.abc import Callable

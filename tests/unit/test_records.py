@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from tfwheel import records
 from tfwheel.errors import BadWheelError
-from tfwheel.records import Record
 from tfwheel.system import files
+from tfwheel.wheel import records
+from tfwheel.wheel.records import Record
 
 RECORD = Record(
     target="tf2.20.0-cp312-cu12",

@@ -14,9 +14,8 @@ from hypothesis import strategies as st
 import gpulibraries
 from fakeelf import ELF, PTX, Part, container, elf
 from gpulibraries import ADDRESS, LZ4, RELATIVE, SHT_RELA, ZSTD, changed, kernels, machine_code, packed, ptx, usual
-from tfwheel import fatbin, ptxas
+from tfwheel import ptxas
 from tfwheel.config.targets import Retarget
-from tfwheel.elf import sections
 from tfwheel.errors import (
     AlreadyRetargetedError,
     BadWheelError,
@@ -28,6 +27,8 @@ from tfwheel.errors import (
     UnknownArchError,
     UnknownLayoutError,
 )
+from tfwheel.gpu import fatbin
+from tfwheel.gpu.elf import sections
 from tfwheel.retarget import Report, retarget_library
 
 if TYPE_CHECKING:

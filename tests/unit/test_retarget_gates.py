@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 import fakeelf
-from tfwheel import elf, fatbin, retarget_gates
+from tfwheel import retarget_gates
 from tfwheel.config.targets import Retarget
-from tfwheel.elf import Edit
 from tfwheel.errors import FactoryError, RetargetGateError, UntouchedGateError
+from tfwheel.gpu import elf, fatbin
+from tfwheel.gpu.elf import Edit
 from tfwheel.retarget_gates import Pair, Retargeted
 from tfwheel.unchanged import unchanged
 

@@ -14,10 +14,11 @@ from packageurl import PackageURL
 
 import fakewheels
 from fakewheels import CPU, INFO, VERSION, Declared, fake_base, fake_final, locked, members_of, target
-from tfwheel import gates, sbom
+from tfwheel import gates
 from tfwheel.candidate import opened, opened_ops
 from tfwheel.errors import SbomGateError
-from tfwheel.wheelzip import WheelReader
+from tfwheel.wheel import sbom
+from tfwheel.wheel.reader import WheelReader
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 import fakewheels
-from tfwheel import ledger, manifest, metadata, records, site
+from tfwheel import ledger, manifest, site
 from tfwheel.config.paths import Places
 from tfwheel.errors import LedgerConflictError, NothingToServeError
-from tfwheel.records import Record
 from tfwheel.system import files
+from tfwheel.wheel import metadata, records
+from tfwheel.wheel.records import Record
 
 if TYPE_CHECKING:
     from pathlib import Path

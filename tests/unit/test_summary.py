@@ -11,12 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tfwheel import records, summary
+from tfwheel import summary
 from tfwheel.config import build_config
 from tfwheel.config.paths import Places
 from tfwheel.errors import UnknownTargetError
-from tfwheel.records import Record
 from tfwheel.system import ci
+from tfwheel.wheel import records
+from tfwheel.wheel.records import Record
 
 if TYPE_CHECKING:
     from pathlib import Path

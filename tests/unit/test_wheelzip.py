@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 
 import fakewheels
 from rawzips import INFO, Entry, build, deflate, wheel_entries
-from tfwheel import wheelzip
 from tfwheel.errors import BadWheelError, DiskFullError
-from tfwheel.wheelzip import WheelReader
+from tfwheel.wheel import reader
+from tfwheel.wheel.reader import WheelReader
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -411,7 +411,7 @@ def test_damaged_data_is_refused_when_read(place: Path, stream: bytes, reason: s
 
 def test_data_after_the_end_is_found_across_pieces(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     packed = deflate(CONTENT)
-    monkeypatch.setattr(wheelzip, "CHUNK", len(packed))
+    monkeypatch.setattr(reader, "CHUNK", len(packed))
     entry = replace(FILE, stream=packed + b"more")
     with WheelReader(write(place, entry)) as wheel, pytest.raises(BadWheelError, match="after the end"):
         wheel.read(FILE.name)
@@ -429,12 +429,12 @@ def test_a_zip_bomb_stays_as_small_as_it_says(place: Path) -> None:
 def test_pieces_are_bounded(place: Path) -> None:
     large = Entry(name="demo/large", data=bytes(1 << 20))
     with WheelReader(write(place, large)) as wheel:
-        assert max(map(len, wheel.chunks("demo/large"))) <= wheelzip.CHUNK
+        assert max(map(len, wheel.chunks("demo/large"))) <= reader.CHUNK
 
 
 def test_read_refuses_what_does_not_belong_in_memory(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with WheelReader(write(place, FILE)) as wheel:
-        monkeypatch.setattr(wheelzip, "READ_LIMIT", len(CONTENT) - 1)
+        monkeypatch.setattr(reader, "READ_LIMIT", len(CONTENT) - 1)
         with pytest.raises(BadWheelError, match="too large"):
             wheel.read(FILE.name)
 

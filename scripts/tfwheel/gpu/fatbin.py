@@ -30,13 +30,13 @@ from typing import TYPE_CHECKING, BinaryIO, Literal
 
 import lz4.block  # type: ignore[import-untyped]
 
-from tfwheel.elf import sections
 from tfwheel.errors import FatbinError
+from tfwheel.gpu.elf import sections
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from tfwheel.elf import Section
+    from tfwheel.gpu.elf import Section
 
 MAGIC = struct.pack("<I", 0xBA55ED50)
 VERSION = 1

@@ -14,19 +14,19 @@ from typing import TYPE_CHECKING, Self
 
 from zlib_ng import zlib_ng
 
-from tfwheel import zipformat
 from tfwheel.errors import BadWheelError
-from tfwheel.metadata import SIGNATURES, RecordRow, parse_record
 from tfwheel.system.files import creating
+from tfwheel.wheel import zip_records
+from tfwheel.wheel.metadata import SIGNATURES, RecordRow, parse_record
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-    from tfwheel.zipformat import Member
+    from tfwheel.wheel.zip_records import Member
 
 CHUNK = 256 << 10  # bytes per read: the fastest size measured, and the unit of memory use
-HEADER_GUESS = zipformat.LOCAL_HEADER.size + 256  # bytes that hold nearly every local header, read in one go
+HEADER_GUESS = zip_records.LOCAL_HEADER.size + 256  # bytes that hold nearly every local header, read in one go
 READ_LIMIT = 256 << 20  # bytes: what `read` may put into memory
 DIST_INFO = re.compile(r"([^/]+\.dist-info)/")
 FOREIGN = re.compile(r"^[A-Za-z]:|[\\\x00-\x1f\x7f]")  # drive letters, backslashes, control characters
@@ -152,10 +152,10 @@ class WheelReader:
 
     def _load_directory(self) -> None:
         size = os.fstat(self._file.fileno()).st_size
-        tail = min(size, zipformat.LONGEST_END)
-        directory = zipformat.parse_end(self._at(size - tail, tail), size)
+        tail = min(size, zip_records.LONGEST_END)
+        directory = zip_records.parse_end(self._at(size - tail, tail), size)
         central = self._at(directory.offset, directory.end - directory.offset)
-        members = zipformat.parse_central(central, directory.count)
+        members = zip_records.parse_central(central, directory.count)
         _check_names([member.name for member in members])
         members.sort(key=lambda member: member.offset)
         starts = [*(member.offset for member in members), directory.offset]
@@ -171,19 +171,19 @@ class WheelReader:
         """Compare a local header with the directory, and the space up to the next member with the member's size."""
         space = end - member.offset
         head = self._at(member.offset, min(HEADER_GUESS, space))
-        length = zipformat.local_length(head)
+        length = zip_records.local_length(head)
         gap = space - length - member.compressed_size
         if gap < 0:
             message = f"`{member.name}` overlaps what follows it"
             raise ValueError(message)
         if length > len(head):
             head = self._at(member.offset, length)
-        zipformat.check_local(head[:length], member)
-        has_descriptor = bool(member.flags & zipformat.FLAG_DESCRIPTOR)
-        if gap > zipformat.LONGEST_DESCRIPTOR or bool(gap) != has_descriptor:
+        zip_records.check_local(head[:length], member)
+        has_descriptor = bool(member.flags & zip_records.FLAG_DESCRIPTOR)
+        if gap > zip_records.LONGEST_DESCRIPTOR or bool(gap) != has_descriptor:
             message = f"`{member.name}` is followed by bytes that no member owns, or lacks its data descriptor"
             raise ValueError(message)
-        if gap and self._at(end - gap, gap) not in zipformat.descriptors(member):
+        if gap and self._at(end - gap, gap) not in zip_records.descriptors(member):
             message = f"the data descriptor of `{member.name}` contradicts the central directory"
             raise ValueError(message)
         return member.offset + length
@@ -230,7 +230,7 @@ class WheelReader:
 
 def _inflated(pieces: Iterable[bytes], method: int) -> Iterator[bytes]:
     """Decompress, in pieces of at most CHUNK whatever the ratio is."""
-    if method == zipformat.STORED:
+    if method == zip_records.STORED:
         yield from pieces
         return
     inflater = zlib_ng.decompressobj(-zlib_ng.MAX_WBITS)
@@ -280,13 +280,13 @@ def _ancestors(paths: set[str]) -> set[str]:
 def _check_member(member: Member) -> None:
     """Refuse what a wheel has no use for, or what two programs could read in two ways."""
     reasons = {
-        "is encrypted, or uses a zip feature nobody needs": member.flags & ~zipformat.KNOWN_FLAGS,
-        "needs a newer zip version than 4.5": member.needed & 0xFF > zipformat.VERSION_ZIP64,
+        "is encrypted, or uses a zip feature nobody needs": member.flags & ~zip_records.KNOWN_FLAGS,
+        "needs a newer zip version than 4.5": member.needed & 0xFF > zip_records.VERSION_ZIP64,
         f"has the compression method {member.method}; stored and deflate are known": (
-            member.method not in (zipformat.STORED, zipformat.DEFLATED)
+            member.method not in (zip_records.STORED, zip_records.DEFLATED)
         ),
         "is stored, with two different sizes": (
-            member.method == zipformat.STORED and member.size != member.compressed_size
+            member.method == zip_records.STORED and member.size != member.compressed_size
         ),
         "is a folder with contents": member.is_directory and member.size,
         "is a link or another special file": (

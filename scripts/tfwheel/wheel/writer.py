@@ -9,17 +9,17 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from tfwheel import zipformat
-from tfwheel.deflating import Deflated
 from tfwheel.errors import BadWheelError
-from tfwheel.metadata import RecordRow, format_record
 from tfwheel.system.files import writing
-from tfwheel.wheelzip import CHUNK, WheelReader
+from tfwheel.wheel import zip_records
+from tfwheel.wheel.deflate import Deflated
+from tfwheel.wheel.metadata import RecordRow, format_record
+from tfwheel.wheel.reader import CHUNK, WheelReader
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from tfwheel.zipformat import Member
+    from tfwheel.wheel.zip_records import Member
 
 LEVEL = 6  # deflate; zlib's own default, fixed because the bytes depend on it
 SPOOL = 16 << 20  # bytes of compressed data held in memory before a file takes over
@@ -134,7 +134,7 @@ class _Writer:
         self.placed: dict[str, Member] = {}
         self.kept = 0
         self._stream = stream
-        self._time, self._date = zipformat.dos_time(epoch)
+        self._time, self._date = zip_records.dos_time(epoch)
         self._members: list[Member] = []
         self._rows: list[tuple[str, RecordRow]] = []
         self._run = (0, 0)
@@ -201,29 +201,29 @@ class _Writer:
         """Write RECORD, the central directory and the end record."""
         self.put(record, NewFile(content=[format_record(self._rows, record)]))
         start = self.position
-        self._write(b"".join(zipformat.pack_central(member) for member in self._members))
-        end = zipformat.Directory(offset=start, end=self.position, count=len(self._members))
-        self._write(zipformat.pack_end(end))
+        self._write(b"".join(zip_records.pack_central(member) for member in self._members))
+        end = zip_records.Directory(offset=start, end=self.position, count=len(self._members))
+        self._write(zip_records.pack_end(end))
         self._stream.flush()
 
     def _member(self, name: str, mode: int, *, size: int, compressed_size: int, crc: int) -> Member:
-        return zipformat.Member(
+        return zip_records.Member(
             name=name,
             size=size,
             compressed_size=compressed_size,
             crc=crc,
-            method=zipformat.DEFLATED,
+            method=zip_records.DEFLATED,
             offset=self.position,
             flags=_name_flag(name),
             time=self._time,
             date=self._date,
-            external=zipformat.file_attributes(mode),
+            external=zip_records.file_attributes(mode),
         )
 
     def _begin(self, member: Member, row: RecordRow | None) -> None:
         member = replace(member, offset=self.position)
         self._note(member, row)
-        self._write(zipformat.pack_local(member))
+        self._write(zip_records.pack_local(member))
 
     def _note(self, member: Member, row: RecordRow | None) -> None:
         self._members.append(member)
@@ -246,7 +246,7 @@ class _Writer:
 
 
 def _name_flag(name: str) -> int:
-    return 0 if name.isascii() else zipformat.FLAG_UTF8
+    return 0 if name.isascii() else zip_records.FLAG_UTF8
 
 
 def _check_result(base: WheelReader, path: Path, names: Mapping[str, str], writer: _Writer) -> None:

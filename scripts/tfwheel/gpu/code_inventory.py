@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from tfwheel import fatbin
+from tfwheel.gpu import fatbin
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

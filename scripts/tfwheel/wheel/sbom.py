@@ -16,8 +16,8 @@ from packaging.utils import canonicalize_name
 
 from tfwheel.config.targets import WHEEL_EPOCH
 from tfwheel.errors import SbomGateError
-from tfwheel.merge import Changes, NewFile, merge
-from tfwheel.wheelzip import WheelReader
+from tfwheel.wheel.reader import WheelReader
+from tfwheel.wheel.writer import Changes, NewFile, merge
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

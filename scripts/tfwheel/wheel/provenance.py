@@ -9,14 +9,14 @@ import hashlib
 import json
 from typing import TYPE_CHECKING, Any
 
-from tfwheel import records, sbom
 from tfwheel.system import files
+from tfwheel.wheel import records, sbom
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
-    from tfwheel.records import Record
+    from tfwheel.wheel.records import Record
 
     Resource = dict[str, Any]
 

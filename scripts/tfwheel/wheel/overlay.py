@@ -8,20 +8,20 @@ from typing import TYPE_CHECKING
 
 from packaging.requirements import Requirement
 
-from tfwheel import metadata, sbom
 from tfwheel.config.paths import ROOT
 from tfwheel.config.targets import WHEEL_EPOCH
 from tfwheel.errors import BadWheelError
-from tfwheel.merge import Changes, NewFile, merge
-from tfwheel.patches import apply_folder
-from tfwheel.wheelzip import WheelReader
+from tfwheel.wheel import metadata, sbom
+from tfwheel.wheel.patches import apply_folder
+from tfwheel.wheel.reader import WheelReader
+from tfwheel.wheel.writer import Changes, NewFile, merge
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     from tfwheel.config.targets import Base, Target
-    from tfwheel.deflating import Deflated
+    from tfwheel.wheel.deflate import Deflated
 
 NAME = "tensorflow"  # also where the base is tensorflow-cpu: packages that require tensorflow are satisfied
 LICENSE = ROOT / "LICENSE"  # Apache-2.0, as TensorFlow, of which official wheels since 2.16 carry no copy
