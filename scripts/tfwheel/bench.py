@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING
 
 from rich.table import Table
 
-from tfwheel import libraries, native_code, official_wheel, ptxas, retarget
+from tfwheel import native_code, official_wheel
 from tfwheel.config.paths import ROOT
 from tfwheel.errors import NothingToServeError
 from tfwheel.job import Job
+from tfwheel.retarget import libraries, ptxas, rewrite
 from tfwheel.system import console
 from tfwheel.system.files import write_atomically
 from tfwheel.system.processes import run
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
     from tfwheel.config.paths import Places
     from tfwheel.config.targets import Retarget
-    from tfwheel.ptxas import Compiler
+    from tfwheel.retarget.ptxas import Compiler
 
 STOPWATCH = Path(__file__).with_name("stopwatch.py")
 MEGA = 1e6
@@ -144,7 +145,7 @@ def write_modules(base: Path, members: Sequence[str], wanted: Retarget, *, compi
         for member in members:
             library = folder / PurePosixPath(member).name
             wheel.extract(member, library)
-            for number, module in enumerate(retarget.modules(library, wanted=wanted, compiler=compiler)):
+            for number, module in enumerate(rewrite.modules(library, wanted=wanted, compiler=compiler)):
                 (folder / f"{library.stem}-{number}.sm_{module.arch}.ptx").write_bytes(ptxas.portable(module.read()))
             library.unlink()
 

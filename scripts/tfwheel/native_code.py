@@ -10,9 +10,10 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from tfwheel import libraries, ptxas, retarget_gates
+from tfwheel.checks import gpu_gates
 from tfwheel.gpu import cuda_binutils
-from tfwheel.libraries import Check, Native
+from tfwheel.retarget import libraries, ptxas
+from tfwheel.retarget.libraries import Check, Native
 from tfwheel.system import console, digests
 
 if TYPE_CHECKING:
@@ -22,9 +23,9 @@ if TYPE_CHECKING:
 
     from tfwheel.config.targets import Retarget
     from tfwheel.job import Job
-    from tfwheel.libraries import Result
+    from tfwheel.retarget.libraries import Result
 
-GATING = ("gpu.cuda_binutils", "retarget_gates", "unchanged")
+GATING = ("gpu.cuda_binutils", "checks.gpu_gates", "checks.byte_diff")
 DECIDING = (*libraries.DECIDING, *GATING)
 
 
@@ -76,13 +77,13 @@ def check(wanted: Retarget, cache: Path) -> Check:
 
     def run(result: Result) -> dict[str, str]:
         left_out = {arch for family in result.report.families.values() for arch in family.left_out}
-        library = retarget_gates.Retargeted(
+        library = gpu_gates.Retargeted(
             original=result.official,
             patched=result.patched,
-            archs=retarget_gates.promised(wanted, left_out=left_out),
+            archs=gpu_gates.promised(wanted, left_out=left_out),
             edits=result.edits,
             symbols=result.report.symbols,
         )
-        return retarget_gates.run_retarget_gates(library, cache=cache)
+        return gpu_gates.run_retarget_gates(library, cache=cache)
 
     return Check(key=digests.of_modules(GATING), run=run)

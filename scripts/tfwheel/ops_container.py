@@ -10,7 +10,8 @@ import re
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
-from tfwheel import build_ops, candidate, container, official_wheel, pipeline, proving, toolchain
+from tfwheel import build_ops, container, official_wheel, pipeline, proving, toolchain
+from tfwheel.checks import opened_wheel
 from tfwheel.config.paths import Places
 from tfwheel.container import Order, Place
 from tfwheel.errors import ArchGateError, CompileError, ContainerBuildError, ContentsGateError
@@ -109,8 +110,8 @@ def _compare(wheel: Path, native: Made | None, *, target: Target, rules: RepairR
         console.warn(f"there is no native build of {target.ops_id} to compare with")
         return
     with (
-        candidate.opened_ops(wheel, target=target, rules=rules) as ours,
-        candidate.opened_ops(native.wheel, target=target, rules=rules) as theirs,
+        opened_wheel.opened_ops(wheel, target=target, rules=rules) as ours,
+        opened_wheel.opened_ops(native.wheel, target=target, rules=rules) as theirs,
     ):
         described = {name for name in theirs.files if "/sboms/" in name}  # which the container's wheel gets later
         other = ours.files ^ (theirs.files - described)

@@ -11,7 +11,8 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from tfwheel import build_ops, gates, native_code, official_wheel, proving, repair, site, summary, toolchain
+from tfwheel import build_ops, native_code, official_wheel, proving, repair, site, summary, toolchain
+from tfwheel.checks import wheel_gates
 from tfwheel.config.paths import Places
 from tfwheel.config.targets import WHEEL_EPOCH
 from tfwheel.contents import Showcase
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from tfwheel.libraries import Native
+    from tfwheel.retarget.libraries import Native
     from tfwheel.toolchain import Toolchain
     from tfwheel.wheel.overlay import Merged
 
@@ -33,9 +34,9 @@ if TYPE_CHECKING:
 DECIDING = (
     "system.files",
     "build_ops",
-    "candidate",
+    "checks.opened_wheel",
     "compilers",
-    "gates",
+    "checks.wheel_gates",
     "wheel.writer",
     "wheel.metadata",
     "wheel.overlay",
@@ -159,7 +160,7 @@ def finish_ops(job: Job, wheel: Path, report: dict[str, Any], *, key: str, tools
     target, rules = job.target, job.config.repair
     sbom.embed(wheel, sbom.of_ops(project=build_ops.PROJECT, target=target, ops=job.ops, tools=tools))
     with console.step("gates of the ops wheel", job.times):
-        passed = gates.run_ops_gates(wheel, target=target, rules=rules)
+        passed = wheel_gates.run_ops_gates(wheel, target=target, rules=rules)
     record = Record(
         target=target.ops_id,
         project=build_ops.PROJECT,

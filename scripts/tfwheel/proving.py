@@ -6,7 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from tfwheel import build_ops, environments, gates, official_wheel, site, smoke
+from tfwheel import build_ops, official_wheel, site
+from tfwheel.checks import environments, smoke, wheel_gates
 from tfwheel.job import Made
 from tfwheel.system import console, digests
 from tfwheel.wheel import overlay, records
@@ -15,12 +16,16 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
-    from tfwheel.environments import Environment
+    from tfwheel.checks.environments import Environment
     from tfwheel.job import Job
     from tfwheel.wheel.overlay import Merged
     from tfwheel.wheel.records import Record
 
-CODE = ("environments", "smoke", "smoke_checks")  # whose change makes a smoke report count no longer
+CODE = (
+    "checks.environments",
+    "checks.smoke",
+    "checks.smoke_checks",
+)  # whose change makes a smoke report count no longer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +57,9 @@ def proven(
         trying = aside.submit(_tried, job, Made(wheel=merged.wheel, record=record), environment)
         try:
             with console.step("gates", job.times):
-                passed = gates.run_gates(merged, base=base, locked=job.base, target=job.target, rules=job.config.repair)
+                passed = wheel_gates.run_gates(
+                    merged, base=base, locked=job.base, target=job.target, rules=job.config.repair
+                )
         except BaseException:
             environment.programs.end()  # a smoke test that nobody waits for
             raise

@@ -10,10 +10,11 @@ import pytest
 
 import fakewheels
 from gpulibraries import ptx, usual
-from tfwheel import bench, ptxas
+from tfwheel import bench
 from tfwheel.config.paths import CONFIG_DIR, Places
 from tfwheel.config.targets import Retarget
 from tfwheel.errors import CommandError, NothingToServeError
+from tfwheel.retarget import ptxas
 from tfwheel.system.processes import run
 
 if TYPE_CHECKING:

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 import fakewheels
-from tfwheel import admission, bases, bench, environments, job, pipeline, smoke
+from tfwheel import admission, bases, bench, job, pipeline
+from tfwheel.checks import environments, smoke
 from tfwheel.config import build_config, plan
 from tfwheel.config.paths import CONFIG_DIR, Places
 from tfwheel.errors import (

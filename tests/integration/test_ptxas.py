@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tfwheel import ptxas
+from tfwheel.retarget import ptxas
 
 SLOW = "#!/bin/sh\necho $$ >> {pids}\nexec sleep 600\n"
 

@@ -12,14 +12,15 @@ from typing import TYPE_CHECKING
 import pytest
 from platformdirs import user_cache_path
 
-from tfwheel import compilers, ptxas, toolchain
+from tfwheel import compilers, toolchain
 from tfwheel.config import build_config
 from tfwheel.config.targets import Retarget
 from tfwheel.errors import FatbinError, NoCompilerError, PtxError, ToolchainError, UnknownArchError
 from tfwheel.gpu import fatbin
 from tfwheel.gpu.fatbinary_program import Container
-from tfwheel.ptxas import Module
-from tfwheel.retarget import Report, retarget_library
+from tfwheel.retarget import ptxas
+from tfwheel.retarget.ptxas import Module
+from tfwheel.retarget.rewrite import Report, retarget_library
 from tfwheel.system import pip
 from tfwheel.system.processes import run
 

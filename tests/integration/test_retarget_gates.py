@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 import pytest
 from platformdirs import user_cache_path
 
-from tfwheel import compilers, retarget_gates, toolchain
+from tfwheel import compilers, toolchain
+from tfwheel.checks import gpu_gates
+from tfwheel.checks.gpu_gates import Retargeted
 from tfwheel.config import build_config
 from tfwheel.errors import NoCompilerError, RetargetGateError, UntouchedGateError
 from tfwheel.gpu import cuda_binutils, elf, fatbin
-from tfwheel.retarget_gates import Retargeted
 from tfwheel.system.processes import run
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ def mine(whole: Retargeted, tmp_path: Path) -> Retargeted:
 
 
 def test_a_library_made_well_passes_every_gate(whole: Retargeted) -> None:
-    findings = retarget_gates.run_retarget_gates(whole, cache=CACHE)
+    findings = gpu_gates.run_retarget_gates(whole, cache=CACHE)
     assert list(findings) == ["untouched", "archs", "listed", "kept", "compiled", "portable", "disassembled"]
     assert findings["archs"] == ".nv_fatbin: sm_80 in 1, sm_89 in 1, compute_80 in 1"
     assert findings["listed"].startswith("3 images listed by nvidia-cuda-cuobjdump ")
@@ -100,13 +101,13 @@ def test_an_image_that_is_not_what_its_header_says_is_refused(mine: Retargeted) 
         stream.seek(new.offset)
         stream.write(b"\xff" * 64)
     with pytest.raises(RetargetGateError):
-        retarget_gates.run_retarget_gates(mine, cache=CACHE)
+        gpu_gates.run_retarget_gates(mine, cache=CACHE)
 
 
 def test_a_library_that_was_not_retargeted_is_refused(mine: Retargeted) -> None:
     shutil.copyfile(mine.original, mine.patched)
     with pytest.raises(RetargetGateError, match=r"has sm_75, .*; promised is sm_80, sm_89, compute_80"):
-        retarget_gates.run_retarget_gates(mine, cache=CACHE)
+        gpu_gates.run_retarget_gates(mine, cache=CACHE)
 
 
 def test_one_byte_of_text_is_found(mine: Retargeted) -> None:
@@ -116,7 +117,7 @@ def test_one_byte_of_text_is_found(mine: Retargeted) -> None:
         stream.seek(text)
         stream.write(b"\xcc")
     with pytest.raises(UntouchedGateError, match=f"byte {text:,}: changed"):
-        retarget_gates.run_retarget_gates(mine, cache=CACHE)
+        gpu_gates.run_retarget_gates(mine, cache=CACHE)
 
 
 def test_machine_code_for_another_arch_is_refused(mine: Retargeted, whole: Retargeted) -> None:
@@ -127,7 +128,7 @@ def test_machine_code_for_another_arch_is_refused(mine: Retargeted, whole: Retar
     kept = [data[there[name].header : there[name].end] for name in ("sm_80", "compute_80")]
     put(mine.patched, fatbin.pack([kept[0], bytes(wrong), kept[1]]))
     with pytest.raises(RetargetGateError, match=r"(for another processor: 86|cuobjdump|no machine code)"):
-        retarget_gates.run_retarget_gates(mine, cache=CACHE)
+        gpu_gates.run_retarget_gates(mine, cache=CACHE)
 
 
 def test_the_programs_are_fetched_once() -> None:

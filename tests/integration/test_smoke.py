@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pytest
 
 import fakewheels
-from tfwheel import environments, site, smoke
+from tfwheel import site
+from tfwheel.checks import environments, smoke
 from tfwheel.config.targets import Line, Target
 from tfwheel.errors import CommandError, DiskFullError, InterpreterMissingError
 from tfwheel.system import files

@@ -18,10 +18,10 @@ from typing import Any
 import pytest
 from platformdirs import user_cache_path
 
-from tfwheel import xla_ceiling
 from tfwheel.config import build_config
 from tfwheel.errors import XlaCeilingError
 from tfwheel.gpu import elf
+from tfwheel.retarget import xla_ceiling
 from tfwheel.system import pip
 from tfwheel.wheel.reader import WheelReader
 

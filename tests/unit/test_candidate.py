@@ -10,7 +10,7 @@ import pytest
 
 from fakewheels import RULES, target
 from rawzips import Entry, build, deflate, wheel_entries
-from tfwheel.candidate import opened_ops
+from tfwheel.checks.opened_wheel import opened_ops
 from tfwheel.errors import BadWheelError
 
 if TYPE_CHECKING:

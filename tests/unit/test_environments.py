@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tfwheel import environments
+from tfwheel.checks import environments
 from tfwheel.config.targets import Line, Target
 from tfwheel.errors import GpuRequiredError
 

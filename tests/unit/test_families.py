@@ -7,7 +7,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import fakeelf
-from tfwheel import smoke
+from tfwheel.checks import smoke
 from tfwheel.gpu import code_inventory
 
 if TYPE_CHECKING:

@@ -29,8 +29,8 @@ from fakewheels import (
     write_wheel,
     write_zip,
 )
-from tfwheel import gates
-from tfwheel.candidate import opened, opened_ops
+from tfwheel.checks import wheel_gates
+from tfwheel.checks.opened_wheel import opened, opened_ops
 from tfwheel.errors import (
     ArchGateError,
     ContentsGateError,
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from tfwheel.candidate import Candidate
+    from tfwheel.checks.opened_wheel import Candidate
     from tfwheel.config.targets import Line, RepairRules, Target
 
 LABEL = "tensorflow/tools/pip_package/label.py"
@@ -105,7 +105,7 @@ def changed(folder: Path, base: Path, changes: dict[str, bytes | None] | None = 
 
 def test_declared_changes_pass_the_contents_gate(base: Path, tmp_path: Path) -> None:
     declared = changed(tmp_path, base, {**ADDED, LABEL: b"BUILD_LABEL = 'x'\n", "tensorflow/__init__.py": None})
-    assert judge(gates.contents, declared, base) == "8 files: 3 as in the official wheel, 5 declared"
+    assert judge(wheel_gates.contents, declared, base) == "8 files: 3 as in the official wheel, 5 declared"
 
 
 @pytest.mark.parametrize(
@@ -126,13 +126,13 @@ def test_an_undeclared_change_fails_the_contents_gate(
     base: Path, tmp_path: Path, changes: dict[str, bytes | None], words: str
 ) -> None:
     with pytest.raises(ContentsGateError, match=words.replace("(", r"\(")):
-        judge(gates.contents, Declared(wheel=fake_final(tmp_path, base, changes)), base)
+        judge(wheel_gates.contents, Declared(wheel=fake_final(tmp_path, base, changes)), base)
 
 
 def test_a_declared_addition_that_is_missing_fails_the_contents_gate(base: Path, tmp_path: Path) -> None:
     declared = Declared(wheel=fake_final(tmp_path, base), added=("tfwheel_ops/__init__.py",))
     with pytest.raises(ContentsGateError, match=r"lacks: tfwheel_ops/__init__.py"):
-        judge(gates.contents, declared, base)
+        judge(wheel_gates.contents, declared, base)
 
 
 def test_data_that_is_not_what_the_zip_directory_says_fails_the_contents_gate(base: Path, tmp_path: Path) -> None:
@@ -143,7 +143,7 @@ def test_data_that_is_not_what_the_zip_directory_says_fails_the_contents_gate(ba
     data[place] ^= 1
     wheel.write_bytes(data)
     with pytest.raises(ContentsGateError, match=f"differs from its base, undeclared, in: {LABEL}"):
-        judge(gates.contents, Declared(wheel=wheel), base)
+        judge(wheel_gates.contents, Declared(wheel=wheel), base)
 
 
 def test_another_hash_in_record_fails_the_contents_gate(base: Path, tmp_path: Path) -> None:
@@ -156,7 +156,7 @@ def test_another_hash_in_record_fails_the_contents_gate(base: Path, tmp_path: Pa
     )
     write_zip(wheel, members)
     with pytest.raises(ContentsGateError, match=f"differs from its base, undeclared, in: {LABEL}"):
-        judge(gates.contents, Declared(wheel=wheel), base)
+        judge(wheel_gates.contents, Declared(wheel=wheel), base)
 
 
 def test_an_ops_wheel_may_not_bring_tensorflow(tmp_path: Path) -> None:
@@ -166,23 +166,23 @@ def test_an_ops_wheel_may_not_bring_tensorflow(tmp_path: Path) -> None:
         opened_ops(wheel, target=target(), rules=RULES) as candidate,
         pytest.raises(ContentsGateError, match=r"tensorflow/core.py"),
     ):
-        gates.contents(candidate)
+        wheel_gates.contents(candidate)
 
 
 def test_untouched_libraries_pass_the_runpath_gate(base: Path, tmp_path: Path) -> None:
-    assert judge(gates.runpath, changed(tmp_path, base), base) == "2 libraries of TensorFlow as locked"
+    assert judge(wheel_gates.runpath, changed(tmp_path, base), base) == "2 libraries of TensorFlow as locked"
 
 
 @pytest.mark.parametrize("data", [None, b"\x7fELF, other bytes"], ids=["gone", "altered"])
 def test_a_library_changed_undeclared_fails_the_runpath_gate(base: Path, tmp_path: Path, data: bytes | None) -> None:
     declared = Declared(wheel=fake_final(tmp_path, base, {PYWRAP: data}))
     with pytest.raises(RunpathGateError, match=PYWRAP):
-        judge(gates.runpath, declared, base)
+        judge(wheel_gates.runpath, declared, base)
 
 
 def test_a_library_replaced_on_purpose_is_read_by_the_runpath_gate(base: Path, tmp_path: Path) -> None:
     same = changed(tmp_path / "same", base, {PYWRAP: fakeelf.dynamic_elf((fakeelf.DT_RUNPATH, RUNPATH))})
-    assert judge(gates.runpath, same, base) == "2 libraries of TensorFlow as locked"
+    assert judge(wheel_gates.runpath, same, base) == "2 libraries of TensorFlow as locked"
 
 
 @pytest.mark.parametrize(
@@ -194,12 +194,12 @@ def test_a_library_that_lost_its_runpath_fails_the_runpath_gate(
 ) -> None:
     declared = changed(tmp_path, base, {PYWRAP: fakeelf.dynamic_elf(*tags)})
     with pytest.raises(RunpathGateError, match=words):
-        judge(gates.runpath, declared, base)
+        judge(wheel_gates.runpath, declared, base)
 
 
 def test_the_libraries_of_tensorflow_itself_pass_the_graft_gate(base: Path, tmp_path: Path) -> None:
     assert FRAMEWORK.endswith(RULES.exclude[0])
-    assert judge(gates.graft, changed(tmp_path, base, {**ADDED}), base) == "no library copied in"
+    assert judge(wheel_gates.graft, changed(tmp_path, base, {**ADDED}), base) == "no library copied in"
 
 
 @pytest.mark.parametrize(
@@ -212,15 +212,15 @@ def test_the_libraries_of_tensorflow_itself_pass_the_graft_gate(base: Path, tmp_
 )
 def test_a_copied_library_fails_the_graft_gate(base: Path, tmp_path: Path, name: str, words: str) -> None:
     with pytest.raises(GraftGateError, match=words):
-        judge(gates.graft, changed(tmp_path, base, {name: b"x"}), base)
+        judge(wheel_gates.graft, changed(tmp_path, base, {name: b"x"}), base)
 
 
 def test_a_header_with_a_library_like_name_is_no_graft(base: Path, tmp_path: Path) -> None:
-    judge(gates.graft, changed(tmp_path, base, {"tfwheel_ops/include/libcudacxx.h": b"x"}), base)
+    judge(wheel_gates.graft, changed(tmp_path, base, {"tfwheel_ops/include/libcudacxx.h": b"x"}), base)
 
 
 def test_tags_within_the_ceiling_pass_the_platform_gate(base: Path, tmp_path: Path) -> None:
-    found = judge(gates.platform, changed(tmp_path, base), base)
+    found = judge(wheel_gates.platform, changed(tmp_path, base), base)
     assert found == "manylinux_2_17_x86_64, ceiling manylinux_2_35_x86_64"
 
 
@@ -235,7 +235,7 @@ def test_tags_within_the_ceiling_pass_the_platform_gate(base: Path, tmp_path: Pa
 )
 def test_other_tags_fail_the_platform_gate(base: Path, tmp_path: Path, platforms: str, words: str) -> None:
     with pytest.raises(PlatformGateError, match=words):
-        judge(gates.platform, changed(tmp_path, base, tag=f"cp312-cp312-{platforms}"), base)
+        judge(wheel_gates.platform, changed(tmp_path, base, tag=f"cp312-cp312-{platforms}"), base)
 
 
 @pytest.mark.parametrize("version", ["GLIBC_2.17", "GLIBCXX_3.4.19", "TENSORFLOW_9"])
@@ -243,7 +243,7 @@ def test_a_library_that_needs_what_the_tag_promises_passes_the_platform_gate(
     base: Path, tmp_path: Path, version: str
 ) -> None:
     library = fakeelf.dynamic_elf(versions=("GLIBC_2.2.5", version))
-    judge(gates.platform, changed(tmp_path, base, {OP_LIBRARY: library}), base)
+    judge(wheel_gates.platform, changed(tmp_path, base, {OP_LIBRARY: library}), base)
 
 
 @pytest.mark.parametrize("version", ["GLIBC_2.18", "GLIBCXX_3.4.20", "CXXABI_1.3.8"])
@@ -253,11 +253,11 @@ def test_a_library_that_needs_more_than_the_tag_promises_fails_the_platform_gate
     library = fakeelf.dynamic_elf(versions=("GLIBC_2.2.5", version))
     words = f"`{OP_LIBRARY}` needs manylinux_2_24_x86_64 for .*{version}.*; the file name says manylinux_2_17_x86_64"
     with pytest.raises(PlatformGateError, match=words):
-        judge(gates.platform, changed(tmp_path, base, {OP_LIBRARY: library}), base)
+        judge(wheel_gates.platform, changed(tmp_path, base, {OP_LIBRARY: library}), base)
 
 
 def test_a_wheel_without_libraries_of_its_own_passes_the_arch_gate(base: Path, tmp_path: Path) -> None:
-    assert judge(gates.arch, changed(tmp_path, base, {**ADDED}), base) == "no GPU code in 0 libraries of its own"
+    assert judge(wheel_gates.arch, changed(tmp_path, base, {**ADDED}), base) == "no GPU code in 0 libraries of its own"
 
 
 @pytest.mark.parametrize(
@@ -272,7 +272,7 @@ def test_exactly_the_promised_code_passes_the_arch_gate(
     base: Path, tmp_path: Path, line: Line, found: tuple[bytes, ...]
 ) -> None:
     declared = changed(tmp_path, base, {OP_LIBRARY: fat(*found), "tfwheel_ops/_cpu.so": fat()})
-    assert ", ".join(line.gpu_code) in judge(gates.arch, declared, base, aim=target(line))
+    assert ", ".join(line.gpu_code) in judge(wheel_gates.arch, declared, base, aim=target(line))
 
 
 @pytest.mark.parametrize(
@@ -298,15 +298,15 @@ def test_other_gpu_code_fails_the_arch_gate(
     base: Path, tmp_path: Path, line: Line, found: tuple[bytes, ...], words: str
 ) -> None:
     with pytest.raises(ArchGateError, match=words):
-        judge(gates.arch, changed(tmp_path, base, {OP_LIBRARY: fat(*found)}), base, aim=target(line))
+        judge(wheel_gates.arch, changed(tmp_path, base, {OP_LIBRARY: fat(*found)}), base, aim=target(line))
 
 
 def test_the_size_gate_takes_the_limit_and_no_byte_more(base: Path, tmp_path: Path) -> None:
     declared = changed(tmp_path, base)
     size = declared.wheel.stat().st_size
-    assert judge(gates.size, declared, base, replace(RULES, max_bytes=size)).startswith(f"{size:,} bytes")
+    assert judge(wheel_gates.size, declared, base, replace(RULES, max_bytes=size)).startswith(f"{size:,} bytes")
     with pytest.raises(SizeGateError, match=f"has {size:,} bytes; the limit is {size - 1:,}"):
-        judge(gates.size, declared, base, replace(RULES, max_bytes=size - 1))
+        judge(wheel_gates.size, declared, base, replace(RULES, max_bytes=size - 1))
 
 
 def meta(old: str, new: str) -> bytes:
@@ -328,18 +328,18 @@ def meta(old: str, new: str) -> bytes:
 )
 def test_bad_metadata_fails_the_metadata_gate(base: Path, tmp_path: Path, data: bytes, words: str) -> None:
     with pytest.raises(MetadataGateError, match=words):
-        judge(gates.metadata, changed(tmp_path, base, {f"{INFO}/METADATA": data}), base)
+        judge(wheel_gates.metadata, changed(tmp_path, base, {f"{INFO}/METADATA": data}), base)
 
 
 def test_tags_that_differ_inside_and_outside_fail_the_metadata_gate(base: Path, tmp_path: Path) -> None:
     wheel = b"Wheel-Version: 1.0\nRoot-Is-Purelib: false\nTag: cp312-cp312-manylinux_2_17_x86_64\n"
     with pytest.raises(MetadataGateError, match="disagree on the tags"):
-        judge(gates.metadata, changed(tmp_path, base, {f"{INFO}/WHEEL": wheel}), base)
+        judge(wheel_gates.metadata, changed(tmp_path, base, {f"{INFO}/WHEEL": wheel}), base)
 
 
 def test_a_wheel_for_another_python_fails_the_metadata_gate(base: Path, tmp_path: Path) -> None:
     with pytest.raises(MetadataGateError, match="disagree on the Python tag: cp312-cp312, cp313-cp313"):
-        judge(gates.metadata, changed(tmp_path, base), base, aim=target(python="3.13"))
+        judge(wheel_gates.metadata, changed(tmp_path, base), base, aim=target(python="3.13"))
 
 
 def test_a_renamed_file_fails_the_metadata_gate(base: Path, tmp_path: Path) -> None:
@@ -350,7 +350,7 @@ def test_a_renamed_file_fails_the_metadata_gate(base: Path, tmp_path: Path) -> N
     }.items():
         renamed = wheel.rename(tmp_path / name)
         with pytest.raises(MetadataGateError, match=words):
-            judge(gates.metadata, Declared(wheel=renamed), base)
+            judge(wheel_gates.metadata, Declared(wheel=renamed), base)
         wheel = renamed
 
 
@@ -358,5 +358,5 @@ def test_every_gate_has_an_error_of_its_own() -> None:
     errors = {error for error in FactoryError.__subclasses__() if error.__name__.endswith("GateError")}
     of_libraries = {"retarget", "untouched"}  # retarget_gates.py
     assert {error.__name__.removesuffix("GateError").lower() for error in errors} == of_libraries | {
-        gate.__name__ for gate in gates.GATES
+        gate.__name__ for gate in wheel_gates.GATES
     }

@@ -10,15 +10,15 @@ import pytest
 
 import fakewheels
 from gpulibraries import machine_code, ptx, usual
-from tfwheel import libraries, ptxas
 from tfwheel.config.targets import Retarget
 from tfwheel.errors import DoesNotFitError, NoGpuCodeError
+from tfwheel.retarget import libraries, ptxas
 from tfwheel.wheel.reader import WheelReader
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tfwheel.libraries import Library
+    from tfwheel.retarget.libraries import Library
 
 TOOLS = ("nvidia-cuda-nvcc-cu12==12.9.86", "nvidia-nvfatbin-cu12==12.8.90")
 WANTED = Retarget(archs=("70", "80", "120"), generated=("70", "120"), tools=TOOLS, ptx="90")

@@ -11,15 +11,17 @@ from typing import TYPE_CHECKING
 import pytest
 
 import fakewheels
-from tfwheel import native_code, ptxas, retarget_gates
+from tfwheel import native_code
+from tfwheel.checks import gpu_gates
 from tfwheel.config.targets import Retarget
-from tfwheel.libraries import Native, Result
-from tfwheel.retarget import Report
-from tfwheel.selection import Family
+from tfwheel.retarget import ptxas
+from tfwheel.retarget.image_plan import Family
+from tfwheel.retarget.libraries import Native, Result
+from tfwheel.retarget.rewrite import Report
 
 if TYPE_CHECKING:
+    from tfwheel.checks.gpu_gates import Retargeted
     from tfwheel.job import Job
-    from tfwheel.retarget_gates import Retargeted
 
 NOWHERE = Path("nowhere")
 
@@ -63,7 +65,7 @@ def test_a_block_that_fails_does_not_wait_for_what_has_not_begun(job: Job, monke
 
 def test_the_gates_are_told_what_the_line_promises_less_what_had_no_room(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[Retargeted] = []
-    monkeypatch.setattr(retarget_gates, "run_retarget_gates", lambda library, **_: asked.append(library) or {"a": "b"})
+    monkeypatch.setattr(gpu_gates, "run_retarget_gates", lambda library, **_: asked.append(library) or {"a": "b"})
     wanted = Retarget(archs=("70", "120"), generated=("70", "120"), tools=("ptxas==1",), ptx="90")
     generated = Family(containers=1, before={}, after={}, new={}, room=1, used=1, left_out={"120": 8})
     report = Report(library="x", families={"generated": generated}, pointers=0, symbols=False, tools=())

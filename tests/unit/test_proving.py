@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import fakewheels
-from tfwheel import gates, proving
-from tfwheel.environments import Environment
+from tfwheel import proving
+from tfwheel.checks import wheel_gates
+from tfwheel.checks.environments import Environment
 from tfwheel.errors import InterpreterMissingError, SizeGateError, SmokeError
 from tfwheel.system.processes import Programs
 from tfwheel.wheel import records
@@ -51,7 +52,7 @@ class Prover:
             assert environment is self.environment
             return proving._Trial(report=trial(), log=job.work / "log")
 
-        self.monkeypatch.setattr(gates, "run_gates", lambda *_, **__: gate())
+        self.monkeypatch.setattr(wheel_gates, "run_gates", lambda *_, **__: gate())
         self.monkeypatch.setattr(proving, "_tried", tried)
         wheel = self.job.work / "merged" / "new.whl"
         wheel.parent.mkdir(parents=True)

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gpulibraries import machine_code, ptx
-from tfwheel import ptxas
 from tfwheel.errors import CommandError, FatbinError, PtxError, UnknownArchError
 from tfwheel.gpu import fatbin
+from tfwheel.retarget import ptxas
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 import gpulibraries
 from fakeelf import ELF, PTX, Part, container, elf
 from gpulibraries import ADDRESS, LZ4, RELATIVE, SHT_RELA, ZSTD, changed, kernels, machine_code, packed, ptx, usual
-from tfwheel import ptxas
 from tfwheel.config.targets import Retarget
 from tfwheel.errors import (
     AlreadyRetargetedError,
@@ -29,7 +28,8 @@ from tfwheel.errors import (
 )
 from tfwheel.gpu import fatbin
 from tfwheel.gpu.elf import sections
-from tfwheel.retarget import Report, retarget_library
+from tfwheel.retarget import ptxas
+from tfwheel.retarget.rewrite import Report, retarget_library
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 import fakeelf
-from tfwheel import retarget_gates
+from tfwheel.checks import gpu_gates
+from tfwheel.checks.byte_diff import unchanged
+from tfwheel.checks.gpu_gates import Pair, Retargeted
 from tfwheel.config.targets import Retarget
 from tfwheel.errors import FactoryError, RetargetGateError, UntouchedGateError
 from tfwheel.gpu import elf, fatbin
 from tfwheel.gpu.elf import Edit
-from tfwheel.retarget_gates import Pair, Retargeted
-from tfwheel.unchanged import unchanged
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -139,32 +139,32 @@ def write(path: Path, offset: int, data: bytes) -> None:
 
 def test_what_is_right_passes_and_is_told(good: Retargeted) -> None:
     both = pair(good)
-    assert retarget_gates.archs(both) == ".nv_fatbin: sm_80 in 2, sm_120 in 2, compute_90 in 2"
-    assert retarget_gates.kept(both) == "4 images as in the official library, 0 of PTX made portable"
-    assert retarget_gates.compiled(both) == "2 new images with 4 kernels, those of their PTX"
-    assert retarget_gates.portable(both).startswith("2 pieces of PTX")
+    assert gpu_gates.archs(both) == ".nv_fatbin: sm_80 in 2, sm_120 in 2, compute_90 in 2"
+    assert gpu_gates.kept(both) == "4 images as in the official library, 0 of PTX made portable"
+    assert gpu_gates.compiled(both) == "2 new images with 4 kernels, those of their PTX"
+    assert gpu_gates.portable(both).startswith("2 pieces of PTX")
     assert "1 pointers follow their containers" in untouched(good)
 
 
 def test_the_mark_of_portable_code_may_go_and_nothing_else(good: Retargeted, tmp_path: Path) -> None:
     tied = replace(good, original=library(tmp_path / "official.so", official(target=b"sm_90a")))
-    assert retarget_gates.kept(pair(with_containers(tied, retargeted()))).endswith("1 of PTX made portable")
+    assert gpu_gates.kept(pair(with_containers(tied, retargeted()))).endswith("1 of PTX made portable")
     changed = [*retargeted()[:2], entry("compute_90", ptx(b"add", b"other"))]
     with pytest.raises(RetargetGateError, match=r"compute_90 at byte .* is not the official image"):
-        retarget_gates.kept(pair(with_containers(tied, changed)))
+        gpu_gates.kept(pair(with_containers(tied, changed)))
 
 
 def test_code_that_one_gpu_alone_can_run_is_not_left(good: Retargeted) -> None:
     for mark in (b"sm_90a", b"sm_100f"):
         with pytest.raises(RetargetGateError, match=f"has `.target {mark.decode()}`"):
-            retarget_gates.portable(pair(with_containers(good, retargeted(target=mark), retargeted())))
+            gpu_gates.portable(pair(with_containers(good, retargeted(target=mark), retargeted())))
 
 
 def test_a_kept_image_that_changed_is_named(good: Retargeted) -> None:
     _, new, text = retargeted()
     other = [entry("sm_80", cubin(b"add", b"sub", arch=80)), new, text]
     with pytest.raises(RetargetGateError, match=r"sm_80 at byte [\d,]+ \(.nv_fatbin\) is not the official image"):
-        retarget_gates.kept(pair(with_containers(good, retargeted(), other)))
+        gpu_gates.kept(pair(with_containers(good, retargeted(), other)))
 
 
 @pytest.mark.parametrize(
@@ -179,19 +179,19 @@ def test_a_kept_image_that_changed_is_named(good: Retargeted) -> None:
 )
 def test_other_archs_than_promised_are_named(good: Retargeted, entries: list[bytes], found: str) -> None:
     with pytest.raises(RetargetGateError, match=rf"has {found}; promised is sm_80, sm_120, compute_90"):
-        retarget_gates.archs(pair(with_containers(good, retargeted(), entries)))
+        gpu_gates.archs(pair(with_containers(good, retargeted(), entries)))
 
 
 def test_a_container_that_is_gone_is_noticed(good: Retargeted) -> None:
     with pytest.raises(RetargetGateError, match="has 1 containers; the official one has 2"):
-        retarget_gates.archs(pair(with_containers(good, retargeted())))
+        gpu_gates.archs(pair(with_containers(good, retargeted())))
 
 
 def test_what_has_no_portable_code_keeps_what_was_promised_of_it(good: Retargeted, tmp_path: Path) -> None:
     lone = replace(good, original=library(tmp_path / "official.so", official()[:2]))
-    assert retarget_gates.archs(pair(with_containers(lone, retargeted()[:1]))) == ".nv_fatbin: sm_80 in 1"
+    assert gpu_gates.archs(pair(with_containers(lone, retargeted()[:1]))) == ".nv_fatbin: sm_80 in 1"
     nothing_promised = replace(lone, archs={".nv_fatbin": ("sm_120",)})
-    assert retarget_gates.archs(pair(with_containers(nothing_promised, official()[:2]))).count("in 1") == 2
+    assert gpu_gates.archs(pair(with_containers(nothing_promised, official()[:2]))).count("in 1") == 2
 
 
 @pytest.mark.parametrize(
@@ -208,7 +208,7 @@ def test_a_new_image_that_was_not_made_of_its_source_is_named(good: Retargeted, 
     first, _, text = retargeted()
     changed = [first, entry("sm_120", code), text]
     with pytest.raises(RetargetGateError, match=message):
-        retarget_gates.compiled(pair(with_containers(good, retargeted(), changed)))
+        gpu_gates.compiled(pair(with_containers(good, retargeted(), changed)))
 
 
 def test_a_byte_outside_is_found(good: Retargeted) -> None:
@@ -265,7 +265,7 @@ def test_a_library_that_was_cut_or_is_none_is_refused(good: Retargeted) -> None:
         unchanged(good, before, before)
 
 
-@pytest.mark.parametrize("gate", [retarget_gates.kept, retarget_gates.compiled, retarget_gates.portable])
+@pytest.mark.parametrize("gate", [gpu_gates.kept, gpu_gates.compiled, gpu_gates.portable])
 def test_a_container_that_cannot_be_read_is_an_error_of_the_project(
     good: Retargeted, gate: Callable[[Pair], str]
 ) -> None:
@@ -275,13 +275,13 @@ def test_a_container_that_cannot_be_read_is_an_error_of_the_project(
 
 def test_what_a_line_promises_is_said_by_section() -> None:
     wanted = Retarget(archs=("70", "120"), generated=("120",), tools=("nvidia-cuda-nvcc-cu12==12.9.86",), ptx="90")
-    assert retarget_gates.promised(wanted) == {
+    assert gpu_gates.promised(wanted) == {
         ".nv_fatbin": ("sm_70", "sm_120", "compute_90"),
         "__nv_relfatbin": ("sm_70", "sm_120", "compute_90"),
         ".rodata": ("sm_120", "compute_90"),
     }
-    assert retarget_gates.promised(wanted, left_out=["120"])[".rodata"] == ("compute_90",)
-    assert retarget_gates.promised(replace(wanted, ptx=None))[".rodata"] == ("sm_120",)
+    assert gpu_gates.promised(wanted, left_out=["120"])[".rodata"] == ("compute_90",)
+    assert gpu_gates.promised(replace(wanted, ptx=None))[".rodata"] == ("sm_120",)
 
 
 def test_exit_codes_are_their_own() -> None:

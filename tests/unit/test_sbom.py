@@ -14,8 +14,8 @@ from packageurl import PackageURL
 
 import fakewheels
 from fakewheels import CPU, INFO, VERSION, Declared, fake_base, fake_final, locked, members_of, target
-from tfwheel import gates
-from tfwheel.candidate import opened, opened_ops
+from tfwheel.checks import wheel_gates
+from tfwheel.checks.opened_wheel import opened, opened_ops
 from tfwheel.errors import SbomGateError
 from tfwheel.wheel import sbom
 from tfwheel.wheel.reader import WheelReader
@@ -164,8 +164,8 @@ def judge(tmp_path: Path, base: Path, document: bytes | None) -> str:
     changes = {} if document is None else {NAME: document}
     declared = Declared(wheel=fake_final(tmp_path / "final", base, changes), added=tuple(changes))
     with opened(declared, base=base, locked=locked(base), target=target(), rules=fakewheels.RULES) as candidate:
-        gates.contents(candidate)
-        return gates.sbom(candidate)
+        wheel_gates.contents(candidate)
+        return wheel_gates.sbom(candidate)
 
 
 def changed(document: bytes, **facts: Any) -> bytes:  # noqa: ANN401 -- any JSON
@@ -220,10 +220,10 @@ def test_an_ops_wheel_is_held_to_its_own_document(tmp_path: Path) -> None:
     wheel = fakewheels.fake_ops(tmp_path, tag=tag, library=b"stand-in")
     sbom.embed(wheel, ops())
     with opened_ops(wheel, target=target(), rules=fakewheels.RULES) as candidate:
-        assert gates.sbom(candidate) == "CycloneDX 1.6, 4 components"
+        assert wheel_gates.sbom(candidate) == "CycloneDX 1.6, 4 components"
     other = replace(target(), build=2)
     with opened_ops(wheel, target=other, rules=fakewheels.RULES) as candidate, pytest.raises(SbomGateError):
-        gates.sbom(candidate)
+        wheel_gates.sbom(candidate)
 
 
 def test_reading_gives_the_document_inside(base: Path) -> None:

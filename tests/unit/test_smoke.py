@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tfwheel import smoke
+from tfwheel.checks import smoke
 from tfwheel.errors import CommandError, SmokeError
 
 LOG = Path("dist/logs/x.log")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tfwheel import smoke_checks
+from tfwheel.checks import smoke_checks
 
 if TYPE_CHECKING:
     from collections.abc import Callable

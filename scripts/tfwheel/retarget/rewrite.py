@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tfwheel import ptxas, relayout
 from tfwheel.errors import AlreadyRetargetedError, NoGpuCodeError
 from tfwheel.gpu import fatbin
-from tfwheel.pointers import Pointers
-from tfwheel.selection import GENERATED, MOVABLE, RELOCATABLE, Selection
+from tfwheel.retarget import ptxas, section_layout
+from tfwheel.retarget.image_plan import GENERATED, MOVABLE, RELOCATABLE, Selection
+from tfwheel.retarget.relocations import Pointers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,12 +17,19 @@ if TYPE_CHECKING:
 
     from tfwheel.config.targets import Retarget
     from tfwheel.gpu.fatbin import Container
-    from tfwheel.ptxas import Compiler, Module
-    from tfwheel.relayout import Layout
-    from tfwheel.selection import Family
+    from tfwheel.retarget.image_plan import Family
+    from tfwheel.retarget.ptxas import Compiler, Module
+    from tfwheel.retarget.section_layout import Layout
 
 FAMILIES = {MOVABLE: "fatbin", GENERATED: "generated", RELOCATABLE: "relocatable"}
-DECIDING = ("gpu.elf", "pointers", "relayout", "retarget", "selection", *ptxas.DECIDING)
+DECIDING = (
+    "gpu.elf",
+    "retarget.relocations",
+    "retarget.section_layout",
+    "retarget.rewrite",
+    "retarget.image_plan",
+    *ptxas.DECIDING,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,24 +50,24 @@ def retarget_library(path: Path, *, wanted: Retarget, compiler: Compiler) -> Rep
     AlreadyRetargetedError, UnknownLayoutError, RelocationError, DoesNotFitError, UnknownArchError and PtxError; and
     FatbinError and BadWheelError for what cannot be read.
     """
-    layout = relayout.read(path)
+    layout = section_layout.read(path)
     containers = _containers(layout)
     pointers = Pointers(layout, containers)
     job = Selection(layout=layout, wanted=wanted, compiler=compiler)
     plans = job.plans(containers)
     moving = [name for name, plan in plans.items() if name != GENERATED and not plan.unchanged]
-    moves = {name: relayout.new_places(layout, name, plans[name].sizes) for name in moving}
-    zeros = [] if wanted.symbols else relayout.symbol_tables(layout)
+    moves = {name: section_layout.new_places(layout, name, plans[name].sizes) for name in moving}
+    zeros = [] if wanted.symbols else section_layout.symbol_tables(layout)
     if not zeros and all(plan.unchanged for plan in plans.values()):
         message = f"{path.name} has exactly the GPU code that the line asks for"
         raise AlreadyRetargetedError(message)
     patches = [patch for name, places in moves.items() for patch in pointers.patches(containers[name], places)]
     for name, places in moves.items():
-        relayout.write_moved(layout, name, plans[name].pieces, places)
+        section_layout.write_moved(layout, name, plans[name].pieces, places)
     if GENERATED in plans:
         changed = zip(plans[GENERATED].containers, plans[GENERATED].pieces, strict=True)
-        relayout.write_in_place(layout, changed)
-    relayout.write_patches(layout, patches, zeros)
+        section_layout.write_in_place(layout, changed)
+    section_layout.write_patches(layout, patches, zeros)
     return Report(
         library=path.name,
         families={FAMILIES[name]: plan.facts() for name, plan in plans.items()},
@@ -72,7 +79,7 @@ def retarget_library(path: Path, *, wanted: Retarget, compiler: Compiler) -> Rep
 
 def modules(path: Path, *, wanted: Retarget, compiler: Compiler) -> list[Module]:
     """The portable code that ``retarget_library`` would have compiled, with the arch of each; raises as it does."""
-    layout = relayout.read(path)
+    layout = section_layout.read(path)
     return list(Selection(layout=layout, wanted=wanted, compiler=compiler).modules(_containers(layout)).values())
 
 
@@ -88,5 +95,5 @@ def _containers(layout: Layout) -> dict[str, list[Container]]:
         raise NoGpuCodeError(message)
     for name, members in found.items():
         if name != GENERATED:
-            relayout.check_tiling(layout, name, members)
+            section_layout.check_tiling(layout, name, members)
     return found

@@ -16,15 +16,15 @@ from typing import TYPE_CHECKING, Any
 
 from packaging.utils import canonicalize_name
 
-from tfwheel import environments
+from tfwheel.checks import environments
 from tfwheel.config import gpu_support
 from tfwheel.errors import CommandError, SmokeError
 from tfwheel.gpu import code_inventory
 from tfwheel.system import console
 
 if TYPE_CHECKING:
+    from tfwheel.checks.environments import Environment
     from tfwheel.config.targets import Target
-    from tfwheel.environments import Environment
     from tfwheel.wheel.records import Record
 
 OPS_PACKAGE = "tfwheel_ops"

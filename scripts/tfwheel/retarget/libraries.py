@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock
 
-from tfwheel import retarget, xla_ceiling
 from tfwheel.errors import NoGpuCodeError
+from tfwheel.retarget import rewrite, xla_ceiling
 from tfwheel.system import console, digests
 from tfwheel.system.files import write_atomically
 from tfwheel.wheel.deflate import LEVEL, Deflated, deflate
@@ -29,11 +29,11 @@ if TYPE_CHECKING:
 
     from tfwheel.config.targets import Base, Retarget
     from tfwheel.gpu.elf import Edit
-    from tfwheel.ptxas import Compiler
-    from tfwheel.retarget import Report
-    from tfwheel.xla_ceiling import Ceiling
+    from tfwheel.retarget.ptxas import Compiler
+    from tfwheel.retarget.rewrite import Report
+    from tfwheel.retarget.xla_ceiling import Ceiling
 
-DECIDING = ("wheel.deflate", "libraries", "xla_ceiling", *retarget.DECIDING)
+DECIDING = ("wheel.deflate", "retarget.libraries", "retarget.xla_ceiling", *rewrite.DECIDING)
 FACTS, STREAM = "facts.json", "member.deflate"
 
 
@@ -229,7 +229,7 @@ class _Maker:
                 shutil.copyfile(official, library)
             edits = xla_ceiling.edits(self.edits_of, library, cuda=self.wanted.xla or "") if self.edits_of else ()
             with console.step(f"new GPU code for {name}"):
-                report = retarget.retarget_library(library, wanted=self.wanted, compiler=self.compiler)
+                report = rewrite.retarget_library(library, wanted=self.wanted, compiler=self.compiler)
             _apply(edits, library)
             with ThreadPoolExecutor(max_workers=1) as aside:  # it only counts once the gates are passed
                 deflating = aside.submit(deflate, library, folder / STREAM)

@@ -15,14 +15,14 @@ from typing import IO, TYPE_CHECKING
 
 from tfwheel.errors import RelocationError, UnknownLayoutError
 from tfwheel.gpu import fatbin
-from tfwheel.relayout import Patch
+from tfwheel.retarget.section_layout import Patch
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from tfwheel.gpu.elf import Section
     from tfwheel.gpu.fatbin import Container
-    from tfwheel.relayout import Layout
+    from tfwheel.retarget.section_layout import Layout
 
 WRAPPERS = ".nvFatBinSegment"
 RELATIVE = 8  # R_X86_64_RELATIVE

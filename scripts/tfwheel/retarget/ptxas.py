@@ -31,7 +31,7 @@ from tfwheel.system.processes import Programs, run
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-DECIDING = ("gpu.fatbin", "gpu.fatbinary_program", "ptxas")
+DECIDING = ("gpu.fatbin", "gpu.fatbinary_program", "retarget.ptxas")
 ARGUMENTS = ("-arch", "sm_{arch}")  # all else as nvcc calls it: optimised in full
 MEMORY = 640 << 20  # bytes that all running ptxas may take together, the gates of another library beside them
 # What one takes at most: so many bytes, and so many times the square root of its source's (measured on the modules of

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from tfwheel.checks.byte_diff import unchanged
 from tfwheel.errors import BadWheelError, CommandError, FatbinError, RetargetGateError
 from tfwheel.gpu import cuda_binutils, fatbin
-from tfwheel.unchanged import unchanged
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence

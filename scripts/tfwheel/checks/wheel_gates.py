@@ -19,7 +19,7 @@ from packaging.metadata import Metadata
 from packaging.tags import parse_tag
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 
-from tfwheel.candidate import Candidate, Merged, opened, opened_ops
+from tfwheel.checks.opened_wheel import Candidate, Merged, opened, opened_ops
 from tfwheel.errors import (
     ArchGateError,
     CommandError,

@@ -16,18 +16,18 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tfwheel import ptxas, relayout
 from tfwheel.errors import DoesNotFitError, UnknownArchError
 from tfwheel.gpu import fatbin
-from tfwheel.relayout import Span
+from tfwheel.retarget import ptxas, section_layout
+from tfwheel.retarget.section_layout import Span
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from tfwheel.config.targets import Retarget
     from tfwheel.gpu.fatbin import Container, Entry
-    from tfwheel.ptxas import Compiler
-    from tfwheel.relayout import Layout, Piece
+    from tfwheel.retarget.ptxas import Compiler
+    from tfwheel.retarget.section_layout import Layout, Piece
 
 Made = Mapping[tuple[int, str], Path]  # new entries by the offset of their container and the arch
 MOVABLE, RELOCATABLE, GENERATED = ".nv_fatbin", "__nv_relfatbin", fatbin.DATA_SECTION
@@ -81,7 +81,7 @@ class Plan:
     @property
     def sizes(self) -> list[int]:
         """The bytes of each container."""
-        return [relayout.size_of(pieces) for pieces in self.pieces]
+        return [section_layout.size_of(pieces) for pieces in self.pieces]
 
     @property
     def unchanged(self) -> bool:
@@ -172,12 +172,12 @@ class Selection:
         """
         images = [self._images(container, self.wanted.archs, made) for container in members]
         room = self.layout.sections[name].size
-        over = sum(relayout.size_of(image.piece for image in each) for each in images) - room
+        over = sum(section_layout.size_of(image.piece for image in each) for each in images) - room
         tightened = 0
         for row, column in _by_need(images) if over > 0 else ():
             loose = images[row][column]
             images[row][column] = self._tightened(loose)
-            over -= relayout.size_of([loose.piece]) - relayout.size_of([images[row][column].piece])
+            over -= section_layout.size_of([loose.piece]) - section_layout.size_of([images[row][column].piece])
             tightened += 1
             if over <= 0:
                 break
@@ -189,7 +189,7 @@ class Selection:
     def _too_large(self, name: str, images: Sequence[Sequence[Image]], room: int, over: int) -> DoesNotFitError:
         sizes: Counter[str] = Counter()
         for image in (image for each in images for image in each):
-            sizes[image.name] += relayout.size_of([image.piece])
+            sizes[image.name] += section_layout.size_of([image.piece])
         listed = ", ".join(f"{arch} {size:,}" for arch, size in sizes.items())
         enough = [arch for arch, size in sizes.items() if size >= over]
         message = (
@@ -204,7 +204,7 @@ class Selection:
         left_out: dict[str, int] = {}
         for arch in self.wanted.generated:
             over = max(
-                relayout.size_of(image.piece for image in self._fitting(container, [*chosen, arch], made))
+                section_layout.size_of(image.piece for image in self._fitting(container, [*chosen, arch], made))
                 - container.size
                 for container in members
             )
@@ -229,7 +229,7 @@ class Selection:
     def _fitting(self, container: Container, archs: Sequence[str], made: Made) -> list[Image]:
         """The entries of a container to be, the new ones compressed further where it has no room otherwise."""
         images = self._images(container, archs, made)
-        if relayout.size_of(image.piece for image in images) <= container.size:
+        if section_layout.size_of(image.piece for image in images) <= container.size:
             return images
         return [self._tightened(image) if image.new else image for image in images]
 
@@ -261,7 +261,7 @@ class Selection:
 
     def _raw(self, piece: Piece) -> bytes:
         with self.layout.path.open("rb") as stream:
-            return relayout.bytes_of(piece, stream)
+            return section_layout.bytes_of(piece, stream)
 
 
 def _source(container: Container) -> Entry | None:
@@ -273,7 +273,7 @@ def _by_need(images: Sequence[Sequence[Image]]) -> list[tuple[int, int]]:
     """Where images stand, new ones before kept ones, in each the largest first."""
     places = [(row, column) for row, each in enumerate(images) for column in range(len(each))]
     return sorted(
-        places, key=lambda at: (not images[at[0]][at[1]].new, -relayout.size_of([images[at[0]][at[1]].piece]), at)
+        places, key=lambda at: (not images[at[0]][at[1]].new, -section_layout.size_of([images[at[0]][at[1]].piece]), at)
     )
 
 

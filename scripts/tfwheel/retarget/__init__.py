@@ -1,0 +1,1 @@
+"""Writes GPU code for other architectures into official libraries."""
