@@ -7,9 +7,11 @@ import os
 import sys
 from pathlib import Path
 
-from tfwheel import cli, inventory, ledger
+from tfwheel import cli
 from tfwheel.config.paths import ROOT, Places
-from tfwheel.releases import Host
+from tfwheel.index import ledger
+from tfwheel.publish import inventory
+from tfwheel.publish.github_api import Host
 from tfwheel.system import console
 
 

@@ -6,8 +6,9 @@ import argparse
 import sys
 from pathlib import Path
 
-from tfwheel import cli, history, ledger
+from tfwheel import cli
 from tfwheel.config import paths
+from tfwheel.index import ledger, ledger_history
 from tfwheel.system import console
 
 
@@ -15,11 +16,11 @@ def main(arguments: argparse.Namespace) -> None:
     """Do one thing to the ledger and say it."""
     match arguments.action:
         case "check":
-            history.check(arguments.ledger, since=arguments.since)
+            ledger_history.check(arguments.ledger, since=arguments.since)
         case "merge":
-            history.merge_conflicted(arguments.ledger)
+            ledger_history.merge_conflicted(arguments.ledger)
         case "merge-driver":
-            history.merge_branches(*arguments.files)
+            ledger_history.merge_branches(*arguments.files)
         case "unyank":
             ledger.unyank(arguments.ledger, arguments.file)
         case "yank" | "remove" as edit:

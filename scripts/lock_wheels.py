@@ -5,10 +5,11 @@ from __future__ import annotations
 import argparse
 import sys
 
-from tfwheel import cli, install_material, site
+from tfwheel import cli
 from tfwheel.config import build_config
 from tfwheel.config.paths import Places
-from tfwheel.contents import Showcase
+from tfwheel.index import install_files, local_index
+from tfwheel.index.site import Showcase
 from tfwheel.system import console
 
 
@@ -16,10 +17,10 @@ def main(_: argparse.Namespace) -> None:
     """Serve the site of this machine while uv resolves against it."""
     places, settings = Places.here(), build_config.load()
     showcase = Showcase(settings=settings)
-    entries = site.update(places, showcase)
-    with site.serve(places.site) as address:
-        locks = install_material.collect(entries, showcase.locks, index_url=address, platform=settings.repair.ceiling)
-    install_material.save(locks, showcase.locks)
+    entries = local_index.update(places, showcase)
+    with local_index.serve(places.site) as address:
+        locks = install_files.collect(entries, showcase.locks, index_url=address, platform=settings.repair.ceiling)
+    install_files.save(locks, showcase.locks)
     console.say(f"{len(locks)} locks in {showcase.locks / 'install'}")
 
 

@@ -5,24 +5,25 @@ from __future__ import annotations
 import argparse
 import sys
 
-from tfwheel import cli, proposal
+from tfwheel import cli
 from tfwheel.config import build_config
 from tfwheel.config.paths import ROOT
-from tfwheel.github import Site
+from tfwheel.publish import pull_request
+from tfwheel.publish.github_repository import Site
 from tfwheel.system import console
 
 
 def main(arguments: argparse.Namespace) -> None:
     """Bring the files, as they are in this checkout, to the main branch."""
     site = Site.of_environment(build_config.load().index.repository)
-    change = proposal.Change(
+    change = pull_request.Change(
         branch=arguments.branch,
         title=arguments.title,
         body=arguments.body,
-        apply=proposal.copied(ROOT, arguments.paths),
+        apply=pull_request.copied(ROOT, arguments.paths),
     )
     remote = arguments.remote or site.remote
-    console.say(proposal.propose(change, site=site, remote=remote, push=arguments.push, base=arguments.base))
+    console.say(pull_request.propose(change, site=site, remote=remote, push=arguments.push, base=arguments.base))
 
 
 if __name__ == "__main__":
@@ -33,7 +34,7 @@ if __name__ == "__main__":
     )
     parser.add_argument("--title", required=True, help="of the commit and of the pull request")
     parser.add_argument("--body", default="", help="of the pull request")
-    parser.add_argument("--base", default=proposal.MAIN, help="the branch that is to get the change")
+    parser.add_argument("--base", default=pull_request.MAIN, help="the branch that is to get the change")
     parser.add_argument("--push", action="store_true", help="push to that branch itself, without a pull request")
     parser.add_argument("--remote", metavar="URL", help="what git pushes to (default: the repository on GitHub)")
     sys.exit(cli.enter(parser, main))

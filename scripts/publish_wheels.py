@@ -6,9 +6,11 @@ import argparse
 import sys
 from pathlib import Path
 
-from tfwheel import cli, contents, publish, store
+from tfwheel import cli
 from tfwheel.config import build_config, paths
 from tfwheel.config.paths import ROOT
+from tfwheel.index import site
+from tfwheel.publish import publish, stores
 from tfwheel.system import console
 
 
@@ -18,8 +20,8 @@ def main(arguments: argparse.Namespace) -> None:
         wheels=tuple(arguments.wheels or sorted(paths.Places.here().wheels.glob("*/*.whl"))),
         ledger=arguments.ledger,
         site=arguments.site,
-        store=store.FolderStore(folder=arguments.store, address=arguments.store_url),
-        showcase=contents.Showcase(settings=build_config.load()),
+        store=stores.FolderStore(folder=arguments.store, address=arguments.store_url),
+        showcase=site.Showcase(settings=build_config.load()),
         address=arguments.base_url,
         installs=tuple(arguments.install),
         patience_s=arguments.patience,

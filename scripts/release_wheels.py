@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 import sys
 
-from tfwheel import cli, release, release_rehearsal
+from tfwheel import cli, release_rehearsal
 from tfwheel.config import build_config
 from tfwheel.config.paths import Places
+from tfwheel.publish import release
 from tfwheel.system import console
 
 STEPS = ("check", "stage", "publish")

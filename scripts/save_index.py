@@ -6,13 +6,14 @@ import argparse
 import sys
 from pathlib import Path
 
-from tfwheel import cli, mirror
+from tfwheel import cli
+from tfwheel.publish import snapshot
 from tfwheel.system import console
 
 
 def main(arguments: argparse.Namespace) -> None:
     """Copy, and say how much."""
-    count = mirror.save(arguments.base_url, arguments.to)
+    count = snapshot.save(arguments.base_url, arguments.to)
     console.say(f"{arguments.to}: {count} files of {arguments.base_url}")
 
 

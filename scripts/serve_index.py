@@ -5,15 +5,16 @@ from __future__ import annotations
 import argparse
 import sys
 
-from tfwheel import cli, site
+from tfwheel import cli
 from tfwheel.config import build_config
 from tfwheel.config.paths import Places
-from tfwheel.contents import Showcase
+from tfwheel.index import local_index
+from tfwheel.index.site import Showcase
 
 
 def main(arguments: argparse.Namespace) -> None:
     """Bring the site up to date and serve it until Ctrl-C."""
-    site.offer(Places.here(), Showcase(settings=build_config.load()), port=arguments.port)
+    local_index.offer(Places.here(), Showcase(settings=build_config.load()), port=arguments.port)
 
 
 if __name__ == "__main__":

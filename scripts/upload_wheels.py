@@ -6,8 +6,9 @@ import argparse
 import sys
 from pathlib import Path
 
-from tfwheel import cli, private_index
+from tfwheel import cli
 from tfwheel.config.paths import Places
+from tfwheel.publish import twine_upload
 from tfwheel.system import console
 
 
@@ -16,7 +17,7 @@ def main(arguments: argparse.Namespace) -> None:
     places = Places.here()
     wheels = arguments.wheels or sorted(places.wheels.glob("*/*.whl"))
     log = places.dist / "logs" / "upload.log"
-    done = private_index.upload(wheels, address=arguments.repository_url, pages=arguments.index_url, log=log)
+    done = twine_upload.upload(wheels, address=arguments.repository_url, pages=arguments.index_url, log=log)
     console.say("\n".join(done))
 
 

@@ -6,7 +6,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from tfwheel import attestation, cli
+from tfwheel import cli
+from tfwheel.publish import attestation
 from tfwheel.system import console
 
 

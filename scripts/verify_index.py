@@ -6,7 +6,9 @@ import argparse
 import sys
 from pathlib import Path
 
-from tfwheel import cli, manifest, verify
+from tfwheel import cli
+from tfwheel.index import manifest
+from tfwheel.publish import verify
 from tfwheel.system import console
 
 

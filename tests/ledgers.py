@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
-from tfwheel.ledger import Entry
+from tfwheel.index.ledger import Entry
 
 
 def entry(build: int = 1, **facts: Any) -> Entry:  # noqa: ANN401 -- the types of the fields

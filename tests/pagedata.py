@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from tfwheel.config.build_config import load
 from tfwheel.config.colab_runtimes import load as load_runtimes
 from tfwheel.config.paths import CONFIG_DIR
-from tfwheel.ledger import Entry
+from tfwheel.index.ledger import Entry
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

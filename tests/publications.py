@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import fakewheels
-from tfwheel.publish import Publication
-from tfwheel.store import FolderStore
+from tfwheel.publish.publish import Publication
+from tfwheel.publish.stores import FolderStore
 from tfwheel.system import files
 from tfwheel.wheel import records
 from tfwheel.wheel.records import Record

@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING
 
 from rich.table import Table
 
-from tfwheel import bench, ledger
+from tfwheel import bench
 from tfwheel.config.paths import ROOT
-from tfwheel.ledger import Entry
+from tfwheel.index import ledger
+from tfwheel.index.ledger import Entry
 from tfwheel.system import console
 from tfwheel.system.files import write_atomically, writing
 

@@ -11,12 +11,13 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from tfwheel import build_ops, native_code, official_wheel, proving, repair, site, summary, toolchain
+from tfwheel import build_ops, native_code, official_wheel, proving, repair, summary, toolchain
 from tfwheel.checks import wheel_gates
 from tfwheel.config.paths import Places
 from tfwheel.config.targets import WHEEL_EPOCH
-from tfwheel.contents import Showcase
 from tfwheel.errors import NothingToServeError
+from tfwheel.index import local_index
+from tfwheel.index.site import Showcase
 from tfwheel.job import Job, Made
 from tfwheel.system import console, digests, files
 from tfwheel.wheel import overlay, provenance, sbom
@@ -228,7 +229,7 @@ def _smoke_and_serve(job: Job, made: Made, *, require_gpu: bool, again: bool = F
 
 def _serve(job: Job, made: Made) -> Made:
     """Bring the index up to date with a wheel that passed."""
-    site.update(job.places, Showcase(settings=job.config))
+    local_index.update(job.places, Showcase(settings=job.config))
     return made
 
 

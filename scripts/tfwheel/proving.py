@@ -6,8 +6,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from tfwheel import build_ops, official_wheel, site
+from tfwheel import build_ops, official_wheel
 from tfwheel.checks import environments, smoke, wheel_gates
+from tfwheel.index import local_index
 from tfwheel.job import Made
 from tfwheel.system import console, digests
 from tfwheel.wheel import overlay, records
@@ -92,7 +93,7 @@ def _official(job: Job, made: Made) -> Path | None:
 def _tried(job: Job, made: Made, environment: Environment, *, official: Path | None = None) -> _Trial:
     """Install the wheel from a served index of its own and let it compute."""
     console.say(f"  smoke test of {made.wheel.name}")
-    alone = site.serve_alone(made.wheel, line=made.record.line, workdir=job.work, sha256=made.record.sha256)
+    alone = local_index.serve_alone(made.wheel, line=made.record.line, workdir=job.work, sha256=made.record.sha256)
     with alone as url:
         candidate = smoke.Candidate(
             target=job.target, record=made.record, wheel=made.wheel, index_url=url, official=official

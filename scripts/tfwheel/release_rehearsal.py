@@ -12,17 +12,18 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from tfwheel import imitation, pipeline, publish, release, release_checks, staging, verify
-from tfwheel.contents import Showcase
+from tfwheel import imitation, pipeline
 from tfwheel.errors import InterpreterMissingError, WheelMissingError
-from tfwheel.github import Site
-from tfwheel.github_store import GithubStore
 from tfwheel.imitation_api import GitHub
-from tfwheel.proposal import MAIN
-from tfwheel.publish import Publication
-from tfwheel.release import Desk
-from tfwheel.releases import Host
-from tfwheel.staging import Source
+from tfwheel.index.site import Showcase
+from tfwheel.publish import preflight, publish, release, release_files, verify
+from tfwheel.publish.github_api import Host
+from tfwheel.publish.github_assets import GithubStore
+from tfwheel.publish.github_repository import Site
+from tfwheel.publish.publish import Publication
+from tfwheel.publish.pull_request import MAIN
+from tfwheel.publish.release import Desk
+from tfwheel.publish.release_files import Source
 from tfwheel.system import console, files, locks
 from tfwheel.system.processes import run
 from tfwheel.wheel import records
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 
     from tfwheel.config.build_config import Config
     from tfwheel.config.paths import Places
-    from tfwheel.release_checks import Release
+    from tfwheel.publish.preflight import Release
 
 REPO = "rehearsal/wheels"
 TOKEN = "rehearsal"  # noqa: S105 -- of a host that takes any
@@ -76,7 +77,7 @@ def build_missing(settings: Config, places: Places, version: str) -> None:
 
     Nothing is built where the artifacts of a run were downloaded to ``dist/run``.
     """
-    planned = release_checks.planned(settings, version, places.dist.parent / "CHANGELOG.md")
+    planned = preflight.planned(settings, version, places.dist.parent / "CHANGELOG.md")
     source = Source.below(places.dist)
     for target in planned.targets:
         there = source.found(target.ops_id if target.builder == "ops" else target.id)
@@ -98,7 +99,7 @@ def rehearse(
     for people. Raises what a release raises.
     """
     root, stage = places.dist.parent, Stage(folder=places.dist / "rehearsal")
-    planned = release_checks.planned(settings, version, root / "CHANGELOG.md")
+    planned = preflight.planned(settings, version, root / "CHANGELOG.md")
     with ExitStack() as stack:
         lock = places.dist / ".rehearsal.lock"
         stack.enter_context(locks.alone(lock, busy="another rehearsal is going on here"))
@@ -182,10 +183,10 @@ def _remote(root: Path, stage: Stage) -> str:
 def _finish_run(host: GitHub, planned: Release, commit: str) -> None:
     """Let the host know of a green run for the commit, with an artifact per target, as CI would have left it."""
     facts = {
-        "path": f".github/workflows/{release_checks.WORKFLOW}",
+        "path": f".github/workflows/{preflight.WORKFLOW}",
         "head_sha": commit,
         "status": "completed",
-        "conclusion": release_checks.GREEN,
+        "conclusion": preflight.GREEN,
         "event": "push",
         "html_url": f"{host.address}/{REPO}/actions/runs/1",
     }
@@ -212,7 +213,7 @@ def _merge(stage: Stage, planned: Release, host: GitHub) -> None:
 
 def _deploy(desk: Desk, planned: Release, stage: Stage, host: GitHub, *, installed: bool) -> None:
     """Render the pages, show them, verify them from outside, and install from them."""
-    staged = staging.load(desk.folder(planned))
+    staged = release_files.load(desk.folder(planned))
     found = desk.site.release_of(planned.tag)
     if found is None:
         message = f"the host has no release {planned.tag} any more"

@@ -16,7 +16,7 @@ from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
 
 import pagedata
-from tfwheel import install_material, page
+from tfwheel.index import install_files, landing_page
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -108,8 +108,8 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A site with the page and its install material."""
     folder = tmp_path_factory.mktemp("site")
     entries = pagedata.release()
-    files = install_material.render(entries, [], runtimes=pagedata.RUNTIMES, base_url="")
-    files |= page.render(
+    files = install_files.render(entries, [], runtimes=pagedata.RUNTIMES, base_url="")
+    files |= landing_page.render(
         entries, lines=pagedata.LINES, runtimes=pagedata.RUNTIMES, base_url="", material=frozenset(files)
     )
     for name, data in files.items():

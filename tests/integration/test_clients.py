@@ -21,9 +21,9 @@ from rich.table import Table
 
 import assethost
 import fakewheels
-from tfwheel import ledger, render, tree
 from tfwheel.errors import CommandError
-from tfwheel.ledger import Entry
+from tfwheel.index import atomic_tree, ledger, simple_pages
+from tfwheel.index.ledger import Entry
 from tfwheel.system.processes import run
 from tfwheel.wheel import metadata
 
@@ -116,7 +116,7 @@ class World:
     def show(self) -> None:
         """Bring the site up to date with the entries."""
         lines = b"".join(ledger.encode(entry) + b"\n" for entry in self.entries)
-        tree.update(self.host.site, render.parts(render.rows(lines)))
+        atomic_tree.update(self.host.site, simple_pages.parts(simple_pages.rows(lines)))
 
     def alter(self, pattern: str, replacement: str) -> None:
         """Edit the page of tensorflow on cu12, as a broken or hostile host would."""

@@ -10,8 +10,8 @@ import pytest
 
 import fakewheels
 import pagedata
-from tfwheel import guard
 from tfwheel.errors import DownloadError, UnclaimedNameError
+from tfwheel.publish import dependency_confusion
 from tfwheel.system import pip
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def test_an_index_that_is_not_there_is_an_error(ordinary: str, monkeypatch: pyte
 def test_the_guard_stops_what_is_free_and_lets_the_rest_pass(ordinary: str) -> None:
     assert ordinary
     metadata = b"Metadata-Version: 2.1\nName: tfwheel-ops\nVersion: 1\nRequires-Dist: numpy\n"
-    names = guard.names([metadata])
+    names = dependency_confusion.names([metadata])
     with pytest.raises(UnclaimedNameError, match=r"here: tfwheel-ops\n"):
-        guard.check(names, acknowledged=(), is_claimed=pip.is_claimed)
-    guard.check(names, acknowledged={"tfwheel-ops"}, is_claimed=pip.is_claimed)
+        dependency_confusion.check(names, acknowledged=(), is_claimed=pip.is_claimed)
+    dependency_confusion.check(names, acknowledged={"tfwheel-ops"}, is_claimed=pip.is_claimed)

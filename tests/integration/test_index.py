@@ -17,11 +17,11 @@ from urllib.request import urlopen
 import pytest
 
 import fakewheels
-from tfwheel import site, tree
 from tfwheel.config.paths import Places
+from tfwheel.index import atomic_tree, local_index
+from tfwheel.index.atomic_tree import Part
 from tfwheel.system import files
 from tfwheel.system.processes import run
-from tfwheel.tree import Part
 from tfwheel.wheel import records
 from tfwheel.wheel.records import Record
 
@@ -57,9 +57,9 @@ def places(tmp_path: Path) -> Places:
 def served(places: Places) -> Iterator[tuple[Path, str, list[str]]]:
     """A site with one wheel: its folder, its address and the requests it got."""
     finish(places, 1)
-    site.update(places)
+    local_index.update(places)
     requests: list[str] = []
-    with site.serve(places.site, log=requests.append) as address:
+    with local_index.serve(places.site, log=requests.append) as address:
         yield places.site, address, requests
 
 
@@ -89,7 +89,7 @@ def test_a_port_that_is_taken_is_said_and_another_one_is_used(
     served: tuple[Path, str, list[str]], capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder, address, _ = served
-    with site.serve(folder, port=int(address.rsplit(":", 1)[1].strip("/"))) as other, fetch(other) as answer:
+    with local_index.serve(folder, port=int(address.rsplit(":", 1)[1].strip("/"))) as other, fetch(other) as answer:
         assert other != address
         assert answer.status == 200
     assert "cannot be used" in capsys.readouterr().err
@@ -98,7 +98,7 @@ def test_a_port_that_is_taken_is_said_and_another_one_is_used(
 def test_a_client_that_goes_away_does_not_end_the_server(tmp_path: Path) -> None:
     (tmp_path / "big").write_bytes(bytes(64 << 20))
     requests: list[str] = []
-    with site.serve(tmp_path, log=requests.append) as address:
+    with local_index.serve(tmp_path, log=requests.append) as address:
         fetch(f"{address}big").close()
         with fetch(f"{address}big") as answer:
             assert len(answer.read()) == 64 << 20
@@ -108,7 +108,7 @@ def test_a_wheel_is_served_alone_and_nothing_is_left(tmp_path: Path) -> None:
     wheel = make_wheel(tmp_path)
     work = tmp_path / "work"
     work.mkdir()
-    with site.serve_alone(wheel, line="cu12", workdir=work) as address, fetch(f"{address}tensorflow/") as answer:
+    with local_index.serve_alone(wheel, line="cu12", workdir=work) as address, fetch(f"{address}tensorflow/") as answer:
         assert address.endswith("/cu12/")
         assert files.sha256_of(wheel).encode() in answer.read()
     assert not list(work.iterdir())
@@ -140,7 +140,7 @@ def finish(places: Places, build: int) -> Path:
 def test_updates_at_the_same_time_lose_nothing(places: Places) -> None:
     def build(number: int) -> None:
         finish(places, number)
-        site.update(places)
+        local_index.update(places)
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(build, range(16)))
@@ -174,7 +174,7 @@ for number in itertools.count(int(sys.argv[2])):
 
 def test_a_reader_sees_whole_trees_while_writers_are_killed(tmp_path: Path) -> None:
     place, env = tmp_path / "site", {**os.environ, "PYTHONPATH": str(SCRIPTS)}
-    tree.update(place, {str(name): Part(key="0", make=partial(dict, {str(name): b"0"})) for name in range(20)})
+    atomic_tree.update(place, {str(name): Part(key="0", make=partial(dict, {str(name): b"0"})) for name in range(20)})
     reader = subprocess.Popen([sys.executable, "-c", READER, place], stdout=subprocess.PIPE, text=True)
     for number in range(1, 41):
         first = number * 100_000

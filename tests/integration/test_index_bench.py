@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tfwheel import index_bench, ledger
+from tfwheel import index_bench
+from tfwheel.index import ledger
 
 if TYPE_CHECKING:
     from pathlib import Path

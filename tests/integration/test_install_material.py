@@ -11,8 +11,8 @@ import pytest
 
 import fakewheels
 import pagedata
-from tfwheel import install_material
 from tfwheel.errors import LockError
+from tfwheel.index import install_files
 from tfwheel.system import files
 
 if TYPE_CHECKING:
@@ -65,8 +65,8 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 
 def written(folder: Path, url: str) -> Path:
     """The install material of the site, in files; returns the folder of the version."""
-    locks = install_material.collect([OUR_ENTRY], folder, index_url=url, platform=PLATFORM)
-    files = install_material.render([OUR_ENTRY], locks, runtimes=pagedata.RUNTIMES, base_url=url)
+    locks = install_files.collect([OUR_ENTRY], folder, index_url=url, platform=PLATFORM)
+    files = install_files.render([OUR_ENTRY], locks, runtimes=pagedata.RUNTIMES, base_url=url)
     for name, data in files.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(data)
@@ -190,4 +190,4 @@ def test_a_requirement_that_nobody_publishes_is_a_lock_error(site: str, tmp_path
     )
     entry = pagedata.entry("2.20.0+cu125.2", TAG.removeprefix("cp"), "cu12")
     with pytest.raises(LockError, match="gone"):
-        install_material.collect([entry], tmp_path / "out", index_url=site, platform=PLATFORM)
+        install_files.collect([entry], tmp_path / "out", index_url=site, platform=PLATFORM)

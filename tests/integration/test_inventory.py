@@ -12,9 +12,10 @@ import pytest
 import fakewheels
 import githubapi
 from ledgers import entry
-from tfwheel import inventory, ledger, releases
 from tfwheel.errors import CommandError, HostAnswerError, IndexEntryError, InventoryError
-from tfwheel.releases import Host
+from tfwheel.index import ledger
+from tfwheel.publish import github_api, inventory
+from tfwheel.publish.github_api import Host
 from tfwheel.system.processes import run
 from tfwheel.wheel.metadata import metadata_of
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from githubapi import GitHub, Reply
-    from tfwheel.ledger import Entry
+    from tfwheel.index.ledger import Entry
 
 DOOR = Path(__file__).parents[2] / "scripts" / "check_releases.py"
 TOKEN = "ghp_very_secret"  # noqa: S105 -- of a server that knows no tokens
@@ -36,7 +37,7 @@ ASSETS = "/assets"
 def waited(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """How many seconds were waited each time; in truth that takes none."""
     found: list[float] = []
-    monkeypatch.setattr(releases.time, "sleep", found.append)
+    monkeypatch.setattr(github_api.time, "sleep", found.append)
     return found
 
 

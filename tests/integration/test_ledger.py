@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ledgers import entry
-from tfwheel import history, ledger
 from tfwheel.errors import CommandError, LedgerConflictError, LedgerDamagedError
+from tfwheel.index import ledger, ledger_history
 from tfwheel.system.processes import run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from tfwheel.ledger import Entry
+    from tfwheel.index.ledger import Entry
 
 ROOT = Path(__file__).parents[2]
 DOOR = [sys.executable, ROOT / "scripts" / "edit_ledger.py"]
@@ -129,7 +129,7 @@ def test_two_branches_that_append_conflict_and_the_command_joins_them(repo: Path
     path = on_both(repo, adding(entry(3), entry(4)), adding(entry(2), entry(5)))
     assert not merge(repo)
     with pytest.raises(LedgerDamagedError, match="two branches were not merged"):
-        history.check(path)
+        ledger_history.check(path)
     run([*DOOR, "--ledger", path, "merge"])
     assert list(ledger.read(path).entries) == [entry(number) for number in range(1, 6)]
     commit(repo)
@@ -147,15 +147,15 @@ def test_two_branches_that_both_begin_the_ledger_are_joined(repo: Path, *, drive
         use_driver(repo)
     on_both(repo, adding(entry(1)), adding(entry(2)))
     if not merge(repo):
-        history.merge_conflicted(path)
-    assert list(history.check(path).entries) == [entry(1), entry(2)]
+        ledger_history.merge_conflicted(path)
+    assert list(ledger_history.check(path).entries) == [entry(1), entry(2)]
 
 
 def test_with_the_driver_git_joins_them_alone(repo: Path) -> None:
     use_driver(repo)
     path = on_both(repo, adding(entry(3), entry(4)), adding(entry(2), entry(5)))
     assert merge(repo)
-    assert list(history.check(path).entries) == [entry(number) for number in range(1, 6)]
+    assert list(ledger_history.check(path).entries) == [entry(number) for number in range(1, 6)]
     assert not list(repo.glob(".merge*"))
 
 
@@ -163,14 +163,14 @@ def test_with_the_driver_a_publisher_may_rebase(repo: Path) -> None:
     use_driver(repo)
     path = on_both(repo, adding(entry(3)), adding(entry(2)))
     run(["git", "-C", repo, "rebase", "-q", "right"])
-    assert files(history.check(path).entries) == files(map(entry, (1, 2, 3)))
+    assert files(ledger_history.check(path).entries) == files(map(entry, (1, 2, 3)))
 
 
 def test_a_yank_on_one_branch_survives_an_append_on_the_other(repo: Path) -> None:
     use_driver(repo)
     path = on_both(repo, adding(entry(2)), lambda path: ledger.yank(path, entry(1).file, "bad"))
     assert merge(repo)
-    assert list(history.check(path).entries) == [replace(entry(1), yanked="bad"), entry(2)]
+    assert list(ledger_history.check(path).entries) == [replace(entry(1), yanked="bad"), entry(2)]
 
 
 @pytest.mark.parametrize("driver", [True, False])
@@ -184,9 +184,9 @@ def test_one_name_for_two_files_is_a_conflict_that_drops_neither(repo: Path, *, 
     assert entry(2).sha256 in text
     assert other.sha256 in text
     with pytest.raises(LedgerDamagedError, match="not merged"):
-        history.check(path)
+        ledger_history.check(path)
     with pytest.raises(LedgerConflictError, match="stands for two files"):
-        history.merge_conflicted(path)
+        ledger_history.merge_conflicted(path)
     assert path.read_text() == text
 
 
@@ -202,7 +202,7 @@ def test_two_files_of_one_name_that_git_merges_as_text_are_found(repo: Path) -> 
     on_both(repo, adding(early), adding(late))
     assert merge(repo)
     with pytest.raises(LedgerConflictError, match="twice"):
-        history.check(path)
+        ledger_history.check(path)
 
 
 @pytest.mark.parametrize("committed", [True, False])
@@ -214,7 +214,7 @@ def test_a_merge_that_dropped_a_side_is_found(repo: Path, side: str, *, committe
     if committed:
         commit(repo)
     with pytest.raises(LedgerConflictError, match="vanished"):
-        history.check(path)
+        ledger_history.check(path)
 
 
 def test_a_line_that_was_deleted_is_found_before_and_after_the_commit(repo: Path) -> None:
@@ -224,7 +224,7 @@ def test_a_line_that_was_deleted_is_found_before_and_after_the_commit(repo: Path
     path.write_bytes(path.read_bytes().splitlines(keepends=True)[0])
     for _ in range(2):
         with pytest.raises(LedgerConflictError, match="vanished"):
-            history.check(path)
+            ledger_history.check(path)
         with pytest.raises(CommandError) as failure:
             run([*DOOR, "--ledger", path, "check"])
         assert failure.value.returncode == LedgerConflictError.exit_code
@@ -233,26 +233,26 @@ def test_a_line_that_was_deleted_is_found_before_and_after_the_commit(repo: Path
 
 def test_a_commit_that_does_not_exist_is_not_an_empty_ledger(repo: Path) -> None:
     with pytest.raises(CommandError, match="no-such-branch"):
-        history.check(repo / "index" / NAME, since=["no-such-branch"])
+        ledger_history.check(repo / "index" / NAME, since=["no-such-branch"])
 
 
 def test_an_older_state_can_be_named(repo: Path) -> None:
     path = on_both(repo, adding(entry(3)), adding(entry(2)))
     with pytest.raises(LedgerConflictError, match="vanished"):
-        history.check(path, since=["right"])
-    history.check(path, since=["HEAD", "HEAD^"])
+        ledger_history.check(path, since=["right"])
+    ledger_history.check(path, since=["HEAD", "HEAD^"])
 
 
 def test_without_git_or_a_commit_there_is_nothing_to_compare_with(tmp_path: Path) -> None:
     ledger.append(tmp_path / NAME, [entry(1)])
-    assert history.check(tmp_path / NAME).entries == (entry(1),)
+    assert ledger_history.check(tmp_path / NAME).entries == (entry(1),)
     run(["git", "init", "-q", tmp_path])
-    assert history.check(tmp_path / NAME).entries == (entry(1),)
+    assert ledger_history.check(tmp_path / NAME).entries == (entry(1),)
 
 
 def test_merge_without_a_conflict_says_so_and_changes_nothing(repo: Path) -> None:
     with pytest.raises(LedgerConflictError, match="knows of no conflict"):
-        history.merge_conflicted(repo / "index" / NAME)
+        ledger_history.merge_conflicted(repo / "index" / NAME)
 
 
 def test_the_door_yanks_takes_back_and_removes(tmp_path: Path) -> None:

@@ -10,7 +10,8 @@ import pytest
 
 import assethost
 from publications import finish, publication
-from tfwheel import manifest, mirror, publish
+from tfwheel.index import manifest
+from tfwheel.publish import publish, snapshot
 from tfwheel.system.processes import run
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def test_without_a_whole_index_there_is_no_copy_and_no_failure(
             sealed.write_text("<html>")
         case "outside":
             sealed.write_text(sealed.read_text().replace('"cu12/index.html"', '"../cu12/index.html"'))
-    assert mirror.save(host.pages, copy) == 0
+    assert snapshot.save(host.pages, copy) == 0
     assert not copy.exists()
     assert not list(tmp_path.glob(".before.*"))
     assert "nothing to fall back on" in capsys.readouterr().err

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import fakewheels
-from tfwheel import admission, bases, bench, job, pipeline
+from tfwheel import bases, bench, job, pipeline
 from tfwheel.checks import environments, smoke
 from tfwheel.config import build_config, plan
 from tfwheel.config.paths import CONFIG_DIR, Places
@@ -31,6 +31,7 @@ from tfwheel.errors import (
     SmokeError,
     TargetBusyError,
 )
+from tfwheel.index import listing_rules
 from tfwheel.system import files, locks
 from tfwheel.wheel import provenance, records
 
@@ -294,5 +295,5 @@ def test_a_run_on_a_gpu_is_kept_beside_the_others(factory: Factory, monkeypatch:
     again = pipeline.smoke_target(TARGET, places=factory.places)
     assert again.passed_smoke
     assert not again.passed_gpu_smoke
-    assert admission.publishable(again) == "its GPU smoke test failed: no kernel"
+    assert listing_rules.publishable(again) == "its GPU smoke test failed: no kernel"
     assert f"| FAILED | `{TARGET}`" in factory.summary()

@@ -17,7 +17,6 @@ import pytest
 import requests
 
 import fakewheels
-from tfwheel import private_index
 from tfwheel.config.paths import ROOT
 from tfwheel.errors import (
     CommandError,
@@ -27,6 +26,7 @@ from tfwheel.errors import (
     UploadConflictError,
     UploadError,
 )
+from tfwheel.publish import twine_upload
 from tfwheel.system import files
 from tfwheel.system.processes import run
 from tfwheel.wheel import records
@@ -138,7 +138,7 @@ def wheel_of(folder: Path, *, body: bytes = b"VALUE = 1\n", project: str = "tens
 
 
 def upload(server: Server, *wheels: Path, log: Path) -> list[str]:
-    return private_index.upload(wheels, address=server.address, log=log)
+    return twine_upload.upload(wheels, address=server.address, log=log)
 
 
 # --- with the right password -----------------------------------------------------------------------------
@@ -275,7 +275,7 @@ def test_no_output_and_no_log_has_the_password(index: Server, door: Path, tmp_pa
     for secret in (password, base64.b64encode(f"{USER}:{password}".encode()).decode()):
         assert secret not in said
         assert secret not in (tmp_path / "index" / "server.log").read_text()
-        assert secret not in str(private_index.Account(name=USER, password=password))
+        assert secret not in str(twine_upload.Account(name=USER, password=password))
 
 
 # --- other indexes ---------------------------------------------------------------------------------------
@@ -289,7 +289,7 @@ def test_an_index_that_shows_no_pages_has_the_last_word(
     elsewhere = f"http://127.0.0.1:{free_port()}/simple/"
 
     def send() -> list[str]:
-        return private_index.upload([wheel], address=open_index.address, pages=elsewhere, log=tmp_path / "log")
+        return twine_upload.upload([wheel], address=open_index.address, pages=elsewhere, log=tmp_path / "log")
 
     assert send() == [f"{wheel.name} uploaded"]
     assert "uploading without a look at what is there" in capfd.readouterr().err

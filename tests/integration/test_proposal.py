@@ -12,12 +12,13 @@ import pytest
 
 import githubapi
 from releasing import git
-from tfwheel import imitation, proposal
+from tfwheel import imitation
 from tfwheel.errors import CommandError, CredentialsError, ProposalError
-from tfwheel.github import Site
 from tfwheel.imitation import Host, Reply
-from tfwheel.proposal import Change
-from tfwheel.releases import Host as Api
+from tfwheel.publish import pull_request
+from tfwheel.publish.github_api import Host as Api
+from tfwheel.publish.github_repository import Site
+from tfwheel.publish.pull_request import Change
 from tfwheel.system.processes import run
 
 if TYPE_CHECKING:
@@ -69,13 +70,13 @@ def site_of(github: GitHub) -> Site:
 
 def change_of(root: Path, *paths: str, title: str = "Update pins") -> Change:
     """A change of files of the checkout."""
-    return Change(branch="pins", title=title, body="Why.", apply=proposal.copied(root, paths or ["pins.toml"]))
+    return Change(branch="pins", title=title, body="Why.", apply=pull_request.copied(root, paths or ["pins.toml"]))
 
 
 def propose(root: Path, github: GitHub, *paths: str, push: bool = False, title: str = "Update pins") -> str:
     """Propose files of the checkout."""
     remote = remote_of(root).as_uri()
-    return proposal.propose(change_of(root, *paths, title=title), site=site_of(github), remote=remote, push=push)
+    return pull_request.propose(change_of(root, *paths, title=title), site=site_of(github), remote=remote, push=push)
 
 
 def shown(root: Path, branch: str, name: str = "pins.toml") -> str:
@@ -127,7 +128,7 @@ def test_a_push_goes_straight_to_main_and_once_more_when_main_moved(
 ) -> None:
     other = root.with_name("first")
     (root / "pins.toml").write_text("a = 2\n")
-    inner, moves = proposal.copied(root, ["pins.toml"]), [1]
+    inner, moves = pull_request.copied(root, ["pins.toml"]), [1]
 
     def apply(tree: Path) -> list[str]:
         if moves:  # somebody is faster
@@ -138,13 +139,13 @@ def test_a_push_goes_straight_to_main_and_once_more_when_main_moved(
 
     change = Change(branch="pins", title="Update pins", body="", apply=apply)
     remote = remote_of(root).as_uri()
-    assert proposal.propose(change, site=site_of(github), remote=remote, push=True) == "pushed to main: Update pins"
+    assert pull_request.propose(change, site=site_of(github), remote=remote, push=True) == "pushed to main: Update pins"
     assert "main moved meanwhile" in capsys.readouterr().err
     assert (shown(root, "main"), shown(root, "main", "1.txt")) == ("a = 2", "x")
     (root / "pins.toml").write_text("a = 3\n")
     git(root, "fetch", "-q")
     git(root, "reset", "-q", "--soft", "origin/main")
-    inner = proposal.copied(root, ["pins.toml"])
+    inner = pull_request.copied(root, ["pins.toml"])
     moves += [2, 3]
     before = (other / "1.txt").read_text()
 
@@ -154,7 +155,7 @@ def test_a_push_goes_straight_to_main_and_once_more_when_main_moved(
 
     change = Change(branch="pins", title="Update pins", body="", apply=always)
     with pytest.raises(ProposalError, match="could not bring `Update pins`"):
-        proposal.propose(change, site=site_of(github), remote=remote, push=True)
+        pull_request.propose(change, site=site_of(github), remote=remote, push=True)
     assert before == "x"
     assert not github.state.all("pull")
 
@@ -208,7 +209,9 @@ def test_the_token_goes_to_git_and_into_no_message(
     word = base64.b64encode(f"x-access-token:{TOKEN}".encode()).decode()
     for name, value in {"COUNT": "1", "KEY_0": "user.name", "VALUE_0": "Tester"}.items():
         monkeypatch.setenv(f"GIT_CONFIG_{name}", value)
-    said, told = refused(Gate(), lambda remote: proposal.propose(change_of(root), site=site_of(github), remote=remote))
+    said, told = refused(
+        Gate(), lambda remote: pull_request.propose(change_of(root), site=site_of(github), remote=remote)
+    )
     assert told == f"Basic {word}"
     everything = f"{said}{capsys.readouterr()}"
     assert TOKEN not in everything

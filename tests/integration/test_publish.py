@@ -18,8 +18,9 @@ import pytest
 
 import assethost
 from publications import finish, publication, state
-from tfwheel import ledger, manifest, publish, verify
 from tfwheel.errors import FactoryError, PublishError, StoreError, VerifyError
+from tfwheel.index import ledger, manifest
+from tfwheel.publish import publish, verify
 from tfwheel.system.processes import run
 
 if TYPE_CHECKING:
@@ -27,14 +28,14 @@ if TYPE_CHECKING:
     from multiprocessing.connection import Connection
 
     from assethost import AssetHost
-    from tfwheel.publish import Publication
+    from tfwheel.publish.publish import Publication
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 KILLS = int(os.environ.get("TFWHEEL_KILLS", "15"))  # at random instants; one of ten is followed by a real pip
 STEPS = ["check", "upload", "begin", "list", "show", "verify", "end"]
 # A server of processes that has imported everything: a publisher starts in milliseconds, and can be killed for real.
 PROCESSES = multiprocessing.get_context("forkserver")
-PROCESSES.set_forkserver_preload(["tfwheel.publish", "publications", "assethost", "pytest"])
+PROCESSES.set_forkserver_preload(["tfwheel.publish.publish", "publications", "assethost", "pytest"])
 
 
 @pytest.fixture(scope="module", autouse=True)

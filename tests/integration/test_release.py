@@ -11,7 +11,6 @@ import pytest
 import githubapi
 import releasing
 from releasing import IDS, OPS, TAG, VERSION
-from tfwheel import github_store, ledger, release, releases, verify
 from tfwheel.errors import (
     AssetRenamedError,
     BuildNumberUsedError,
@@ -27,9 +26,11 @@ from tfwheel.errors import (
     WheelChangedError,
     WheelMissingError,
 )
-from tfwheel.github import Site
-from tfwheel.release import Desk
-from tfwheel.releases import Host
+from tfwheel.index import ledger
+from tfwheel.publish import github_api, github_assets, release, verify
+from tfwheel.publish.github_api import Host
+from tfwheel.publish.github_repository import Site
+from tfwheel.publish.release import Desk
 from tfwheel.system import files
 from tfwheel.system.processes import run
 from tfwheel.wheel import records
@@ -47,7 +48,7 @@ TOKEN = "ghp_very_secret"  # noqa: S105 -- of a server that knows no tokens
 def waited(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """How many seconds were waited each time; in truth that takes none."""
     found: list[float] = []
-    monkeypatch.setattr(releases.time, "sleep", found.append)
+    monkeypatch.setattr(github_api.time, "sleep", found.append)
     return found
 
 
@@ -469,7 +470,7 @@ def test_a_store_never_changes_a_published_release(world: World) -> None:
     desk, _ = world.release()
     found = desk.site.release_of(TAG)
     assert found
-    store = github_store.GithubStore(site=desk.site, release=found)
+    store = github_assets.GithubStore(site=desk.site, release=found)
     path = world.root / "CHANGELOG.md"
     with path.open("rb") as source, pytest.raises(ReleaseExistsError, match="is published and lacks more"):
         store.put("more", source, sha256=files.sha256_of(path))

@@ -17,10 +17,12 @@ import pytest
 
 import releasing
 from releasing import IDS, TAG, VERSION
-from tfwheel import imitation, ledger, release_rehearsal, staging, verify
+from tfwheel import imitation, release_rehearsal
 from tfwheel.config import build_config
 from tfwheel.config.paths import Places
 from tfwheel.errors import CommandError, CredentialsError
+from tfwheel.index import ledger
+from tfwheel.publish import release_files, verify
 from tfwheel.system.processes import run
 
 if TYPE_CHECKING:
@@ -198,4 +200,4 @@ def test_the_whole_of_it_from_the_command_line_with_three_clients(tmp_path: Path
     with pytest.raises(CommandError, match="CredentialsError") as failure:
         run([*door, VERSION], env={"GITHUB_TOKEN": "", "GITHUB_REPOSITORY": "a/b"})
     assert failure.value.returncode == CredentialsError.exit_code
-    assert staging.load(root / "dist" / "release" / VERSION).wheels
+    assert release_files.load(root / "dist" / "release" / VERSION).wheels

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pytest
 
 import fakewheels
-from tfwheel import site
 from tfwheel.checks import environments, smoke
 from tfwheel.config.targets import Line, Target
 from tfwheel.errors import CommandError, DiskFullError, InterpreterMissingError
+from tfwheel.index import local_index
 from tfwheel.system import files
 from tfwheel.system.processes import run
 from tfwheel.wheel.records import Record
@@ -82,7 +82,7 @@ def tried(
 ) -> Tried:
     """Serve the wheel alone and smoke it, in an environment that has ``requires``."""
     log = tmp_path / "logs" / "smoke.log"
-    with site.serve_alone(wheel, line="some", workdir=tmp_path) as url:
+    with local_index.serve_alone(wheel, line="some", workdir=tmp_path) as url:
         one = candidate(wheel, url, **parts)
         with environments.made(one.target, log=log, size=wheel.stat().st_size, requires=requires) as environment:
             report = smoke.smoke(one, environment)

@@ -11,8 +11,9 @@ import pytest
 
 import assethost
 from publications import TAG, finish, publication
-from tfwheel import manifest, publish, verify
 from tfwheel.errors import CommandError, ManifestError, VerifyError
+from tfwheel.index import manifest
+from tfwheel.publish import publish, verify
 from tfwheel.system.processes import run
 
 if TYPE_CHECKING:

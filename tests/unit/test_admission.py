@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 import fakewheels
-from tfwheel import admission
 from tfwheel.errors import BadWheelError, IndexEntryError
+from tfwheel.index import listing_rules
 from tfwheel.system import files
 from tfwheel.wheel import metadata
 from tfwheel.wheel.records import Record
@@ -51,13 +51,13 @@ def record_of(wheel: Path) -> Record:
 
 def enter(wheel: Path, record: Record | None = None) -> object:
     """Let a wheel in."""
-    return admission.entry_from(wheel, record or record_of(wheel), url=URL, uploaded=UPLOADED)
+    return listing_rules.entry_from(wheel, record or record_of(wheel), url=URL, uploaded=UPLOADED)
 
 
 def test_a_wheel_that_passed_everything_gets_an_entry(tmp_path: Path) -> None:
     wheel = make(tmp_path)
     record = record_of(wheel)
-    entry = admission.entry_from(wheel, record, url=URL, uploaded=UPLOADED)
+    entry = listing_rules.entry_from(wheel, record, url=URL, uploaded=UPLOADED)
     member = zipfile.ZipFile(wheel).read(f"tensorflow-{VERSION}.dist-info/METADATA")
     assert (entry.project, entry.version, entry.file, entry.line) == ("tensorflow", VERSION, FILE, "cu12")
     assert (entry.url, entry.uploaded, entry.target) == (URL, UPLOADED, "tf2.20.0-cp312-cu12")
@@ -72,7 +72,7 @@ def test_a_smoke_test_on_a_gpu_is_evidence_of_its_own(tmp_path: Path) -> None:
     wheel = make(tmp_path)
     record = record_of(wheel)
     smoke = {"passed": True, "wheel_sha256": record.sha256, "gpu": {"name": "T4"}}
-    entry = admission.entry_from(wheel, record.grown(gpu_smoke=smoke | {"log": "x"}), url="", uploaded=UPLOADED)
+    entry = listing_rules.entry_from(wheel, record.grown(gpu_smoke=smoke | {"log": "x"}), url="", uploaded=UPLOADED)
     assert (entry.smoke, entry.gpu_smoke) == (record.smoke, smoke)
 
 
@@ -203,8 +203,8 @@ def test_a_name_that_cannot_be_served_is_refused(file: str, said: str) -> None:
 @pytest.mark.parametrize("size", [0, -1, 2 << 30, 3 << 30])
 def test_a_size_that_no_host_takes_is_refused(size: int) -> None:
     with pytest.raises(IndexEntryError, match="2,147,483,648"):
-        admission.check_size("a.whl", size)
-    admission.check_size("a.whl", (2 << 30) - 1)
+        listing_rules.check_size("a.whl", size)
+    listing_rules.check_size("a.whl", (2 << 30) - 1)
 
 
 def test_a_wheel_of_two_gib_is_refused_before_it_is_read(tmp_path: Path) -> None:
@@ -213,4 +213,4 @@ def test_a_wheel_of_two_gib_is_refused_before_it_is_read(tmp_path: Path) -> None
         stream.truncate(2 << 30)  # a hole: it takes no room
     record = record_of(make(tmp_path / "other")).grown(size=2 << 30)
     with pytest.raises(IndexEntryError, match="fewer than"):
-        admission.entry_from(wheel, record, url=URL, uploaded=UPLOADED)
+        listing_rules.entry_from(wheel, record, url=URL, uploaded=UPLOADED)

@@ -17,9 +17,9 @@ import pytest
 import sigstore
 
 import signing
-from tfwheel import attestation
-from tfwheel.attestation import Proof, Signer
 from tfwheel.errors import AttestationError, AttestationFileError, FactoryError, SignerError, SubjectError
+from tfwheel.publish import attestation
+from tfwheel.publish.attestation import Proof, Signer
 
 if TYPE_CHECKING:
     from collections.abc import Callable

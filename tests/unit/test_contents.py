@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 import pagedata
-from tfwheel import contents, install_material, ledger, tree
 from tfwheel.config import build_config
-from tfwheel.contents import Showcase
+from tfwheel.index import atomic_tree, install_files, ledger, site
+from tfwheel.index.site import Showcase
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,7 +18,7 @@ ENTRIES = sorted(pagedata.release(), key=lambda entry: entry.place)
 LINES = b"".join(ledger.encode(entry) + b"\n" for entry in ENTRIES)
 
 
-def paths(parts: dict[str, tree.Part]) -> set[str]:
+def paths(parts: dict[str, atomic_tree.Part]) -> set[str]:
     return {path for part in parts.values() for path in part.make()}
 
 
@@ -29,20 +29,20 @@ def showcase(tmp_path: Path) -> Showcase:
 
 
 def test_without_a_showcase_there_are_pages_for_installers_and_the_ledger() -> None:
-    found = paths(contents.parts(LINES))
+    found = paths(site.parts(LINES))
     assert {"ledger.jsonl", "cu12/index.html", "cu12/tensorflow/index.json"} <= found
     assert "index.html" not in found
 
 
 def test_a_showcase_adds_the_page_for_people_and_the_install_material(showcase: Showcase) -> None:
-    added = paths(contents.parts(LINES, showcase)) - paths(contents.parts(LINES))
+    added = paths(site.parts(LINES, showcase)) - paths(site.parts(LINES))
     assert "index.html" in added
     assert {path.partition("/")[0] for path in added - {"index.html"}} == {"install"}
 
 
 def test_the_part_for_people_is_made_anew_when_a_lock_is_added(showcase: Showcase) -> None:
     before = showcase.parts(LINES)["people"]
-    lock = install_material.Lock(
+    lock = install_files.Lock(
         line="cu12",
         project="tensorflow",
         version="2.20.0+cu125.1",
@@ -50,7 +50,7 @@ def test_the_part_for_people_is_made_anew_when_a_lock_is_added(showcase: Showcas
         requirements="numpy==2.1.3\n",
         pylock='lock-version = "1.0"\n',
     )
-    install_material.save([lock], showcase.locks)
+    install_files.save([lock], showcase.locks)
     after = showcase.parts(LINES)["people"]
     assert after.key != before.key
     assert b"numpy==2.1.3\n" in after.make()[f"{lock.folder}/{lock.requirements_name}"]  # type: ignore[operator]

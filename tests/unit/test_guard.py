@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from tfwheel import guard
 from tfwheel.errors import DownloadError, UnclaimedNameError
+from tfwheel.publish import dependency_confusion
 
 METADATA = b"""\
 Metadata-Version: 2.4
@@ -16,7 +16,7 @@ Requires-Dist: nvidia-cudnn-cu12<10.0,>=9.3.0.75; extra == "and-cuda"
 
 
 def test_every_project_and_every_requirement_is_asked_about_once_by_its_normalized_name() -> None:
-    found = guard.names([METADATA, METADATA])
+    found = dependency_confusion.names([METADATA, METADATA])
     assert found == {"tensorflow", "numpy", "opt-einsum", "nvidia-cudnn-cu12"}
 
 
@@ -27,19 +27,21 @@ def test_names_that_somebody_has_pass() -> None:
         asked.append(name)
         return True
 
-    guard.check({"b", "a"}, acknowledged=(), is_claimed=is_claimed)
+    dependency_confusion.check({"b", "a"}, acknowledged=(), is_claimed=is_claimed)
     assert asked == ["a", "b"]
 
 
 def test_all_free_names_are_named_at_once() -> None:
     with pytest.raises(UnclaimedNameError, match="alpha, gamma") as caught:
-        guard.check({"gamma", "alpha", "numpy"}, acknowledged=(), is_claimed=lambda name: name == "numpy")
+        dependency_confusion.check(
+            {"gamma", "alpha", "numpy"}, acknowledged=(), is_claimed=lambda name: name == "numpy"
+        )
     assert caught.value.exit_code == 75
     assert "index.toml" in caught.value.remedy
 
 
 def test_an_acknowledged_name_may_be_free_in_any_spelling() -> None:
-    guard.check({"tfwheel-ops"}, acknowledged={"TFWheel_Ops": "a reason"}, is_claimed=lambda _: False)
+    dependency_confusion.check({"tfwheel-ops"}, acknowledged={"TFWheel_Ops": "a reason"}, is_claimed=lambda _: False)
 
 
 def test_an_index_that_does_not_answer_is_no_leave() -> None:
@@ -48,4 +50,4 @@ def test_an_index_that_does_not_answer_is_no_leave() -> None:
         raise DownloadError(message)
 
     with pytest.raises(DownloadError, match="no route"):
-        guard.check({"numpy"}, acknowledged=(), is_claimed=is_claimed)
+        dependency_confusion.check({"numpy"}, acknowledged=(), is_claimed=is_claimed)

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ledgers import entry
-from tfwheel import history, ledger
 from tfwheel.errors import LedgerConflictError
+from tfwheel.index import ledger, ledger_history
 
 if TYPE_CHECKING:
-    from tfwheel.ledger import Entry, Ledger
+    from tfwheel.index.ledger import Entry, Ledger
 
 ONE, TWO, THREE = entry(1), entry(2), entry(3)
 
@@ -35,7 +35,7 @@ def of(*entries: Entry) -> Ledger:
     ],
 )
 def test_growing_and_editing_are_allowed(new: Ledger) -> None:
-    history.compare(new, since=of(ONE, TWO), name="HEAD")
+    ledger_history.compare(new, since=of(ONE, TWO), name="HEAD")
 
 
 @pytest.mark.parametrize(
@@ -50,23 +50,23 @@ def test_growing_and_editing_are_allowed(new: Ledger) -> None:
 )
 def test_a_lost_or_changed_file_is_named(new: Ledger, said: str) -> None:
     with pytest.raises(LedgerConflictError, match=said) as failure:
-        history.compare(new, since=of(ONE, TWO), name="HEAD")
+        ledger_history.compare(new, since=of(ONE, TWO), name="HEAD")
     assert ONE.file in failure.value.message
 
 
 @pytest.mark.parametrize("now", [None, "another reason"])
 def test_a_removal_is_for_good(now: str | None) -> None:
     with pytest.raises(LedgerConflictError, match="no longer recorded"):
-        history.compare(of(replace(ONE, removed=now)), since=of(replace(ONE, removed="gone")), name="HEAD")
+        ledger_history.compare(of(replace(ONE, removed=now)), since=of(replace(ONE, removed="gone")), name="HEAD")
 
 
 def test_many_lost_files_are_counted() -> None:
     with pytest.raises(LedgerConflictError, match="and 5 more"):
-        history.compare(of(), since=of(*map(entry, range(15))), name="HEAD")
+        ledger_history.compare(of(), since=of(*map(entry, range(15))), name="HEAD")
 
 
 def test_the_files_of_both_branches_are_kept() -> None:
-    assert set(map(str, history.join(of(ONE), of(ONE, TWO), of(ONE, THREE)))) == set(map(str, (ONE, TWO, THREE)))
+    assert set(map(str, ledger_history.join(of(ONE), of(ONE, TWO), of(ONE, THREE)))) == set(map(str, (ONE, TWO, THREE)))
 
 
 YANKED, OTHER = replace(ONE, yanked="bad"), replace(ONE, attestation="https://example.org")
@@ -85,13 +85,13 @@ YANKED, OTHER = replace(ONE, yanked="bad"), replace(ONE, attestation="https://ex
     ],
 )
 def test_the_edits_of_both_branches_are_kept(base: Entry | None, ours: Entry, theirs: Entry, merged: Entry) -> None:
-    assert history.join(of(*([base] if base else [])), of(ours), of(theirs)) == [merged]
+    assert ledger_history.join(of(*([base] if base else [])), of(ours), of(theirs)) == [merged]
 
 
 def test_one_file_published_on_both_branches_stands_once_with_its_first_time() -> None:
     later = replace(ONE, uploaded="2027-01-01T00:00:00Z")
     for ours, theirs in ((ONE, later), (later, ONE)):
-        assert history.join(of(), of(ours), of(theirs)) == [ONE]
+        assert ledger_history.join(of(), of(ours), of(theirs)) == [ONE]
 
 
 @pytest.mark.parametrize(
@@ -105,7 +105,7 @@ def test_one_file_published_on_both_branches_stands_once_with_its_first_time() -
 )
 def test_branches_that_contradict_each_other_are_refused(base: Ledger, ours: Ledger, theirs: Ledger, said: str) -> None:
     with pytest.raises(LedgerConflictError, match=f"(?s){said}"):
-        history.join(base, ours, theirs)
+        ledger_history.join(base, ours, theirs)
 
 
 def test_no_merge_ever_loses_a_file() -> None:
@@ -113,5 +113,5 @@ def test_no_merge_ever_loses_a_file() -> None:
         files = [entry(number) for number in range(6)]
         ours = [files[number] for number in range(3) if left >> number & 1]
         theirs = [files[number + 2] for number in range(3) if right >> number & 1]
-        merged = {entry.file for entry in history.join(of(), of(*ours), of(*theirs))}
+        merged = {entry.file for entry in ledger_history.join(of(), of(*ours), of(*theirs))}
         assert merged == {entry.file for entry in [*ours, *theirs]}

@@ -7,10 +7,10 @@ import pytest
 from packaging.requirements import Requirement
 
 import pagedata
-from tfwheel import install_material
 from tfwheel.config.colab_runtimes import Runtime
 from tfwheel.errors import CommandError, LockError
-from tfwheel.install_material import Lock
+from tfwheel.index import install_files
+from tfwheel.index.install_files import Lock
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,13 +36,13 @@ LOCK = Lock(
     version="2.20.0+cu125.1",
     python="3.12",
     requirements=REQUIREMENTS,
-    pylock=install_material.portable_pylock(PYLOCK),
+    pylock=install_files.portable_pylock(PYLOCK),
 )
 
 
 def files(**changes: object) -> dict[str, bytes]:
     options: dict[str, object] = {"runtimes": pagedata.RUNTIMES, "base_url": pagedata.BASE_URL}
-    return install_material.render(pagedata.release(), [LOCK], **(options | changes))  # type: ignore[arg-type]
+    return install_files.render(pagedata.release(), [LOCK], **(options | changes))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def files(**changes: object) -> dict[str, bytes]:
     ],
 )
 def test_the_tags_tell_the_pythons(file: str, pythons: tuple[str, ...]) -> None:
-    assert install_material.pythons(file) == pythons
+    assert install_files.pythons(file) == pythons
 
 
 def test_each_version_of_a_line_gets_its_exact_pins_for_pip_and_uv() -> None:
@@ -71,7 +71,7 @@ def test_each_version_of_a_line_gets_its_exact_pins_for_pip_and_uv() -> None:
 
 def test_a_removed_version_has_nothing_to_install() -> None:
     gone = pagedata.entry("2.20.0+cu125.1", "313", "cu12", removed="a mistake")
-    assert install_material.render([gone], [], runtimes=[], base_url="") == {}
+    assert install_files.render([gone], [], runtimes=[], base_url="") == {}
 
 
 def test_constraints_pin_everything_but_tensorflow_and_what_has_no_version() -> None:
@@ -86,7 +86,7 @@ def test_constraints_pin_everything_but_tensorflow_and_what_has_no_version() -> 
 
 def test_a_runtime_without_direct_references_says_none() -> None:
     runtime = a_runtime(direct=())
-    text = install_material.render([], [], runtimes=[runtime], base_url="")["install/constraints-colab-x.txt"].decode()
+    text = install_files.render([], [], runtimes=[runtime], base_url="")["install/constraints-colab-x.txt"].decode()
     assert "#   none\n" in text
 
 
@@ -117,9 +117,9 @@ def test_what_is_written_is_read_back_as_the_same_lock(tmp_path: Path, monkeypat
         for name, data in files(base_url=base_url).items():
             (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
             (tmp_path / name).write_bytes(data)
-        monkeypatch.setattr(install_material, "run", None)  # a published lock is never made again
+        monkeypatch.setattr(install_files, "run", None)  # a published lock is never made again
         entry = pagedata.entry("2.20.0+cu125.1", "312", "cu12")
-        found = install_material.collect([entry], tmp_path, index_url="", platform="manylinux_2_35_x86_64")
+        found = install_files.collect([entry], tmp_path, index_url="", platform="manylinux_2_35_x86_64")
         assert found == [LOCK]
 
 
@@ -129,7 +129,7 @@ def test_only_what_can_be_installed_is_locked(tmp_path: Path) -> None:
         pagedata.entry("2.20.0+cu125.1", "312", "cu12", yanked=""),
         pagedata.entry("2.20.0+cu125.1", "313", "cu12", removed="gone"),
     ]
-    assert install_material.collect(entries, tmp_path, index_url="", platform="manylinux_2_35_x86_64") == []
+    assert install_files.collect(entries, tmp_path, index_url="", platform="manylinux_2_35_x86_64") == []
 
 
 def stub_uv(monkeypatch: pytest.MonkeyPatch, answers: dict[str, str]) -> list[list[str]]:
@@ -145,14 +145,14 @@ def stub_uv(monkeypatch: pytest.MonkeyPatch, answers: dict[str, str]) -> list[li
         (cwd / name).write_text(answers[name], encoding="utf-8")
         return ""
 
-    monkeypatch.setattr(install_material, "run", run)
+    monkeypatch.setattr(install_files, "run", run)
     return asked
 
 
 def collect_one(tmp_path: Path) -> list[Lock]:
     entry = pagedata.entry("2.20.0+cu125.1", "312", "cu12")
     url = "http://127.0.0.1:1/"
-    return install_material.collect([entry], tmp_path, index_url=url, platform="manylinux_2_35_x86_64")
+    return install_files.collect([entry], tmp_path, index_url=url, platform="manylinux_2_35_x86_64")
 
 
 def test_uv_is_asked_for_wheels_of_that_python_and_platform(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -168,7 +168,7 @@ def test_uv_is_asked_for_wheels_of_that_python_and_platform(tmp_path: Path, monk
 def test_what_has_no_gpu_code_is_locked_without_cuda(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = stub_uv(monkeypatch, {"requirements.txt": REQUIREMENTS, "pylock.toml": PYLOCK})
     entry = pagedata.entry("2.20.0+cpu.1", "312", "cpu")
-    install_material.collect([entry], tmp_path, index_url="", platform="manylinux_2_35_x86_64")
+    install_files.collect([entry], tmp_path, index_url="", platform="manylinux_2_35_x86_64")
     assert asked[0][-1] == "tensorflow==2.20.0+cpu.1\n"
 
 

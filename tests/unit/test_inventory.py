@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from ledgers import entry
-from tfwheel import inventory
 from tfwheel.errors import InventoryError
-from tfwheel.inventory import Asset
+from tfwheel.publish import inventory
+from tfwheel.publish.inventory import Asset
 
 if TYPE_CHECKING:
-    from tfwheel.ledger import Entry
+    from tfwheel.index.ledger import Entry
 
 
 def asset(listed: Entry, **facts: str | int) -> Asset:

@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ledgers import entry
-from tfwheel import ledger
 from tfwheel.errors import LedgerConflictError, LedgerDamagedError, NotInLedgerError
+from tfwheel.index import ledger
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from publications import finish, publication
-from tfwheel import ledger, manifest, publish
 from tfwheel.errors import ManifestError
+from tfwheel.index import ledger, manifest
+from tfwheel.publish import publish
 from tfwheel.system import files
 from tfwheel.wheel import metadata
 

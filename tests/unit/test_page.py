@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 
 import pagedata
-from tfwheel import install_material, page
+from tfwheel.index import install_files, landing_page
 
 
 def html(entries: list[Any] | None = None, **changes: Any) -> str:  # noqa: ANN401 -- as the parameters
     options = {"lines": pagedata.LINES, "runtimes": pagedata.RUNTIMES, "base_url": pagedata.BASE_URL}
     entries = pagedata.release() if entries is None else entries
-    return page.render(entries, **(options | changes))["index.html"].decode()
+    return landing_page.render(entries, **(options | changes))["index.html"].decode()
 
 
 def data_of(text: str) -> dict[str, Any]:
@@ -155,7 +155,7 @@ def test_only_install_files_that_exist_are_linked() -> None:
 
 
 def test_constraints_of_every_runtime_are_where_the_install_material_puts_them() -> None:
-    files = install_material.render([], [], runtimes=pagedata.RUNTIMES, base_url="")
+    files = install_files.render([], [], runtimes=pagedata.RUNTIMES, base_url="")
     assert {runtime["constraints"] for runtime in data_of(html())["runtimes"]} == set(files)
 
 
@@ -173,7 +173,7 @@ def test_hostile_text_stays_text() -> None:
 
 
 def test_of_very_many_wheels_the_newest_are_shown_and_the_rest_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(page, "MOST_ROWS", 3)
+    monkeypatch.setattr(landing_page, "MOST_ROWS", 3)
     entries = [pagedata.entry(f"2.20.{i}+cpu.1", "312", "cpu", uploaded=f"2026-01-0{i}T00:00:00Z") for i in range(1, 6)]
     text = html(entries)
     assert len(rows_of(text)) == 3

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 import pagedata
-from tfwheel import private_index
 from tfwheel.errors import (
     CommandError,
     CredentialsRefusedError,
@@ -16,6 +15,7 @@ from tfwheel.errors import (
     UploadConflictError,
     UploadError,
 )
+from tfwheel.publish import twine_upload
 from tfwheel.system import web
 from tfwheel.system.web import Answer
 
@@ -27,7 +27,7 @@ WHEEL, LOG = Path("tensorflow-2.20.0+cu125.1-py3-none-any.whl"), Path("upload.lo
     ["https://pypi.example.org/packages/", "http://127.0.0.1:8080/", "http://localhost/", "http://[::1]:1/simple/"],
 )
 def test_a_password_may_go_over_https_or_stay_on_this_machine(url: str) -> None:
-    private_index.check_address(url)
+    twine_upload.check_address(url)
 
 
 @pytest.mark.parametrize(
@@ -47,9 +47,9 @@ def test_a_password_may_go_over_https_or_stay_on_this_machine(url: str) -> None:
 )
 def test_a_password_goes_nowhere_else(url: str) -> None:
     with pytest.raises(UploadAddressError):
-        private_index.upload([WHEEL], address=url, log=LOG)
+        twine_upload.upload([WHEEL], address=url, log=LOG)
     with pytest.raises(UploadAddressError):
-        private_index.upload([WHEEL], address="https://example.org/", pages=url or "x", log=LOG)
+        twine_upload.upload([WHEEL], address="https://example.org/", pages=url or "x", log=LOG)
 
 
 @pytest.mark.parametrize(
@@ -57,14 +57,14 @@ def test_a_password_goes_nowhere_else(url: str) -> None:
 )
 def test_an_address_with_a_password_in_it_is_refused_without_repeating_it(url: str) -> None:
     with pytest.raises(UploadAddressError, match="has a name or password in it") as caught:
-        private_index.check_address(url)
+        twine_upload.check_address(url)
     assert "s3cr3t" not in str(caught.value)
     assert "history" in caught.value.remedy
 
 
 def test_no_wheels_are_nothing_to_upload() -> None:
     with pytest.raises(NothingToServeError):
-        private_index.upload([], address="https://example.org/", log=LOG)
+        twine_upload.upload([], address="https://example.org/", log=LOG)
 
 
 @pytest.mark.parametrize("status", [401, 403, 404, 500])
@@ -77,13 +77,13 @@ def test_an_index_that_hides_its_pages_is_taken_to_be_without_the_wheel_unless_i
         return Answer(url=url, status=status, headers={}, body=b"")
 
     monkeypatch.setattr(web, "ask", ask)
-    account = private_index.Account(name="me", password="pass")  # noqa: S106 -- made up
+    account = twine_upload.Account(name="me", password="pass")  # noqa: S106 -- made up
     entry = pagedata.entry("2.20.0+cu125.1", "312", "cu12", project="tfwheel_ops")
     if status == 401:
         with pytest.raises(CredentialsRefusedError, match="simple/tfwheel-ops/ answers 401"):
-            private_index.is_there(WHEEL, entry, "https://x/simple/", account)
+            twine_upload.is_there(WHEEL, entry, "https://x/simple/", account)
         return
-    assert not private_index.is_there(WHEEL, entry, "https://x/simple/", account)
+    assert not twine_upload.is_there(WHEEL, entry, "https://x/simple/", account)
     assert (f"answers {status}; uploading without a look" in capsys.readouterr().err) is (status != 404)
 
 
@@ -101,6 +101,6 @@ def test_an_index_that_hides_its_pages_is_taken_to_be_without_the_wheel_unless_i
     ],
 )
 def test_twines_words_get_their_name(output: str, kind: type[Exception], words: str) -> None:
-    error = private_index._failure(WHEEL, "https://x/", CommandError("did not start", output=output), LOG)
+    error = twine_upload._failure(WHEEL, "https://x/", CommandError("did not start", output=output), LOG)
     assert type(error) is kind
     assert words in str(error)

@@ -8,16 +8,17 @@ from typing import TYPE_CHECKING
 import pytest
 
 from publications import finish, publication, state
-from tfwheel import ledger, manifest, publish, verify
 from tfwheel.errors import IndexEntryError, PublishError, SiteError, StoreError, TargetBusyError, VerifyError
+from tfwheel.index import ledger, manifest
+from tfwheel.publish import publish, verify
 from tfwheel.system import files, locks
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from tfwheel.ledger import Entry
-    from tfwheel.publish import Publication
+    from tfwheel.index.ledger import Entry
+    from tfwheel.publish.publish import Publication
 
 ADDRESS = "https://pages.example/"
 

@@ -11,16 +11,17 @@ import pytest
 import releasing
 from ledgers import entry
 from releasing import IDS, OPS, TAG, VERSION
-from tfwheel import ledger, release_checks
 from tfwheel.config import build_config
 from tfwheel.errors import BuildNumberUsedError, ChangelogError, ReleaseTagError
-from tfwheel.releases import AssetData
+from tfwheel.index import ledger
+from tfwheel.publish import preflight
+from tfwheel.publish.github_api import AssetData
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from tfwheel.config.build_config import Config
-    from tfwheel.release_checks import Release
+    from tfwheel.publish.preflight import Release
 
 
 @pytest.fixture
@@ -43,7 +44,7 @@ def settings(tmp_path: Path) -> Config:
 
 def planned(settings: Config, changelog: Path, text: str = VERSION) -> Release:
     """The release of a version."""
-    return release_checks.planned(settings, text, changelog)
+    return preflight.planned(settings, text, changelog)
 
 
 @pytest.mark.parametrize("text", [VERSION, TAG])
@@ -119,23 +120,23 @@ def asset(name: str, sha256: str) -> AssetData:
 
 def test_a_build_number_is_used_once(settings: Config, changelog: Path, tmp_path: Path) -> None:
     release, path = planned(settings, changelog), tmp_path / "ledger.jsonl"
-    release_checks.check_number(release, path, {})
+    preflight.check_number(release, path, {})
     ledger.append(path, [entry(1), entry(3)])
-    release_checks.check_number(release, path, {})
+    preflight.check_number(release, path, {})
     used = entry(2)
     ledger.append(path, [used])
     other = hashlib.sha256(b"other").hexdigest()
     for assets in ({}, {"x": asset("x", used.sha256)}, {used.file: asset(used.file, other)}):
         with pytest.raises(BuildNumberUsedError, match=r"2\.20\.0\+cu125\.2 was released before"):
-            release_checks.check_number(release, path, assets)
-    release_checks.check_number(release, path, {used.file: asset(used.file, used.sha256)})
+            preflight.check_number(release, path, assets)
+    preflight.check_number(release, path, {used.file: asset(used.file, used.sha256)})
 
 
 def test_a_removed_build_number_stays_used(settings: Config, changelog: Path, tmp_path: Path) -> None:
     path = tmp_path / "ledger.jsonl"
     ledger.append(path, [entry(2, removed="a reason")])
     with pytest.raises(BuildNumberUsedError):
-        release_checks.check_number(planned(settings, changelog), path, {})
+        preflight.check_number(planned(settings, changelog), path, {})
 
 
 @pytest.mark.parametrize(
@@ -157,5 +158,5 @@ def test_settings_of_a_release_are_checked(line: str, wrong: str, tmp_path: Path
 
 def test_the_changelog_has_a_section_for_everything_that_is_built() -> None:
     settings = build_config.load()
-    for version in {target.version for target in release_checks.plan.targets(settings)}:
-        assert release_checks.planned(settings, version, releasing.ROOT / "CHANGELOG.md").notes
+    for version in {target.version for target in preflight.plan.targets(settings)}:
+        assert preflight.planned(settings, version, releasing.ROOT / "CHANGELOG.md").notes

@@ -11,14 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from tfwheel import ledger, render
 from tfwheel.errors import IndexEntryError
-from tfwheel.ledger import Entry
+from tfwheel.index import ledger, simple_pages
+from tfwheel.index.ledger import Entry
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from tfwheel.render import Row
+    from tfwheel.index.simple_pages import Row
 
 PAGE, DATA = "cu12/tensorflow/index.html", "cu12/tensorflow/index.json"
 FILE = "tensorflow-2.20.0+cu125.1-cp312-cp312-manylinux_2_17_x86_64.whl"
@@ -36,7 +36,7 @@ ENTRY = Entry(
     target="tf2.20.0-cp312-cu12",
     smoke={"passed": True, "line": "cpu", "project": "another"},
 )
-ROW = render.rows(ledger.encode(ENTRY))[0]
+ROW = simple_pages.rows(ledger.encode(ENTRY))[0]
 AWAY = replace(ROW, url="https://example.org/v1/a%2Bb.whl?x=1&y=2")
 NASTY = "\"'><script>&amp;</a>"
 
@@ -69,7 +69,7 @@ class Reader(HTMLParser):
 def pages(rows: Iterable[Row]) -> dict[str, bytes]:
     """All pages by path."""
     made: dict[str, Any] = {}
-    for part in render.parts(rows).values():
+    for part in simple_pages.parts(rows).values():
         made |= part.make()
     return made
 
@@ -183,15 +183,15 @@ def test_versions_are_in_order_of_version_not_of_spelling() -> None:
 
 def test_a_removed_file_is_on_no_page_and_a_page_of_none_is_not_there() -> None:
     gone = ledger.encode(Entry(**{**vars(ENTRY), "removed": "it held a secret"}))
-    assert render.rows(gone) == []
+    assert simple_pages.rows(gone) == []
     kept = ledger.encode(Entry(**{**vars(ENTRY), "project": "tfwheel-ops"}))
-    made = pages(render.rows(b"\n".join([gone, kept, b""])))
+    made = pages(simple_pages.rows(b"\n".join([gone, kept, b""])))
     assert PAGE not in made
     assert [found["href"] for found in Reader(made["cu12/index.html"]).links] == ["tfwheel-ops/"]
 
 
 def test_an_empty_ledger_has_no_pages() -> None:
-    assert pages(render.rows(b"")) == {}
+    assert pages(simple_pages.rows(b"")) == {}
 
 
 def test_a_page_never_lists_a_file_name_twice() -> None:
@@ -207,11 +207,11 @@ def test_any_order_of_the_same_rows_gives_the_same_bytes(rows: list[Row]) -> Non
 
 def test_the_key_of_a_part_changes_with_what_it_shows_and_with_nothing_else() -> None:
     def key_of(rows: list[Row]) -> dict[str, str]:
-        return {name: part.key for name, part in render.parts(rows).items()}
+        return {name: part.key for name, part in simple_pages.parts(rows).items()}
 
     other = replace(ROW, project="tfwheel-ops")
     before = key_of([ROW, other])
     after = key_of([replace(ROW, yanked=""), other])
     assert [name for name in before if before[name] != after[name]] == ["cu12/tensorflow"]
     smoked = Entry(**{**vars(ENTRY), "smoke": None})
-    assert key_of(render.rows(ledger.encode(smoked))) == key_of([ROW])
+    assert key_of(simple_pages.rows(ledger.encode(smoked))) == key_of([ROW])

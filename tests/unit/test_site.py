@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 import fakewheels
-from tfwheel import ledger, manifest, site
 from tfwheel.config.paths import Places
 from tfwheel.errors import LedgerConflictError, NothingToServeError
+from tfwheel.index import ledger, local_index, manifest
 from tfwheel.system import files
 from tfwheel.wheel import metadata, records
 from tfwheel.wheel.records import Record
@@ -65,7 +65,7 @@ def tree(folder: Path) -> set[str]:
 
 def test_the_site_has_pages_sidecars_and_the_wheels_without_copying_them(places: Places) -> None:
     wheel = finished(places)
-    (entry,) = site.update(places)
+    (entry,) = local_index.update(places)
     assert tree(places.site) == {
         "cu12/index.html",
         "cu12/index.json",
@@ -84,11 +84,11 @@ def test_the_site_has_pages_sidecars_and_the_wheels_without_copying_them(places:
 
 def test_nothing_is_touched_or_read_again_when_nothing_changed(places: Places, monkeypatch: pytest.MonkeyPatch) -> None:
     finished(places)
-    first = site.update(places)
+    first = local_index.update(places)
     before = places.site.readlink(), places.ledger.stat().st_ino
     monkeypatch.setattr(metadata, "metadata_of", None)
     monkeypatch.setattr(files, "sha256_of", None)
-    assert site.update(places) == first
+    assert local_index.update(places) == first
     assert (places.site.readlink(), places.ledger.stat().st_ino) == before
 
 
@@ -96,9 +96,9 @@ def test_a_wheel_built_anew_under_its_name_replaces_the_old_one_and_that_is_said
     places: Places, capsys: pytest.CaptureFixture[str]
 ) -> None:
     finished(places)
-    site.update(places)
+    local_index.update(places)
     wheel = finished(places, body=b"new = True\n")
-    (entry,) = site.update(places)
+    (entry,) = local_index.update(places)
     assert entry.sha256 == files.sha256_of(wheel)
     assert (places.site / PAGE / wheel.name).read_bytes() == wheel.read_bytes()
     assert entry.sha256 in (places.site / PAGE / "index.html").read_text()
@@ -107,20 +107,20 @@ def test_a_wheel_built_anew_under_its_name_replaces_the_old_one_and_that_is_said
 
 def test_the_same_bytes_built_anew_are_not_kept_twice(places: Places) -> None:
     finished(places)
-    site.update(places)
+    local_index.update(places)
     wheel = finished(places)
-    site.update(places)
+    local_index.update(places)
     assert (places.site / PAGE / wheel.name).samefile(wheel)
 
 
 def test_new_evidence_about_a_wheel_enters_the_ledger(places: Places) -> None:
     wheel = finished(places)
-    site.update(places)
+    local_index.update(places)
     path = records.path_for(wheel)
     record = records.load(path)
     records.save(record.grown(gpu_smoke={**(record.smoke or {}), "gpu": {"name": "T4"}}), wheel)
     os.utime(path, (2_000_000_000, 2_000_000_000))
-    (entry,) = site.update(places)
+    (entry,) = local_index.update(places)
     assert entry.gpu_smoke
     assert entry.uploaded == "2033-05-18T03:33:20Z"
 
@@ -128,9 +128,9 @@ def test_new_evidence_about_a_wheel_enters_the_ledger(places: Places) -> None:
 def test_what_is_gone_leaves_no_trace_and_that_is_said(places: Places, capsys: pytest.CaptureFixture[str]) -> None:
     gone = finished(places, version="2.20.0+cpu.1")
     kept = finished(places)
-    site.update(places)
+    local_index.update(places)
     records.path_for(gone).unlink()
-    (entry,) = site.update(places)
+    (entry,) = local_index.update(places)
     assert entry.file == kept.name
     assert {name.split("/")[0] for name in tree(places.site)} == {"cu12"}
     assert f"{gone.name} is gone" in capsys.readouterr().err
@@ -141,7 +141,7 @@ def test_a_wheel_that_did_not_pass_is_left_out_and_that_is_said(
     places: Places, capsys: pytest.CaptureFixture[str], smoke: object, reason: str
 ) -> None:
     finished(places, smoke=smoke)
-    assert site.update(places) == ()
+    assert local_index.update(places) == ()
     assert reason in capsys.readouterr().err
     assert tree(places.site) == set()
 
@@ -151,47 +151,47 @@ def test_a_wheel_that_did_not_pass_is_left_out_and_that_is_said(
 def test_a_wheel_that_is_not_the_recorded_file_is_left_out(places: Places, fault: str, *, listed: bool) -> None:
     wheel = finished(places)
     if listed:
-        site.update(places)
+        local_index.update(places)
     if fault == "missing":
         wheel.unlink()
     else:
         wheel.write_bytes(wheel.read_bytes()[:-1])
-    assert site.update(places) == ()
+    assert local_index.update(places) == ()
     assert tree(places.site) == set()
 
 
 def test_a_contradiction_changes_nothing(places: Places) -> None:
     finished(places)
-    site.update(places)
+    local_index.update(places)
     before = places.site.readlink(), places.ledger.read_bytes()
     finished(places, folder="other", body=b"other = True\n")
     with pytest.raises(LedgerConflictError, match="twice"):
-        site.update(places)
+        local_index.update(places)
     assert (places.site.readlink(), places.ledger.read_bytes()) == before
 
 
 def test_a_wheel_with_a_broken_record_is_left_out_and_named(places: Places, capsys: pytest.CaptureFixture[str]) -> None:
     records.path_for(finished(places)).write_text("{")
-    assert site.update(places) == ()
+    assert local_index.update(places) == ()
     assert "is not a record" in capsys.readouterr().err
 
 
 def test_a_damaged_ledger_of_this_machine_is_made_anew(places: Places, capsys: pytest.CaptureFixture[str]) -> None:
     finished(places)
-    entries = site.update(places)
+    entries = local_index.update(places)
     places.ledger.write_text("{}\n")
-    assert site.update(places) == entries
+    assert local_index.update(places) == entries
     assert "made anew" in capsys.readouterr().err
     assert ledger.read(places.ledger).entries == entries
 
 
 def test_an_empty_site_is_not_offered(places: Places) -> None:
     with pytest.raises(NothingToServeError, match="passed its smoke test"):
-        site.offer(places, port=0)
+        local_index.offer(places, port=0)
 
 
 def test_the_install_command_is_an_exact_pin_beside_pypi(places: Places) -> None:
     finished(places)
     command = 'pip install --extra-index-url http://127.0.0.1:8000/cu12/ "tensorflow==2.20.0+cu125.1"'
-    (entry,) = site.update(places)
-    assert site.install_command(entry, "http://127.0.0.1:8000/") == command
+    (entry,) = local_index.update(places)
+    assert local_index.install_command(entry, "http://127.0.0.1:8000/") == command

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tfwheel import store
 from tfwheel.errors import IndexEntryError, StoreError
-from tfwheel.store import FolderStore
+from tfwheel.publish import stores
+from tfwheel.publish.stores import FolderStore
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -69,7 +69,7 @@ def test_what_a_killed_upload_left_is_removed_by_the_next(shelf: FolderStore) ->
 def test_a_disk_that_does_not_keep_what_it_was_given_is_found_out(
     shelf: FolderStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(store, "sha256_of", lambda _: "0" * 64)
+    monkeypatch.setattr(stores, "sha256_of", lambda _: "0" * 64)
     with pytest.raises(StoreError, match="does not give back"):
         shelf.put(NAME, BytesIO(DATA), sha256=DIGEST)
     assert files(shelf) == []

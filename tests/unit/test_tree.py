@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 
-from tfwheel import tree
 from tfwheel.errors import DiskFullError, SiteError
-from tfwheel.tree import Part
+from tfwheel.index import atomic_tree
+from tfwheel.index.atomic_tree import Part
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -43,7 +43,7 @@ NEXT = {"one": Part(key=ONE["one"].key, make=never), "three": part({"c/index.htm
 
 
 def test_the_tree_is_exactly_the_files_of_its_parts(site: Path) -> None:
-    change = tree.update(site, ONE)
+    change = atomic_tree.update(site, ONE)
     assert change
     assert change.made == ("one", "two")
     assert change.written == 4
@@ -51,9 +51,9 @@ def test_the_tree_is_exactly_the_files_of_its_parts(site: Path) -> None:
 
 
 def test_only_what_changed_is_made_and_what_is_gone_leaves_no_trace(site: Path) -> None:
-    tree.update(site, ONE)
+    atomic_tree.update(site, ONE)
     before = (site / "a/index.html").stat().st_ino
-    change = tree.update(site, NEXT)
+    change = atomic_tree.update(site, NEXT)
     assert change
     assert change.made == ("three",)
     assert change.written == len(b"three")
@@ -62,30 +62,30 @@ def test_only_what_changed_is_made_and_what_is_gone_leaves_no_trace(site: Path) 
 
 
 def test_nothing_is_touched_when_nothing_changed(site: Path) -> None:
-    tree.update(site, ONE)
+    atomic_tree.update(site, ONE)
     before = site.readlink()
     same = {name: Part(key=entry.key, make=never) for name, entry in ONE.items()}
-    assert tree.update(site, same) is None
+    assert atomic_tree.update(site, same) is None
     assert site.readlink() == before
 
 
 def test_a_part_that_goes_is_a_change(site: Path) -> None:
-    tree.update(site, ONE)
-    assert tree.update(site, {"two": ONE["two"]})
+    atomic_tree.update(site, ONE)
+    assert atomic_tree.update(site, {"two": ONE["two"]})
     assert contents(site) == {"b/index.html": b"2"}
-    assert tree.update(site, {})
+    assert atomic_tree.update(site, {})
     assert contents(site) == {}
     assert site.is_dir()
 
 
 @pytest.mark.parametrize("harm", ["gone", "cut"])
 def test_a_damaged_file_is_made_again(site: Path, harm: str) -> None:
-    tree.update(site, ONE)
+    atomic_tree.update(site, ONE)
     path = site / "a/index.html"
     path.unlink()
     if harm == "cut":
         path.write_bytes(b"")
-    change = tree.update(site, ONE)
+    change = atomic_tree.update(site, ONE)
     assert change
     assert change.made == ("one",)
     assert path.read_bytes() == b"1"
@@ -96,14 +96,14 @@ def test_files_are_linked_and_copied_where_they_cannot_be(
 ) -> None:
     wheel = tmp_path / "w.whl"
     wheel.write_bytes(b"wheel")
-    tree.update(site, {"w": part({"w.whl": wheel})})
+    atomic_tree.update(site, {"w": part({"w.whl": wheel})})
     assert (site / "w.whl").samefile(wheel)
 
     def refuse(*_: object, **__: object) -> NoReturn:
         raise OSError(errno.EXDEV, "Invalid cross-device link")
 
     monkeypatch.setattr(Path, "hardlink_to", refuse)
-    tree.update(site, {"w": part({"w.whl": wheel}), "one": ONE["one"]})
+    atomic_tree.update(site, {"w": part({"w.whl": wheel}), "one": ONE["one"]})
     assert (site / "w.whl").read_bytes() == b"wheel"
     assert not (site / "w.whl").samefile(wheel)
 
@@ -112,42 +112,42 @@ def test_the_seal_sees_every_file_and_stands_beside_them(site: Path) -> None:
     def seal(files: Mapping[str, Path]) -> dict[str, bytes]:
         return {"seal.txt": b" ".join(path.read_bytes() for _, path in sorted(files.items()))}
 
-    tree.update(site, ONE, seal=seal)
+    atomic_tree.update(site, ONE, seal=seal)
     assert (site / "seal.txt").read_bytes() == b"1 {} 2"
-    assert tree.update(site, ONE, seal=seal) is None
-    tree.update(site, NEXT, seal=seal)
+    assert atomic_tree.update(site, ONE, seal=seal) is None
+    atomic_tree.update(site, NEXT, seal=seal)
     assert (site / "seal.txt").read_bytes() == b"1 {} three"
 
 
 def test_the_tree_before_can_be_shown_again_once(site: Path) -> None:
-    tree.update(site, ONE, keep_previous=True)
+    atomic_tree.update(site, ONE, keep_previous=True)
     first = contents(site)
-    tree.update(site, NEXT, keep_previous=True)
-    tree.restore(site)
+    atomic_tree.update(site, NEXT, keep_previous=True)
+    atomic_tree.restore(site)
     assert contents(site) == first
     with pytest.raises(SiteError, match="not kept"):
-        tree.restore(site)
-    tree.update(site, NEXT, keep_previous=True)
+        atomic_tree.restore(site)
+    atomic_tree.update(site, NEXT, keep_previous=True)
     assert (site / "c/index.html").exists()
-    tree.restore(site)
+    atomic_tree.restore(site)
     assert contents(site) == first
 
 
 def test_only_the_trees_that_are_needed_are_kept(site: Path) -> None:
     for number in range(4):
-        tree.update(site, {"n": part({"n": str(number).encode()})}, keep_previous=True)
+        atomic_tree.update(site, {"n": part({"n": str(number).encode()})}, keep_previous=True)
     numbers = sorted(path.name for path in (site.parent / ".site").iterdir() if path.is_dir())
     assert numbers == ["3", "4"]
     with pytest.raises(SiteError):
-        tree.restore(site.with_name("other"))
+        atomic_tree.restore(site.with_name("other"))
 
 
 def test_no_failure_harms_the_tree_that_is_shown(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    tree.update(site, ONE)
+    atomic_tree.update(site, ONE)
     before = contents(site)
     clash = {**ONE, "three": part({"b/index.html": b"also mine"})}
     with pytest.raises(SiteError, match=r"index\.html"):
-        tree.update(site, clash)
+        atomic_tree.update(site, clash)
     assert contents(site) == before
     for code, name in [(errno.ENOSPC, DiskFullError), (errno.EROFS, SiteError)]:
 
@@ -156,10 +156,10 @@ def test_no_failure_harms_the_tree_that_is_shown(site: Path, monkeypatch: pytest
 
         monkeypatch.setattr(os, "fsync", fail)
         with pytest.raises(name, match="site"):
-            tree.update(site, NEXT)
+            atomic_tree.update(site, NEXT)
         assert contents(site) == before
     monkeypatch.undo()
-    assert tree.update(site, NEXT)
+    assert atomic_tree.update(site, NEXT)
 
 
 CHANGING = ("fsync", "mkdir", "unlink", "rmdir", "replace", "link", "symlink")
@@ -182,7 +182,7 @@ def killed_after(steps: int, monkeypatch: pytest.MonkeyPatch, site: Path) -> boo
         for name in CHANGING:
             patch.setattr(os, name, counted(getattr(os, name)))
         try:
-            tree.update(site, NEXT, keep_previous=True)
+            atomic_tree.update(site, NEXT, keep_previous=True)
         except KeyboardInterrupt:
             return True
     return False
@@ -192,17 +192,17 @@ def test_a_kill_at_any_step_leaves_the_old_tree_or_the_new_one(tmp_path: Path, m
     seen = set()
     for steps in range(100):
         site = tmp_path / str(steps) / "site"
-        tree.update(site, {**ONE, "four": part({"d": b"4"})})
-        tree.update(site, ONE, keep_previous=True)
+        atomic_tree.update(site, {**ONE, "four": part({"d": b"4"})})
+        atomic_tree.update(site, ONE, keep_previous=True)
         old = contents(site)
         killed = killed_after(steps, monkeypatch, site)
         found = contents(site)
         seen.add(tuple(found))
         assert found in (old, {"a/index.html": b"1", "a/index.json": b"{}", "c/index.html": b"three"})
-        tree.update(site, NEXT, keep_previous=True)
+        atomic_tree.update(site, NEXT, keep_previous=True)
         assert "c/index.html" in contents(site)
         assert len([path for path in (site.parent / ".site").iterdir() if path.is_dir()]) == 2
-        tree.restore(site)
+        atomic_tree.restore(site)
         assert contents(site) == old
         if not killed:
             break
@@ -220,13 +220,13 @@ def test_what_this_program_did_not_make_is_left_alone(site: Path, what: str) -> 
         site.symlink_to("/nowhere")
     before = site.lstat()
     with pytest.raises(SiteError, match="not an index that this program made") as caught:
-        tree.update(site, ONE)
+        atomic_tree.update(site, ONE)
     assert "Move it" in caught.value.remedy
     assert site.lstat() == before
 
 
 def test_the_folder_can_be_moved(site: Path, tmp_path: Path) -> None:
-    tree.update(site, ONE)
+    atomic_tree.update(site, ONE)
     (tmp_path / "moved").mkdir()
     shutil.move(site.parent / ".site", tmp_path / "moved" / ".site")
     shutil.move(site, tmp_path / "moved" / "site")

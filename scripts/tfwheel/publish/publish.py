@@ -13,8 +13,9 @@ from datetime import UTC, datetime
 from io import BytesIO
 from typing import TYPE_CHECKING
 
-from tfwheel import admission, contents, guard, ledger, manifest, tree, verify
 from tfwheel.errors import FactoryError, PublishError, StoreError
+from tfwheel.index import atomic_tree, ledger, listing_rules, manifest, site
+from tfwheel.publish import dependency_confusion, verify
 from tfwheel.system import console, files, locks
 from tfwheel.wheel import metadata, records
 
@@ -22,9 +23,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from tfwheel.contents import Showcase
-    from tfwheel.ledger import Entry
-    from tfwheel.store import Store
+    from tfwheel.index.ledger import Entry
+    from tfwheel.index.site import Showcase
+    from tfwheel.publish.stores import Store
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +75,7 @@ def publish(job: Publication, *, on_step: Callable[[str], object] = console.deta
     entries = _entries(job)
     if job.showcase and job.guarded:
         on_step("guard")
-        guard.check_wheels(job.wheels, job.showcase.settings.index)
+        dependency_confusion.check_wheels(job.wheels, job.showcase.settings.index)
     for wheel, entry in zip(job.wheels, entries, strict=True):
         on_step(f"upload {wheel.name}")
         _upload(job.store, wheel, entry)
@@ -99,7 +100,7 @@ def plan(job: Publication) -> list[str]:
     known = ledger.read(job.ledger)
     new = [entry for entry in entries if entry.file not in known.by_file]
     future = sorted([*known.entries, *new], key=lambda entry: entry.place)
-    files = contents.parts(b"".join(ledger.encode(entry) + b"\n" for entry in future), job.showcase)
+    files = site.parts(b"".join(ledger.encode(entry) + b"\n" for entry in future), job.showcase)
     lines = [f"upload {name} to {entry.url}" for entry in entries for name in _missing(job.store, entry)]
     lines += [f"add to {job.ledger}: {entry.file}, sha256 {entry.sha256}" for entry in new]
     lines += _changes(job.site, {name: data for part in files.values() for name, data in part.make().items()})
@@ -121,7 +122,7 @@ def _entries(job: Publication) -> tuple[Entry, ...]:
     for file in job.installs:
         verify.interpreter_for(file)
     return tuple(
-        admission.entry_from(
+        listing_rules.entry_from(
             wheel, records.load(records.path_for(wheel)), url=job.store.url(wheel.name), uploaded=job.uploaded
         )
         for wheel in job.wheels
@@ -153,7 +154,7 @@ def _begin(job: Publication, entries: Sequence[Entry]) -> Trial:
         left = Trial(**json.loads(job.note.read_bytes()))
         new |= set(left.files)
         if good and left.good not in ("", good):
-            tree.restore(job.site)
+            atomic_tree.restore(job.site)
         good = good and left.good
     trial = Trial(files=tuple(sorted(new)), good=good)
     for cut_short in job.note.parent.glob(f".{job.note.name}.*"):  # by a kill
@@ -179,13 +180,13 @@ def _bring_about(job: Publication, entries: Sequence[Entry], trial: Trial, on_st
 
 def _show(job: Publication) -> None:
     lines = job.ledger.read_bytes() if job.ledger.exists() else b""
-    tree.update(job.site, contents.parts(lines, job.showcase), seal=manifest.seal, keep_previous=True)
+    atomic_tree.update(job.site, site.parts(lines, job.showcase), seal=manifest.seal, keep_previous=True)
 
 
 def _restore(job: Publication, trial: Trial) -> None:
     """Show the last good tree again, and take the lines of what was on trial out of the ledger."""
     if trial.good and trial.good != _seen(job.site):
-        tree.restore(job.site)
+        atomic_tree.restore(job.site)
     ledger.withdraw(job.ledger, trial.files)
     if not trial.good and job.site.exists():
         _show(job)

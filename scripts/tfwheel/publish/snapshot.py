@@ -9,8 +9,8 @@ import time
 from pathlib import Path
 from urllib.parse import quote
 
-from tfwheel import manifest
 from tfwheel.errors import DownloadError, ManifestError
+from tfwheel.index import manifest
 from tfwheel.system import console, web
 from tfwheel.system.files import write_atomically
 

@@ -6,9 +6,9 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from tfwheel import ledger
 from tfwheel.errors import CommandError, FactoryError, LedgerConflictError
-from tfwheel.ledger import EDITABLE, LASTING, Entry, Ledger, differences
+from tfwheel.index import ledger
+from tfwheel.index.ledger import EDITABLE, LASTING, Entry, Ledger, differences
 from tfwheel.system.processes import run
 
 if TYPE_CHECKING:

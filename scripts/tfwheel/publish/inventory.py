@@ -7,17 +7,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
-from tfwheel import admission, releases
 from tfwheel.config import github_limits
 from tfwheel.errors import InventoryError
+from tfwheel.index import listing_rules
+from tfwheel.publish import github_api
 from tfwheel.wheel import metadata
 from tfwheel.wheel.metadata import SIDECAR
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from tfwheel.ledger import Entry
-    from tfwheel.releases import AssetData, Host, ReleaseData
+    from tfwheel.index.ledger import Entry
+    from tfwheel.publish.github_api import AssetData, Host, ReleaseData
 
 DIGEST = "sha256:"
 SHOWN = 10  # problems in one message
@@ -84,7 +85,7 @@ def _wheels(release: ReleaseData, assets: list[AssetData], seen: Mapping[tuple[s
 
 def _wheel(release: ReleaseData, asset: AssetData, sidecar: AssetData, seen: Mapping[tuple[str, str], Entry]) -> Asset:
     sha256, metadata_sha256 = _digest_of(release, asset), _digest_of(release, sidecar)
-    admission.check_size(asset.name, asset.size)
+    listing_rules.check_size(asset.name, asset.size)
     if sidecar.browser_download_url != asset.browser_download_url + SIDECAR:
         raise _fault(release, asset.name, f"its sidecar is not at its address + `{SIDECAR}`")
     facts = seen.get((asset.name, metadata_sha256)) or metadata.facts_of(
@@ -119,7 +120,7 @@ def _digest_of(release: ReleaseData, asset: AssetData) -> str:
 
 def _content(release: ReleaseData, asset: AssetData, sha256: str) -> bytes:
     """The bytes of a sidecar, held against the host's digest: an error page may come with status 200."""
-    body = releases.fetch(asset.browser_download_url).body
+    body = github_api.fetch(asset.browser_download_url).body
     if hashlib.sha256(body).hexdigest() != sha256:
         raise _fault(release, asset.name, f"what its address gives is not what the host stores: {body[:60]!r}")
     return body

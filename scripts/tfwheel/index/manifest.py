@@ -9,15 +9,15 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from tfwheel import ledger
 from tfwheel.errors import ManifestError
+from tfwheel.index import ledger
 from tfwheel.system.files import sha256_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
     from pathlib import Path
 
-    from tfwheel.ledger import Entry
+    from tfwheel.index.ledger import Entry
 
 NAME = "manifest.json"
 LEDGER = "ledger.jsonl"

@@ -9,8 +9,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tfwheel import admission
 from tfwheel.errors import BadWheelError, CommandError, IndexEntryError, WheelChangedError, WheelMissingError
+from tfwheel.index import listing_rules
 from tfwheel.system import console, files
 from tfwheel.system.processes import run
 from tfwheel.wheel import metadata, provenance, records, sbom
@@ -107,7 +107,7 @@ def stage(wheels: Iterable[Built], into: Path) -> Staged:
     """
     wheels = list(wheels)
     for one in wheels:
-        reason = admission.publishable(one.record)
+        reason = listing_rules.publishable(one.record)
         if reason:
             message = f"{one.wheel.name} may not be released: {reason}"
             raise IndexEntryError(message, remedy="Build and smoke-test the target again; only what passed is listed.")

@@ -15,15 +15,15 @@ from urllib.parse import quote, unquote, urldefrag, urljoin, urlsplit
 
 from packaging.utils import parse_wheel_filename
 
-from tfwheel import ledger, manifest
 from tfwheel.errors import CommandError, DownloadError, FactoryError, VerifyError
+from tfwheel.index import ledger, manifest
 from tfwheel.system import console, interpreters, web
 from tfwheel.system.processes import run
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
-    from tfwheel.ledger import Entry
+    from tfwheel.index.ledger import Entry
     from tfwheel.system.web import Answer
 
 COLAB_PIP = "24.1.2"

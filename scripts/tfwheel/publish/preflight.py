@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from packaging.version import InvalidVersion, Version
 
-from tfwheel import ledger
 from tfwheel.config import plan
 from tfwheel.errors import (
     BuildNumberUsedError,
@@ -18,6 +17,7 @@ from tfwheel.errors import (
     ReleaseTagError,
     WheelMissingError,
 )
+from tfwheel.index import ledger
 from tfwheel.system import console
 from tfwheel.system.processes import run
 
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
     from tfwheel.config.build_config import Config
     from tfwheel.config.targets import Target
-    from tfwheel.github import Run, Site
-    from tfwheel.releases import AssetData
+    from tfwheel.publish.github_api import AssetData
+    from tfwheel.publish.github_repository import Run, Site
 
 WORKFLOW = "wheels.yml"
 GREEN = "success"

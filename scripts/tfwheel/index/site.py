@@ -7,18 +7,18 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from tfwheel import install_material, ledger, manifest, page, render
 from tfwheel.config import colab_runtimes
 from tfwheel.config.paths import ROOT
+from tfwheel.index import install_files, landing_page, ledger, manifest, simple_pages
+from tfwheel.index.atomic_tree import Part
 from tfwheel.system import digests
-from tfwheel.tree import Part
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from tfwheel.config.build_config import Config
 
-DECIDING = ("contents", "install_material", "page", "config.colab_runtimes")
+DECIDING = ("index.site", "index.install_files", "index.landing_page", "config.colab_runtimes")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +36,7 @@ class Showcase:
             base_url=self.settings.index.base_url,
             runtimes=digests.of_tree(self._runtimes),
             locks=digests.of_tree(self.locks / "install"),
-            sources=digests.of_tree(page.SOURCES),
+            sources=digests.of_tree(landing_page.SOURCES),
             code=digests.of_modules(DECIDING),
         )
         return {"people": Part(key=key, make=partial(self._files, lines))}
@@ -49,9 +49,9 @@ class Showcase:
         entries = ledger.parse(lines, name="the ledger").entries
         known = colab_runtimes.load(self._runtimes) if self._runtimes.is_dir() else ()
         base_url = self.settings.index.base_url
-        locks = install_material.kept(entries, self.locks)
-        material = install_material.render(entries, locks, runtimes=known, base_url=base_url)
-        people = page.render(
+        locks = install_files.kept(entries, self.locks)
+        material = install_files.render(entries, locks, runtimes=known, base_url=base_url)
+        people = landing_page.render(
             entries, lines=self.settings.lines, runtimes=known, base_url=base_url, material=frozenset(material)
         )
         return {**material, **people}
@@ -61,4 +61,4 @@ def parts(lines: bytes, showcase: Showcase | None = None) -> dict[str, Part]:
     """All parts of a site but its wheels and its manifest; without a showcase there are none for people."""
     copy = Part(key=hashlib.sha256(lines).hexdigest(), make=lambda: {manifest.LEDGER: lines})
     people = showcase.parts(lines) if showcase else {}
-    return {**render.parts(render.rows(lines)), "ledger": copy, **people}
+    return {**simple_pages.parts(simple_pages.rows(lines)), "ledger": copy, **people}

@@ -19,7 +19,6 @@ from packaging.utils import canonicalize_name
 from twine.exceptions import TwineException
 from twine.settings import Settings
 
-from tfwheel import admission, verify
 from tfwheel.errors import (
     CommandError,
     CredentialsMissingError,
@@ -30,6 +29,8 @@ from tfwheel.errors import (
     UploadConflictError,
     UploadError,
 )
+from tfwheel.index import listing_rules
+from tfwheel.publish import verify
 from tfwheel.system import console, web
 from tfwheel.system.processes import run
 from tfwheel.wheel import records
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from tfwheel.ledger import Entry
+    from tfwheel.index.ledger import Entry
 
 DIGESTS = ("sha256", "sha512", "sha384", "sha224", "sha1", "md5")  # that a page may give (PEP 503)
 COLOUR = r"\x1b\[[0-9;]*m"  # where CI asks programs for it
@@ -78,7 +79,7 @@ def upload(wheels: Sequence[Path], *, address: str, pages: str | None = None, lo
         message = "there is no finished wheel to upload"
         raise NothingToServeError(message)
     entries = [
-        admission.entry_from(wheel, records.load(records.path_for(wheel)), url="", uploaded="") for wheel in wheels
+        listing_rules.entry_from(wheel, records.load(records.path_for(wheel)), url="", uploaded="") for wheel in wheels
     ]
     account = account_for(address)
     log.parent.mkdir(parents=True, exist_ok=True)

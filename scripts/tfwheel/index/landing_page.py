@@ -14,15 +14,15 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup
 from packaging.version import Version
 
-from tfwheel import install_material
 from tfwheel.config.paths import ROOT
+from tfwheel.index import install_files
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from tfwheel.config.colab_runtimes import Runtime
     from tfwheel.config.targets import Line
-    from tfwheel.ledger import Entry
+    from tfwheel.index.ledger import Entry
 
 SOURCES = ROOT / "index" / "page"
 MOST_ROWS = 1000  # of more, the newest: a page of 100,000 rows would be 150 MB
@@ -68,7 +68,7 @@ def render(
         older=len(every) - len(newest),
         columns=COLUMNS,
         lines=[_line(name, lines.get(name), rows) for name in _line_names(rows, lines)],
-        base=base_url or install_material.ADDRESS,
+        base=base_url or install_files.ADDRESS,
         base_url=base_url,
         data=_json(_data(rows, lines, runtimes, base_url)),
         **_inlined(),
@@ -83,12 +83,12 @@ def _reading_order(entry: Entry) -> tuple[str, Version, tuple[int, ...], str, st
 
 
 def _minors(entry: Entry) -> tuple[int, ...]:
-    return tuple(int(python.removeprefix("3.")) for python in install_material.pythons(entry.file))
+    return tuple(int(python.removeprefix("3.")) for python in install_files.pythons(entry.file))
 
 
 def _row(entry: Entry, material: frozenset[str]) -> dict[str, Any]:
     """Everything the template and the script show of one wheel."""
-    pythons = install_material.pythons(entry.file)
+    pythons = install_files.pythons(entry.file)
     return {
         "key": (entry.line, entry.file),
         "project": entry.project,
@@ -145,7 +145,7 @@ def _gpu_smoke(report: Mapping[str, Any] | None) -> str:
 def _material(entry: Entry, pythons: Sequence[str], material: frozenset[str]) -> list[tuple[str, str]]:
     """File name and link of each install file there is for a wheel."""
     locks = [
-        install_material.Lock(
+        install_files.Lock(
             line=entry.line, project=entry.project, version=entry.version, python=python, requirements="", pylock=""
         )
         for python in pythons
@@ -214,7 +214,7 @@ def _runtime(runtime: Runtime) -> dict[str, Any]:
         "python": runtime.python_minor,
         "tensorflow": runtime.tensorflow,
         "companions": [f"{name} {version}" for name, version in versions.items() if version],
-        "constraints": f"install/{install_material.constraints_name(runtime)}",
+        "constraints": f"install/{install_files.constraints_name(runtime)}",
     }
 
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from tfwheel.config.colab_runtimes import Runtime
-    from tfwheel.ledger import Entry
+    from tfwheel.index.ledger import Entry
 
 ADDRESS = "ADDRESS/"  # stands for the site's own address where none is configured
 WHEELHOUSE = "wheels"

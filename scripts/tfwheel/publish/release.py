@@ -12,12 +12,13 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tfwheel import admission, guard, ledger, proposal, release_checks, staging, verify
 from tfwheel.errors import AssetRenamedError, ReleaseExistsError, VerifyError
-from tfwheel.github import UNFINISHED, Site
-from tfwheel.github_store import GithubStore
-from tfwheel.proposal import Change
-from tfwheel.staging import Source, Staged
+from tfwheel.index import ledger, listing_rules
+from tfwheel.publish import dependency_confusion, preflight, pull_request, release_files, verify
+from tfwheel.publish.github_assets import GithubStore
+from tfwheel.publish.github_repository import UNFINISHED, Site
+from tfwheel.publish.pull_request import Change
+from tfwheel.publish.release_files import Source, Staged
 from tfwheel.system import ci, console, web
 from tfwheel.wheel import metadata, records
 
@@ -27,10 +28,10 @@ if TYPE_CHECKING:
 
     from tfwheel.config.build_config import Config
     from tfwheel.config.paths import Places
-    from tfwheel.github import Run
-    from tfwheel.ledger import Entry
-    from tfwheel.release_checks import Release
-    from tfwheel.releases import AssetData
+    from tfwheel.index.ledger import Entry
+    from tfwheel.publish.github_api import AssetData
+    from tfwheel.publish.github_repository import Run
+    from tfwheel.publish.preflight import Release
 
 LEDGER = "index/ledger.jsonl"
 PATIENCE_S = 300.0  # that the host may take to show a release to the world
@@ -73,7 +74,7 @@ class Desk:
 
 def planned(desk: Desk, version: str) -> Release:
     """See release_checks."""
-    return release_checks.planned(desk.settings, version, desk.root / "CHANGELOG.md")
+    return preflight.planned(desk.settings, version, desk.root / "CHANGELOG.md")
 
 
 def check(desk: Desk, release: Release) -> Run:
@@ -83,16 +84,16 @@ def check(desk: Desk, release: Release) -> Run:
     HostAnswerError.
     """
     desk.on_step("check")
-    commit = release_checks.commit_of(desk.root)
-    release_checks.check_tag(desk.root, release.tag, rehearsed=desk.rehearsed)
+    commit = preflight.commit_of(desk.root)
+    preflight.check_tag(desk.root, release.tag, rehearsed=desk.rehearsed)
     found = desk.site.release_of(release.tag)
     shown = GithubStore(site=desk.site, release=found).assets() if found and not found.draft else {}
-    release_checks.check_number(release, desk.ledger, shown)
+    preflight.check_number(release, desk.ledger, shown)
     staged = desk.folder(release)
-    if shown and (staged / staging.SUMS).exists():
-        _compare(release, staging.load(staged), shown)
+    if shown and (staged / release_files.SUMS).exists():
+        _compare(release, release_files.load(staged), shown)
         console.say(f"  {release.tag} is published already, complete and with these very files")
-    run = release_checks.green_run(desk.site, release, commit)
+    run = preflight.green_run(desk.site, release, commit)
     console.say(f"  {release.tag}: {len(release.targets)} targets, commit {commit[:12]}, run {run.id}")
     return run
 
@@ -109,13 +110,13 @@ def stage(desk: Desk, release: Release) -> Staged:
     The names of the wheels, and of what they require, are guarded too (UnclaimedNameError).
     """
     desk.on_step("collect")
-    commit = release_checks.commit_of(desk.root)
-    wheels = staging.built(release.folders, Source.below(desk.dist), version=release.version)
-    staging.check_sources(wheels, commit=commit, rehearsed=desk.rehearsed)
+    commit = preflight.commit_of(desk.root)
+    wheels = release_files.built(release.folders, Source.below(desk.dist), version=release.version)
+    release_files.check_sources(wheels, commit=commit, rehearsed=desk.rehearsed)
     desk.on_step("guard")
-    guard.check_wheels([one.wheel for one in wheels], desk.settings.index)
+    dependency_confusion.check_wheels([one.wheel for one in wheels], desk.settings.index)
     desk.on_step("stage")
-    staged = staging.stage(wheels, desk.folder(release))
+    staged = release_files.stage(wheels, desk.folder(release))
     console.say(f"  {len(staged.wheels)} wheels, {len(staged.sums)} files in {staged.folder}")
     return staged
 
@@ -126,10 +127,10 @@ def publish(desk: Desk, release: Release) -> tuple[Entry, ...]:
     Raises ReleaseExistsError when the tag's release has other files, StoreError, IndexEntryError, AssetRenamedError
     or HostAnswerError before anything is visible, and VerifyError when what is published cannot be had.
     """
-    staged = staging.load(desk.folder(release))
-    commit = release_checks.commit_of(desk.root)
+    staged = release_files.load(desk.folder(release))
+    commit = preflight.commit_of(desk.root)
     if not desk.rehearsed:
-        release_checks.check_tag(desk.root, release.tag, rehearsed=False)
+        preflight.check_tag(desk.root, release.tag, rehearsed=False)
     desk.on_step("draft")
     found = desk.site.release_of(release.tag) or desk.site.draft(release.tag, commit=commit, notes=release.notes)
     store = GithubStore(site=desk.site, release=found)
@@ -165,7 +166,7 @@ def propose(desk: Desk, release: Release, entries: tuple[Entry, ...]) -> str:
         apply=apply,
     )
     pushed = desk.settings.index.ledger_change == "push"
-    return proposal.propose(change, site=desk.site, remote=desk.remote, push=pushed)
+    return pull_request.propose(change, site=desk.site, remote=desk.remote, push=pushed)
 
 
 # --- the steps of publishing -----------------------------------------------------------------------------
@@ -201,7 +202,7 @@ def _entry(store: GithubStore, wheel: Path) -> Entry:
     """What the ledger will say; its time is that of the release, so that it is the same however often it is asked."""
     record = records.load(records.path_for(wheel))
     uploaded = store.release.published_at or ""
-    return admission.entry_from(wheel, record, url=store.url(wheel.name), uploaded=uploaded)
+    return listing_rules.entry_from(wheel, record, url=store.url(wheel.name), uploaded=uploaded)
 
 
 def _look(desk: Desk, store: GithubStore, staged: Staged, entries: tuple[Entry, ...]) -> None:

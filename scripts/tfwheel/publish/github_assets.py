@@ -10,13 +10,13 @@ from urllib.parse import quote
 
 import msgspec
 
-from tfwheel import releases
 from tfwheel.errors import AssetRenamedError, HostAnswerError, IndexEntryError, ReleaseExistsError, StoreError
-from tfwheel.github import UNFINISHED, Site
+from tfwheel.publish import github_api
+from tfwheel.publish.github_repository import UNFINISHED, Site
 from tfwheel.system import console
 
 if TYPE_CHECKING:
-    from tfwheel.releases import AssetData, ReleaseData
+    from tfwheel.publish.github_api import AssetData, ReleaseData
 
 TRIES = 3  # of one upload: an upstream failure leaves an unfinished asset, which is deleted before the next
 
@@ -63,7 +63,7 @@ class GithubStore:
                 if attempt == TRIES:
                     message = f"{name} could not be uploaded: {error.message}"
                     raise StoreError(message, remedy="Run again later: what is uploaded already stays.") from error
-                pause = releases.PAUSE_S * 2**attempt
+                pause = github_api.PAUSE_S * 2**attempt
                 console.say(f"  {error.message}; trying again in {pause:.0f} s")
                 time.sleep(pause)
                 source.seek(0)

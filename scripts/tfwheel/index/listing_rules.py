@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tfwheel.config import github_limits
 from tfwheel.errors import IndexEntryError
-from tfwheel.ledger import Entry
+from tfwheel.index.ledger import Entry
 from tfwheel.system import files
 from tfwheel.wheel.metadata import SIDECAR, facts_of, metadata_of
 

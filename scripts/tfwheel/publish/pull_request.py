@@ -22,7 +22,7 @@ from tfwheel.system.processes import run
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from tfwheel.github import Site
+    from tfwheel.publish.github_repository import Site
 
 MAIN = "main"
 TRIES = 2  # of one push

@@ -15,9 +15,9 @@ from urllib.parse import quote
 
 import msgspec
 
-from tfwheel import releases
 from tfwheel.errors import CredentialsError, HostAnswerError, ReleaseExistsError
-from tfwheel.releases import AssetData, Host, Numbered, ReleaseData
+from tfwheel.publish import github_api
+from tfwheel.publish.github_api import AssetData, Host, Numbered, ReleaseData
 from tfwheel.system import web
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ class Site:
         """Take a file out of a draft; one that is gone already is no failure."""
         url = f"{self._base}/releases/assets/{asset.id}"
         gone = {HTTPStatus.NO_CONTENT, HTTPStatus.NOT_FOUND}
-        releases.patiently(url, lambda: web.ask(url, method="DELETE", headers=self.host.headers), gone)
+        github_api.patiently(url, lambda: web.ask(url, method="DELETE", headers=self.host.headers), gone)
 
     def upload(self, release: ReleaseData, name: str, source: IO[bytes]) -> AssetData:
         """Send one file, piece by piece; never twice, because a broken try leaves an asset of that name behind."""
@@ -129,7 +129,7 @@ class Site:
             source.seek(start)
             return web.ask(url, method="POST", headers=headers, body=source, timeout_s=UPLOAD_TIMEOUT_S)
 
-        answer = releases.patiently(url, send, {HTTPStatus.CREATED}, again=False)
+        answer = github_api.patiently(url, send, {HTTPStatus.CREATED}, again=False)
         return _decoded(answer.body, AssetData, url)
 
     # --- runs --------------------------------------------------------------------------------------------
@@ -188,7 +188,7 @@ class Site:
         """Send facts as JSON and return what the API answers."""
         url, body = f"{self._base}/{place}", msgspec.json.encode(facts)
         headers = self.host.headers | {"Content-Type": "application/json"}
-        answer = releases.patiently(
+        answer = github_api.patiently(
             url, lambda: web.ask(url, method=method, headers=headers, body=body), accepted, again=again
         )
         return _decoded(answer.body, shape, url)

@@ -18,8 +18,8 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from tfwheel.errors import IndexEntryError
+from tfwheel.index.atomic_tree import Part
 from tfwheel.system import digests
-from tfwheel.tree import Part
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -93,7 +93,7 @@ def _key(facts: object) -> str:
 
 @cache
 def _code() -> str:
-    return digests.of_modules(["render"])
+    return digests.of_modules(["index.simple_pages"])
 
 
 def _line_pages(line: str, names: Sequence[str]) -> dict[str, bytes]:

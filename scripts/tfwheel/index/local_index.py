@@ -14,20 +14,20 @@ from typing import IO, TYPE_CHECKING, Any
 
 from filelock import FileLock
 
-from tfwheel import admission, contents, ledger, manifest, render, tree
 from tfwheel.errors import BadWheelError, IndexEntryError, LedgerDamagedError, NothingToServeError
-from tfwheel.ledger import Ledger
-from tfwheel.render import Row
+from tfwheel.index import atomic_tree, ledger, listing_rules, manifest, simple_pages, site
+from tfwheel.index.atomic_tree import Part
+from tfwheel.index.ledger import Ledger
+from tfwheel.index.simple_pages import Row
 from tfwheel.system import console, files
-from tfwheel.tree import Part
 from tfwheel.wheel import metadata, records
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from tfwheel.config.paths import Places
-    from tfwheel.contents import Showcase
-    from tfwheel.ledger import Entry
+    from tfwheel.index.ledger import Entry
+    from tfwheel.index.site import Showcase
     from tfwheel.wheel.records import Record
 
 ADDRESS = "127.0.0.1"
@@ -52,7 +52,7 @@ def update(places: Places, showcase: Showcase | None = None) -> tuple[Entry, ...
             _say_what_went(known, entries)
         wheels = {f"{entry.folder}/{entry.file}": _wheel_part(entry, wheel) for entry, wheel in found}
         lines = places.ledger.read_bytes() if entries else b""
-        tree.update(places.site, contents.parts(lines, showcase) | wheels, seal=manifest.seal)
+        atomic_tree.update(places.site, site.parts(lines, showcase) | wheels, seal=manifest.seal)
     return entries
 
 
@@ -81,7 +81,7 @@ def _entry(wheel: Path, record: Record, known: Ledger, *, uploaded: str) -> Entr
     same = entry and (entry.sha256, entry.uploaded, entry.target) == (record.sha256, uploaded, record.target)
     if entry and same and wheel.is_file() and wheel.stat().st_size == record.size:
         return entry
-    return admission.entry_from(wheel, record, url="", uploaded=uploaded)
+    return listing_rules.entry_from(wheel, record, url="", uploaded=uploaded)
 
 
 def _say_what_went(known: Ledger, entries: Sequence[Entry]) -> None:
@@ -95,7 +95,7 @@ def _say_what_went(known: Ledger, entries: Sequence[Entry]) -> None:
 
 def _wheel_part(entry: Entry | Row, wheel: Path) -> Part:
     """A wheel and its sidecar, beside the page that links to them."""
-    facts, path = wheel.stat(), f"{entry.line}/{render.normalized(entry.project)}/{entry.file}"
+    facts, path = wheel.stat(), f"{entry.line}/{simple_pages.normalized(entry.project)}/{entry.file}"
     return Part(
         key=f"{entry.sha256} {facts.st_dev} {facts.st_ino}",
         make=lambda: {path: wheel, f"{path}{metadata.SIDECAR}": metadata.metadata_of(wheel)},
@@ -144,7 +144,7 @@ def serve_alone(wheel: Path, *, line: str, workdir: Path, sha256: str | None = N
     )
     with tempfile.TemporaryDirectory(dir=workdir, prefix="site-") as folder:
         site = Path(folder) / "site"
-        tree.update(site, render.parts([row]) | {"wheel": _wheel_part(row, wheel)})
+        atomic_tree.update(site, simple_pages.parts([row]) | {"wheel": _wheel_part(row, wheel)})
         with serve(site) as address:
             yield f"{address}{line}/"
 
