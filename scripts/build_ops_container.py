@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 import sys
 
-from tfwheel import cli, container, ops_container
+from tfwheel import cli
+from tfwheel.build import container, ops_in_container
 
 
 def main(arguments: argparse.Namespace) -> None:
     """Hand the target over."""
-    ops_container.build(
+    ops_in_container.build(
         arguments.target,
         engine=arguments.engine,
         image=arguments.image,

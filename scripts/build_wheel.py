@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import sys
 
-from tfwheel import cli, pipeline
+from tfwheel import cli
+from tfwheel.build import pipeline
 
 
 def main(arguments: argparse.Namespace) -> None:

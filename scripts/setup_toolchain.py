@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import sys
 
-from tfwheel import cli, toolchain
+from tfwheel import cli
+from tfwheel.build import toolchain
 from tfwheel.config import build_config
 from tfwheel.config.paths import Places
 from tfwheel.errors import UnknownTargetError

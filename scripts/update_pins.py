@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import sys
 
-from tfwheel import bases, cli
+from tfwheel import cli
+from tfwheel.build import pins
 from tfwheel.config import build_config, plan
 from tfwheel.config.paths import Places
 
@@ -13,7 +14,7 @@ from tfwheel.config.paths import Places
 def main(arguments: argparse.Namespace) -> None:
     """Measure every base that a target needs; keep what is locked already unless told otherwise."""
     settings = build_config.load()
-    bases.update(settings, plan.targets(settings), Places.here().cache, renew=arguments.renew)
+    pins.update(settings, plan.targets(settings), Places.here().cache, renew=arguments.renew)
 
 
 if __name__ == "__main__":

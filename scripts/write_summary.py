@@ -6,7 +6,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from tfwheel import cli, summary
+from tfwheel import cli
+from tfwheel.build import summary
 from tfwheel.config import build_config
 from tfwheel.config.paths import Places
 from tfwheel.system import ci, console

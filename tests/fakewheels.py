@@ -9,10 +9,10 @@ import zipfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tfwheel.build.job import Job
 from tfwheel.config import build_config
 from tfwheel.config.paths import Places
 from tfwheel.config.targets import Base, Line, RepairRules, Target
-from tfwheel.job import Job
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 
 from rich.table import Table
 
-from tfwheel import native_code, official_wheel
+from tfwheel.build import gpu_code, official_wheel
+from tfwheel.build.job import Job
 from tfwheel.config.paths import ROOT
 from tfwheel.errors import NothingToServeError
-from tfwheel.job import Job
 from tfwheel.retarget import libraries, ptxas, rewrite
 from tfwheel.system import console
 from tfwheel.system.files import write_atomically
@@ -154,7 +154,7 @@ def retarget_once(places: Places, target_id: str, folder: Path) -> None:
     """Do what a build does between the official wheel and the merge; ``folder`` is the cache."""
     inputs = _inputs(places, target_id)
     with inputs.job.alone(target_id), inputs.job.scratch():
-        native_code.make(inputs.job, inputs.base, crew=ptxas.Crew(), cache=folder)
+        gpu_code.make(inputs.job, inputs.base, crew=ptxas.Crew(), cache=folder)
 
 
 def merge_once(places: Places, target_id: str, folder: Path) -> None:
@@ -162,7 +162,7 @@ def merge_once(places: Places, target_id: str, folder: Path) -> None:
     inputs = _inputs(places, target_id)
     job = inputs.job
     with job.alone(target_id), job.scratch():
-        native = native_code.make(job, inputs.base, crew=ptxas.Crew())
+        native = gpu_code.make(job, inputs.base, crew=ptxas.Crew())
     overlay.merge_overlay(
         base=inputs.base,
         locked=job.base,

@@ -12,7 +12,8 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from tfwheel import imitation, pipeline
+from tfwheel import imitation
+from tfwheel.build import pipeline
 from tfwheel.errors import InterpreterMissingError, WheelMissingError
 from tfwheel.imitation_api import GitHub
 from tfwheel.index.site import Showcase

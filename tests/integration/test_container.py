@@ -13,7 +13,7 @@ import pytest
 from platformdirs import user_cache_path
 
 import fakewheels
-from tfwheel import bases, container, ops_container, pipeline
+from tfwheel.build import container, ops_in_container, pins, pipeline
 from tfwheel.config import build_config, plan
 from tfwheel.config.paths import CONFIG_DIR, ROOT, Places
 from tfwheel.errors import (
@@ -76,7 +76,7 @@ class Factory:
         return "ops-tf2.99.0-cu12"
 
     def build(self) -> records.Record:
-        return ops_container.build(self.target, image=IMAGE, places=self.places)
+        return ops_in_container.build(self.target, image=IMAGE, places=self.places)
 
     def write(self, name: str, text: str) -> None:
         path = self.places.settings / "ops" / name
@@ -153,7 +153,7 @@ def factory(tag: str, official: Path, tmp_path: Path, monkeypatch: pytest.Monkey
     made.write("src/op.cu", "__global__ void twice(float *x) { x[threadIdx.x] *= 2; }\n")
     made.write("tests/test_standin.py", OPS_TEST)
     settings = build_config.load(places.settings)
-    bases.update(settings, plan.targets(settings), places.cache)
+    pins.update(settings, plan.targets(settings), places.cache)
     return made
 
 

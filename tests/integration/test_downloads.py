@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tfwheel import official_wheel
+from tfwheel.build import official_wheel
 from tfwheel.config.targets import Base
 from tfwheel.errors import DownloadError, HashMismatchError, NoOfficialWheelError
 from tfwheel.system import files, pip

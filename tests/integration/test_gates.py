@@ -24,9 +24,9 @@ from fakewheels import (
     members_of,
     target,
 )
+from tfwheel.build.repair import repair
 from tfwheel.checks.wheel_gates import run_gates, run_ops_gates
 from tfwheel.errors import ArchGateError, MetadataGateError, PlatformGateError, RunpathGateError
-from tfwheel.repair import repair
 from tfwheel.system.processes import run
 from tfwheel.wheel import sbom
 

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 import fakewheels
-from tfwheel import bases, bench, job, pipeline
+from tfwheel import bench
+from tfwheel.build import job, pins, pipeline
 from tfwheel.checks import environments, smoke
 from tfwheel.config import build_config, plan
 from tfwheel.config.paths import CONFIG_DIR, Places
@@ -127,7 +128,7 @@ def factory(served: tuple[Path, str], tmp_path: Path, monkeypatch: pytest.Monkey
     shutil.copytree(DATA / "fake_ops", made.places.settings / "ops")
     shutil.copytree(CONFIG_DIR / "ops" / "backend", made.places.settings / "ops" / "backend")
     settings = build_config.load(made.places.settings)
-    bases.update(settings, plan.targets(settings), made.places.cache)
+    pins.update(settings, plan.targets(settings), made.places.cache)
     return made
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 from platformdirs import user_cache_path
 
-from tfwheel import compilers, toolchain
+from tfwheel.build import compilers, toolchain
 from tfwheel.config import build_config
 from tfwheel.config.targets import Retarget
 from tfwheel.errors import FatbinError, NoCompilerError, PtxError, ToolchainError, UnknownArchError

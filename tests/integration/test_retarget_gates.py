@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from platformdirs import user_cache_path
 
-from tfwheel import compilers, toolchain
+from tfwheel.build import compilers, toolchain
 from tfwheel.checks import gpu_gates
 from tfwheel.checks.gpu_gates import Retargeted
 from tfwheel.config import build_config

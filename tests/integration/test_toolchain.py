@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from platformdirs import user_cache_path
 
-from tfwheel import compilers, toolchain
+from tfwheel.build import compilers, toolchain
 from tfwheel.config import build_config
 from tfwheel.errors import CommandError, NoCompilerError
 from tfwheel.gpu import elf, fatbin, fatbinary_program

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import fakewheels
-from tfwheel import build_ops
+from tfwheel.build import ops_wheel
 from tfwheel.errors import BadWheelError
 
 if TYPE_CHECKING:
@@ -30,25 +30,25 @@ ninja: build stopped: subcommand failed.
 
 
 def test_the_last_error_comes_first_with_its_source_lines() -> None:
-    said = build_ops.compiler_words(LOG).splitlines()
+    said = ops_wheel.compiler_words(LOG).splitlines()
     assert said[0] == "/src/rms_norm.cc:20:3: error: expected ';' before '}' token"
     assert said[1].strip() == "20 |   bar()"
     assert said[4] == "/src/rms_norm.cc:10:3: error: 'foo' was not declared in this scope"
 
 
 def test_a_cmake_error_is_found_too() -> None:
-    said = build_ops.compiler_words("-- one\nCMake Error at CMakeLists.txt:3 (message):\n  no TensorFlow\n")
+    said = ops_wheel.compiler_words("-- one\nCMake Error at CMakeLists.txt:3 (message):\n  no TensorFlow\n")
     assert said.startswith("CMake Error at CMakeLists.txt:3")
 
 
 def test_without_any_error_line_the_end_of_the_log_is_shown_last_line_first() -> None:
-    assert build_ops.compiler_words("a\nb\nc\n") == "c\nb\na"
+    assert ops_wheel.compiler_words("a\nb\nc\n") == "c\nb\na"
 
 
 # --- headers and library ---------------------------------------------------------------------------------
 
-SHARED = {"tensorflow/include/tensorflow/core/op.h": b"// op\n", build_ops.FRAMEWORK: b"a library"}
-OTHERS = {build_ops.PYTHON_HEADERS + "Python.h": b"// Python\n", "tensorflow/__init__.py": b""}
+SHARED = {"tensorflow/include/tensorflow/core/op.h": b"// op\n", ops_wheel.FRAMEWORK: b"a library"}
+OTHERS = {ops_wheel.PYTHON_HEADERS + "Python.h": b"// Python\n", "tensorflow/__init__.py": b""}
 
 
 @pytest.fixture
@@ -74,40 +74,40 @@ def contents(folder: Path) -> dict[str, bytes]:
 def test_headers_and_library_get_their_folder_once_they_are_on_the_disk(
     base: Path, tmp_path: Path, synced: list[set[str]]
 ) -> None:
-    sdk = build_ops.unpack_sdk(base, tmp_path)
-    assert sdk == build_ops.kept_sdk(base, tmp_path)
+    sdk = ops_wheel.unpack_sdk(base, tmp_path)
+    assert sdk == ops_wheel.kept_sdk(base, tmp_path)
     assert contents(sdk) == SHARED
     assert synced == [{".lock", ".unfinished"}]
     assert not list(tmp_path.glob("sdks/*.unfinished"))
 
 
 def test_what_is_unpacked_is_not_unpacked_again(base: Path, tmp_path: Path, synced: list[set[str]]) -> None:
-    marker = build_ops.unpack_sdk(base, tmp_path) / "marker"
+    marker = ops_wheel.unpack_sdk(base, tmp_path) / "marker"
     marker.touch()
-    build_ops.unpack_sdk(base, tmp_path)
+    ops_wheel.unpack_sdk(base, tmp_path)
     assert marker.exists()
     assert len(synced) == 1
 
 
 @pytest.mark.usefixtures("synced")
 def test_what_a_killed_run_left_is_removed_first(base: Path, tmp_path: Path) -> None:
-    left = build_ops.kept_sdk(base, tmp_path)
+    left = ops_wheel.kept_sdk(base, tmp_path)
     left = left.with_name(f"{left.name}.unfinished") / "tensorflow" / "include"
     left.mkdir(parents=True)
     (left / "half.h").write_bytes(b"// hal")
-    assert contents(build_ops.unpack_sdk(base, tmp_path)) == SHARED
+    assert contents(ops_wheel.unpack_sdk(base, tmp_path)) == SHARED
 
 
 def test_a_bad_wheel_leaves_no_folder_and_the_next_run_works(
     base: Path, tmp_path: Path, synced: list[set[str]]
 ) -> None:
     good = base.read_bytes()
-    with build_ops.WheelReader(base) as wheel:
-        at = wheel.extent(build_ops.FRAMEWORK).data
+    with ops_wheel.WheelReader(base) as wheel:
+        at = wheel.extent(ops_wheel.FRAMEWORK).data
     base.write_bytes(good[:at] + bytes([good[at] ^ 0x10]) + good[at + 1 :])
     with pytest.raises(BadWheelError):
-        build_ops.unpack_sdk(base, tmp_path)
-    assert not build_ops.kept_sdk(base, tmp_path).exists()
+        ops_wheel.unpack_sdk(base, tmp_path)
+    assert not ops_wheel.kept_sdk(base, tmp_path).exists()
     assert not synced
     base.write_bytes(good)
-    assert contents(build_ops.unpack_sdk(base, tmp_path)) == SHARED
+    assert contents(ops_wheel.unpack_sdk(base, tmp_path)) == SHARED

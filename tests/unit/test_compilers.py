@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tfwheel import compilers
+from tfwheel.build import compilers
 from tfwheel.errors import CommandError, NoCompilerError
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 import fakewheels
-from tfwheel import build_ops, container
+from tfwheel.build import container, ops_wheel
 from tfwheel.config.paths import CONFIG_DIR
 from tfwheel.errors import CommandError, ConfigError, ContainerEngineError
 from tfwheel.system.pip_settings import PipSettings
@@ -45,7 +45,7 @@ def order(**changes: object) -> container.Order:
         "settings": Path("/checkout/build_config"),
         "package": "ops",
         "python": "cp312",
-        "environment": build_ops.settings(fakewheels.target(), container.SDK),
+        "environment": ops_wheel.settings(fakewheels.target(), container.SDK),
         "sdk": Path("/cache/sdk"),
         "cuda": Path("/cache/cuda"),
         "official": Path("/cache/tensorflow.whl"),

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 import fakewheels
-from tfwheel import native_code, official_wheel, pipeline, toolchain
-from tfwheel.compilers import Compiler
+from tfwheel.build import gpu_code, official_wheel, pipeline, toolchain
+from tfwheel.build.compilers import Compiler
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tfwheel.job import Job
+    from tfwheel.build.job import Job
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ def test_a_tree_of_cuda_parts_that_was_there_came_from_the_cache(
         kind="clang", host=compiler, device=compiler, cuda_root=tree, toolkit=("x==1",), reason="a test"
     )
     monkeypatch.setattr(toolchain, "prepare", lambda *_, **__: tree.mkdir(parents=True, exist_ok=True))
-    monkeypatch.setattr(native_code, "fetch_tools", lambda _: None)
+    monkeypatch.setattr(gpu_code, "fetch_tools", lambda _: None)
     monkeypatch.setattr(official_wheel, "fetch_base", lambda *_: tree)
     pipeline._fetched(build, chain)
     assert tree.is_dir()

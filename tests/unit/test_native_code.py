@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import fakewheels
-from tfwheel import native_code
+from tfwheel.build import gpu_code
 from tfwheel.checks import gpu_gates
 from tfwheel.config.targets import Retarget
 from tfwheel.retarget import ptxas
@@ -20,8 +20,8 @@ from tfwheel.retarget.libraries import Native, Result
 from tfwheel.retarget.rewrite import Report
 
 if TYPE_CHECKING:
+    from tfwheel.build.job import Job
     from tfwheel.checks.gpu_gates import Retargeted
-    from tfwheel.job import Job
 
 NOWHERE = Path("nowhere")
 
@@ -33,8 +33,8 @@ def job(tmp_path: Path) -> Job:
 
 
 def test_a_line_that_asks_for_nothing_gets_nothing(job: Job) -> None:
-    native_code.fetch_tools(job)
-    with native_code.beside(job, NOWHERE) as made:
+    gpu_code.fetch_tools(job)
+    with gpu_code.beside(job, NOWHERE) as made:
         native = made.result(10)
     assert (native.deflated, native.requires, native.record) == ({}, (), None)
 
@@ -50,7 +50,7 @@ def test_a_block_that_fails_does_not_wait_for_what_has_not_begun(job: Job, monke
             gone.append("went on")
         return Native()
 
-    monkeypatch.setattr(native_code, "make", make)
+    monkeypatch.setattr(gpu_code, "make", make)
     disband = ptxas.Crew.disband
 
     def disbanded(crew: ptxas.Crew) -> None:
@@ -58,7 +58,7 @@ def test_a_block_that_fails_does_not_wait_for_what_has_not_begun(job: Job, monke
         ended.set()
 
     monkeypatch.setattr(ptxas.Crew, "disband", disbanded)
-    with pytest.raises(ZeroDivisionError), native_code.beside(job, NOWHERE):
+    with pytest.raises(ZeroDivisionError), gpu_code.beside(job, NOWHERE):
         _ = 1 / 0
     assert gone == []
 
@@ -70,7 +70,7 @@ def test_the_gates_are_told_what_the_line_promises_less_what_had_no_room(monkeyp
     generated = Family(containers=1, before={}, after={}, new={}, room=1, used=1, left_out={"120": 8})
     report = Report(library="x", families={"generated": generated}, pointers=0, symbols=False, tools=())
     result = Result(official=NOWHERE, patched=NOWHERE, report=report, edits=())
-    assert native_code.check(wanted, NOWHERE).run(result) == {"a": "b"}
+    assert gpu_code.check(wanted, NOWHERE).run(result) == {"a": "b"}
     assert asked[0].archs[".nv_fatbin"] == ("sm_70", "sm_120", "compute_90")
     assert asked[0].archs[".rodata"] == ("sm_70", "compute_90")
     assert not asked[0].symbols

@@ -8,9 +8,9 @@ import pytest
 
 import fakeelf
 import fakewheels
-from tfwheel import ops_container
+from tfwheel.build import ops_in_container
+from tfwheel.build.job import Made
 from tfwheel.errors import ArchGateError, ContentsGateError
-from tfwheel.job import Made
 from tfwheel.wheel.records import Record
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def native(path: Path, *, version: str = fakewheels.VERSION) -> Made:
 
 
 def compare(ours: Path, theirs: Made | None) -> None:
-    ops_container._compare(ours, theirs, target=TARGET, rules=fakewheels.RULES)
+    ops_in_container._compare(ours, theirs, target=TARGET, rules=fakewheels.RULES)
 
 
 def test_equal_members_and_gpu_code_pass_and_the_description_comes_later(tmp_path: Path) -> None:

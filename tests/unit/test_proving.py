@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import fakewheels
-from tfwheel import proving
+from tfwheel.build import verification
 from tfwheel.checks import wheel_gates
 from tfwheel.checks.environments import Environment
 from tfwheel.errors import InterpreterMissingError, SizeGateError, SmokeError
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from tfwheel.job import Job, Made
+    from tfwheel.build.job import Job, Made
 
 SHA = "ab" * 32
 PASSED = {"passed": True, "reason": None, "gpu": "absent", "wheel_sha256": SHA}
@@ -47,17 +47,17 @@ class Prover:
     def prove(self, *, gate: Callable[[], dict[str, str]], trial: Callable[[], dict[str, Any]]) -> Made:
         """Prove the wheel with these in place of gates and smoke test."""
 
-        def tried(job: Job, made: Made, environment: Environment) -> proving._Trial:
+        def tried(job: Job, made: Made, environment: Environment) -> verification._Trial:
             assert made.wheel.is_file()
             assert environment is self.environment
-            return proving._Trial(report=trial(), log=job.work / "log")
+            return verification._Trial(report=trial(), log=job.work / "log")
 
         self.monkeypatch.setattr(wheel_gates, "run_gates", lambda *_, **__: gate())
-        self.monkeypatch.setattr(proving, "_tried", tried)
+        self.monkeypatch.setattr(verification, "_tried", tried)
         wheel = self.job.work / "merged" / "new.whl"
         wheel.parent.mkdir(parents=True)
         wheel.write_bytes(b"new")
-        return proving.proven(
+        return verification.proven(
             self.job,
             Merged(wheel=wheel),
             self.record("new.whl"),

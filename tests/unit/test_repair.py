@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tfwheel.repair import cause
+from tfwheel.build.repair import cause
 
 
 @pytest.mark.parametrize(

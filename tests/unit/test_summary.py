@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tfwheel import summary
+from tfwheel.build import summary
 from tfwheel.config import build_config
 from tfwheel.config.paths import Places
 from tfwheel.errors import UnknownTargetError

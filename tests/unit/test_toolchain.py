@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tfwheel import compilers, toolchain
-from tfwheel.compilers import Compiler
+from tfwheel.build import compilers, toolchain
+from tfwheel.build.compilers import Compiler
 from tfwheel.config.targets import Line
 from tfwheel.errors import DownloadError, NoCompilerError, ToolchainError
 from tfwheel.system import pip

@@ -11,14 +11,14 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from tfwheel import build_ops, native_code, official_wheel, proving, repair, summary, toolchain
+from tfwheel.build import gpu_code, official_wheel, ops_wheel, repair, summary, toolchain, verification
+from tfwheel.build.job import Job, Made
 from tfwheel.checks import wheel_gates
 from tfwheel.config.paths import Places
 from tfwheel.config.targets import WHEEL_EPOCH
 from tfwheel.errors import NothingToServeError
 from tfwheel.index import local_index
 from tfwheel.index.site import Showcase
-from tfwheel.job import Job, Made
 from tfwheel.system import console, digests, files
 from tfwheel.wheel import overlay, provenance, sbom
 from tfwheel.wheel.records import Record
@@ -27,27 +27,27 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from tfwheel.build.toolchain import Toolchain
     from tfwheel.retarget.libraries import Native
-    from tfwheel.toolchain import Toolchain
     from tfwheel.wheel.overlay import Merged
 
 # The modules whose code decides what is in a wheel, or whether it may pass.
 DECIDING = (
     "system.files",
-    "build_ops",
+    "build.ops_wheel",
     "checks.opened_wheel",
-    "compilers",
+    "build.compilers",
     "checks.wheel_gates",
     "wheel.writer",
     "wheel.metadata",
     "wheel.overlay",
     "wheel.patches",
-    "repair",
+    "build.repair",
     "wheel.sbom",
-    "toolchain",
+    "build.toolchain",
     "wheel.reader",
     "wheel.zip_records",
-    *native_code.DECIDING,
+    *gpu_code.DECIDING,
 )
 
 
@@ -94,16 +94,16 @@ def _build(job: Job, chain: Toolchain, key: str, *, force: bool, require_gpu: bo
     """Make the wheel of a target from the official one, gated and smoke-tested."""
     if job.target.builder == "ops":
         with _ops(job, chain, _fetched(job, chain), force=force) as compiled:
-            return proving.smoked(job, compiled, require_gpu=require_gpu)
-    with proving.readied(job, require_gpu=require_gpu) as environment:
+            return verification.smoked(job, compiled, require_gpu=require_gpu)
+    with verification.readied(job, require_gpu=require_gpu) as environment:
         base = _fetched(job, chain)
-        with native_code.beside(job, base) as retargeted:
+        with gpu_code.beside(job, base) as retargeted:
             with _ops(job, chain, base, force=force) as compiled:
                 ops = _smoke_and_serve(job, compiled, require_gpu=require_gpu)
             native = retargeted.result()
         merged = _merged(job, base, ops, native)
         record = _described(job, merged, ops, native, key)
-        return proving.proven(job, merged, record, base=base, environment=environment, require_gpu=require_gpu)
+        return verification.proven(job, merged, record, base=base, environment=environment, require_gpu=require_gpu)
 
 
 def _fetched(job: Job, chain: Toolchain) -> Path:
@@ -113,7 +113,7 @@ def _fetched(job: Job, chain: Toolchain) -> Path:
         job.cached.append("toolchain")
     with ThreadPoolExecutor() as aside:
         parts = aside.submit(toolchain.prepare, job.target.line, cache=cache)
-        tools = aside.submit(native_code.fetch_tools, job)
+        tools = aside.submit(gpu_code.fetch_tools, job)
         with console.step("official wheel", job.times), job.noting("official wheel", kept):
             base = official_wheel.fetch_base(job.base, cache)
         parts.result()
@@ -127,8 +127,8 @@ def _ops(job: Job, chain: Toolchain, base: Path, *, force: bool) -> Iterator[Mad
 
     While the block runs no other build touches it, so that it is smoke-tested once.
     """
-    compiled = build_ops.compile_key(
-        target=job.target, project=job.ops_project, sdk=build_ops.sdk_key(base), toolchain=chain
+    compiled = ops_wheel.compile_key(
+        target=job.target, project=job.ops_project, sdk=ops_wheel.sdk_key(base), toolchain=chain
     )
     key = digests.of_facts(compiled=compiled, rules=asdict(job.config.repair), code=digests.of_modules(DECIDING))
     with job.alone(job.target.ops_id):
@@ -144,11 +144,11 @@ def _ops(job: Job, chain: Toolchain, base: Path, *, force: bool) -> Iterator[Mad
 def _compile(job: Job, chain: Toolchain, base: Path, key: str) -> Made:
     """Compile, repair and finish the ops wheel."""
     target, log = job.target, job.log("ops")
-    kept = build_ops.kept_sdk(base, job.places.cache)
+    kept = ops_wheel.kept_sdk(base, job.places.cache)
     with console.step("TensorFlow headers", job.times), job.noting("headers", kept):
-        sdk = build_ops.unpack_sdk(base, job.places.cache)
+        sdk = ops_wheel.unpack_sdk(base, job.places.cache)
     with console.step("compile ops", job.times):
-        raw = build_ops.compile_ops(
+        raw = ops_wheel.compile_ops(
             target=target, project=job.ops_project, sdk=sdk, toolchain=chain, workspace=job.work, log=log
         )
     with console.step("auditwheel repair", job.times):
@@ -159,12 +159,12 @@ def _compile(job: Job, chain: Toolchain, base: Path, key: str) -> Made:
 def finish_ops(job: Job, wheel: Path, report: dict[str, Any], *, key: str, tools: dict[str, str]) -> Made:
     """Describe, gate and keep a repaired ops wheel, whatever repaired it (``report``) and made it (``tools``)."""
     target, rules = job.target, job.config.repair
-    sbom.embed(wheel, sbom.of_ops(project=build_ops.PROJECT, target=target, ops=job.ops, tools=tools))
+    sbom.embed(wheel, sbom.of_ops(project=ops_wheel.PROJECT, target=target, ops=job.ops, tools=tools))
     with console.step("gates of the ops wheel", job.times):
         passed = wheel_gates.run_ops_gates(wheel, target=target, rules=rules)
     record = Record(
         target=target.ops_id,
-        project=build_ops.PROJECT,
+        project=ops_wheel.PROJECT,
         version=target.version,
         line=target.line.name,
         python=None,
@@ -224,7 +224,7 @@ def _described(job: Job, merged: Merged, ops: Made, native: Native, key: str) ->
 
 def _smoke_and_serve(job: Job, made: Made, *, require_gpu: bool, again: bool = False) -> Made:
     """Smoke-test a wheel unless that has been done, and bring the index up to date."""
-    return _serve(job, proving.smoked(job, made, require_gpu=require_gpu, again=again))
+    return _serve(job, verification.smoked(job, made, require_gpu=require_gpu, again=again))
 
 
 def _serve(job: Job, made: Made) -> Made:

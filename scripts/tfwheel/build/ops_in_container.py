@@ -10,13 +10,13 @@ import re
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
-from tfwheel import build_ops, container, official_wheel, pipeline, proving, toolchain
+from tfwheel.build import container, official_wheel, ops_wheel, pipeline, toolchain, verification
+from tfwheel.build.container import Order, Place
+from tfwheel.build.job import Job, Made
 from tfwheel.checks import opened_wheel
 from tfwheel.config.paths import Places
-from tfwheel.container import Order, Place
 from tfwheel.errors import ArchGateError, CompileError, ContainerBuildError, ContentsGateError
 from tfwheel.gpu import fatbin
-from tfwheel.job import Job, Made
 from tfwheel.system import console, digests
 from tfwheel.system.pip_settings import PipSettings
 from tfwheel.wheel import overlay
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from tfwheel.config.targets import RepairRules, Target
     from tfwheel.wheel.records import Record
 
-DECIDING = (*pipeline.DECIDING, "container", "ops_container", "system.pip_settings")
+DECIDING = (*pipeline.DECIDING, "build.container", "build.ops_in_container", "system.pip_settings")
 COMPILING = "Building project with"  # from here on the compilers speak, before that pip does
 
 
@@ -61,7 +61,7 @@ def build(
             console.say(f"  unchanged: {made.wheel.name} is what this configuration gives (key {key[:12]}); not built")
         else:
             made = _build(job, place, base, key, beside=Job.of(target_id, native))
-        return proving.smoked(job, made, require_gpu=require_gpu).record
+        return verification.smoked(job, made, require_gpu=require_gpu).record
 
 
 def _build(job: Job, place: Place, base: Path, key: str, *, beside: Job) -> Made:
@@ -81,13 +81,13 @@ def _build(job: Job, place: Place, base: Path, key: str, *, beside: Job) -> Made
 
 def _order(job: Job, base: Path) -> Order:
     target = job.target
-    sdk = build_ops.unpack_sdk(base, job.places.cache)
+    sdk = ops_wheel.unpack_sdk(base, job.places.cache)
     parts = target.line.toolkit
     return Order(
         settings=job.places.settings,
         package=job.ops_project.name,
         python=target.python_tag,
-        environment=build_ops.settings(target, container.SDK),
+        environment=ops_wheel.settings(target, container.SDK),
         sdk=sdk,
         cuda=toolchain.cuda_tree(target.line, job.places.cache, python=container.PYTHON) if parts else None,
         official=base if job.base.project == overlay.NAME else None,
@@ -99,7 +99,7 @@ def _compile_error(job: Job, error: ContainerBuildError) -> CompileError | None:
     """The failure in the compiler's words, where it is one of the compiler."""
     if error.step != container.BUILDING or COMPILING not in error.output:
         return None
-    said = build_ops.compiler_words(error.output.partition(COMPILING)[2])
+    said = ops_wheel.compiler_words(error.output.partition(COMPILING)[2])
     message = f"the custom ops do not compile for {job.target.ops_id} in a container\n{said}"
     return CompileError(message, remedy="Correct the source named above; `/project` there is build_config/ here.")
 
@@ -138,7 +138,7 @@ def _key(job: Job, base: Path, place: Place) -> str:
     """Digest of everything that decides what the container's wheel holds, and whether it may pass."""
     return digests.of_facts(
         target={name: value for name, value in asdict(job.target).items() if name != "default"},
-        sdk=build_ops.sdk_key(base),
+        sdk=ops_wheel.sdk_key(base),
         project=digests.of_tree(job.ops_project),
         parts=toolchain.parts_key(job.target.line),
         image=place.image_id,

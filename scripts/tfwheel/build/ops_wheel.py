@@ -23,8 +23,8 @@ from tfwheel.wheel.reader import WheelReader
 if TYPE_CHECKING:
     from pathlib import Path, PurePosixPath
 
+    from tfwheel.build.toolchain import Toolchain
     from tfwheel.config.targets import Target
-    from tfwheel.toolchain import Toolchain
 
 PROJECT = "tfwheel-ops"
 FRAMEWORK = "tensorflow/libtensorflow_framework.so.2"

@@ -6,10 +6,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from tfwheel import build_ops, official_wheel
+from tfwheel.build import official_wheel, ops_wheel
+from tfwheel.build.job import Made
 from tfwheel.checks import environments, smoke, wheel_gates
 from tfwheel.index import local_index
-from tfwheel.job import Made
 from tfwheel.system import console, digests
 from tfwheel.wheel import overlay, records
 
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
+    from tfwheel.build.job import Job
     from tfwheel.checks.environments import Environment
-    from tfwheel.job import Job
     from tfwheel.wheel.overlay import Merged
     from tfwheel.wheel.records import Record
 
@@ -77,7 +77,7 @@ def smoked(job: Job, made: Made, *, require_gpu: bool, again: bool = False) -> M
         console.say(f"  smoke-tested already: passed, gpu: {_gpu(made.record)}")
         return made
     official = _official(job, made)
-    log = job.log("ops-smoke" if made.record.project == build_ops.PROJECT else "smoke")
+    log = job.log("ops-smoke" if made.record.project == ops_wheel.PROJECT else "smoke")
     size = sum(wheel.stat().st_size for wheel in (made.wheel, official) if wheel)
     with environments.made(job.target, log=log, size=size, require_gpu=require_gpu) as environment:
         return _noted(made, _tried(job, made, environment, official=official), require_gpu=require_gpu)
@@ -86,7 +86,7 @@ def smoked(job: Job, made: Made, *, require_gpu: bool, again: bool = False) -> M
 def _official(job: Job, made: Made) -> Path | None:
     """The official wheel, for one that only adds to it; None where pip itself brings it."""
     # The ops require `tensorflow` by name, which is what pip finds where the base has another name.
-    beside = made.record.project == build_ops.PROJECT and job.base.project == overlay.NAME
+    beside = made.record.project == ops_wheel.PROJECT and job.base.project == overlay.NAME
     return official_wheel.fetch_base(job.base, job.places.cache) if beside else None
 
 

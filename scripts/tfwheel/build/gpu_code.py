@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
     from pathlib import Path
 
+    from tfwheel.build.job import Job
     from tfwheel.config.targets import Retarget
-    from tfwheel.job import Job
     from tfwheel.retarget.libraries import Result
 
 GATING = ("gpu.cuda_binutils", "checks.gpu_gates", "checks.byte_diff")

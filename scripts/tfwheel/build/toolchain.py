@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Literal
 from filelock import FileLock
 from packaging.requirements import Requirement
 
-from tfwheel import compilers
+from tfwheel.build import compilers
 from tfwheel.errors import NoCompilerError, ToolchainError
 from tfwheel.system import console, digests, pip
 
 if TYPE_CHECKING:
-    from tfwheel.compilers import Compiler
+    from tfwheel.build.compilers import Compiler
     from tfwheel.config.targets import Line
 
-FATBINARY = Path(__file__).with_name("fatbinary.py")
+FATBINARY = Path(fatbinary_program.__file__)
 # An absolute interpreter, blind to the environment: it serves builds in any virtual environment.
 LAUNCHER = '#!/bin/sh\nexec "{python}" -IS "${{0%/*}}/fatbinary.py" "$@"\n'
 FOLDERS = ("bin", "include", "nvvm/libdevice")  # of each part, what a compiler reads

@@ -1,0 +1,1 @@
+"""Makes and checks one target: the stages and their order."""
