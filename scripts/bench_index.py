@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import sys
 
-from tfwheel import cli, index_bench
+from benchmarks import index_bench
+from tfwheel import cli
 from tfwheel.config.paths import Places
 
 

@@ -6,18 +6,19 @@ import argparse
 import sys
 from pathlib import Path
 
-from tfwheel import cli, rehearsal
+from tfwheel import cli
 from tfwheel.config.paths import ROOT
 from tfwheel.system import console
+from workflow_runner import runner
 
 
 def main(arguments: argparse.Namespace) -> None:
     """Rehearse, and say where the checkouts of the jobs are."""
-    inputs, rows = rehearsal.pairs(arguments.input), rehearsal.pairs(arguments.row)
+    inputs, rows = runner.pairs(arguments.input), runner.pairs(arguments.row)
     labels = tuple(arguments.label)
-    occasion = rehearsal.Occasion(event=arguments.event, inputs=inputs, labels=labels, base=arguments.base)
+    occasion = runner.Occasion(event=arguments.event, inputs=inputs, labels=labels, base=arguments.base)
     folder = ROOT / "dist" / "workflows" / Path(arguments.workflow).stem
-    trial = rehearsal.Rehearsal(checkout=ROOT, folder=folder, occasion=occasion, rows=rows)
+    trial = runner.Rehearsal(checkout=ROOT, folder=folder, occasion=occasion, rows=rows)
     trial.rehearse(arguments.workflow, arguments.jobs)
     console.say(f"what the jobs made is in {trial.folder}")
 

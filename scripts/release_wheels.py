@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import sys
 
-from tfwheel import cli, release_rehearsal
+from rehearsal import release_rehearsal
+from tfwheel import cli
 from tfwheel.config import build_config
 from tfwheel.config.paths import Places
 from tfwheel.publish import release

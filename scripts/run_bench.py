@@ -6,7 +6,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from tfwheel import bench, cli
+from benchmarks import build_bench
+from tfwheel import cli
 from tfwheel.config.paths import Places
 
 
@@ -14,14 +15,16 @@ def main(arguments: argparse.Namespace) -> None:
     """Measure what was asked for, print the table, write the report."""
     places = Places.here()
     if arguments.merge_into:
-        bench.merge_once(places, arguments.target, arguments.merge_into)
+        build_bench.merge_once(places, arguments.target, arguments.merge_into)
         return
     if arguments.retarget_into:
-        bench.retarget_once(places, arguments.target, arguments.retarget_into)
+        build_bench.retarget_once(places, arguments.target, arguments.retarget_into)
         return
-    measured, name = (bench.retarget_rows, "bench-retarget") if arguments.retarget else (bench.rows, "bench")
+    measured, name = (
+        (build_bench.retarget_rows, "bench-retarget") if arguments.retarget else (build_bench.rows, "bench")
+    )
     rows = measured(places, arguments.target, runs=arguments.runs, door=__file__)
-    bench.report(rows, places.dist / "reports" / f"{name}.json")
+    build_bench.report(rows, places.dist / "reports" / f"{name}.json")
 
 
 if __name__ == "__main__":

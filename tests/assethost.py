@@ -13,14 +13,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from tfwheel import imitation
-from tfwheel.imitation import Host, Reply
+from fake_github import server
+from fake_github.server import Host, Reply
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from tfwheel.imitation import Exchange, Question
+    from fake_github.server import Exchange, Question
 
 PAGES, RELEASES, BLOBS = "/pages/", "/releases/download/", "/blob/"
 
@@ -66,14 +66,14 @@ class AssetHost(Host):
         if place in self.faults:
             return Reply(status=self.faults[place], body=b"a fault, as ordered")
         if place.startswith(PAGES):
-            return imitation.page(self.site, place.removeprefix(PAGES), question.headers)
+            return server.page(self.site, place.removeprefix(PAGES), question.headers)
         name = place.removeprefix(RELEASES).removeprefix(BLOBS)
-        file = imitation.found(self.assets, name)
+        file = server.found(self.assets, name)
         if file is None:
-            return imitation.page(self.assets, name, {})
+            return server.page(self.assets, name, {})
         if place.startswith(RELEASES):
             return Reply(status=302, headers={"Location": f"{self.address}{BLOBS}{quote(name)}?token=1&expires=300"})
-        return imitation.blob(file)
+        return server.blob(file)
 
     def heard(self, exchange: Exchange) -> None:
         self.requests.append(exchange)
@@ -82,5 +82,5 @@ class AssetHost(Host):
 @contextmanager
 def running(site: Path, assets: Path) -> Iterator[AssetHost]:
     """Serve both while the block runs. The folders may be changed, swapped or made in the meantime."""
-    with imitation.serving(AssetHost(site=site, assets=assets)) as host:
+    with server.serving(AssetHost(site=site, assets=assets)) as host:
         yield host

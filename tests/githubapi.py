@@ -12,20 +12,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tfwheel import imitation, imitation_api
-from tfwheel.imitation import Reply
+from fake_github import api, server
+from fake_github.server import Reply
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from tfwheel.imitation import Body, Exchange, Question
+    from fake_github.server import Body, Exchange, Question
 
 REPO = "someone/wheels"
 UPDATED = "2026-11-21T04:00:00Z"
 
 
 @dataclass(kw_only=True)
-class GitHub(imitation_api.GitHub):
+class GitHub(api.GitHub):
     """The host's state. ``asked`` has the path of each request, ``tokens`` the Authorization that came with it.
 
     ``faults`` are (pattern, change): each applies once, to the first answer whose method and path the pattern is
@@ -187,7 +187,7 @@ def running() -> Iterator[GitHub]:
     with tempfile.TemporaryDirectory(prefix="tfwheel-github-") as folder:
         host = GitHub(folder=Path(folder), repo=REPO)
         try:
-            with imitation.serving(host):
+            with server.serving(host):
                 yield host
         finally:
             host.state.close()

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 import fakewheels
+from benchmarks import build_bench
 from gpulibraries import ptx, usual
-from tfwheel import bench
 from tfwheel.config.paths import CONFIG_DIR, Places
 from tfwheel.config.targets import Retarget
 from tfwheel.errors import CommandError, NothingToServeError
@@ -26,7 +26,7 @@ def test_seconds_add_up_and_the_largest_peak_counts() -> None:
         [sys.executable, "-c", "import time; time.sleep(0.2)"],
         [sys.executable, "-c", "x = b'x' * 150_000_000"],
     ]
-    row = bench.measure(work="w", who="me", steps=steps, runs=2)
+    row = build_bench.measure(work="w", who="me", steps=steps, runs=2)
     assert row.seconds > 0.2
     assert 150e6 < row.peak_bytes < 400e6
     assert (row.runs, row.ratio) == (2, None)
@@ -34,19 +34,19 @@ def test_seconds_add_up_and_the_largest_peak_counts() -> None:
 
 def test_each_run_starts_clean() -> None:
     calls: list[int] = []
-    bench.measure(work="w", who="me", steps=[["true"]], runs=3, before=lambda: calls.append(1))
+    build_bench.measure(work="w", who="me", steps=[["true"]], runs=3, before=lambda: calls.append(1))
     assert len(calls) == 3
 
 
 def test_a_program_that_fails_is_no_measurement() -> None:
     with pytest.raises(CommandError):
-        bench.measure(work="w", who="me", steps=[["false"]], runs=1)
+        build_bench.measure(work="w", who="me", steps=[["false"]], runs=1)
 
 
 def test_the_report_is_a_table_and_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    least = bench.Row(work="w", who="cp", runs=3, seconds=1.0, peak_bytes=3_000_000)
-    ours = bench.Row(work="w", who="ours", runs=3, seconds=1.5, peak_bytes=90_000_000)
-    bench.report([least, bench._against(ours, least)], tmp_path / "reports" / "bench.json")
+    least = build_bench.Row(work="w", who="cp", runs=3, seconds=1.0, peak_bytes=3_000_000)
+    ours = build_bench.Row(work="w", who="ours", runs=3, seconds=1.5, peak_bytes=90_000_000)
+    build_bench.report([least, build_bench._against(ours, least)], tmp_path / "reports" / "bench.json")
     rows = json.loads((tmp_path / "reports" / "bench.json").read_text())["rows"]
     assert [row["ratio"] for row in rows] == [None, 1.5]
     said = capsys.readouterr().err
@@ -57,7 +57,7 @@ def test_the_report_is_a_table_and_json(tmp_path: Path, capsys: pytest.CaptureFi
 def test_a_target_that_is_not_built_cannot_be_measured(tmp_path: Path) -> None:
     places = Places(settings=CONFIG_DIR, dist=tmp_path / "dist", cache=tmp_path / "cache")
     with pytest.raises(NothingToServeError, match=r"tf2\.20\.0-cp312-cu12 is not built here"):
-        bench.rows(places, "tf2.20.0-cp312-cu12", runs=1, door="x")
+        build_bench.rows(places, "tf2.20.0-cp312-cu12", runs=1, door="x")
 
 
 CC = "tensorflow/libtensorflow_cc.so.2"
@@ -69,7 +69,7 @@ def modules(folder: Path) -> Path:
     members = {CC: usual().to_bytes()}
     base = fakewheels.write_wheel(folder, members, name="tensorflow", version="2.20.0", tag="cp312-cp312-linux_x86_64")
     nothing = ptxas.Compiler(program=folder, nvfatbin=folder, packages=(), cache=folder)
-    bench.write_modules(base, [CC], WANTED, compiler=nothing, folder=folder / "modules")
+    build_bench.write_modules(base, [CC], WANTED, compiler=nothing, folder=folder / "modules")
     return folder / "modules"
 
 
@@ -85,7 +85,7 @@ def test_the_peer_is_called_once_for_each_with_its_arch_the_largest_first(tmp_pa
     program = tmp_path / "ptxas"
     program.write_text(f'#!/bin/sh\necho "$@" >> {log}\n')
     program.chmod(0o755)
-    run(["sh", "-c", bench.ALONE, program, folder, "1"])
+    run(["sh", "-c", build_bench.ALONE, program, folder, "1"])
     lines = log.read_text().splitlines()
     assert len(lines) == 6
     assert lines[0] == "-arch sm_100 9.sm_100.ptx -o 9.sm_100"
@@ -93,7 +93,7 @@ def test_the_peer_is_called_once_for_each_with_its_arch_the_largest_first(tmp_pa
 
 
 def test_a_line_that_is_not_retargeted_cannot_be_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    inputs = bench.Inputs(job=fakewheels.job(tmp_path), base=tmp_path, ops=tmp_path)
-    monkeypatch.setattr(bench, "_inputs", lambda *_: inputs)
+    inputs = build_bench.Inputs(job=fakewheels.job(tmp_path), base=tmp_path, ops=tmp_path)
+    monkeypatch.setattr(build_bench, "_inputs", lambda *_: inputs)
     with pytest.raises(NothingToServeError, match="leaves the official libraries as they are"):
-        bench.retarget_rows(inputs.job.places, "x", runs=1, door="x")
+        build_bench.retarget_rows(inputs.job.places, "x", runs=1, door="x")

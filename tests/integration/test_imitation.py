@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import requests
 
-from tfwheel import imitation
-from tfwheel.imitation_api import GitHub
+from fake_github import server
+from fake_github.api import GitHub
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,7 +24,7 @@ KEY = {"Authorization": "Bearer any"}
 def github(tmp_path: Path) -> Iterator[GitHub]:
     """An empty host."""
     host = GitHub(folder=tmp_path / "host", repo=REPO, site=tmp_path / "site")
-    with imitation.serving(host):
+    with server.serving(host):
         yield host
     host.state.close()
 
@@ -164,9 +164,9 @@ def test_it_knows_all_of_it_again_after_it_was_stopped(github: GitHub, tmp_path:
     ask(github, "PATCH", f"releases/{release['id']}", draft=False)
     port = int(github.address.rpartition(":")[2])
     again = GitHub(folder=tmp_path / "host", repo=REPO)
-    with pytest.raises(OSError, match="in use"), imitation.serving(again, port=port):
+    with pytest.raises(OSError, match="in use"), server.serving(again, port=port):
         pytest.fail("the port was taken")
-    with imitation.serving(again):
+    with server.serving(again):
         (seen,) = ask(again, "GET", "releases").json()
         assert requests.get(seen["assets"][0]["browser_download_url"], timeout=10).content == b"data"
     again.state.close()

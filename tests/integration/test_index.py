@@ -195,8 +195,8 @@ def test_a_reader_sees_whole_trees_while_writers_are_killed(tmp_path: Path) -> N
 def test_an_offered_site_says_how_to_install_and_ends_on_ctrl_c(places: Places) -> None:
     wheel = finish(places, 1)
     program = (
-        "from pathlib import Path; from tfwheel import site; from tfwheel.places import Places; here = Path();"
-        "site.offer(Places(settings=here, dist=here, cache=here), port=0)"
+        "from pathlib import Path; from tfwheel.config.paths import Places; from tfwheel.index import local_index;"
+        "here = Path(); local_index.offer(Places(settings=here, dist=here, cache=here), port=0)"
     )
     process = subprocess.Popen(
         [sys.executable, "-c", program],

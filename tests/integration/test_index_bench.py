@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tfwheel import index_bench
+from benchmarks import index_bench
 from tfwheel.index import ledger
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import fakewheels
-from tfwheel import bench
+from benchmarks import build_bench
 from tfwheel.build import job, pins, pipeline
 from tfwheel.checks import environments, smoke
 from tfwheel.config import build_config, plan
@@ -150,7 +150,9 @@ def test_the_main_job_from_lock_to_index(factory: Factory, capfd: pytest.Capture
     assert b"2.99.0+cpu.1" in members["tensorflow/version.py"]
     assert {"tfwheel_ops/__init__.py", "tfwheel_ops/_ops.so"} <= members.keys()
     assert not list((factory.places.dist / "work").iterdir())
-    bench.merge_once(factory.places, TARGET, factory.places.dist / "merged")  # what the bench measures is this merge
+    build_bench.merge_once(
+        factory.places, TARGET, factory.places.dist / "merged"
+    )  # what the bench measures is this merge
     assert files.sha256_of(factory.places.dist / "merged" / record.file) == record.sha256
 
     # An unchanged target is left alone, and a forced one gives the same bytes.

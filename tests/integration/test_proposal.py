@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 import githubapi
+from fake_github import server
+from fake_github.server import Host, Reply
 from releasing import git
-from tfwheel import imitation
 from tfwheel.errors import CommandError, CredentialsError, ProposalError
-from tfwheel.imitation import Host, Reply
 from tfwheel.publish import pull_request
 from tfwheel.publish.github_api import Host as Api
 from tfwheel.publish.github_repository import Site
@@ -24,8 +24,8 @@ from tfwheel.system.processes import run
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from fake_github.server import Question
     from githubapi import GitHub
-    from tfwheel.imitation import Question
 
 DOOR = Path(__file__).parents[2] / "scripts" / "propose_change.py"
 TOKEN = "ghp_very_secret"  # noqa: S105 -- of servers that know no tokens
@@ -196,7 +196,7 @@ class Gate(Host):
 
 def refused(gate: Gate, act: Callable[[str], object]) -> tuple[str, str]:
     """What a refused proposal says, and what the host was told."""
-    with imitation.serving(gate), pytest.raises(ProposalError) as failure:
+    with server.serving(gate), pytest.raises(ProposalError) as failure:
         act(f"{gate.address}/someone/wheels.git")
     return str(failure.value), gate.told[0]
 

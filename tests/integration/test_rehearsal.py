@@ -9,8 +9,8 @@ from textwrap import dedent, indent
 import pytest
 
 from tfwheel.errors import RehearsalError, WorkflowError
-from tfwheel.rehearsal import Occasion, Rehearsal, pairs
 from tfwheel.system.processes import run
+from workflow_runner.runner import Occasion, Rehearsal, pairs
 
 HEAD = "name: X\non:\n  pull_request:\n  push:\n  workflow_dispatch:\n    inputs: {}\npermissions: {}\njobs:\n"
 DOOR = Path(__file__).parents[2] / "scripts" / "rehearse_workflow.py"

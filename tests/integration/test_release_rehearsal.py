@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import releasing
+from fake_github import server
+from rehearsal import release_rehearsal
 from releasing import IDS, TAG, VERSION
-from tfwheel import imitation, release_rehearsal
 from tfwheel.config import build_config
 from tfwheel.config.paths import Places
 from tfwheel.errors import CommandError, CredentialsError
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 KILLS = int(os.environ.get("TFWHEEL_KILLS", "4"))  # at random instants
 PROCESSES = multiprocessing.get_context("forkserver")
-PROCESSES.set_forkserver_preload(["tfwheel.release_rehearsal", "releasing"])
+PROCESSES.set_forkserver_preload(["rehearsal.release_rehearsal", "releasing"])
 
 
 def test_a_rehearsal_first_builds_what_the_version_lacks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -175,7 +176,7 @@ def test_a_rehearsal_of_other_wheels_or_at_an_address_that_is_taken_begins_anew(
     with pytest.raises(KeyboardInterrupt):
         rehearse("look")
     port = int((folder / "port.txt").read_text())
-    with imitation.serving(imitation.Host(), port=port):
+    with server.serving(server.Host(), port=port):
         assert rehearse() == 3
     assert "beginning anew" in capsys.readouterr().err
 

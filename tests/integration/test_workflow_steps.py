@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from publications import finish
-from tfwheel import workflows
 from tfwheel.config.paths import ROOT
-from tfwheel.rehearsal import Occasion, Rehearsal
 from tfwheel.system.processes import run
 from tfwheel.wheel import records
+from workflow_runner import workflows
+from workflow_runner.runner import Occasion, Rehearsal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tfwheel import actions
 from tfwheel.errors import RehearsalError, WorkflowError
+from workflow_runner import actions
 
 if TYPE_CHECKING:
     from pathlib import Path

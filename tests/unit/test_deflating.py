@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tfwheel.errors import DiskFullError
-from tfwheel.wheel import deflate
 from tfwheel.wheel.deflate import BLOCK, Deflated, deflate
 
 if TYPE_CHECKING:
@@ -22,7 +21,7 @@ NOISE = b"".join(hashlib.sha256(b"%d" % number).digest() for number in range(128
 
 def deflated(folder: Path, data: bytes, block: int, monkeypatch: pytest.MonkeyPatch) -> Deflated:
     """Deflate these bytes in blocks of that size."""
-    monkeypatch.setattr(deflate, "BLOCK", block)
+    monkeypatch.setattr("tfwheel.wheel.deflate.BLOCK", block)
     (folder / "data").write_bytes(data)
     return deflate(folder / "data", folder / "new" / "stream")
 

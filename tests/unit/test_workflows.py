@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tfwheel import expressions, workflows
 from tfwheel.config import build_config, ci_jobs, ci_settings
 from tfwheel.errors import WorkflowError
+from workflow_runner import expressions, workflows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from tfwheel.workflows import Job, Step, Workflow
+    from workflow_runner.workflows import Job, Step, Workflow
 
 FILES = {path.name: path for path in sorted(workflows.FOLDER.glob("*.yml"))}
 WORKFLOWS = {name: workflows.load(path) for name, path in FILES.items()}

@@ -13,6 +13,7 @@ from packaging.requirements import Requirement
 
 from tfwheel.build import compilers
 from tfwheel.errors import NoCompilerError, ToolchainError
+from tfwheel.gpu import fatbinary_program
 from tfwheel.system import console, digests, pip
 
 if TYPE_CHECKING:

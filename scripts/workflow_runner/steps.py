@@ -8,18 +8,18 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from tfwheel import actions, expressions
 from tfwheel.errors import CommandError, FactoryError, RehearsalError, WorkflowError
 from tfwheel.system import console
 from tfwheel.system.processes import run
+from workflow_runner import actions, expressions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from tfwheel.actions import Machine
-    from tfwheel.expressions import Function
-    from tfwheel.workflows import Job, Step
+    from workflow_runner.actions import Machine
+    from workflow_runner.expressions import Function
+    from workflow_runner.workflows import Job, Step
 
     Values = Mapping[str, Any]
 

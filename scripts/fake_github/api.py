@@ -20,15 +20,15 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote, urlencode, urlsplit
 
-from tfwheel import imitation
-from tfwheel.imitation import CHUNK, Host, Reply
-from tfwheel.imitation_state import Facts, State
+from fake_github import server
+from fake_github.server import CHUNK, Host, Reply
+from fake_github.state import Facts, State
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from tfwheel.imitation import Body, Question
+    from fake_github.server import Body, Question
 
 PAGES = "/pages/"
 BLOBS = "/blob"
@@ -60,12 +60,12 @@ class GitHub(Host):
         if place.startswith((f"/repos/{self.repo}/", f"/uploads/repos/{self.repo}/")):
             return self._api(question)
         if place.startswith(PAGES) and self.site:
-            return imitation.page(self.site, place.removeprefix(PAGES), question.headers)
+            return server.page(self.site, place.removeprefix(PAGES), question.headers)
         asset = self._downloadable(place.removeprefix(BLOBS))
         if asset is None:
             return _refusal(HTTPStatus.NOT_FOUND, "Not Found")
         if place.startswith(BLOBS):
-            return imitation.blob(self._file(asset))
+            return server.blob(self._file(asset))
         return Reply(status=302, headers={"Location": f"{self.address}{BLOBS}{urlsplit(question.path).path}"})
 
     # --- releases and assets -----------------------------------------------------------------------------

@@ -14,17 +14,17 @@ from dataclasses import dataclass, field
 from graphlib import TopologicalSorter
 from typing import TYPE_CHECKING, Any
 
-from tfwheel import actions, expressions, steps, workflows
 from tfwheel.errors import RehearsalError, WorkflowError
-from tfwheel.steps import FAILURE, SKIPPED, SUCCESS, Result
 from tfwheel.system import console
 from tfwheel.system.processes import run
+from workflow_runner import actions, expressions, steps, workflows
+from workflow_runner.steps import FAILURE, SKIPPED, SUCCESS, Result
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
     from pathlib import Path
 
-    from tfwheel.workflows import Job, Workflow
+    from workflow_runner.workflows import Job, Workflow
 
     Values = Mapping[str, Any]
 

@@ -12,10 +12,10 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from tfwheel import imitation
+from fake_github import server
+from fake_github.api import GitHub
 from tfwheel.build import pipeline
 from tfwheel.errors import InterpreterMissingError, WheelMissingError
-from tfwheel.imitation_api import GitHub
 from tfwheel.index.site import Showcase
 from tfwheel.publish import preflight, publish, release, release_files, verify
 from tfwheel.publish.github_api import Host
@@ -164,7 +164,7 @@ def _host(stage: Stage) -> Iterator[GitHub]:
     port = int(stage.port.read_text(encoding="utf-8")) if stage.port.exists() else 0
     host = GitHub(folder=stage.folder / "host", repo=REPO, site=stage.site)
     try:
-        with imitation.serving(host, port=port):
+        with server.serving(host, port=port):
             files.write_atomically(stage.port, host.address.rpartition(":")[2].encode())
             yield host
     finally:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from rich.table import Table
 
-from tfwheel import bench
+from benchmarks import build_bench
 from tfwheel.config.paths import ROOT
 from tfwheel.index import ledger
 from tfwheel.index.ledger import Entry
@@ -131,7 +131,7 @@ def _run(who: str, folder: Path, files: int, projects: int) -> list[Row]:
     shutil.rmtree(out, ignore_errors=True)
     for number, what in enumerate(("full", "one release on top")):
         before, argv = _stamps(out), _command(who, folder, number)
-        timed = bench.measure(work=f"{files:,} files in {projects}, {what}", who=who, steps=[argv], runs=1)
+        timed = build_bench.measure(work=f"{files:,} files in {projects}, {what}", who=who, steps=[argv], runs=1)
         written = [size for path, (stamp, size) in _stamps(out).items() if before.get(path, (None, 0))[0] != stamp]
         found.append(
             Row(

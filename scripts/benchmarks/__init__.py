@@ -1,0 +1,1 @@
+"""Measures the factory beside its peers, in the same run."""

@@ -1,0 +1,1 @@
+"""Rehearses a release on this machine: everything real but GitHub."""

@@ -1,0 +1,147 @@
+"""The house keeps its order: nine rooms, imports that point one way, one door to programs, one to the network.
+
+A new module needs no edit here: it is in a room, and the room says what it may import. Imports that are there only for
+annotations count too.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
+PACKAGE = SCRIPTS / "tfwheel"
+
+# What each room may import, besides the modules outside all rooms and the room `system`, which are for every room.
+ROOMS = {
+    "system": set(),
+    "config": set(),
+    "wheel": {"config"},
+    "gpu": set(),
+    "retarget": {"wheel", "gpu", "config"},
+    "checks": {"wheel", "gpu", "config"},  # never `retarget`: who judges must not know who wrote
+    "index": {"wheel", "config"},
+    "build": {"checks", "retarget", "index", "gpu", "wheel", "config"},
+    "publish": {"index", "wheel", "config"},  # never `build` or `checks`: it reads records
+}
+HALL = {"cli", "errors"}  # the modules outside all rooms
+PROGRAM_MODULES = {"subprocess", "multiprocessing", "pty", "popen2"}
+NETWORK_MODULES = {"socket", "ssl", "urllib.request", "http.client", "requests", "httpx", "aiohttp", "ftplib"}
+NAMES_THAT_SAY_NOTHING = {"utils", "util", "helpers", "helper", "tools", "common", "misc", "base", "core", "lib"}
+STANDALONE = {"gpu.fatbinary_program", "checks.smoke_checks"}  # run where this package is not installed
+DOOR_LINES = 37  # besides its imports
+
+MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path.name != "__init__.py")
+DOORS = sorted(SCRIPTS.glob("*.py"))
+
+
+def name_of(path: Path) -> str:
+    """For example ``wheel.reader``."""
+    return ".".join(path.relative_to(PACKAGE).with_suffix("").parts)
+
+
+def room_of(path: Path) -> str:
+    """The room that a module is in, or the module itself, where it is in none."""
+    return path.relative_to(PACKAGE).with_suffix("").parts[0]
+
+
+def imports(path: Path) -> set[str]:
+    """The full names of all modules, and of the names in them, that a file imports."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return found
+
+
+def is_import(node: ast.stmt) -> bool:
+    """Whether a statement imports something."""
+    return isinstance(node, ast.Import | ast.ImportFrom)
+
+
+def rooms_imported(path: Path) -> set[str]:
+    """The rooms of the product, or its modules outside all rooms, that a file imports."""
+    return {name.split(".")[1] for name in imports(path) if name.startswith("tfwheel.")}
+
+
+def matrix() -> dict[str, dict[str, int]]:
+    """How many modules of a room (row) import another room (column)."""
+    found: dict[str, dict[str, int]] = {room: {} for room in ROOMS}
+    for path in MODULES:
+        if room_of(path) in ROOMS:
+            for other in rooms_imported(path).intersection(ROOMS) - {room_of(path)}:
+                row = found[room_of(path)]
+                row[other] = row.get(other, 0) + 1
+    return found
+
+
+def test_the_matrix_of_rooms_is_the_table() -> None:
+    found = matrix()
+    for row, columns in found.items():
+        print(f"{row:10}", *(f"{columns.get(column, 0) or chr(46):>8}" for column in ROOMS))  # noqa: T201 -- for pytest -rP
+    assert {room: set(columns) - {"system"} for room, columns in found.items()} == ROOMS
+
+
+def test_no_room_imports_one_that_imports_it() -> None:
+    order = list(ROOMS)
+    assert all({"system", *ROOMS[room]} - {room} <= set(order[: order.index(room)]) for room in order)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_only_one_module_starts_programs(path: Path) -> None:
+    if name_of(path) in {"system.processes", *STANDALONE}:
+        return
+    assert not imports(path) & PROGRAM_MODULES
+    assert not re.search(r"\bos\.(system|popen|posix_spawn|fork|exec[lv]|spawn[lv])", path.read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("name", sorted(STANDALONE))
+def test_a_program_of_its_own_imports_nothing_of_the_package(name: str) -> None:
+    assert not rooms_imported(PACKAGE / f"{name.replace('.', '/')}.py")
+
+
+def test_only_one_module_asks_web_servers() -> None:
+    assert {name_of(path) for path in MODULES if imports(path) & NETWORK_MODULES} == {"system.web"}
+
+
+def test_the_product_does_not_know_its_equipment() -> None:
+    equipment = {folder.name for folder in SCRIPTS.iterdir() if folder.is_dir()} - {PACKAGE.name, "__pycache__"}
+    for path in MODULES:
+        assert not {name.split(".")[0] for name in imports(path)} & equipment, name_of(path)
+
+
+@pytest.mark.parametrize("room", sorted(ROOMS))
+def test_a_room_says_in_a_sentence_what_it_is_for_and_nothing_else(room: str) -> None:
+    tree = ast.parse((PACKAGE / room / "__init__.py").read_text(encoding="utf-8"))
+    assert (ast.get_docstring(tree) or "").endswith(".")
+    assert len(tree.body) == 1
+
+
+@pytest.mark.parametrize("path", DOORS, ids=lambda path: path.stem)
+def test_a_door_is_short_and_named_after_what_it_does(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    imported = [range(node.lineno, node.end_lineno + 1) for node in ast.parse(text).body if is_import(node)]
+    assert len(text.splitlines()) - sum(map(len, imported)) <= DOOR_LINES
+    assert re.fullmatch(r"[a-z]+(_[a-z]+)+", path.stem)
+    assert "cli" in rooms_imported(path)
+    assert not imports(path) & (PROGRAM_MODULES | NETWORK_MODULES)
+
+
+def test_no_module_has_a_name_that_says_nothing() -> None:
+    assert not NAMES_THAT_SAY_NOTHING.intersection(path.stem for path in [*MODULES, *DOORS])
+
+
+@pytest.mark.parametrize("path", [*MODULES, *DOORS], ids=lambda path: path.stem)
+def test_every_module_says_in_a_sentence_what_it_is_for(path: Path) -> None:
+    docstring = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
+    assert docstring
+    assert docstring.splitlines()[0].endswith((".", "?"))
+
+
+def test_there_are_no_modules_outside_the_rooms_but_these() -> None:
+    assert {room_of(path) for path in MODULES} == {*ROOMS, *HALL}
