@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 MINOR = "{}.{}".format(*sys.version_info)
-FAKE = Path(__file__).parents[1] / "data" / "fake_tensorflow.py"
+FAKE = Path(__file__).parents[2] / "data" / "fake_tensorflow.py"
 CHECKS = Path(smoke.__file__).with_name("smoke_checks.py")
 EXTRA = "Requires-Dist: numpy\nProvides-Extra: and-cuda\n"
 OPS = """

@@ -26,7 +26,7 @@ from tfwheel.system import pip
 from tfwheel.wheel.reader import WheelReader
 
 CONFIG = build_config.load()
-PROBE = Path(__file__).parents[1] / "data" / "xlaprobe.py"
+PROBE = Path(__file__).parents[2] / "data" / "xlaprobe.py"
 LIBRARIES = ("libtensorflow_cc.so.2", "libtensorflow_framework.so.2")
 CUDA = {"12.5": "12.5.82", "12.8": "12.8.93"}
 MODULE = """

@@ -1,4 +1,4 @@
-"""What is asked of ptxas and what is not asked again; with the real one in tests/integration/test_retarget.py."""
+"""What is asked of ptxas and what is not asked again; with the real one in tests/integration/retarget/test_rewrite.py."""
 
 from __future__ import annotations
 

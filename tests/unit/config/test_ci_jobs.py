@@ -22,7 +22,7 @@ from tfwheel.errors import (
     UnknownTriggerError,
 )
 
-GOLDEN = Path(__file__).parents[1] / "data" / "matrix"
+GOLDEN = Path(__file__).parents[2] / "data" / "matrix"
 CONFIG, CI = build_config.load(), ci_settings.load()
 EVENTS = ("pull_request", "push", "schedule", "workflow_dispatch", "release")
 CASES: dict[str, tuple[str, list[str]]] = {

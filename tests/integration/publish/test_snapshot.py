@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from assethost import AssetHost
 
-DOOR = Path(__file__).parents[2] / "scripts" / "save_index.py"
+DOOR = Path(__file__).parents[3] / "scripts" / "save_index.py"
 
 
 @pytest.fixture

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from assethost import AssetHost
     from tfwheel.publish.publish import Publication
 
-SCRIPTS = Path(__file__).parents[2] / "scripts"
+SCRIPTS = Path(__file__).parents[3] / "scripts"
 KILLS = int(os.environ.get("TFWHEEL_KILLS", "15"))  # at random instants; one of ten is followed by a real pip
 STEPS = ["check", "upload", "begin", "list", "show", "verify", "end"]
 # A server of processes that has imported everything: a publisher starts in milliseconds, and can be killed for real.

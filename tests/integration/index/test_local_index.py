@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from http.client import HTTPResponse
 
-SCRIPTS = Path(__file__).parents[2] / "scripts"
+SCRIPTS = Path(__file__).parents[3] / "scripts"
 VERSION = "2.20.0+cu125.1"
 TAG = "py3-none-manylinux_2_17_x86_64"
 WHEEL = f"tensorflow-{VERSION}-{TAG}.whl"

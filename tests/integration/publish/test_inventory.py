@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from githubapi import GitHub, Reply
     from tfwheel.index.ledger import Entry
 
-DOOR = Path(__file__).parents[2] / "scripts" / "check_releases.py"
+DOOR = Path(__file__).parents[3] / "scripts" / "check_releases.py"
 TOKEN = "ghp_very_secret"  # noqa: S105 -- of a server that knows no tokens
 TAG = "cp312-cp312-manylinux_2_17_x86_64"
 FILE = f"tensorflow-2.20.0+cu125.1-{TAG}.whl"

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from fake_github.server import Question
     from githubapi import GitHub
 
-DOOR = Path(__file__).parents[2] / "scripts" / "propose_change.py"
+DOOR = Path(__file__).parents[3] / "scripts" / "propose_change.py"
 TOKEN = "ghp_very_secret"  # noqa: S105 -- of servers that know no tokens
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from assethost import AssetHost
 
-DOOR = Path(__file__).parents[2] / "scripts" / "verify_index.py"
+DOOR = Path(__file__).parents[3] / "scripts" / "verify_index.py"
 
 
 @pytest.fixture

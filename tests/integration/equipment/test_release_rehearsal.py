@@ -29,7 +29,7 @@ from tfwheel.system.processes import run
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
 
-SCRIPTS = Path(__file__).parents[2] / "scripts"
+SCRIPTS = Path(__file__).parents[3] / "scripts"
 KILLS = int(os.environ.get("TFWHEEL_KILLS", "4"))  # at random instants
 PROCESSES = multiprocessing.get_context("forkserver")
 PROCESSES.set_forkserver_preload(["rehearsal.release_rehearsal", "releasing"])

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from tfwheel.index.ledger import Entry
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 DOOR = [sys.executable, ROOT / "scripts" / "edit_ledger.py"]
 DRIVER = f"{sys.executable} {ROOT}/scripts/edit_ledger.py merge-driver %O %A %B"
 NAME = "ledger.jsonl"
@@ -31,7 +31,7 @@ NAME = "ledger.jsonl"
 
 def program(code: str, *words: str) -> subprocess.Popen[str]:
     """A process of its own that appends to a ledger."""
-    paths = os.pathsep.join([str(ROOT / "scripts"), str(ROOT / "tests")])
+    paths = os.pathsep.join([str(ROOT / "scripts"), str(ROOT / "tests" / "support")])
     start = "import sys\nfrom pathlib import Path\nfrom ledgers import entry\nfrom tfwheel import ledger\n"
     argv = [sys.executable, "-c", start + code, *words]
     return subprocess.Popen(argv, env={**os.environ, "PYTHONPATH": paths}, stdout=subprocess.PIPE, text=True)

@@ -13,7 +13,7 @@ from tfwheel.system.processes import run
 from workflow_runner.runner import Occasion, Rehearsal, pairs
 
 HEAD = "name: X\non:\n  pull_request:\n  push:\n  workflow_dispatch:\n    inputs: {}\npermissions: {}\njobs:\n"
-DOOR = Path(__file__).parents[2] / "scripts" / "rehearse_workflow.py"
+DOOR = Path(__file__).parents[3] / "scripts" / "rehearse_workflow.py"
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 CHECKOUT = "- uses: actions/checkout@x\n"
 

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
     from githubapi import GitHub
 
-SCRIPTS = Path(__file__).parents[2] / "scripts"
+SCRIPTS = Path(__file__).parents[3] / "scripts"
 TOKEN = "ghp_very_secret"  # noqa: S105 -- of a server that knows no tokens
 
 

@@ -18,7 +18,7 @@ from tfwheel.checks import smoke_checks
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-FAKE = Path(__file__).parents[1] / "data" / "fake_tensorflow.py"
+FAKE = Path(__file__).parents[2] / "data" / "fake_tensorflow.py"
 WORDS = ["--project", "tensorflow", "--version", "2.20.0+cu125.1", "--tensorflow", "2.20.0"]
 FIRST_KERNEL = smoke_checks._first_kernel
 PASSED = {

@@ -39,7 +39,7 @@ from tfwheel.wheel import provenance, records
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-DATA = Path(__file__).parents[1] / "data"
+DATA = Path(__file__).parents[2] / "data"
 PYTHON = "{}.{}".format(*sys.version_info)
 TAG = "cp{}{}".format(*sys.version_info)
 TARGET = f"tf2.99.0-{TAG}-cpu"

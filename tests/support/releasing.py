@@ -17,7 +17,7 @@ from tfwheel.wheel.records import Record
 if TYPE_CHECKING:
     from tfwheel.config.build_config import Config
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 VERSION = "2.20.0+cu125.2"
 TAG = f"v{VERSION}"
 IDS = ("tf2.20.0-cp311-cu12", "tf2.20.0-cp312-cu12")

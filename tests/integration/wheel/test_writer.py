@@ -20,7 +20,7 @@ from tfwheel.wheel.reader import WheelReader
 from tfwheel.wheel.writer import Changes, NewFile, merge
 
 BIN = Path(sys.executable).parent
-SCRIPTS = Path(__file__).parents[2] / "scripts"
+SCRIPTS = Path(__file__).parents[3] / "scripts"
 LINE = Line(name="cu12", label="cu125", base="tensorflow")
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 TARGET = Target(tensorflow="2.20.0", python=PYTHON, line=LINE, build=1)

@@ -1,4 +1,4 @@
-"""What the ``fatbinary`` program understands; with the real library in tests/integration/test_toolchain.py."""
+"""What the ``fatbinary`` program understands; with the real library in tests/integration/build/test_toolchain.py."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ import pytest
 
 import signing
 
-DOOR = Path(__file__).parents[2] / "scripts" / "verify_attestation.py"
+DOOR = Path(__file__).parents[3] / "scripts" / "verify_attestation.py"
 NAME = "tensorflow-2.20.0+cu125.2-cp312-cp312-manylinux_2_17_x86_64.whl"
 IDENTITY = signing.Identity(
     workflow="https://github.com/octo/wheels/.github/workflows/release.yml@refs/tags/v2.20.0+cu125.2",
