@@ -6,8 +6,8 @@ import argparse
 import json
 import sys
 
-from tfwheel import cli, errors
-from tfwheel.config import build_config, ci_jobs, ci_settings, paths, tables
+from tfwheel import cli
+from tfwheel.config import build_config, ci_jobs, ci_settings, errors, paths, tables
 from tfwheel.system import ci
 
 

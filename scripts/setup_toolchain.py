@@ -8,8 +8,8 @@ import sys
 from tfwheel import cli
 from tfwheel.build import toolchain
 from tfwheel.config import build_config
+from tfwheel.config.errors import UnknownTargetError
 from tfwheel.config.paths import Places
-from tfwheel.errors import UnknownTargetError
 from tfwheel.system import console
 
 

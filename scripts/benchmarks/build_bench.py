@@ -17,7 +17,7 @@ from rich.table import Table
 from tfwheel.build import gpu_code, official_wheel
 from tfwheel.build.job import Job
 from tfwheel.config.paths import ROOT
-from tfwheel.errors import NothingToServeError
+from tfwheel.index.errors import NothingToServeError
 from tfwheel.retarget import libraries, ptxas, rewrite
 from tfwheel.system import console
 from tfwheel.system.files import write_atomically

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING
 from fake_github import server
 from fake_github.api import GitHub
 from tfwheel.build import pipeline
-from tfwheel.errors import InterpreterMissingError, WheelMissingError
 from tfwheel.index.site import Showcase
 from tfwheel.publish import preflight, publish, release, release_files, verify
+from tfwheel.publish.errors import WheelMissingError
 from tfwheel.publish.github_api import Host
 from tfwheel.publish.github_assets import GithubStore
 from tfwheel.publish.github_repository import Site
@@ -26,6 +26,7 @@ from tfwheel.publish.pull_request import MAIN
 from tfwheel.publish.release import Desk
 from tfwheel.publish.release_files import Source
 from tfwheel.system import console, files, locks
+from tfwheel.system.errors import InterpreterMissingError
 from tfwheel.system.processes import run
 from tfwheel.wheel import records
 

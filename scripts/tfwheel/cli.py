@@ -7,8 +7,9 @@ import sys
 import traceback
 from typing import TYPE_CHECKING
 
-from tfwheel.errors import DiskFullError, FactoryError, InterruptedRunError, UnexpectedError
+from tfwheel.errors import FactoryError, InterruptedRunError, UnexpectedError
 from tfwheel.system import console
+from tfwheel.system.errors import DiskFullError
 
 if TYPE_CHECKING:
     import argparse

@@ -10,9 +10,9 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tfwheel.errors import RehearsalError, WorkflowError
 from tfwheel.system import console, interpreters
 from tfwheel.system.processes import run
+from workflow_runner.errors import RehearsalError, WorkflowError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from tfwheel.errors import WorkflowError
+from workflow_runner.errors import WorkflowError
 
 Function = Callable[..., Any]
 Path = tuple[str, ...]

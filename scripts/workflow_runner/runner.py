@@ -14,10 +14,10 @@ from dataclasses import dataclass, field
 from graphlib import TopologicalSorter
 from typing import TYPE_CHECKING, Any
 
-from tfwheel.errors import RehearsalError, WorkflowError
 from tfwheel.system import console
 from tfwheel.system.processes import run
 from workflow_runner import actions, expressions, steps, workflows
+from workflow_runner.errors import RehearsalError, WorkflowError
 from workflow_runner.steps import FAILURE, SKIPPED, SUCCESS, Result
 
 if TYPE_CHECKING:

@@ -8,10 +8,12 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from tfwheel.errors import CommandError, FactoryError, RehearsalError, WorkflowError
+from tfwheel.errors import FactoryError
 from tfwheel.system import console
+from tfwheel.system.errors import CommandError
 from tfwheel.system.processes import run
 from workflow_runner import actions, expressions
+from workflow_runner.errors import RehearsalError, WorkflowError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

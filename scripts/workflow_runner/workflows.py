@@ -9,7 +9,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from tfwheel.config.paths import ROOT
-from tfwheel.errors import WorkflowError
+from workflow_runner.errors import WorkflowError
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import importlib
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tfwheel.errors import CommandError, ConfigError, FactoryError
+from tfwheel.config.errors import ConfigError
+from tfwheel.config.paths import ROOT
+from tfwheel.errors import FactoryError
+from tfwheel.system.errors import CommandError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+
+SCRIPTS = ROOT / "scripts"
+for path in SCRIPTS.glob("*/**/errors.py"):
+    importlib.import_module(".".join(path.relative_to(SCRIPTS).with_suffix("").parts))
 
 
 def classes(parent: type[FactoryError] = FactoryError) -> Iterator[type[FactoryError]]:

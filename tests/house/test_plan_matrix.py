@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tfwheel.config.errors import UnknownTriggerError
 from tfwheel.config.paths import ROOT
-from tfwheel.errors import ChangesUnknownError, CommandError, NotInCiError, UnknownTriggerError
 from tfwheel.system import ci
+from tfwheel.system.errors import ChangesUnknownError, CommandError, NotInCiError
 from tfwheel.system.processes import run
 
 if TYPE_CHECKING:

@@ -12,8 +12,9 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from tfwheel.errors import CommandError, NoCompilerError
+from tfwheel.build.errors import NoCompilerError
 from tfwheel.system import console
+from tfwheel.system.errors import CommandError
 from tfwheel.system.processes import run
 
 OLDEST_CLANG = 17  # the first that knows CUDA 12 and sm_90

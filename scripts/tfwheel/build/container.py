@@ -16,7 +16,9 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from tfwheel.errors import CommandError, ConfigError, ContainerBuildError, ContainerEngineError, ContainerImageError
+from tfwheel.build.errors import ContainerBuildError, ContainerEngineError, ContainerImageError
+from tfwheel.config.errors import ConfigError
+from tfwheel.system.errors import CommandError
 from tfwheel.system.files import writing
 from tfwheel.system.processes import run
 

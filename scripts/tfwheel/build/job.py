@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tfwheel.config import build_config, plan
-from tfwheel.errors import BadWheelError, CommandError
+from tfwheel.errors import BadWheelError
 from tfwheel.system import console, locks
+from tfwheel.system.errors import CommandError
 from tfwheel.system.processes import run
 from tfwheel.wheel import records
 

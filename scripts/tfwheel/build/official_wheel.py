@@ -6,8 +6,8 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tfwheel.errors import HashMismatchError
 from tfwheel.system import console
+from tfwheel.system.errors import HashMismatchError
 from tfwheel.system.pip import check, download_wheel
 
 if TYPE_CHECKING:

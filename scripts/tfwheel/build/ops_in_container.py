@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 
 from tfwheel.build import container, official_wheel, ops_wheel, pipeline, toolchain, verification
 from tfwheel.build.container import Order, Place
+from tfwheel.build.errors import CompileError, ContainerBuildError
 from tfwheel.build.job import Job, Made
 from tfwheel.checks import opened_wheel
+from tfwheel.checks.errors import ArchGateError, ContentsGateError
 from tfwheel.config.paths import Places
-from tfwheel.errors import ArchGateError, CompileError, ContainerBuildError, ContentsGateError
 from tfwheel.gpu import fatbin
 from tfwheel.system import console, digests
 from tfwheel.system.pip_settings import PipSettings

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING
 
 from filelock import FileLock
 
+from tfwheel.build.errors import CompileError
 from tfwheel.config.targets import WHEEL_EPOCH
-from tfwheel.errors import CommandError, CompileError
 from tfwheel.system import console, digests
+from tfwheel.system.errors import CommandError
 from tfwheel.system.processes import run
 from tfwheel.wheel.reader import WheelReader
 

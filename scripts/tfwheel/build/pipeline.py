@@ -16,8 +16,8 @@ from tfwheel.build.job import Job, Made
 from tfwheel.checks import wheel_gates
 from tfwheel.config.paths import Places
 from tfwheel.config.targets import WHEEL_EPOCH
-from tfwheel.errors import NothingToServeError
 from tfwheel.index import local_index
+from tfwheel.index.errors import NothingToServeError
 from tfwheel.index.site import Showcase
 from tfwheel.system import console, digests, files
 from tfwheel.wheel import overlay, provenance, sbom

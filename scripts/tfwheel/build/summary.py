@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tfwheel.config import plan
-from tfwheel.errors import BadWheelError, UnknownTargetError
+from tfwheel.config.errors import UnknownTargetError
+from tfwheel.errors import BadWheelError
 from tfwheel.system import files
 from tfwheel.wheel import records
 

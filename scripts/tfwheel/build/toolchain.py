@@ -12,8 +12,9 @@ from filelock import FileLock
 from packaging.requirements import Requirement
 
 from tfwheel.build import compilers
-from tfwheel.errors import NoCompilerError, ToolchainError
+from tfwheel.build.errors import NoCompilerError
 from tfwheel.gpu import fatbinary_program
+from tfwheel.gpu.errors import ToolchainError
 from tfwheel.system import console, digests, pip
 
 if TYPE_CHECKING:

@@ -8,7 +8,8 @@ from array import array
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 
-from tfwheel.errors import BadWheelError, UntouchedGateError
+from tfwheel.checks.errors import UntouchedGateError
+from tfwheel.errors import BadWheelError
 from tfwheel.gpu import elf, fatbin
 
 if TYPE_CHECKING:

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, NoReturn
 
 from packaging.requirements import Requirement
 
-from tfwheel.errors import CommandError, DiskFullError, GpuRequiredError
+from tfwheel.checks.errors import GpuRequiredError
 from tfwheel.system import interpreters
+from tfwheel.system.errors import CommandError, DiskFullError
 from tfwheel.system.processes import Programs, run
 
 if TYPE_CHECKING:

@@ -14,8 +14,11 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from tfwheel.checks.byte_diff import unchanged
-from tfwheel.errors import BadWheelError, CommandError, FatbinError, RetargetGateError
+from tfwheel.checks.errors import RetargetGateError
+from tfwheel.errors import BadWheelError
 from tfwheel.gpu import cuda_binutils, fatbin
+from tfwheel.gpu.errors import FatbinError
+from tfwheel.system.errors import CommandError
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence

@@ -17,10 +17,11 @@ from typing import TYPE_CHECKING, Any
 from packaging.utils import canonicalize_name
 
 from tfwheel.checks import environments
+from tfwheel.checks.errors import SmokeError
 from tfwheel.config import gpu_support
-from tfwheel.errors import CommandError, SmokeError
 from tfwheel.gpu import code_inventory
 from tfwheel.system import console
+from tfwheel.system.errors import CommandError
 
 if TYPE_CHECKING:
     from tfwheel.checks.environments import Environment

@@ -19,10 +19,8 @@ from packaging.metadata import Metadata
 from packaging.tags import parse_tag
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 
-from tfwheel.checks.opened_wheel import Candidate, Merged, opened, opened_ops
-from tfwheel.errors import (
+from tfwheel.checks.errors import (
     ArchGateError,
-    CommandError,
     ContentsGateError,
     GraftGateError,
     MetadataGateError,
@@ -30,7 +28,9 @@ from tfwheel.errors import (
     RunpathGateError,
     SizeGateError,
 )
+from tfwheel.checks.opened_wheel import Candidate, Merged, opened, opened_ops
 from tfwheel.gpu import elf, fatbin
+from tfwheel.system.errors import CommandError
 from tfwheel.system.processes import run
 from tfwheel.wheel import sbom as bills
 

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 from packaging.requirements import InvalidRequirement, Requirement
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
+from tfwheel.config.errors import ConfigError
 from tfwheel.config.paths import CONFIG_DIR
 from tfwheel.config.targets import Base, BuilderName, Line, RepairRules, Retarget
-from tfwheel.errors import ConfigError
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any
 from tfwheel.config import github_limits, plan
 from tfwheel.config.build_config import nearest
 from tfwheel.config.ci_settings import RUNNERS, SUBSETS
-from tfwheel.config.targets import session_of
-from tfwheel.errors import (
+from tfwheel.config.errors import (
     BuilderUnavailableError,
     ConfigError,
     EmptySelectionError,
     MatrixTooLargeError,
     UnknownTriggerError,
 )
+from tfwheel.config.targets import session_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence

@@ -9,8 +9,8 @@ from pydantic import Field
 
 from tfwheel.config import build_config
 from tfwheel.config.build_config import Table
+from tfwheel.config.errors import ConfigError
 from tfwheel.config.paths import CONFIG_DIR
-from tfwheel.errors import ConfigError
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from tfwheel.errors import ConfigError
+from tfwheel.config.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

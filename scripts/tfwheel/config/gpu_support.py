@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import Field
 
 from tfwheel.config import build_config, plan
-from tfwheel.errors import NotLockedError
+from tfwheel.config.errors import NotLockedError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

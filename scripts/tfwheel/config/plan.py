@@ -8,8 +8,14 @@ from typing import TYPE_CHECKING
 from packaging.version import Version
 
 from tfwheel.config.build_config import nearest
+from tfwheel.config.errors import (
+    BuilderUnavailableError,
+    ConfigError,
+    EmptySelectionError,
+    NotLockedError,
+    UnknownTargetError,
+)
 from tfwheel.config.targets import Base, Target, combinations
-from tfwheel.errors import BuilderUnavailableError, ConfigError, EmptySelectionError, NotLockedError, UnknownTargetError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

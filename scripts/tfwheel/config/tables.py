@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from tfwheel.config import gpu_support, plan
-from tfwheel.errors import BuilderUnavailableError
+from tfwheel.config.errors import BuilderUnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from filelock import FileLock
 
-from tfwheel.errors import ToolchainError
 from tfwheel.gpu import elf
+from tfwheel.gpu.errors import ToolchainError
 from tfwheel.system import pip
 from tfwheel.system.processes import run
 

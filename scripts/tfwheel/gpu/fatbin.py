@@ -30,8 +30,8 @@ from typing import TYPE_CHECKING, BinaryIO, Literal
 
 import lz4.block  # type: ignore[import-untyped]
 
-from tfwheel.errors import FatbinError
 from tfwheel.gpu.elf import sections
+from tfwheel.gpu.errors import FatbinError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock
 
-from tfwheel.errors import DiskFullError, SiteError
+from tfwheel.index.errors import SiteError
+from tfwheel.system.errors import DiskFullError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

@@ -19,7 +19,8 @@ from urllib.parse import unquote, urlsplit
 import tomli_w
 from packaging.utils import canonicalize_name, parse_wheel_filename
 
-from tfwheel.errors import CommandError, LockError
+from tfwheel.index.errors import LockError
+from tfwheel.system.errors import CommandError
 from tfwheel.system.files import write_atomically
 from tfwheel.system.processes import run
 

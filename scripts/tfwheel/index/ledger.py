@@ -18,7 +18,7 @@ import msgspec
 from filelock import FileLock
 from packaging.utils import canonicalize_name
 
-from tfwheel.errors import LedgerConflictError, LedgerDamagedError, NotInLedgerError
+from tfwheel.index.errors import LedgerConflictError, LedgerDamagedError, NotInLedgerError
 from tfwheel.system.files import writing
 
 if TYPE_CHECKING:

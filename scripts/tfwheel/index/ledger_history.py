@@ -6,9 +6,11 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from tfwheel.errors import CommandError, FactoryError, LedgerConflictError
+from tfwheel.errors import FactoryError
 from tfwheel.index import ledger
+from tfwheel.index.errors import LedgerConflictError
 from tfwheel.index.ledger import EDITABLE, LASTING, Entry, Ledger, differences
+from tfwheel.system.errors import CommandError
 from tfwheel.system.processes import run
 
 if TYPE_CHECKING:

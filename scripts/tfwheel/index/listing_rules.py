@@ -6,9 +6,9 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from tfwheel.config import github_limits
-from tfwheel.errors import IndexEntryError
 from tfwheel.index.ledger import Entry
 from tfwheel.system import files
+from tfwheel.wheel.errors import IndexEntryError
 from tfwheel.wheel.metadata import SIDECAR, facts_of, metadata_of
 
 if TYPE_CHECKING:

@@ -14,13 +14,15 @@ from typing import IO, TYPE_CHECKING, Any
 
 from filelock import FileLock
 
-from tfwheel.errors import BadWheelError, IndexEntryError, LedgerDamagedError, NothingToServeError
+from tfwheel.errors import BadWheelError
 from tfwheel.index import atomic_tree, ledger, listing_rules, manifest, simple_pages, site
 from tfwheel.index.atomic_tree import Part
+from tfwheel.index.errors import LedgerDamagedError, NothingToServeError
 from tfwheel.index.ledger import Ledger
 from tfwheel.index.simple_pages import Row
 from tfwheel.system import console, files
 from tfwheel.wheel import metadata, records
+from tfwheel.wheel.errors import IndexEntryError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -9,8 +9,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from tfwheel.errors import ManifestError
 from tfwheel.index import ledger
+from tfwheel.index.errors import ManifestError
 from tfwheel.system.files import sha256_of
 
 if TYPE_CHECKING:

@@ -17,9 +17,9 @@ import msgspec
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from tfwheel.errors import IndexEntryError
 from tfwheel.index.atomic_tree import Part
 from tfwheel.system import digests
+from tfwheel.wheel.errors import IndexEntryError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

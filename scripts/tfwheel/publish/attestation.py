@@ -19,14 +19,9 @@ from sigstore.models import Bundle, ClientTrustConfig, TrustedRoot
 from sigstore.verify import Verifier, policy
 from sigstore_models.trustroot.v1 import TrustedRoot as TrustedRootText
 
-from tfwheel.errors import (
-    AttestationError,
-    AttestationFileError,
-    DownloadError,
-    FactoryError,
-    SignerError,
-    SubjectError,
-)
+from tfwheel.errors import FactoryError
+from tfwheel.publish.errors import AttestationError, AttestationFileError, SignerError, SubjectError
+from tfwheel.system.errors import DownloadError
 
 if TYPE_CHECKING:
     from datetime import datetime

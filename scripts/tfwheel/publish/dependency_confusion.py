@@ -12,7 +12,7 @@ from packaging.metadata import parse_email
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from tfwheel.errors import UnclaimedNameError
+from tfwheel.publish.errors import UnclaimedNameError
 from tfwheel.system import pip
 from tfwheel.wheel import metadata
 

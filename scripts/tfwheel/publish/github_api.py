@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
-from tfwheel.errors import DownloadError, HostAnswerError
+from tfwheel.publish.errors import HostAnswerError
 from tfwheel.system import console, files, web
+from tfwheel.system.errors import DownloadError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterator

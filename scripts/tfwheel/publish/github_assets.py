@@ -10,10 +10,11 @@ from urllib.parse import quote
 
 import msgspec
 
-from tfwheel.errors import AssetRenamedError, HostAnswerError, IndexEntryError, ReleaseExistsError, StoreError
 from tfwheel.publish import github_api
+from tfwheel.publish.errors import AssetRenamedError, HostAnswerError, ReleaseExistsError, StoreError
 from tfwheel.publish.github_repository import UNFINISHED, Site
 from tfwheel.system import console
+from tfwheel.wheel.errors import IndexEntryError
 
 if TYPE_CHECKING:
     from tfwheel.publish.github_api import AssetData, ReleaseData

@@ -15,8 +15,8 @@ from urllib.parse import quote
 
 import msgspec
 
-from tfwheel.errors import CredentialsError, HostAnswerError, ReleaseExistsError
 from tfwheel.publish import github_api
+from tfwheel.publish.errors import CredentialsError, HostAnswerError, ReleaseExistsError
 from tfwheel.publish.github_api import AssetData, Host, Numbered, ReleaseData
 from tfwheel.system import web
 

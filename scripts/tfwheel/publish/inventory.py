@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from tfwheel.config import github_limits
-from tfwheel.errors import InventoryError
 from tfwheel.index import listing_rules
 from tfwheel.publish import github_api
+from tfwheel.publish.errors import InventoryError
 from tfwheel.wheel import metadata
 from tfwheel.wheel.metadata import SIDECAR
 

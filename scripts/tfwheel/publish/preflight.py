@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING
 from packaging.version import InvalidVersion, Version
 
 from tfwheel.config import plan
-from tfwheel.errors import (
+from tfwheel.index import ledger
+from tfwheel.publish.errors import (
     BuildNumberUsedError,
     ChangelogError,
-    CommandError,
     NoGreenRunError,
     ReleaseTagError,
     WheelMissingError,
 )
-from tfwheel.index import ledger
 from tfwheel.system import console
+from tfwheel.system.errors import CommandError
 from tfwheel.system.processes import run
 
 if TYPE_CHECKING:

@@ -13,9 +13,10 @@ from datetime import UTC, datetime
 from io import BytesIO
 from typing import TYPE_CHECKING
 
-from tfwheel.errors import FactoryError, PublishError, StoreError
+from tfwheel.errors import FactoryError
 from tfwheel.index import atomic_tree, ledger, listing_rules, manifest, site
 from tfwheel.publish import dependency_confusion, verify
+from tfwheel.publish.errors import PublishError, StoreError
 from tfwheel.system import console, files, locks
 from tfwheel.wheel import metadata, records
 

@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from tfwheel.errors import CommandError, ProposalError
+from tfwheel.publish.errors import ProposalError
 from tfwheel.system import console
+from tfwheel.system.errors import CommandError
 from tfwheel.system.processes import run
 
 if TYPE_CHECKING:

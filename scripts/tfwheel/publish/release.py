@@ -12,9 +12,9 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tfwheel.errors import AssetRenamedError, ReleaseExistsError, VerifyError
 from tfwheel.index import ledger, listing_rules
 from tfwheel.publish import dependency_confusion, preflight, pull_request, release_files, verify
+from tfwheel.publish.errors import AssetRenamedError, ReleaseExistsError, VerifyError
 from tfwheel.publish.github_assets import GithubStore
 from tfwheel.publish.github_repository import UNFINISHED, Site
 from tfwheel.publish.pull_request import Change

@@ -9,11 +9,14 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tfwheel.errors import BadWheelError, CommandError, IndexEntryError, WheelChangedError, WheelMissingError
+from tfwheel.errors import BadWheelError
 from tfwheel.index import listing_rules
+from tfwheel.publish.errors import WheelChangedError, WheelMissingError
 from tfwheel.system import console, files
+from tfwheel.system.errors import CommandError
 from tfwheel.system.processes import run
 from tfwheel.wheel import metadata, provenance, records, sbom
+from tfwheel.wheel.errors import IndexEntryError
 from tfwheel.wheel.reader import WheelReader
 
 if TYPE_CHECKING:

@@ -9,9 +9,10 @@ import time
 from pathlib import Path
 from urllib.parse import quote
 
-from tfwheel.errors import DownloadError, ManifestError
 from tfwheel.index import manifest
+from tfwheel.index.errors import ManifestError
 from tfwheel.system import console, web
+from tfwheel.system.errors import DownloadError
 from tfwheel.system.files import write_atomically
 
 OK = 200

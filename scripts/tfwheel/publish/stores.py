@@ -9,8 +9,9 @@ from urllib.parse import quote
 
 from filelock import FileLock
 
-from tfwheel.errors import IndexEntryError, StoreError
+from tfwheel.publish.errors import StoreError
 from tfwheel.system.files import sha256_of, writing
+from tfwheel.wheel.errors import IndexEntryError
 
 if TYPE_CHECKING:
     from pathlib import Path

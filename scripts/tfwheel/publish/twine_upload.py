@@ -19,19 +19,18 @@ from packaging.utils import canonicalize_name
 from twine.exceptions import TwineException
 from twine.settings import Settings
 
-from tfwheel.errors import (
-    CommandError,
+from tfwheel.index import listing_rules
+from tfwheel.index.errors import NothingToServeError
+from tfwheel.publish import verify
+from tfwheel.publish.errors import (
     CredentialsMissingError,
     CredentialsRefusedError,
-    DownloadError,
-    NothingToServeError,
     UploadAddressError,
     UploadConflictError,
     UploadError,
 )
-from tfwheel.index import listing_rules
-from tfwheel.publish import verify
 from tfwheel.system import console, web
+from tfwheel.system.errors import CommandError, DownloadError
 from tfwheel.system.processes import run
 from tfwheel.wheel import records
 

@@ -15,9 +15,11 @@ from urllib.parse import quote, unquote, urldefrag, urljoin, urlsplit
 
 from packaging.utils import parse_wheel_filename
 
-from tfwheel.errors import CommandError, DownloadError, FactoryError, VerifyError
+from tfwheel.errors import FactoryError
 from tfwheel.index import ledger, manifest
+from tfwheel.publish.errors import VerifyError
 from tfwheel.system import console, interpreters, web
+from tfwheel.system.errors import CommandError, DownloadError
 from tfwheel.system.processes import run
 
 if TYPE_CHECKING:

@@ -16,9 +16,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tfwheel.errors import DoesNotFitError, UnknownArchError
 from tfwheel.gpu import fatbin
 from tfwheel.retarget import ptxas, section_layout
+from tfwheel.retarget.errors import DoesNotFitError, UnknownArchError
 from tfwheel.retarget.section_layout import Span
 
 if TYPE_CHECKING:

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock
 
-from tfwheel.errors import NoGpuCodeError
 from tfwheel.retarget import rewrite, xla_ceiling
+from tfwheel.retarget.errors import NoGpuCodeError
 from tfwheel.system import console, digests
 from tfwheel.system.files import write_atomically
 from tfwheel.wheel.deflate import LEVEL, Deflated, deflate

@@ -21,10 +21,12 @@ from typing import TYPE_CHECKING
 
 from filelock import FileLock
 
-from tfwheel.errors import CommandError, FatbinError, PtxError, ToolchainError, UnknownArchError
 from tfwheel.gpu import fatbin
+from tfwheel.gpu.errors import FatbinError, ToolchainError
 from tfwheel.gpu.fatbinary_program import LIBRARY, OPTIONS, Container, NvFatbinError
+from tfwheel.retarget.errors import PtxError, UnknownArchError
 from tfwheel.system import console, digests, pip
+from tfwheel.system.errors import CommandError
 from tfwheel.system.files import writing
 from tfwheel.system.processes import Programs, run
 

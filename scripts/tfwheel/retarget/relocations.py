@@ -13,8 +13,8 @@ import struct
 from array import array
 from typing import IO, TYPE_CHECKING
 
-from tfwheel.errors import RelocationError, UnknownLayoutError
 from tfwheel.gpu import fatbin
+from tfwheel.retarget.errors import RelocationError, UnknownLayoutError
 from tfwheel.retarget.section_layout import Patch
 
 if TYPE_CHECKING:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tfwheel.errors import AlreadyRetargetedError, NoGpuCodeError
 from tfwheel.gpu import fatbin
 from tfwheel.retarget import ptxas, section_layout
+from tfwheel.retarget.errors import AlreadyRetargetedError, NoGpuCodeError
 from tfwheel.retarget.image_plan import GENERATED, MOVABLE, RELOCATABLE, Selection
 from tfwheel.retarget.relocations import Pointers
 

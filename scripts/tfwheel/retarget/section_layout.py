@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from tfwheel.errors import AlreadyRetargetedError, DoesNotFitError, UnknownLayoutError
 from tfwheel.gpu import elf, fatbin
+from tfwheel.retarget.errors import AlreadyRetargetedError, DoesNotFitError, UnknownLayoutError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

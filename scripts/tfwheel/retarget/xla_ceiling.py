@@ -21,9 +21,10 @@ from packaging.version import Version
 from pydantic import AfterValidator, Field
 
 from tfwheel.config import build_config
-from tfwheel.errors import BadWheelError, XlaCeilingError
+from tfwheel.errors import BadWheelError
 from tfwheel.gpu import elf
 from tfwheel.gpu.elf import Edit
+from tfwheel.retarget.errors import XlaCeilingError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

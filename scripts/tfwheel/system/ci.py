@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tfwheel.errors import ChangesUnknownError, CommandError, NotInCiError
+from tfwheel.system.errors import ChangesUnknownError, CommandError, NotInCiError
 from tfwheel.system.processes import run
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import IO, TYPE_CHECKING
 
-from tfwheel.errors import DiskFullError
+from tfwheel.system.errors import DiskFullError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

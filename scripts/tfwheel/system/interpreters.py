@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from findpython.providers import ALL_PROVIDERS
 from findpython.providers.path import PathProvider
 
-from tfwheel.errors import CommandError, InterpreterMissingError
 from tfwheel.system import console
+from tfwheel.system.errors import CommandError, InterpreterMissingError
 from tfwheel.system.processes import run
 
 if TYPE_CHECKING:

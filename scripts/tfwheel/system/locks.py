@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 
-from tfwheel.errors import TargetBusyError
 from tfwheel.system import console
+from tfwheel.system.errors import TargetBusyError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -6,21 +6,16 @@ import re
 import sys
 from typing import TYPE_CHECKING
 
-from tfwheel.errors import (
-    CommandError,
-    DiskFullError,
-    DownloadError,
-    FactoryError,
-    HashMismatchError,
-    NoOfficialWheelError,
-)
 from tfwheel.system import console
+from tfwheel.system.errors import CommandError, DiskFullError, DownloadError, HashMismatchError, NoOfficialWheelError
 from tfwheel.system.files import sha256_of
 from tfwheel.system.processes import run
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
+
+    from tfwheel.errors import FactoryError
 
 PIP = (sys.executable, "-m", "pip", "--no-input", "--disable-pip-version-check")
 # pip takes platform tags literally, so every glibc an official wheel may ask for is listed.

@@ -10,8 +10,8 @@ import threading
 from contextlib import contextmanager, nullcontext, suppress
 from typing import TYPE_CHECKING
 
-from tfwheel.errors import CommandError
 from tfwheel.system import console
+from tfwheel.system.errors import CommandError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence

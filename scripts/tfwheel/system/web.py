@@ -7,7 +7,7 @@ from typing import IO, TYPE_CHECKING
 
 import requests
 
-from tfwheel.errors import DownloadError
+from tfwheel.system.errors import DownloadError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

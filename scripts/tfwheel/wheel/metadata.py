@@ -18,7 +18,8 @@ from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel
 from packaging.version import InvalidVersion, Version
 
 from tfwheel.config import github_limits
-from tfwheel.errors import BadWheelError, IndexEntryError
+from tfwheel.errors import BadWheelError
+from tfwheel.wheel.errors import IndexEntryError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from unidiff.errors import UnidiffParseError
 from unidiff.patch import PatchSet
 
-from tfwheel.errors import PatchError
+from tfwheel.wheel.errors import PatchError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container

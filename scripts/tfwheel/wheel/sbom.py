@@ -15,7 +15,7 @@ from urllib.parse import quote
 from packaging.utils import canonicalize_name
 
 from tfwheel.config.targets import WHEEL_EPOCH
-from tfwheel.errors import SbomGateError
+from tfwheel.wheel.errors import SbomGateError
 from tfwheel.wheel.reader import WheelReader
 from tfwheel.wheel.writer import Changes, NewFile, merge
 

@@ -14,18 +14,12 @@ from platformdirs import user_cache_path
 
 import fakewheels
 from tfwheel.build import container, ops_in_container, pins, pipeline
+from tfwheel.build.errors import CompileError, ContainerBuildError, ContainerEngineError, ContainerImageError
+from tfwheel.checks.errors import ArchGateError
 from tfwheel.config import build_config, plan
 from tfwheel.config.paths import CONFIG_DIR, ROOT, Places
-from tfwheel.errors import (
-    ArchGateError,
-    CommandError,
-    CompileError,
-    ContainerBuildError,
-    ContainerEngineError,
-    ContainerImageError,
-    InterpreterMissingError,
-)
 from tfwheel.system import digests, files, interpreters
+from tfwheel.system.errors import CommandError, InterpreterMissingError
 from tfwheel.system.processes import run
 
 if TYPE_CHECKING:

@@ -19,22 +19,17 @@ import pytest
 import fakewheels
 from benchmarks import build_bench
 from tfwheel.build import job, pins, pipeline
+from tfwheel.build.errors import CompileError
 from tfwheel.checks import environments, smoke
+from tfwheel.checks.errors import GpuRequiredError, SizeGateError, SmokeError
 from tfwheel.config import build_config, plan
 from tfwheel.config.paths import CONFIG_DIR, Places
-from tfwheel.errors import (
-    CompileError,
-    GpuRequiredError,
-    HashMismatchError,
-    NothingToServeError,
-    PatchError,
-    SizeGateError,
-    SmokeError,
-    TargetBusyError,
-)
 from tfwheel.index import listing_rules
+from tfwheel.index.errors import NothingToServeError
 from tfwheel.system import files, locks
+from tfwheel.system.errors import HashMismatchError, TargetBusyError
 from tfwheel.wheel import provenance, records
+from tfwheel.wheel.errors import PatchError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from fakewheels import OP_LIBRARY, RULES, compile_library, fake_ops, members_of, op_library, write_wheel
+from tfwheel.build.errors import RepairError
 from tfwheel.build.repair import repair
-from tfwheel.errors import RepairError
 
 if TYPE_CHECKING:
     from pathlib import Path

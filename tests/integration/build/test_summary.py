@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tfwheel.config.errors import UnknownTargetError
 from tfwheel.config.paths import ROOT
-from tfwheel.errors import CommandError, UnknownTargetError
+from tfwheel.system.errors import CommandError
 from tfwheel.system.processes import run
 from tfwheel.wheel import records
 from tfwheel.wheel.records import Record

@@ -10,10 +10,11 @@ import pytest
 from platformdirs import user_cache_path
 
 from tfwheel.build import compilers, toolchain
+from tfwheel.build.errors import NoCompilerError
 from tfwheel.config import build_config
-from tfwheel.errors import CommandError, NoCompilerError
 from tfwheel.gpu import elf, fatbin, fatbinary_program
 from tfwheel.system import pip
+from tfwheel.system.errors import CommandError
 from tfwheel.system.processes import run
 
 if TYPE_CHECKING:

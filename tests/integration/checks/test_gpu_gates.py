@@ -10,10 +10,11 @@ import pytest
 from platformdirs import user_cache_path
 
 from tfwheel.build import compilers, toolchain
+from tfwheel.build.errors import NoCompilerError
 from tfwheel.checks import gpu_gates
+from tfwheel.checks.errors import RetargetGateError, UntouchedGateError
 from tfwheel.checks.gpu_gates import Retargeted
 from tfwheel.config import build_config
-from tfwheel.errors import NoCompilerError, RetargetGateError, UntouchedGateError
 from tfwheel.gpu import cuda_binutils, elf, fatbin
 from tfwheel.system.processes import run
 

@@ -12,9 +12,9 @@ import pytest
 import fakewheels
 from tfwheel.checks import environments, smoke
 from tfwheel.config.targets import Line, Target
-from tfwheel.errors import CommandError, DiskFullError, InterpreterMissingError
 from tfwheel.index import local_index
 from tfwheel.system import files
+from tfwheel.system.errors import CommandError, DiskFullError, InterpreterMissingError
 from tfwheel.system.processes import run
 from tfwheel.wheel.records import Record
 

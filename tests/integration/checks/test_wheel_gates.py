@@ -25,8 +25,8 @@ from fakewheels import (
     target,
 )
 from tfwheel.build.repair import repair
+from tfwheel.checks.errors import ArchGateError, MetadataGateError, PlatformGateError, RunpathGateError
 from tfwheel.checks.wheel_gates import run_gates, run_ops_gates
-from tfwheel.errors import ArchGateError, MetadataGateError, PlatformGateError, RunpathGateError
 from tfwheel.system.processes import run
 from tfwheel.wheel import sbom
 

@@ -13,8 +13,9 @@ from benchmarks import build_bench
 from gpulibraries import ptx, usual
 from tfwheel.config.paths import CONFIG_DIR, Places
 from tfwheel.config.targets import Retarget
-from tfwheel.errors import CommandError, NothingToServeError
+from tfwheel.index.errors import NothingToServeError
 from tfwheel.retarget import ptxas
+from tfwheel.system.errors import CommandError
 from tfwheel.system.processes import run
 
 if TYPE_CHECKING:

@@ -21,9 +21,10 @@ from rehearsal import release_rehearsal
 from releasing import IDS, TAG, VERSION
 from tfwheel.config import build_config
 from tfwheel.config.paths import Places
-from tfwheel.errors import CommandError, CredentialsError
 from tfwheel.index import ledger
 from tfwheel.publish import release_files, verify
+from tfwheel.publish.errors import CredentialsError
+from tfwheel.system.errors import CommandError
 from tfwheel.system.processes import run
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from textwrap import dedent, indent
 
 import pytest
 
-from tfwheel.errors import RehearsalError, WorkflowError
 from tfwheel.system.processes import run
+from workflow_runner.errors import RehearsalError, WorkflowError
 from workflow_runner.runner import Occasion, Rehearsal, pairs
 
 HEAD = "name: X\non:\n  pull_request:\n  push:\n  workflow_dispatch:\n    inputs: {}\npermissions: {}\njobs:\n"

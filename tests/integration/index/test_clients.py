@@ -21,9 +21,9 @@ from rich.table import Table
 
 import assethost
 import fakewheels
-from tfwheel.errors import CommandError
 from tfwheel.index import atomic_tree, ledger, simple_pages
 from tfwheel.index.ledger import Entry
+from tfwheel.system.errors import CommandError
 from tfwheel.system.processes import run
 from tfwheel.wheel import metadata
 

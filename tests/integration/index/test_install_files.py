@@ -11,8 +11,8 @@ import pytest
 
 import fakewheels
 import pagedata
-from tfwheel.errors import LockError
 from tfwheel.index import install_files
+from tfwheel.index.errors import LockError
 from tfwheel.system import files
 
 if TYPE_CHECKING:

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ledgers import entry
-from tfwheel.errors import CommandError, LedgerConflictError, LedgerDamagedError
 from tfwheel.index import ledger, ledger_history
+from tfwheel.index.errors import LedgerConflictError, LedgerDamagedError
+from tfwheel.system.errors import CommandError
 from tfwheel.system.processes import run
 
 if TYPE_CHECKING:

@@ -10,9 +10,10 @@ import pytest
 
 import fakewheels
 import pagedata
-from tfwheel.errors import DownloadError, UnclaimedNameError
 from tfwheel.publish import dependency_confusion
+from tfwheel.publish.errors import UnclaimedNameError
 from tfwheel.system import pip
+from tfwheel.system.errors import DownloadError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

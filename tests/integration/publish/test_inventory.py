@@ -12,11 +12,13 @@ import pytest
 import fakewheels
 import githubapi
 from ledgers import entry
-from tfwheel.errors import CommandError, HostAnswerError, IndexEntryError, InventoryError
 from tfwheel.index import ledger
 from tfwheel.publish import github_api, inventory
+from tfwheel.publish.errors import HostAnswerError, InventoryError
 from tfwheel.publish.github_api import Host
+from tfwheel.system.errors import CommandError
 from tfwheel.system.processes import run
+from tfwheel.wheel.errors import IndexEntryError
 from tfwheel.wheel.metadata import metadata_of
 
 if TYPE_CHECKING:

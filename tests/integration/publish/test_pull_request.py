@@ -14,11 +14,12 @@ import githubapi
 from fake_github import server
 from fake_github.server import Host, Reply
 from releasing import git
-from tfwheel.errors import CommandError, CredentialsError, ProposalError
 from tfwheel.publish import pull_request
+from tfwheel.publish.errors import CredentialsError, ProposalError
 from tfwheel.publish.github_api import Host as Api
 from tfwheel.publish.github_repository import Site
 from tfwheel.publish.pull_request import Change
+from tfwheel.system.errors import CommandError
 from tfwheel.system.processes import run
 
 if TYPE_CHECKING:

@@ -11,13 +11,13 @@ import pytest
 import githubapi
 import releasing
 from releasing import IDS, OPS, TAG, VERSION
-from tfwheel.errors import (
+from tfwheel.index import ledger
+from tfwheel.publish import github_api, github_assets, release, verify
+from tfwheel.publish.errors import (
     AssetRenamedError,
     BuildNumberUsedError,
     CredentialsError,
-    FactoryError,
     HostAnswerError,
-    IndexEntryError,
     NoGreenRunError,
     ReleaseExistsError,
     ReleaseTagError,
@@ -26,19 +26,19 @@ from tfwheel.errors import (
     WheelChangedError,
     WheelMissingError,
 )
-from tfwheel.index import ledger
-from tfwheel.publish import github_api, github_assets, release, verify
 from tfwheel.publish.github_api import Host
 from tfwheel.publish.github_repository import Site
 from tfwheel.publish.release import Desk
 from tfwheel.system import files
 from tfwheel.system.processes import run
 from tfwheel.wheel import records
+from tfwheel.wheel.errors import IndexEntryError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from githubapi import GitHub
+    from tfwheel.errors import FactoryError
 
 SCRIPTS = Path(__file__).parents[3] / "scripts"
 TOKEN = "ghp_very_secret"  # noqa: S105 -- of a server that knows no tokens

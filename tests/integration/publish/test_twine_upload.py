@@ -18,18 +18,13 @@ import requests
 
 import fakewheels
 from tfwheel.config.paths import ROOT
-from tfwheel.errors import (
-    CommandError,
-    CredentialsMissingError,
-    CredentialsRefusedError,
-    IndexEntryError,
-    UploadConflictError,
-    UploadError,
-)
 from tfwheel.publish import twine_upload
+from tfwheel.publish.errors import CredentialsMissingError, CredentialsRefusedError, UploadConflictError, UploadError
 from tfwheel.system import files
+from tfwheel.system.errors import CommandError
 from tfwheel.system.processes import run
 from tfwheel.wheel import records
+from tfwheel.wheel.errors import IndexEntryError
 from tfwheel.wheel.records import Record
 
 if TYPE_CHECKING:

@@ -11,9 +11,11 @@ import pytest
 
 import assethost
 from publications import TAG, finish, publication
-from tfwheel.errors import CommandError, ManifestError, VerifyError
 from tfwheel.index import manifest
+from tfwheel.index.errors import ManifestError
 from tfwheel.publish import publish, verify
+from tfwheel.publish.errors import VerifyError
+from tfwheel.system.errors import CommandError
 from tfwheel.system.processes import run
 
 if TYPE_CHECKING:

@@ -13,12 +13,14 @@ import pytest
 from platformdirs import user_cache_path
 
 from tfwheel.build import compilers, toolchain
+from tfwheel.build.errors import NoCompilerError
 from tfwheel.config import build_config
 from tfwheel.config.targets import Retarget
-from tfwheel.errors import FatbinError, NoCompilerError, PtxError, ToolchainError, UnknownArchError
 from tfwheel.gpu import fatbin
+from tfwheel.gpu.errors import FatbinError, ToolchainError
 from tfwheel.gpu.fatbinary_program import Container
 from tfwheel.retarget import ptxas
+from tfwheel.retarget.errors import PtxError, UnknownArchError
 from tfwheel.retarget.ptxas import Module
 from tfwheel.retarget.rewrite import Report, retarget_library
 from tfwheel.system import pip

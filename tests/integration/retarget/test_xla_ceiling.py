@@ -19,9 +19,9 @@ import pytest
 from platformdirs import user_cache_path
 
 from tfwheel.config import build_config
-from tfwheel.errors import XlaCeilingError
 from tfwheel.gpu import elf
 from tfwheel.retarget import xla_ceiling
+from tfwheel.retarget.errors import XlaCeilingError
 from tfwheel.system import pip
 from tfwheel.wheel.reader import WheelReader
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tfwheel.errors import InterpreterMissingError
 from tfwheel.system import interpreters
+from tfwheel.system.errors import InterpreterMissingError
 from tfwheel.system.processes import run
 
 if TYPE_CHECKING:

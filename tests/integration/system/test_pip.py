@@ -10,8 +10,8 @@ import pytest
 
 from tfwheel.build import official_wheel
 from tfwheel.config.targets import Base
-from tfwheel.errors import DownloadError, HashMismatchError, NoOfficialWheelError
 from tfwheel.system import files, pip
+from tfwheel.system.errors import DownloadError, HashMismatchError, NoOfficialWheelError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

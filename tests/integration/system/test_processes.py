@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from tfwheel.errors import CommandError
 from tfwheel.system import console
 from tfwheel.system import processes as runner
+from tfwheel.system.errors import CommandError
 from tfwheel.system.processes import run
 
 BOTH = "import sys; print('out', flush=True); print('err', file=sys.stderr, flush=True); print('last')"

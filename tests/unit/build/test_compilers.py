@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tfwheel.build import compilers
-from tfwheel.errors import CommandError, NoCompilerError
+from tfwheel.build.errors import NoCompilerError
+from tfwheel.system.errors import CommandError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

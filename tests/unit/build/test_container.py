@@ -10,8 +10,10 @@ import pytest
 
 import fakewheels
 from tfwheel.build import container, ops_wheel
+from tfwheel.build.errors import ContainerEngineError
+from tfwheel.config.errors import ConfigError
 from tfwheel.config.paths import CONFIG_DIR
-from tfwheel.errors import CommandError, ConfigError, ContainerEngineError
+from tfwheel.system.errors import CommandError
 from tfwheel.system.pip_settings import PipSettings
 
 OPS = CONFIG_DIR / "ops"

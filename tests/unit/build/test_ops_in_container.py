@@ -10,7 +10,7 @@ import fakeelf
 import fakewheels
 from tfwheel.build import ops_in_container
 from tfwheel.build.job import Made
-from tfwheel.errors import ArchGateError, ContentsGateError
+from tfwheel.checks.errors import ArchGateError, ContentsGateError
 from tfwheel.wheel.records import Record
 
 if TYPE_CHECKING:

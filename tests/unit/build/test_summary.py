@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from tfwheel.build import summary
 from tfwheel.config import build_config
+from tfwheel.config.errors import UnknownTargetError
 from tfwheel.config.paths import Places
-from tfwheel.errors import UnknownTargetError
 from tfwheel.system import ci
 from tfwheel.wheel import records
 from tfwheel.wheel.records import Record

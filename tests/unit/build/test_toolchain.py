@@ -12,9 +12,11 @@ import pytest
 
 from tfwheel.build import compilers, toolchain
 from tfwheel.build.compilers import Compiler
+from tfwheel.build.errors import NoCompilerError
 from tfwheel.config.targets import Line
-from tfwheel.errors import DownloadError, NoCompilerError, ToolchainError
+from tfwheel.gpu.errors import ToolchainError
 from tfwheel.system import pip
+from tfwheel.system.errors import DownloadError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

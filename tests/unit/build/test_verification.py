@@ -14,7 +14,8 @@ import fakewheels
 from tfwheel.build import verification
 from tfwheel.checks import wheel_gates
 from tfwheel.checks.environments import Environment
-from tfwheel.errors import InterpreterMissingError, SizeGateError, SmokeError
+from tfwheel.checks.errors import SizeGateError, SmokeError
+from tfwheel.system.errors import InterpreterMissingError
 from tfwheel.system.processes import Programs
 from tfwheel.wheel import records
 from tfwheel.wheel.records import Record

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tfwheel.checks import environments
+from tfwheel.checks.errors import GpuRequiredError
 from tfwheel.config.targets import Line, Target
-from tfwheel.errors import GpuRequiredError
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,9 +11,10 @@ import pytest
 import fakeelf
 from tfwheel.checks import gpu_gates
 from tfwheel.checks.byte_diff import unchanged
+from tfwheel.checks.errors import RetargetGateError, UntouchedGateError
 from tfwheel.checks.gpu_gates import Pair, Retargeted
 from tfwheel.config.targets import Retarget
-from tfwheel.errors import FactoryError, RetargetGateError, UntouchedGateError
+from tfwheel.errors import FactoryError
 from tfwheel.gpu import elf, fatbin
 from tfwheel.gpu.elf import Edit
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from tfwheel.checks import smoke
-from tfwheel.errors import CommandError, SmokeError
+from tfwheel.checks.errors import SmokeError
+from tfwheel.system.errors import CommandError
 
 LOG = Path("dist/logs/x.log")
 

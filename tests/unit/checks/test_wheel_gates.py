@@ -30,17 +30,17 @@ from fakewheels import (
     write_zip,
 )
 from tfwheel.checks import wheel_gates
-from tfwheel.checks.opened_wheel import opened, opened_ops
-from tfwheel.errors import (
+from tfwheel.checks.errors import (
     ArchGateError,
     ContentsGateError,
-    FactoryError,
     GraftGateError,
     MetadataGateError,
     PlatformGateError,
     RunpathGateError,
     SizeGateError,
 )
+from tfwheel.checks.opened_wheel import opened, opened_ops
+from tfwheel.errors import FactoryError
 from tfwheel.wheel.reader import WheelReader
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tfwheel.config import build_config
+from tfwheel.config.errors import ConfigError
 from tfwheel.config.targets import Retarget
-from tfwheel.errors import ConfigError
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -13,14 +13,14 @@ from hypothesis import strategies as st
 
 from tfwheel.config import build_config, ci_jobs, ci_settings, plan
 from tfwheel.config.ci_settings import CiSettings, Runner, Subset
-from tfwheel.config.paths import ROOT
-from tfwheel.errors import (
+from tfwheel.config.errors import (
     BuilderUnavailableError,
     ConfigError,
     EmptySelectionError,
     MatrixTooLargeError,
     UnknownTriggerError,
 )
+from tfwheel.config.paths import ROOT
 
 GOLDEN = Path(__file__).parents[2] / "data" / "matrix"
 CONFIG, CI = build_config.load(), ci_settings.load()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tfwheel.config import ci_settings
-from tfwheel.errors import ConfigError
+from tfwheel.config.errors import ConfigError
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -6,7 +6,7 @@ import pytest
 
 import pagedata
 from tfwheel.config import colab_runtimes
-from tfwheel.errors import ConfigError
+from tfwheel.config.errors import ConfigError
 
 if TYPE_CHECKING:
     from pathlib import Path

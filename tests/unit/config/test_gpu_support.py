@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tfwheel.config import build_config, gpu_support, plan, tables
+from tfwheel.config.errors import ConfigError, NotLockedError
 from tfwheel.config.paths import ROOT
-from tfwheel.errors import ConfigError, NotLockedError
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,14 +10,14 @@ import pytest
 from fakewheels import CPU, LINE, RULES
 from tfwheel.config import plan
 from tfwheel.config.build_config import Config, Exclusion, Release
-from tfwheel.config.targets import Base
-from tfwheel.errors import (
+from tfwheel.config.errors import (
     BuilderUnavailableError,
     ConfigError,
     EmptySelectionError,
     NotLockedError,
     UnknownTargetError,
 )
+from tfwheel.config.targets import Base
 
 SOURCE = replace(LINE, name="cu13", label="cu130", builder="source")
 NEW = Release(tensorflow="2.20.0", build=2, pythons=["3.12", "3.9"], lines=["cu12", "cpu"], default=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tfwheel.config import build_config, tables
+from tfwheel.config.errors import BuilderUnavailableError, UnknownTargetError
 from tfwheel.config.paths import ROOT
-from tfwheel.errors import BuilderUnavailableError, UnknownTargetError
 
 CONFIG = build_config.load()
 # Written by hand, not derived: the wheels this repository promises.

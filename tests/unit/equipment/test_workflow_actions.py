@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tfwheel.errors import RehearsalError, WorkflowError
 from workflow_runner import actions
+from workflow_runner.errors import RehearsalError, WorkflowError
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -6,8 +6,8 @@ import re
 
 import pytest
 
-from tfwheel.errors import WorkflowError
 from workflow_runner import expressions
+from workflow_runner.errors import WorkflowError
 
 CONTEXT = {
     "github": {"event_name": "push", "event": {"pull_request": {"labels": [{"name": "a"}, {"name": "b:c"}]}}},

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tfwheel.config import build_config, ci_jobs, ci_settings
-from tfwheel.errors import WorkflowError
 from workflow_runner import expressions, workflows
+from workflow_runner.errors import WorkflowError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

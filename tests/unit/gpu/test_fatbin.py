@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fakeelf import ELF, PTX, Part, container, elf, entry
-from tfwheel.errors import BadWheelError, FactoryError, FatbinError
+from tfwheel.errors import BadWheelError, FactoryError
 from tfwheel.gpu import fatbin
+from tfwheel.gpu.errors import FatbinError
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 
-from tfwheel.errors import DiskFullError, SiteError
 from tfwheel.index import atomic_tree
 from tfwheel.index.atomic_tree import Part
+from tfwheel.index.errors import SiteError
+from tfwheel.system.errors import DiskFullError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -8,9 +8,10 @@ from packaging.requirements import Requirement
 
 import pagedata
 from tfwheel.config.colab_runtimes import Runtime
-from tfwheel.errors import CommandError, LockError
 from tfwheel.index import install_files
+from tfwheel.index.errors import LockError
 from tfwheel.index.install_files import Lock
+from tfwheel.system.errors import CommandError
 
 if TYPE_CHECKING:
     from pathlib import Path

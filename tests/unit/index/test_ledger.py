@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ledgers import entry
-from tfwheel.errors import LedgerConflictError, LedgerDamagedError, NotInLedgerError
 from tfwheel.index import ledger
+from tfwheel.index.errors import LedgerConflictError, LedgerDamagedError, NotInLedgerError
 
 if TYPE_CHECKING:
     from pathlib import Path

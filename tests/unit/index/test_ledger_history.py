@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ledgers import entry
-from tfwheel.errors import LedgerConflictError
 from tfwheel.index import ledger, ledger_history
+from tfwheel.index.errors import LedgerConflictError
 
 if TYPE_CHECKING:
     from tfwheel.index.ledger import Entry, Ledger

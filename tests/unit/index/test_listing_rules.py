@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 import fakewheels
-from tfwheel.errors import BadWheelError, IndexEntryError
+from tfwheel.errors import BadWheelError
 from tfwheel.index import listing_rules
 from tfwheel.system import files
 from tfwheel.wheel import metadata
+from tfwheel.wheel.errors import IndexEntryError
 from tfwheel.wheel.records import Record
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ import pytest
 
 import fakewheels
 from tfwheel.config.paths import Places
-from tfwheel.errors import LedgerConflictError, NothingToServeError
 from tfwheel.index import ledger, local_index, manifest
+from tfwheel.index.errors import LedgerConflictError, NothingToServeError
 from tfwheel.system import files
 from tfwheel.wheel import metadata, records
 from tfwheel.wheel.records import Record

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from publications import finish, publication
-from tfwheel.errors import ManifestError
 from tfwheel.index import ledger, manifest
+from tfwheel.index.errors import ManifestError
 from tfwheel.publish import publish
 from tfwheel.system import files
 from tfwheel.wheel import metadata

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from tfwheel.errors import IndexEntryError
 from tfwheel.index import ledger, simple_pages
 from tfwheel.index.ledger import Entry
+from tfwheel.wheel.errors import IndexEntryError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

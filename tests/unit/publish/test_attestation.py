@@ -17,9 +17,10 @@ import pytest
 import sigstore
 
 import signing
-from tfwheel.errors import AttestationError, AttestationFileError, FactoryError, SignerError, SubjectError
+from tfwheel.errors import FactoryError
 from tfwheel.publish import attestation
 from tfwheel.publish.attestation import Proof, Signer
+from tfwheel.publish.errors import AttestationError, AttestationFileError, SignerError, SubjectError
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -2,8 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from tfwheel.errors import DownloadError, UnclaimedNameError
 from tfwheel.publish import dependency_confusion
+from tfwheel.publish.errors import UnclaimedNameError
+from tfwheel.system.errors import DownloadError
 
 METADATA = b"""\
 Metadata-Version: 2.4

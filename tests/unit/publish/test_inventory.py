@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from ledgers import entry
-from tfwheel.errors import InventoryError
 from tfwheel.publish import inventory
+from tfwheel.publish.errors import InventoryError
 from tfwheel.publish.inventory import Asset
 
 if TYPE_CHECKING:

@@ -12,9 +12,9 @@ import releasing
 from ledgers import entry
 from releasing import IDS, OPS, TAG, VERSION
 from tfwheel.config import build_config
-from tfwheel.errors import BuildNumberUsedError, ChangelogError, ReleaseTagError
 from tfwheel.index import ledger
 from tfwheel.publish import preflight
+from tfwheel.publish.errors import BuildNumberUsedError, ChangelogError, ReleaseTagError
 from tfwheel.publish.github_api import AssetData
 
 if TYPE_CHECKING:

@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from publications import finish, publication, state
-from tfwheel.errors import IndexEntryError, PublishError, SiteError, StoreError, TargetBusyError, VerifyError
 from tfwheel.index import ledger, manifest
+from tfwheel.index.errors import SiteError
 from tfwheel.publish import publish, verify
+from tfwheel.publish.errors import PublishError, StoreError, VerifyError
 from tfwheel.system import files, locks
+from tfwheel.system.errors import TargetBusyError
+from tfwheel.wheel.errors import IndexEntryError
 
 if TYPE_CHECKING:
     from collections.abc import Callable

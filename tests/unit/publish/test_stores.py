@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tfwheel.errors import IndexEntryError, StoreError
 from tfwheel.publish import stores
+from tfwheel.publish.errors import StoreError
 from tfwheel.publish.stores import FolderStore
+from tfwheel.wheel.errors import IndexEntryError
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -7,16 +7,11 @@ from pathlib import Path
 import pytest
 
 import pagedata
-from tfwheel.errors import (
-    CommandError,
-    CredentialsRefusedError,
-    NothingToServeError,
-    UploadAddressError,
-    UploadConflictError,
-    UploadError,
-)
+from tfwheel.index.errors import NothingToServeError
 from tfwheel.publish import twine_upload
+from tfwheel.publish.errors import CredentialsRefusedError, UploadAddressError, UploadConflictError, UploadError
 from tfwheel.system import web
+from tfwheel.system.errors import CommandError
 from tfwheel.system.web import Answer
 
 WHEEL, LOG = Path("tensorflow-2.20.0+cu125.1-py3-none-any.whl"), Path("upload.log")

@@ -11,9 +11,10 @@ from urllib.parse import unquote, urlsplit
 import pytest
 
 from publications import finish, publication
-from tfwheel.errors import DownloadError, VerifyError
 from tfwheel.index import ledger, manifest, site
 from tfwheel.publish import publish, verify
+from tfwheel.publish.errors import VerifyError
+from tfwheel.system.errors import DownloadError
 from tfwheel.system.web import Answer
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ import pytest
 import fakewheels
 from gpulibraries import machine_code, ptx, usual
 from tfwheel.config.targets import Retarget
-from tfwheel.errors import DoesNotFitError, NoGpuCodeError
 from tfwheel.retarget import libraries, ptxas
+from tfwheel.retarget.errors import DoesNotFitError, NoGpuCodeError
 from tfwheel.wheel.reader import WheelReader
 
 if TYPE_CHECKING:

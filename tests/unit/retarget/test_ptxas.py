@@ -1,4 +1,4 @@
-"""What is asked of ptxas and what is not asked again; with the real one in tests/integration/retarget/test_rewrite.py."""
+"""What is asked of ptxas and what is not asked again; the real one is in tests/integration/retarget/test_rewrite.py."""
 
 from __future__ import annotations
 
@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gpulibraries import machine_code, ptx
-from tfwheel.errors import CommandError, FatbinError, PtxError, UnknownArchError
 from tfwheel.gpu import fatbin
+from tfwheel.gpu.errors import FatbinError
 from tfwheel.retarget import ptxas
+from tfwheel.retarget.errors import PtxError, UnknownArchError
+from tfwheel.system.errors import CommandError
 
 if TYPE_CHECKING:
     from pathlib import Path

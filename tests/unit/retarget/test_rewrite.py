@@ -15,20 +15,19 @@ import gpulibraries
 from fakeelf import ELF, PTX, Part, container, elf
 from gpulibraries import ADDRESS, LZ4, RELATIVE, SHT_RELA, ZSTD, changed, kernels, machine_code, packed, ptx, usual
 from tfwheel.config.targets import Retarget
-from tfwheel.errors import (
+from tfwheel.errors import BadWheelError, FactoryError
+from tfwheel.gpu import fatbin
+from tfwheel.gpu.elf import sections
+from tfwheel.gpu.errors import FatbinError
+from tfwheel.retarget import ptxas
+from tfwheel.retarget.errors import (
     AlreadyRetargetedError,
-    BadWheelError,
     DoesNotFitError,
-    FactoryError,
-    FatbinError,
     NoGpuCodeError,
     RelocationError,
     UnknownArchError,
     UnknownLayoutError,
 )
-from tfwheel.gpu import fatbin
-from tfwheel.gpu.elf import sections
-from tfwheel.retarget import ptxas
 from tfwheel.retarget.rewrite import Report, retarget_library
 
 if TYPE_CHECKING:

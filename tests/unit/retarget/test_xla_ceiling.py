@@ -11,10 +11,11 @@ from packaging.requirements import Requirement
 
 import fakeelf
 from tfwheel.config import build_config
+from tfwheel.config.errors import ConfigError
 from tfwheel.config.paths import CONFIG_DIR
-from tfwheel.errors import ConfigError, XlaCeilingError
 from tfwheel.gpu import elf
 from tfwheel.retarget import xla_ceiling
+from tfwheel.retarget.errors import XlaCeilingError
 from tfwheel.wheel import metadata
 
 if TYPE_CHECKING:

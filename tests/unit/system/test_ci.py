@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tfwheel.errors import NotInCiError
 from tfwheel.system import ci
+from tfwheel.system.errors import NotInCiError
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tfwheel import cli, errors
+from tfwheel import cli
+from tfwheel.errors import UnexpectedError
+from tfwheel.system.errors import DiskFullError, HashMismatchError
+from tfwheel.wheel.errors import PatchError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,11 +36,11 @@ def test_success_is_zero(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("error", "code"),
     [
-        (errors.PatchError("a.patch: hunk 2"), errors.PatchError.exit_code),
+        (PatchError("a.patch: hunk 2"), PatchError.exit_code),
         (KeyboardInterrupt(), 130),
-        (OSError(errno.ENOSPC, "No space left on device", "/x/wheel"), errors.DiskFullError.exit_code),
-        (OSError(errno.EACCES, "Permission denied", "/x"), errors.UnexpectedError.exit_code),
-        (ValueError("a bug"), errors.UnexpectedError.exit_code),
+        (OSError(errno.ENOSPC, "No space left on device", "/x/wheel"), DiskFullError.exit_code),
+        (OSError(errno.EACCES, "Permission denied", "/x"), UnexpectedError.exit_code),
+        (ValueError("a bug"), UnexpectedError.exit_code),
     ],
 )
 def test_each_failure_has_its_exit_code(monkeypatch: pytest.MonkeyPatch, error: BaseException, code: int) -> None:
@@ -47,7 +50,7 @@ def test_each_failure_has_its_exit_code(monkeypatch: pytest.MonkeyPatch, error: 
 def test_the_message_and_the_remedy_are_said(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    entering(monkeypatch, raising(errors.HashMismatchError("x.whl has other bytes", remedy="Fetch it again.")))
+    entering(monkeypatch, raising(HashMismatchError("x.whl has other bytes", remedy="Fetch it again.")))
     said = capsys.readouterr().err
     assert "error: x.whl has other bytes" in said
     assert "what to do: Fetch it again." in said

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tfwheel.errors import DiskFullError
+from tfwheel.system.errors import DiskFullError
 from tfwheel.system.files import creating, writing
 
 if TYPE_CHECKING:

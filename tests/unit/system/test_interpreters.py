@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tfwheel.errors import InterpreterMissingError
 from tfwheel.system import interpreters
+from tfwheel.system.errors import InterpreterMissingError
 
 if TYPE_CHECKING:
     from pathlib import Path

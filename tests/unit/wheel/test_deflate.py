@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tfwheel.errors import DiskFullError
+from tfwheel.system.errors import DiskFullError
 from tfwheel.wheel.deflate import BLOCK, Deflated, deflate
 
 if TYPE_CHECKING:

@@ -14,8 +14,9 @@ import pytest
 
 import fakewheels
 from tfwheel.config.targets import Base, Line, Target
-from tfwheel.errors import BadWheelError, PatchError, SbomGateError
+from tfwheel.errors import BadWheelError
 from tfwheel.wheel import overlay, sbom
+from tfwheel.wheel.errors import PatchError, SbomGateError
 from tfwheel.wheel.overlay import Merged, merge_overlay
 from tfwheel.wheel.reader import WheelReader
 

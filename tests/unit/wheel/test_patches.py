@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tfwheel.config.paths import CONFIG_DIR
-from tfwheel.errors import PatchError
 from tfwheel.wheel import patches
+from tfwheel.wheel.errors import PatchError
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 
 import fakewheels
 from rawzips import INFO, Entry, build, deflate, wheel_entries
-from tfwheel.errors import BadWheelError, DiskFullError
+from tfwheel.errors import BadWheelError
+from tfwheel.system.errors import DiskFullError
 from tfwheel.wheel import reader
 from tfwheel.wheel.reader import WheelReader
 

@@ -16,8 +16,8 @@ import fakewheels
 from fakewheels import CPU, INFO, VERSION, Declared, fake_base, fake_final, locked, members_of, target
 from tfwheel.checks import wheel_gates
 from tfwheel.checks.opened_wheel import opened, opened_ops
-from tfwheel.errors import SbomGateError
 from tfwheel.wheel import sbom
+from tfwheel.wheel.errors import SbomGateError
 from tfwheel.wheel.reader import WheelReader
 
 if TYPE_CHECKING:

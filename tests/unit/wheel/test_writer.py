@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rawzips import INFO, Entry, build, wheel_entries
-from tfwheel.errors import BadWheelError, DiskFullError
+from tfwheel.errors import BadWheelError
+from tfwheel.system.errors import DiskFullError
 from tfwheel.wheel import writer as merging
 from tfwheel.wheel import zip_records
 from tfwheel.wheel.deflate import Deflated, deflate
