@@ -7,12 +7,12 @@ import sys
 
 from benchmarks import index_bench
 from tfwheel import cli
-from tfwheel.config.paths import Places
+from tfwheel.config.paths import Paths
 
 
 def main(arguments: argparse.Namespace) -> None:
     """Measure every size, print the table, write the report."""
-    dist = Places.here().dist
+    dist = Paths.here().dist
     rows = index_bench.rows(dist / "work" / "index-bench", sizes=arguments.sizes, runs=arguments.runs)
     index_bench.report(rows, dist / "reports" / "index_bench.json")
 

@@ -8,17 +8,17 @@ import sys
 from pathlib import Path
 
 from tfwheel import cli
-from tfwheel.config.paths import ROOT, Places
+from tfwheel.config.paths import ROOT, Paths
 from tfwheel.index import ledger
 from tfwheel.publish import inventory
-from tfwheel.publish.github_api import Host
+from tfwheel.publish.github_api import GithubApi
 from tfwheel.system import console
 
 
 def main(arguments: argparse.Namespace) -> None:
     """Read the releases, compare, and say what the ledger does not list."""
     token = os.environ.get("GITHUB_TOKEN")
-    host = Host(api=arguments.api, repo=arguments.repo, token=token, cache=Places.here().cache / "releases")
+    host = GithubApi(api=arguments.api, repo=arguments.repo, token=token, cache=Paths.here().cache / "releases")
     entries = ledger.read(arguments.ledger).entries
     assets = inventory.published(host, known=entries)
     for asset in inventory.compare(entries, assets):

@@ -7,21 +7,21 @@ import sys
 
 from tfwheel import cli
 from tfwheel.config import build_config
-from tfwheel.config.paths import Places
+from tfwheel.config.paths import Paths
 from tfwheel.index import install_files, local_index
-from tfwheel.index.site import Showcase
+from tfwheel.index.site import SiteContent
 from tfwheel.system import console
 
 
 def main(_: argparse.Namespace) -> None:
     """Serve the site of this machine while uv resolves against it."""
-    places, settings = Places.here(), build_config.load()
-    showcase = Showcase(settings=settings)
-    entries = local_index.update(places, showcase)
-    with local_index.serve(places.site) as address:
-        locks = install_files.collect(entries, showcase.locks, index_url=address, platform=settings.repair.ceiling)
-    install_files.save(locks, showcase.locks)
-    console.say(f"{len(locks)} locks in {showcase.locks / 'install'}")
+    paths, settings = Paths.here(), build_config.load()
+    content = SiteContent(settings=settings)
+    entries = local_index.update(paths, content)
+    with local_index.serve(paths.site) as address:
+        locks = install_files.collect(entries, content.locks, index_url=address, platform=settings.repair.ceiling)
+    install_files.save(locks, content.locks)
+    console.say(f"{len(locks)} locks in {content.locks / 'install'}")
 
 
 if __name__ == "__main__":

@@ -9,14 +9,14 @@ from tfwheel import cli
 from tfwheel.config import build_config
 from tfwheel.config.paths import ROOT
 from tfwheel.publish import pull_request
-from tfwheel.publish.github_repository import Site
+from tfwheel.publish.github_repository import Repository
 from tfwheel.system import console
 
 
 def main(arguments: argparse.Namespace) -> None:
     """Bring the files, as they are in this checkout, to the main branch."""
-    site = Site.of_environment(build_config.load().index.repository)
-    change = pull_request.Change(
+    site = Repository.of_environment(build_config.load().index.repository)
+    change = pull_request.ProposedChange(
         branch=arguments.branch,
         title=arguments.title,
         body=arguments.body,

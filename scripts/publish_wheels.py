@@ -17,11 +17,11 @@ from tfwheel.system import console
 def main(arguments: argparse.Namespace) -> None:
     """Say or do what publishing these wheels takes; without wheels, what rendering the ledger takes."""
     job = publish.Publication(
-        wheels=tuple(arguments.wheels or sorted(paths.Places.here().wheels.glob("*/*.whl"))),
+        wheels=tuple(arguments.wheels or sorted(paths.Paths.here().wheels.glob("*/*.whl"))),
         ledger=arguments.ledger,
         site=arguments.site,
         store=stores.FolderStore(folder=arguments.store, address=arguments.store_url),
-        showcase=site.Showcase(settings=build_config.load()),
+        content=site.SiteContent(settings=build_config.load()),
         address=arguments.base_url,
         installs=tuple(arguments.install),
         patience_s=arguments.patience,

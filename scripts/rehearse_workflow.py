@@ -16,7 +16,7 @@ def main(arguments: argparse.Namespace) -> None:
     """Rehearse, and say where the checkouts of the jobs are."""
     inputs, rows = runner.pairs(arguments.input), runner.pairs(arguments.row)
     labels = tuple(arguments.label)
-    occasion = runner.Occasion(event=arguments.event, inputs=inputs, labels=labels, base=arguments.base)
+    occasion = runner.Event(event=arguments.event, inputs=inputs, labels=labels, base=arguments.base)
     folder = ROOT / "dist" / "workflows" / Path(arguments.workflow).stem
     trial = runner.Rehearsal(checkout=ROOT, folder=folder, occasion=occasion, rows=rows)
     trial.rehearse(arguments.workflow, arguments.jobs)

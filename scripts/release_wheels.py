@@ -8,7 +8,7 @@ import sys
 from rehearsal import release_rehearsal
 from tfwheel import cli
 from tfwheel.config import build_config
-from tfwheel.config.paths import Places
+from tfwheel.config.paths import Paths
 from tfwheel.publish import release
 from tfwheel.system import console
 
@@ -17,19 +17,19 @@ STEPS = ("check", "stage", "publish")
 
 def main(arguments: argparse.Namespace) -> None:
     """Do the steps that were asked for; a whole rehearsal needs no token and changes nothing but dist/."""
-    settings, places = build_config.load(), Places.here()
+    settings, paths = build_config.load(), Paths.here()
     if arguments.dry_run and arguments.only in (None, "publish"):
-        release_rehearsal.build_missing(settings, places, arguments.version)
-        console.say("\n".join(release_rehearsal.rehearse(settings, places, arguments.version)))
+        release_rehearsal.build_missing(settings, paths, arguments.version)
+        console.say("\n".join(release_rehearsal.rehearse(settings, paths, arguments.version)))
         return
-    desk = release.Desk.here(settings, places, rehearsed=bool(arguments.dry_run))
-    wanted = release.planned(desk, arguments.version)
+    context = release.ReleaseContext.here(settings, paths, rehearsed=bool(arguments.dry_run))
+    wanted = release.planned(context, arguments.version)
     if arguments.only in (None, "check"):
-        release.tell_ci(release.check(desk, wanted), wanted)
+        release.tell_ci(release.check(context, wanted), wanted)
     if arguments.only in (None, "stage"):
-        release.stage(desk, wanted)
+        release.stage(context, wanted)
     if arguments.only in (None, "publish"):
-        release.publish(desk, wanted)
+        release.publish(context, wanted)
 
 
 if __name__ == "__main__":

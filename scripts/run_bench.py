@@ -8,23 +8,23 @@ from pathlib import Path
 
 from benchmarks import build_bench
 from tfwheel import cli
-from tfwheel.config.paths import Places
+from tfwheel.config.paths import Paths
 
 
 def main(arguments: argparse.Namespace) -> None:
     """Measure what was asked for, print the table, write the report."""
-    places = Places.here()
+    paths = Paths.here()
     if arguments.merge_into:
-        build_bench.merge_once(places, arguments.target, arguments.merge_into)
+        build_bench.merge_once(paths, arguments.target, arguments.merge_into)
         return
     if arguments.retarget_into:
-        build_bench.retarget_once(places, arguments.target, arguments.retarget_into)
+        build_bench.retarget_once(paths, arguments.target, arguments.retarget_into)
         return
     measured, name = (
         (build_bench.retarget_rows, "bench-retarget") if arguments.retarget else (build_bench.rows, "bench")
     )
-    rows = measured(places, arguments.target, runs=arguments.runs, door=__file__)
-    build_bench.report(rows, places.dist / "reports" / f"{name}.json")
+    rows = measured(paths, arguments.target, runs=arguments.runs, door=__file__)
+    build_bench.report(rows, paths.dist / "reports" / f"{name}.json")
 
 
 if __name__ == "__main__":

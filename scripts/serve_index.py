@@ -7,14 +7,14 @@ import sys
 
 from tfwheel import cli
 from tfwheel.config import build_config
-from tfwheel.config.paths import Places
+from tfwheel.config.paths import Paths
 from tfwheel.index import local_index
-from tfwheel.index.site import Showcase
+from tfwheel.index.site import SiteContent
 
 
 def main(arguments: argparse.Namespace) -> None:
     """Bring the site up to date and serve it until Ctrl-C."""
-    local_index.offer(Places.here(), Showcase(settings=build_config.load()), port=arguments.port)
+    local_index.offer(Paths.here(), SiteContent(settings=build_config.load()), port=arguments.port)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from tfwheel import cli
 from tfwheel.build import toolchain
 from tfwheel.config import build_config
 from tfwheel.config.errors import UnknownTargetError
-from tfwheel.config.paths import Places
+from tfwheel.config.paths import Paths
 from tfwheel.system import console
 
 
@@ -19,7 +19,7 @@ def main(arguments: argparse.Namespace) -> None:
     if arguments.line not in lines:
         message = f"there is no line `{arguments.line}`; {build_config.nearest(arguments.line, list(lines))}"
         raise UnknownTargetError(message)
-    chosen = toolchain.prepare(lines[arguments.line], cache=Places.here().cache)
+    chosen = toolchain.prepare(lines[arguments.line], cache=Paths.here().cache)
     console.say(f"{arguments.line}: {chosen.reason}")
     for name, value in (chosen.identity | chosen.environment()).items():
         console.say(f"  {name}: {value}")

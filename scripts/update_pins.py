@@ -8,13 +8,13 @@ import sys
 from tfwheel import cli
 from tfwheel.build import pins
 from tfwheel.config import build_config, plan
-from tfwheel.config.paths import Places
+from tfwheel.config.paths import Paths
 
 
 def main(arguments: argparse.Namespace) -> None:
     """Measure every base that a target needs; keep what is locked already unless told otherwise."""
     settings = build_config.load()
-    pins.update(settings, plan.targets(settings), Places.here().cache, renew=arguments.renew)
+    pins.update(settings, plan.targets(settings), Paths.here().cache, renew=arguments.renew)
 
 
 if __name__ == "__main__":

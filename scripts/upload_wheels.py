@@ -7,16 +7,16 @@ import sys
 from pathlib import Path
 
 from tfwheel import cli
-from tfwheel.config.paths import Places
+from tfwheel.config.paths import Paths
 from tfwheel.publish import twine_upload
 from tfwheel.system import console
 
 
 def main(arguments: argparse.Namespace) -> None:
     """Upload what is not there yet, and say what happened to each wheel."""
-    places = Places.here()
-    wheels = arguments.wheels or sorted(places.wheels.glob("*/*.whl"))
-    log = places.dist / "logs" / "upload.log"
+    paths = Paths.here()
+    wheels = arguments.wheels or sorted(paths.wheels.glob("*/*.whl"))
+    log = paths.dist / "logs" / "upload.log"
     done = twine_upload.upload(wheels, address=arguments.repository_url, pages=arguments.index_url, log=log)
     console.say("\n".join(done))
 

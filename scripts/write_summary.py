@@ -9,18 +9,18 @@ from pathlib import Path
 from tfwheel import cli
 from tfwheel.build import summary
 from tfwheel.config import build_config
-from tfwheel.config.paths import Places
+from tfwheel.config.paths import Paths
 from tfwheel.system import ci, console
 
 
 def main(arguments: argparse.Namespace) -> None:
     """Read the records, write the summary, and say where it is."""
     expected = summary.expected(build_config.load(), arguments.expect)
-    places = Places.here()
-    text = summary.refresh(places, source=arguments.source, expected=expected)
+    paths = Paths.here()
+    text = summary.refresh(paths, source=arguments.source, expected=expected)
     shown = " and the summary of this job" if ci.add_to_summary(text) else ""
     console.say(text.splitlines()[2])
-    console.say(f"{places.dist / 'reports' / 'summary.md'}{shown}")
+    console.say(f"{paths.dist / 'reports' / 'summary.md'}{shown}")
 
 
 if __name__ == "__main__":

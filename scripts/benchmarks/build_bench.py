@@ -28,9 +28,9 @@ from tfwheel.wheel.reader import WheelReader
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from tfwheel.config.paths import Places
+    from tfwheel.config.paths import Paths
     from tfwheel.config.targets import Retarget
-    from tfwheel.retarget.ptxas import Compiler
+    from tfwheel.retarget.ptxas import PtxCompiler
 
 STOPWATCH = Path(__file__).with_name("stopwatch.py")
 MEGA = 1e6
@@ -42,7 +42,7 @@ ALONE = """cd "$1" && ls -S *.ptx | xargs -P "$2" -n 1 sh -c 'f=${1%.ptx}; "$0" 
 
 
 @dataclass(frozen=True, kw_only=True)
-class Row:
+class Measurement:
     """One thing measured: medians over ``runs`` runs, seconds and bytes; ``ratio`` is against the row's reference.
 
     ``cpu_seconds`` and ``peak_together`` are over all processes; ``peak_bytes`` is that of the largest one.
@@ -60,7 +60,7 @@ class Row:
 
 def measure(
     *, work: str, who: str, steps: Sequence[Sequence[str | Path]], runs: int, before: Callable[[], object] | None = None
-) -> Row:
+) -> Measurement:
     """Run command lines one after the other, ``runs`` times; their seconds add up, the largest peak counts."""
     totals: dict[str, list[float]] = {"seconds": [], "cpu_seconds": [], "peak_bytes": [], "peak_together": []}
     for _ in console.track(range(runs), name=f"{work}: {who}"):
@@ -70,7 +70,7 @@ def measure(
         for name, values in totals.items():
             values.append((sum if "seconds" in name else max)(fact[name] for fact in facts))
     middle = {name: statistics.median(values) for name, values in totals.items()}
-    row = Row(
+    row = Measurement(
         work=work,
         who=who,
         runs=runs,
@@ -83,14 +83,14 @@ def measure(
     return row
 
 
-def rows(places: Places, target_id: str, *, runs: int, door: str) -> list[Row]:
+def rows(paths: Paths, target_id: str, *, runs: int, door: str) -> list[Measurement]:
     """Measure a finished target: its merge, and its build when nothing changed.
 
     ``door`` is the program that merges once when called with ``TARGET --merge-into FOLDER``. Raises
     NothingToServeError when the ops of the target are not built yet.
     """
-    inputs = _inputs(places, target_id)
-    folder = places.dist / "work" / "bench"
+    inputs = _inputs(paths, target_id)
+    folder = paths.dist / "work" / "bench"
     merge: list[str | Path] = [sys.executable, door, target_id, "--merge-into", folder]
     overlay = _overlay_rows(inputs, merge=merge, folder=folder, runs=runs)
     again: list[str | Path] = [sys.executable, ROOT / "scripts" / "build_wheel.py", target_id]
@@ -99,19 +99,19 @@ def rows(places: Places, target_id: str, *, runs: int, door: str) -> list[Row]:
     return [*overlay, warm]
 
 
-def retarget_rows(places: Places, target_id: str, *, runs: int, door: str) -> list[Row]:
+def retarget_rows(paths: Paths, target_id: str, *, runs: int, door: str) -> list[Measurement]:
     """Measure what a target does to the official libraries: from nothing, with its GPU code compiled, and cached.
 
     Its peer is NVIDIA's ptxas by itself on the same modules, on all cores: the least that machine code for another arch
     costs. ``door`` is the program that does ours once when called with ``TARGET --retarget-into FOLDER``. Says the size
     of the finished wheel beside the official one. Raises NothingToServeError when the target is not built yet.
     """
-    inputs = _inputs(places, target_id)
+    inputs = _inputs(paths, target_id)
     locked, wanted = inputs.job.base, inputs.job.target.line.retarget
     if wanted is None:
         message = f"the line {inputs.job.target.line.name} leaves the official libraries as they are"
         raise NothingToServeError(message, remedy="Name a target whose line has a [retarget] table in lines.toml.")
-    folder = places.dist / "work" / "bench"
+    folder = paths.dist / "work" / "bench"
     argv: list[str | Path] = [sys.executable, door, target_id, "--retarget-into", folder]
     work = f"new GPU code for {locked.file.partition('-cp')[0]}"
     shutil.rmtree(folder, ignore_errors=True)
@@ -119,7 +119,7 @@ def retarget_rows(places: Places, target_id: str, *, runs: int, door: str) -> li
     def forget_libraries() -> None:
         shutil.rmtree(folder / "libraries", ignore_errors=True)
 
-    compiler, modules = ptxas.prepare(wanted.tools, cache=places.cache), folder / "modules"
+    compiler, modules = ptxas.prepare(wanted.tools, cache=paths.cache), folder / "modules"
     write_modules(inputs.base, libraries.members(locked, wanted), wanted, compiler=compiler, folder=modules)
     least = measure(
         work=work,
@@ -131,14 +131,14 @@ def retarget_rows(places: Places, target_id: str, *, runs: int, door: str) -> li
     again = measure(work=work, who="GPU code compiled before", steps=[argv], runs=1, before=forget_libraries)
     cached = measure(work=work, who="all cached", steps=[argv], runs=runs)
     shutil.rmtree(folder)
-    wheel = next((places.wheels / target_id).glob("*.whl"))
+    wheel = next((paths.wheels / target_id).glob("*.whl"))
     size = wheel.stat().st_size
     console.say(f"  {wheel.name}: {size:,} bytes, {size / locked.size:.1%} of the official wheel")
     console.say(f"  beside it: {SOURCE_BUILD}")
     return [_against(row, least) for row in (least, cold, again, cached)]
 
 
-def write_modules(base: Path, members: Sequence[str], wanted: Retarget, *, compiler: Compiler, folder: Path) -> None:
+def write_modules(base: Path, members: Sequence[str], wanted: Retarget, *, compiler: PtxCompiler, folder: Path) -> None:
     """Write the portable code that a line has compiled, a file ``<number>.sm_<arch>.ptx`` for each module and arch."""
     folder.mkdir(parents=True)
     with WheelReader(base) as wheel:
@@ -150,19 +150,19 @@ def write_modules(base: Path, members: Sequence[str], wanted: Retarget, *, compi
             library.unlink()
 
 
-def retarget_once(places: Places, target_id: str, folder: Path) -> None:
+def retarget_once(paths: Paths, target_id: str, folder: Path) -> None:
     """Do what a build does between the official wheel and the merge; ``folder`` is the cache."""
-    inputs = _inputs(places, target_id)
-    with inputs.job.alone(target_id), inputs.job.scratch():
-        gpu_code.make(inputs.job, inputs.base, crew=ptxas.Crew(), cache=folder)
+    inputs = _inputs(paths, target_id)
+    with inputs.job.exclusive(target_id), inputs.job.scratch():
+        gpu_code.make(inputs.job, inputs.base, pool=ptxas.WorkerPool(), cache=folder)
 
 
-def merge_once(places: Places, target_id: str, folder: Path) -> None:
+def merge_once(paths: Paths, target_id: str, folder: Path) -> None:
     """Do what a build does between the gated ops wheel and the gates of the final one."""
-    inputs = _inputs(places, target_id)
+    inputs = _inputs(paths, target_id)
     job = inputs.job
-    with job.alone(target_id), job.scratch():
-        native = gpu_code.make(job, inputs.base, crew=ptxas.Crew())
+    with job.exclusive(target_id), job.scratch():
+        native = gpu_code.make(job, inputs.base, pool=ptxas.WorkerPool())
     overlay.merge_overlay(
         base=inputs.base,
         locked=job.base,
@@ -184,17 +184,17 @@ class Inputs:
     ops: Path
 
 
-def _inputs(places: Places, target_id: str) -> Inputs:
-    job = Job.of(target_id, places)
-    base = official_wheel.kept_base(job.base, places.cache)
-    ops = next((places.wheels / job.target.ops_id).glob("*.whl"), None)
+def _inputs(paths: Paths, target_id: str) -> Inputs:
+    job = Job.of(target_id, paths)
+    base = official_wheel.cached_path(job.base, paths.cache)
+    ops = next((paths.wheels / job.target.ops_id).glob("*.whl"), None)
     if ops is None or not base.is_file():
         message = f"{target_id} is not built here, so there is nothing to measure"
         raise NothingToServeError(message)
     return Inputs(job=job, base=base, ops=ops)
 
 
-def _overlay_rows(inputs: Inputs, *, merge: Sequence[str | Path], folder: Path, runs: int) -> list[Row]:
+def _overlay_rows(inputs: Inputs, *, merge: Sequence[str | Path], folder: Path, runs: int) -> list[Measurement]:
     """The merge, beside what it replaces (unpack, pack, auditwheel) and beside the least that any copy costs."""
     locked = inputs.job.base
     work = f"overlay of {locked.size / MEGA:.0f} MB"
@@ -227,7 +227,7 @@ def _overlay_rows(inputs: Inputs, *, merge: Sequence[str | Path], folder: Path, 
     return [_against(row, least) for row in (least, ours, peer)]
 
 
-def report(rows: Sequence[Row], path: Path) -> None:
+def report(rows: Sequence[Measurement], path: Path) -> None:
     """Print the rows as a table and write them as JSON."""
     table = Table("work", "who", "runs", "seconds", "of CPU", "peak MB", "together", "ratio")
     for row in rows:
@@ -249,5 +249,5 @@ def _measured(argv: Sequence[str | Path]) -> dict[str, float]:
     return facts
 
 
-def _against(row: Row, reference: Row) -> Row:
-    return Row(**{**asdict(row), "ratio": row.seconds / reference.seconds})
+def _against(row: Measurement, reference: Measurement) -> Measurement:
+    return Measurement(**{**asdict(row), "ratio": row.seconds / reference.seconds})

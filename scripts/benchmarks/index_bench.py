@@ -18,7 +18,7 @@ from rich.table import Table
 from benchmarks import build_bench
 from tfwheel.config.paths import ROOT
 from tfwheel.index import ledger
-from tfwheel.index.ledger import Entry
+from tfwheel.index.ledger import LedgerEntry
 from tfwheel.system import console
 from tfwheel.system.files import write_atomically, writing
 
@@ -44,7 +44,7 @@ SMOKE = {"passed": True, "python": "3.12.1", "date": "2026-11-21", "gpu": "absen
 
 
 @dataclass(frozen=True, kw_only=True)
-class Row:
+class IndexMeasurement:
     """One thing measured, as the median of ``runs``: seconds, the most memory held, and what was written."""
 
     files: int
@@ -58,14 +58,14 @@ class Row:
     written_files: int
 
 
-def entries(files: int, projects: int, *, more: int = 0) -> list[Entry]:
+def entries(files: int, projects: int, *, more: int = 0) -> list[LedgerEntry]:
     """Synthetic entries as a CUDA index has them; ``more`` files are added to the first project."""
     per_project = files // projects
     made = [_entry(project, number) for project in range(projects) for number in range(per_project)]
     return made + [_entry(0, number) for number in range(per_project, per_project + more)]
 
 
-def rows(folder: Path, *, sizes: Sequence[int], runs: int) -> list[Row]:
+def rows(folder: Path, *, sizes: Sequence[int], runs: int) -> list[IndexMeasurement]:
     """Measure every size with one project and with a hundred; ``folder`` is scratch, and gone afterwards."""
     found = []
     for files, projects in product(sizes, (1, 100)):
@@ -82,7 +82,7 @@ def rows(folder: Path, *, sizes: Sequence[int], runs: int) -> list[Row]:
     return found
 
 
-def report(rows: Sequence[Row], path: Path) -> None:
+def report(rows: Sequence[IndexMeasurement], path: Path) -> None:
     """Print the rows as a table, with the ratio to this project and how each grows, and write them as JSON."""
     ours = {(row.files, row.projects, row.what): row.seconds for row in rows if row.who == OURS}
     table = Table(
@@ -108,7 +108,7 @@ def report(rows: Sequence[Row], path: Path) -> None:
     console.say(f"written to {path}")
 
 
-def _growth(rows: Sequence[Row]) -> Iterable[str]:
+def _growth(rows: Sequence[IndexMeasurement]) -> Iterable[str]:
     """How time grows between the two largest sizes, as an exponent of the number of files."""
     sizes = sorted({row.files for row in rows})[-2:]
     kinds = dict.fromkeys((row.who, row.projects, row.what) for row in rows)
@@ -125,7 +125,7 @@ def _growth(rows: Sequence[Row]) -> Iterable[str]:
         yield f"{who}, {projects} projects, {what}: {sizes[0]:,} to {sizes[1]:,} files: n^{exponent:.2f}"
 
 
-def _run(who: str, folder: Path, files: int, projects: int) -> list[Row]:
+def _run(who: str, folder: Path, files: int, projects: int) -> list[IndexMeasurement]:
     """Make the tree in full, then bring it up to the list that has one release more."""
     found, out = [], folder / "out"
     shutil.rmtree(out, ignore_errors=True)
@@ -134,7 +134,7 @@ def _run(who: str, folder: Path, files: int, projects: int) -> list[Row]:
         timed = build_bench.measure(work=f"{files:,} files in {projects}, {what}", who=who, steps=[argv], runs=1)
         written = [size for path, (stamp, size) in _stamps(out).items() if before.get(path, (None, 0))[0] != stamp]
         found.append(
-            Row(
+            IndexMeasurement(
                 files=files,
                 projects=projects,
                 what=what,
@@ -149,7 +149,7 @@ def _run(who: str, folder: Path, files: int, projects: int) -> list[Row]:
     return found
 
 
-def _median(rows: Sequence[Row]) -> Row:
+def _median(rows: Sequence[IndexMeasurement]) -> IndexMeasurement:
     """The row with the median time; all runs write the same."""
     middle = sorted(rows, key=lambda row: row.seconds)[(len(rows) - 1) // 2]
     return replace(middle, runs=len(rows))
@@ -173,13 +173,13 @@ def _stamps(folder: Path) -> dict[str, tuple[tuple[int, int], int]]:
     return {path: ((facts.st_ino, facts.st_mtime_ns), facts.st_size) for path, facts in found.items()}
 
 
-def _entry(project: int, number: int) -> Entry:
+def _entry(project: int, number: int) -> LedgerEntry:
     release, python = divmod(number, len(PYTHONS))
     name, version = f"demo_{project:03}", f"2.{release // 4}.{release % 4}+cu12{release % 3 + 5}.1"
     tag = PYTHONS[python]
     file = f"{name}-{version}-{tag}-{tag}-manylinux_2_27_x86_64.manylinux_2_28_x86_64.whl"
     digest = sha256(file.encode()).hexdigest()
-    return Entry(
+    return LedgerEntry(
         project=name,
         version=version,
         file=file,
@@ -196,7 +196,7 @@ def _entry(project: int, number: int) -> Entry:
     )
 
 
-def _write_package_list(path: Path, listed: Iterable[Entry]) -> None:
+def _write_package_list(path: Path, listed: Iterable[LedgerEntry]) -> None:
     """The same facts as dumb-pypi takes them; their timestamps are seconds."""
     with writing(path) as stream:
         for entry in listed:

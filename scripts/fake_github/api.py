@@ -21,14 +21,14 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote, urlencode, urlsplit
 
 from fake_github import server
-from fake_github.server import CHUNK, Host, Reply
+from fake_github.server import CHUNK, FakeServer, Response
 from fake_github.state import Facts, State
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from fake_github.server import Body, Question
+    from fake_github.server import Body, Request
 
 PAGES = "/pages/"
 BLOBS = "/blob"
@@ -36,7 +36,7 @@ JSON = "application/json; charset=utf-8"
 
 
 @dataclass(kw_only=True)
-class GitHub(Host):
+class GitHub(FakeServer):
     """One repository (``repo`` is "owner/name"), its state in ``folder``, its pages those of the folder ``site``."""
 
     folder: Path
@@ -54,7 +54,7 @@ class GitHub(Host):
         """Where the site is served, ending with a slash."""
         return f"{self.address}{PAGES}"
 
-    def answer(self, question: Question) -> Reply:
+    def answer(self, question: Request) -> Response:
         """See Host."""
         place = question.place
         if place.startswith((f"/repos/{self.repo}/", f"/uploads/repos/{self.repo}/")):
@@ -66,7 +66,7 @@ class GitHub(Host):
             return _refusal(HTTPStatus.NOT_FOUND, "Not Found")
         if place.startswith(BLOBS):
             return server.blob(self._file(asset))
-        return Reply(status=302, headers={"Location": f"{self.address}{BLOBS}{urlsplit(question.path).path}"})
+        return Response(status=302, headers={"Location": f"{self.address}{BLOBS}{urlsplit(question.path).path}"})
 
     # --- releases and assets -----------------------------------------------------------------------------
 
@@ -126,7 +126,7 @@ class GitHub(Host):
 
     # --- the API -----------------------------------------------------------------------------------------
 
-    def _api(self, question: Question) -> Reply:
+    def _api(self, question: Request) -> Response:
         method, token = question.method, question.headers.get("Authorization")
         if method != "GET" and not token:
             return _refusal(HTTPStatus.UNAUTHORIZED, "Requires authentication")
@@ -139,16 +139,16 @@ class GitHub(Host):
         action = getattr(self, name.lower(), None)
         return action(question, *numbers) if action else _refusal(HTTPStatus.NOT_FOUND, "Not Found")
 
-    def _get_releases(self, question: Question) -> Reply:
+    def _get_releases(self, question: Request) -> Response:
         known = question.headers.get("Authorization")
         found = [release for release in self.state.all("release") if known or not release["draft"]]
         return self._listed(question, [self.shown(release) for release in reversed(found)])
 
-    def _get_releases_n_assets(self, question: Question, number: int) -> Reply:
+    def _get_releases_n_assets(self, question: Request, number: int) -> Response:
         release = self.state.find("release", number)
         return self._listed(question, self.assets_of(release)) if release else _refusal(404, "Not Found")
 
-    def _post_releases(self, question: Question) -> Reply:
+    def _post_releases(self, question: Request) -> Response:
         facts: Facts = {"draft": False, "prerelease": False, "name": None, "body": None, "published_at": None}
         facts |= json.loads(question.body.rest())
         if not facts["draft"]:
@@ -157,7 +157,7 @@ class GitHub(Host):
             facts["published_at"] = _now()
         return _json(self.shown(self.state.add("release", facts | {"created_at": _now()})), HTTPStatus.CREATED)
 
-    def _patch_releases_n(self, question: Question, number: int) -> Reply:
+    def _patch_releases_n(self, question: Request, number: int) -> Response:
         release, changes = self.state.find("release", number), json.loads(question.body.rest())
         if release is None:
             return _refusal(HTTPStatus.NOT_FOUND, "Not Found")
@@ -167,7 +167,7 @@ class GitHub(Host):
             changes["published_at"] = _now()
         return _json(self.shown(self.state.save(release | changes)))
 
-    def _post_releases_n_assets(self, question: Question, number: int) -> Reply:
+    def _post_releases_n_assets(self, question: Request, number: int) -> Response:
         release, name = self.state.find("release", number), self.renamed(question.query["name"])
         if release is None:
             return _refusal(HTTPStatus.NOT_FOUND, "Not Found")
@@ -180,18 +180,18 @@ class GitHub(Host):
             asset = self.state.add("asset", facts, parent=number)
         return _json(self.shown_asset(release, self.keep(asset, question.body)), HTTPStatus.CREATED)
 
-    def _delete_releases_assets_n(self, _question: Question, number: int) -> Reply:
+    def _delete_releases_assets_n(self, _question: Request, number: int) -> Response:
         asset = self.state.find("asset", number)
         if asset is None:
             return _refusal(HTTPStatus.NOT_FOUND, "Not Found")
         self.state.drop(number)
         self._file(asset).unlink(missing_ok=True)
-        return Reply(status=HTTPStatus.NO_CONTENT)
+        return Response(status=HTTPStatus.NO_CONTENT)
 
     def _is_taken(self, tag: str) -> bool:
         return any(release["tag_name"] == tag and not release["draft"] for release in self.state.all("release"))
 
-    def _actions(self, question: Question, place: str, numbers: Sequence[int]) -> Reply:
+    def _actions(self, question: Request, place: str, numbers: Sequence[int]) -> Response:
         workflow = re.fullmatch(r"actions/workflows/([\w.-]+)/runs", place)
         if workflow:
             runs = [run for run in self.state.all("run") if run["path"].endswith(f"/{workflow[1]}")]
@@ -202,7 +202,7 @@ class GitHub(Host):
             return self._listed(question, self.state.all("artifact", parent=numbers[0]), key="artifacts")
         return _refusal(HTTPStatus.NOT_FOUND, "Not Found")
 
-    def _get_pulls(self, question: Question) -> Reply:
+    def _get_pulls(self, question: Request) -> Response:
         query, owner = question.query, self.repo.split("/", maxsplit=1)[0]
         found = [
             pull
@@ -213,7 +213,7 @@ class GitHub(Host):
         ]
         return self._listed(question, found)
 
-    def _post_pulls(self, question: Question) -> Reply:
+    def _post_pulls(self, question: Request) -> Response:
         facts = json.loads(question.body.rest())
         pulls = self.state.all("pull")
         if any(pull["state"] == "open" and pull["head"]["ref"] == facts["head"] for pull in pulls):
@@ -222,13 +222,13 @@ class GitHub(Host):
         facts |= {"number": len(pulls) + 1, "html_url": f"{self.address}/{self.repo}/pull/{len(pulls) + 1}"}
         return _json(self.state.add("pull", facts), HTTPStatus.CREATED)
 
-    def _patch_pulls_n(self, question: Question, number: int) -> Reply:
+    def _patch_pulls_n(self, question: Request, number: int) -> Response:
         pull = next((pull for pull in self.state.all("pull") if pull["number"] == number), None)
         if pull is None:
             return _refusal(HTTPStatus.NOT_FOUND, "Not Found")
         return _json(self.state.save(pull | json.loads(question.body.rest())))
 
-    def _listed(self, question: Question, items: Sequence[Facts], *, key: str = "") -> Reply:
+    def _listed(self, question: Request, items: Sequence[Facts], *, key: str = "") -> Response:
         """One page of a list, with the ETag and the link to the next (RFC 8288)."""
         size = min(int(question.query.get("per_page", 30)), 100)
         number = int(question.query.get("page", 1))
@@ -242,15 +242,15 @@ class GitHub(Host):
             last = start + urlencode(question.query | {"page": -(-len(items) // size)})
             reply.headers["Link"] = f'<{following}>; rel="next", <{last}>; rel="last"'
         if question.headers.get("If-None-Match") == reply.headers["ETag"]:
-            return Reply(status=HTTPStatus.NOT_MODIFIED, headers=reply.headers)
+            return Response(status=HTTPStatus.NOT_MODIFIED, headers=reply.headers)
         return reply
 
 
-def _json(data: object, status: int = 200) -> Reply:
-    return Reply(status=status, headers={"Content-Type": JSON}, body=json.dumps(data).encode())
+def _json(data: object, status: int = 200) -> Response:
+    return Response(status=status, headers={"Content-Type": JSON}, body=json.dumps(data).encode())
 
 
-def _refusal(status: int, message: str, resource: str = "", name: str = "") -> Reply:
+def _refusal(status: int, message: str, resource: str = "", name: str = "") -> Response:
     errors = [{"resource": resource, "code": "already_exists", "field": name}] if resource else []
     return _json({"message": message, "errors": errors, "status": str(int(status))}, status)
 

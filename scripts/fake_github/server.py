@@ -48,7 +48,7 @@ class Body:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Question:
+class Request:
     """A request. ``path`` is as it came; ``place`` is unquoted and without the query."""
 
     method: str
@@ -60,7 +60,7 @@ class Question:
 
 
 @dataclass(kw_only=True)
-class Reply:
+class Response:
     """One answer on its way out; ``body`` is bytes or a file to be sent. ``promised`` is another Content-Length.
 
     Where ``ranged`` is set, a part of the body is sent to who asks for one.
@@ -112,12 +112,12 @@ class Exchange:
 
 
 @dataclass(kw_only=True)
-class Host:
+class FakeServer:
     """Base of the imitated hosts; ``address`` (no slash at its end) is set when it is served."""
 
     address: str = ""
 
-    def answer(self, question: Question) -> Reply:
+    def answer(self, question: Request) -> Response:
         """What the host says; several threads ask at once."""
         raise NotImplementedError
 
@@ -125,7 +125,7 @@ class Host:
         """Told of each answer just before it goes out."""
 
 
-AnyHost = TypeVar("AnyHost", bound=Host)
+AnyHost = TypeVar("AnyHost", bound=FakeServer)
 
 
 @contextmanager
@@ -140,7 +140,7 @@ def serving(host: AnyHost, *, port: int = 0) -> Iterator[AnyHost]:
             server.shutdown()
 
 
-def page(site: Path, name: str, headers: Mapping[str, str] | Message[str, str]) -> Reply:
+def page(site: Path, name: str, headers: Mapping[str, str] | Message[str, str]) -> Response:
     """A file of a folder as static pages hosts give it.
 
     The content type follows from the extension and cannot be set, a folder is its ``index.html``, no redirect leads
@@ -149,20 +149,22 @@ def page(site: Path, name: str, headers: Mapping[str, str] | Message[str, str]) 
     file = found(site, name)
     if file is None:
         missing = b"<!DOCTYPE html><title>not found</title>"
-        return Reply(status=HTTPStatus.NOT_FOUND, headers={"Content-Type": "text/html"}, body=missing)
+        return Response(status=HTTPStatus.NOT_FOUND, headers={"Content-Type": "text/html"}, body=missing)
     data = file.read_bytes()
     kind = mimetypes.guess_type(file.name)[0] or "application/octet-stream"
     charset = "; charset=utf-8" if kind.startswith("text/") else ""
     given = {"Content-Type": kind + charset, "Cache-Control": MAX_AGE}
     given["ETag"] = f'"{hashlib.sha256(data).hexdigest()[:32]}"'
     if headers.get("If-None-Match") == given["ETag"]:
-        return Reply(status=HTTPStatus.NOT_MODIFIED, headers=given)
-    return Reply(headers=given, body=data)
+        return Response(status=HTTPStatus.NOT_MODIFIED, headers=given)
+    return Response(headers=given, body=data)
 
 
-def blob(file: Path) -> Reply:
+def blob(file: Path) -> Response:
     """A file as asset stores give it: any part of it, too."""
-    return Reply(headers={"Content-Type": "application/octet-stream", "Accept-Ranges": "bytes"}, body=file, ranged=True)
+    return Response(
+        headers={"Content-Type": "application/octet-stream", "Accept-Ranges": "bytes"}, body=file, ranged=True
+    )
 
 
 def found(root: Path, name: str) -> Path | None:
@@ -181,7 +183,7 @@ class _Handler(BaseHTTPRequestHandler):
     timeout = 60
     disable_nagle_algorithm = True  # head and body are two writes: the second would wait 40 ms for the client's word
 
-    def __init__(self, host: Host, *words: Any) -> None:  # noqa: ANN401 -- handed on
+    def __init__(self, host: FakeServer, *words: Any) -> None:  # noqa: ANN401 -- handed on
         self._host = host
         super().__init__(*words)
 
@@ -192,7 +194,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         parts = urlsplit(self.path)
         body = Body(self.rfile, int(self.headers.get("Content-Length") or 0))
-        question = Question(
+        question = Request(
             method=self.command,
             path=self.path,
             place=unquote(parts.path),
@@ -210,7 +212,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     do_HEAD = do_POST = do_PATCH = do_DELETE = do_GET  # noqa: N815 -- the base class's names
 
-    def _send(self, question: Question, reply: Reply) -> None:
+    def _send(self, question: Request, reply: Response) -> None:
         start, end = self._part(reply)
         exchange = Exchange(
             method=question.method,
@@ -232,7 +234,7 @@ class _Handler(BaseHTTPRequestHandler):
                 exchange.sent += len(piece)
                 self.wfile.write(piece)
 
-    def _part(self, reply: Reply) -> tuple[int, int]:
+    def _part(self, reply: Response) -> tuple[int, int]:
         """Which bytes of the body are sent; a range that was asked for changes status and headers (RFC 9110, 14)."""
         size = reply.size
         wanted = RANGE.match(self.headers.get("Range", "")) if reply.ranged else None

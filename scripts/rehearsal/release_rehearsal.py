@@ -15,15 +15,15 @@ from typing import TYPE_CHECKING
 from fake_github import server
 from fake_github.api import GitHub
 from tfwheel.build import pipeline
-from tfwheel.index.site import Showcase
+from tfwheel.index.site import SiteContent
 from tfwheel.publish import preflight, publish, release, release_files, verify
 from tfwheel.publish.errors import WheelMissingError
-from tfwheel.publish.github_api import Host
+from tfwheel.publish.github_api import GithubApi
 from tfwheel.publish.github_assets import GithubStore
-from tfwheel.publish.github_repository import Site
+from tfwheel.publish.github_repository import Repository
 from tfwheel.publish.publish import Publication
 from tfwheel.publish.pull_request import MAIN
-from tfwheel.publish.release import Desk
+from tfwheel.publish.release import ReleaseContext
 from tfwheel.publish.release_files import Source
 from tfwheel.system import console, files, locks
 from tfwheel.system.errors import InterpreterMissingError
@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tfwheel.config.build_config import Config
-    from tfwheel.config.paths import Places
-    from tfwheel.publish.preflight import Release
+    from tfwheel.config.paths import Paths
+    from tfwheel.publish.preflight import PlannedRelease
 
 REPO = "rehearsal/wheels"
 TOKEN = "rehearsal"  # noqa: S105 -- of a host that takes any
@@ -74,22 +74,22 @@ class Stage:
         return self.folder / "port.txt"
 
 
-def build_missing(settings: Config, places: Places, version: str) -> None:
+def build_missing(settings: Config, paths: Paths, version: str) -> None:
     """Build the targets of a version that have no wheel of it here; raises what a build raises.
 
     Nothing is built where the artifacts of a run were downloaded to ``dist/run``.
     """
-    planned = preflight.planned(settings, version, places.dist.parent / "CHANGELOG.md")
-    source = Source.below(places.dist)
+    planned = preflight.planned(settings, version, paths.dist.parent / "CHANGELOG.md")
+    source = Source.below(paths.dist)
     for target in planned.targets:
         there = source.found(target.ops_id if target.builder == "ops" else target.id)
-        if source.root == places.wheels and not any(f"-{planned.version}-" in wheel.name for wheel in there):
-            pipeline.build(target.id, places=places)
+        if source.root == paths.wheels and not any(f"-{planned.version}-" in wheel.name for wheel in there):
+            pipeline.build(target.id, paths=paths)
 
 
 def rehearse(
     settings: Config,
-    places: Places,
+    paths: Paths,
     version: str,
     *,
     installed: bool = True,
@@ -100,12 +100,12 @@ def rehearse(
     Unless ``installed`` is off, a wheel is installed from the imitation's pages with every client, and there are pages
     for people. Raises what a release raises.
     """
-    root, stage = places.dist.parent, Stage(folder=places.dist / "rehearsal")
+    root, stage = paths.dist.parent, Stage(folder=paths.dist / "rehearsal")
     planned = preflight.planned(settings, version, root / "CHANGELOG.md")
     with ExitStack() as stack:
-        lock = places.dist / ".rehearsal.lock"
-        stack.enter_context(locks.alone(lock, busy="another rehearsal is going on here"))
-        plot = _plot(planned, Source.below(places.dist))
+        lock = paths.dist / ".rehearsal.lock"
+        stack.enter_context(locks.exclusive(lock, busy="another rehearsal is going on here"))
+        plot = _plot(planned, Source.below(paths.dist))
         _begin(stage, plot)
         try:
             host = stack.enter_context(_host(stage))
@@ -117,32 +117,32 @@ def rehearse(
         on_step("remote")
         commit = _remote(root, stage)
         _finish_run(host, planned, commit)
-        site = Site(host=Host(api=host.address, repo=REPO, token=TOKEN), web=host.address)
-        desk = Desk(
+        site = Repository(host=GithubApi(api=host.address, repo=REPO, token=TOKEN), web=host.address)
+        context = ReleaseContext(
             settings=settings,
             root=root,
-            dist=places.dist,
+            dist=paths.dist,
             site=site,
             remote=stage.remote.as_uri(),
             rehearsed=True,
             patience_s=0,
             on_step=on_step,
         )
-        release.check(desk, planned)
-        release.stage(desk, planned)
-        entries = release.publish(desk, planned)
+        release.check(context, planned)
+        release.stage(context, planned)
+        entries = release.publish(context, planned)
         on_step("merge")
         _merge(stage, planned, host)
         on_step("deploy")
-        _deploy(desk, planned, stage, host, installed=installed)
+        _deploy(context, planned, stage, host, installed=installed)
         stage.plot.unlink()
-        return [*_where(stage, desk.folder(planned), host), *(f"released {entry.file}" for entry in entries)]
+        return [*_where(stage, context.folder(planned), host), *(f"released {entry.file}" for entry in entries)]
 
 
 # --- what it plays on ------------------------------------------------------------------------------------
 
 
-def _plot(planned: Release, source: Source) -> str:
+def _plot(planned: PlannedRelease, source: Source) -> str:
     """What tells one rehearsal from another: the version and the records of its wheels."""
     digest = hashlib.sha256(planned.version.encode())
     for folder in planned.folders:
@@ -182,7 +182,7 @@ def _remote(root: Path, stage: Stage) -> str:
     return commit
 
 
-def _finish_run(host: GitHub, planned: Release, commit: str) -> None:
+def _finish_run(host: GitHub, planned: PlannedRelease, commit: str) -> None:
     """Let the host know of a green run for the commit, with an artifact per target, as CI would have left it."""
     facts = {
         "path": f".github/workflows/{preflight.WORKFLOW}",
@@ -202,7 +202,7 @@ def _finish_run(host: GitHub, planned: Release, commit: str) -> None:
 # --- after the release -----------------------------------------------------------------------------------
 
 
-def _merge(stage: Stage, planned: Release, host: GitHub) -> None:
+def _merge(stage: Stage, planned: PlannedRelease, host: GitHub) -> None:
     """Accept the pull request of the ledger, as a maintainer does, and read the ledger that this gives."""
     git = ["git", "-C", str(stage.remote)]
     branch = f"ledger/{planned.tag}"
@@ -213,27 +213,27 @@ def _merge(stage: Stage, planned: Release, host: GitHub) -> None:
     files.write_atomically(stage.ledger, run([*git, "show", f"{MAIN}:{release.LEDGER}"]).encode())
 
 
-def _deploy(desk: Desk, planned: Release, stage: Stage, host: GitHub, *, installed: bool) -> None:
+def _deploy(context: ReleaseContext, planned: PlannedRelease, stage: Stage, host: GitHub, *, installed: bool) -> None:
     """Render the pages, show them, verify them from outside, and install from them."""
-    staged = release_files.load(desk.folder(planned))
-    found = desk.site.release_of(planned.tag)
+    staged = release_files.load(context.folder(planned))
+    found = context.site.release_of(planned.tag)
     if found is None:
         message = f"the host has no release {planned.tag} any more"
         raise WheelMissingError(message)
-    index = desk.settings.index.model_copy(update={"base_url": host.pages})
-    settings = replace(desk.settings, index=index)
+    index = context.settings.index.model_copy(update={"base_url": host.pages})
+    settings = replace(context.settings, index=index)
     job = Publication(
         wheels=staged.wheels,
         ledger=stage.ledger,
         site=stage.site,
-        store=GithubStore(site=desk.site, release=found),
-        showcase=Showcase(settings=settings, locks=desk.root / "index") if installed else None,
+        store=GithubStore(site=context.site, release=found),
+        content=SiteContent(settings=settings, locks=context.root / "index") if installed else None,
         uploaded=found.published_at or "",
         address=host.pages,
         guarded=False,  # when it was staged
         installs=(_installable(staged.wheels),) if installed else (),
     )
-    publish.publish(job, on_step=desk.on_step)
+    publish.publish(job, on_step=context.on_step)
 
 
 def _installable(wheels: tuple[Path, ...]) -> str:

@@ -62,9 +62,9 @@ def evaluate(text: str, context: Mapping[str, Any], functions: Mapping[str, Func
 
 def expand(template: str, context: Mapping[str, Any], functions: Mapping[str, Function] | None = None) -> Any:  # noqa: ANN401 -- JSON
     """A text with its ``${{ }}`` replaced; one that is nothing but an expression keeps the type of its value."""
-    alone = PLACE.fullmatch(template.strip())
-    if alone:
-        return evaluate(alone[1], context, functions)
+    whole = PLACE.fullmatch(template.strip())
+    if whole:
+        return evaluate(whole[1], context, functions)
     return PLACE.sub(lambda place: as_text(evaluate(place[1], context, functions)), template)
 
 

@@ -18,13 +18,13 @@ from tfwheel.system import console
 from tfwheel.system.processes import run
 from workflow_runner import actions, expressions, steps, workflows
 from workflow_runner.errors import RehearsalError, WorkflowError
-from workflow_runner.steps import FAILURE, SKIPPED, SUCCESS, Result
+from workflow_runner.steps import FAILURE, SKIPPED, SUCCESS, StepResult
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
     from pathlib import Path
 
-    from workflow_runner.workflows import Job, Workflow
+    from workflow_runner.workflows import Workflow, WorkflowJob
 
     Values = Mapping[str, Any]
 
@@ -35,7 +35,7 @@ BY_HAND = ("workflow_call", "workflow_dispatch")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Occasion:
+class Event:
     """Why the workflow runs: GitHub's name of the event, and what comes with it.
 
     ``inputs`` are those of a call or of a start by hand, ``labels`` those of the pull request, ``base`` is the commit
@@ -69,7 +69,7 @@ class Rehearsal:
 
     checkout: Path
     folder: Path
-    occasion: Occasion = field(default_factory=Occasion)
+    occasion: Event = field(default_factory=Event)
     rows: Mapping[str, str] = field(default_factory=dict)
     github: dict[str, Any] = field(init=False)
 
@@ -105,7 +105,7 @@ class Rehearsal:
         """The checkout of a job; of a row of a matrix ``<job> <first value of the row>``, below that what it calls."""
         return self.folder / "jobs" / job / "workspace"
 
-    def rehearse(self, name: str, jobs: Collection[str] = ()) -> dict[str, Result]:
+    def rehearse(self, name: str, jobs: Collection[str] = ()) -> dict[str, StepResult]:
         """Run the workflow of that file name; returns how each job ended.
 
         Only ``jobs`` run (default: all); every other one counts as successful, without outputs. Raises RehearsalError
@@ -126,7 +126,7 @@ class Rehearsal:
 
     def _workflow(
         self, workflow: Workflow, inputs: Values, chosen: Collection[str], *, place: tuple[str, ...]
-    ) -> dict[str, Result]:
+    ) -> dict[str, StepResult]:
         strange = sorted(
             {*chosen, *(need for job in workflow.jobs.values() for need in job.needs)} - set(workflow.jobs)
         )
@@ -134,10 +134,10 @@ class Rehearsal:
             message = f"the workflow {workflow.name} has no job {', '.join(strange)}; it has {', '.join(workflow.jobs)}"
             raise WorkflowError(message)
         given = _inputs(workflow, inputs, event=self.occasion.event, called=bool(place))
-        results: dict[str, Result] = {}
+        results: dict[str, StepResult] = {}
         for name in TopologicalSorter({name: job.needs for name, job in workflow.jobs.items()}).static_order():
             if chosen and name not in chosen:
-                results[name] = Result(result=SUCCESS)
+                results[name] = StepResult(result=SUCCESS)
                 continue
             job = workflow.jobs[name]
             needs = {need: results[need] for need in job.needs}
@@ -150,11 +150,11 @@ class Rehearsal:
             console.say(f"{' / '.join((*place, name))}: {results[name].result}")
         return results
 
-    def _job(self, job: Job, context: Values, env: Values, *, place: tuple[str, ...]) -> Result:
+    def _job(self, job: WorkflowJob, context: Values, env: Values, *, place: tuple[str, ...]) -> StepResult:
         needed = [need["result"] for need in context["needs"].values()]
         functions = steps.status(failed=FAILURE in needed, fine=all(result == SUCCESS for result in needed))
         if not expressions.condition(job.condition, context, functions):
-            return Result(result=SKIPPED)
+            return StepResult(result=SKIPPED)
         found = [
             self._row(job, {**context, "matrix": row}, env, place=(*place[:-1], " ".join([place[-1], *_slug(row)])))
             for row in self._matrix(job, context)
@@ -162,7 +162,7 @@ class Rehearsal:
         bad = next((result for result in found if result.result == FAILURE), None)
         return bad or found[-1]
 
-    def _matrix(self, job: Job, context: Values) -> list[dict[str, Any]]:
+    def _matrix(self, job: WorkflowJob, context: Values) -> list[dict[str, Any]]:
         """The rows that a job runs for; one that is empty where there is no matrix."""
         if job.strategy is None:
             return [{}]
@@ -173,14 +173,14 @@ class Rehearsal:
             raise RehearsalError(message)
         return kept
 
-    def _row(self, job: Job, context: Values, env: Values, *, place: tuple[str, ...]) -> Result:
+    def _row(self, job: WorkflowJob, context: Values, env: Values, *, place: tuple[str, ...]) -> StepResult:
         console.say(f"{' / '.join(place)}:")
         if job.uses:
             called = workflows.load(self.checkout / job.uses)
             given = {name: steps.expanded(value, context) for name, value in job.given.items()}
             results = self._workflow(called, given, (), place=place)
             bad = next((f"{name}: {done.fault}" for name, done in results.items() if done.result == FAILURE), "")
-            return Result(result=FAILURE if bad else SUCCESS, fault=bad)
+            return StepResult(result=FAILURE if bad else SUCCESS, fault=bad)
         folder = self.folder.joinpath("jobs", *place)
         temp = folder / "temp"
         temp.mkdir(parents=True)

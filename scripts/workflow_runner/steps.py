@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from workflow_runner.actions import Machine
     from workflow_runner.expressions import Function
-    from workflow_runner.workflows import Job, Step
+    from workflow_runner.workflows import Step, WorkflowJob
 
     Values = Mapping[str, Any]
 
@@ -32,7 +32,7 @@ OUTPUT = re.compile(r"(?P<name>[\w-]+)=(?P<value>.*)")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Result:
+class StepResult:
     """How a job ended: success, failure (``fault`` says where) or skipped; and its outputs."""
 
     result: str
@@ -40,7 +40,7 @@ class Result:
     fault: str = ""
 
 
-def run_all(job: Job, *, machine: Machine, context: Values, env: Values) -> Result:
+def run_all(job: WorkflowJob, *, machine: Machine, context: Values, env: Values) -> StepResult:
     """Run the steps of a job; a step that fails ends it, but for those that say ``always()`` or ``failure()``.
 
     ``context`` is what expressions may speak of, ``env`` the variables of workflow and job. Raises WorkflowError for
@@ -68,12 +68,12 @@ class _Steps:
     env: Values
     faults: list[str] = field(default_factory=list)
 
-    def run(self, job: Job) -> Result:
+    def run(self, job: WorkflowJob) -> StepResult:
         self.context |= {"steps": {}, "runner": {"temp": str(self.machine.temp), "os": "Linux"}, "env": dict(self.env)}
         for number, step in enumerate(job.steps):
             self._step(step, self.machine.temp / f"step-{number}")
         outputs = {name: expanded(value, self.context) for name, value in job.outputs.items()}
-        return Result(result=FAILURE if self.faults else SUCCESS, outputs=outputs, fault="\n".join(self.faults))
+        return StepResult(result=FAILURE if self.faults else SUCCESS, outputs=outputs, fault="\n".join(self.faults))
 
     def _step(self, step: Step, folder: Path) -> None:
         outcome, outputs = SKIPPED, dict[str, str]()

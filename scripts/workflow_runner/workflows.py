@@ -49,7 +49,7 @@ class Step(_Part):
         return self.name or self.run or self.uses or self.id or "a step without a name"
 
 
-class Environment(_Part):
+class DeploymentEnvironment(_Part):
     """A protected environment that a job runs in."""
 
     name: str
@@ -63,7 +63,7 @@ class Strategy(_Part):
     matrix: str
 
 
-class Job(_Part):
+class WorkflowJob(_Part):
     """One job: steps on a runner, or a call of another workflow of this repository."""
 
     name: str | None = None
@@ -72,7 +72,7 @@ class Job(_Part):
     runs_on: str | None = Field(None, alias="runs-on")
     timeout: int | str | None = Field(None, alias="timeout-minutes")
     permissions: dict[str, Literal["read", "write", "none"]] | None = None
-    environment: Environment | None = None
+    environment: DeploymentEnvironment | None = None
     strategy: Strategy | None = None
     env: Values = Field(default_factory=dict)
     outputs: dict[str, str] = Field(default_factory=dict)
@@ -105,7 +105,7 @@ class Workflow(_Part):
     permissions: dict[str, str]
     concurrency: Concurrency | None = None
     env: Values = Field(default_factory=dict)
-    jobs: dict[str, Job]
+    jobs: dict[str, WorkflowJob]
 
     def inputs(self, event: str) -> dict[str, Input]:
         """What ``workflow_call`` or ``workflow_dispatch`` may be given."""

@@ -14,19 +14,19 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from fake_github import server
-from fake_github.server import Host, Reply
+from fake_github.server import FakeServer, Response
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from fake_github.server import Exchange, Question
+    from fake_github.server import Exchange, Request
 
 PAGES, RELEASES, BLOBS = "/pages/", "/releases/download/", "/blob/"
 
 
 @dataclass(kw_only=True)
-class AssetHost(Host):
+class AssetHost(FakeServer):
     """Both hosts; ``requests`` is what they were asked so far, in the order of the answers.
 
     ``faults`` holds paths that answer with a status of the test's choosing (503, 404) until they are taken out.
@@ -61,10 +61,10 @@ class AssetHost(Host):
         """The paths that were asked for and match, in order."""
         return [request.path for request in self.requests if re.search(pattern, request.path)]
 
-    def answer(self, question: Question) -> Reply:
+    def answer(self, question: Request) -> Response:
         place = question.place
         if place in self.faults:
-            return Reply(status=self.faults[place], body=b"a fault, as ordered")
+            return Response(status=self.faults[place], body=b"a fault, as ordered")
         if place.startswith(PAGES):
             return server.page(self.site, place.removeprefix(PAGES), question.headers)
         name = place.removeprefix(RELEASES).removeprefix(BLOBS)
@@ -72,7 +72,7 @@ class AssetHost(Host):
         if file is None:
             return server.page(self.assets, name, {})
         if place.startswith(RELEASES):
-            return Reply(status=302, headers={"Location": f"{self.address}{BLOBS}{quote(name)}?token=1&expires=300"})
+            return Response(status=302, headers={"Location": f"{self.address}{BLOBS}{quote(name)}?token=1&expires=300"})
         return server.blob(file)
 
     def heard(self, exchange: Exchange) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from tfwheel.build.job import Job
 from tfwheel.config import build_config
-from tfwheel.config.paths import Places
+from tfwheel.config.paths import Paths
 from tfwheel.config.targets import Base, Line, RepairRules, Target
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def target(line: Line = LINE, *, tensorflow: str = "2.20.0", python: str = "3.12
 
 def job(folder: Path) -> Job:
     """A build with its settings, output and cache in that folder; its official wheel is nowhere."""
-    places = Places(settings=folder, dist=folder / "dist", cache=folder / "cache")
+    paths = Paths(settings=folder, dist=folder / "dist", cache=folder / "cache")
     base = Base(
         project="tensorflow",
         version="2.20.0",
@@ -74,7 +74,7 @@ def job(folder: Path) -> Job:
         requires_python="",
         requires_dist=(),
     )
-    return Job(config=build_config.load(), places=places, target=target(), base=base)
+    return Job(config=build_config.load(), paths=paths, target=target(), base=base)
 
 
 def locked(base: Path, *, runpaths: Mapping[str, str] | None = None) -> Base:

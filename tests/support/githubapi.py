@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fake_github import api, server
-from fake_github.server import Reply
+from fake_github.server import Response
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from fake_github.server import Body, Exchange, Question
+    from fake_github.server import Body, Exchange, Request
 
 REPO = "someone/wheels"
 UPDATED = "2026-11-21T04:00:00Z"
@@ -37,8 +37,8 @@ class GitHub(api.GitHub):
     statuses: list[int] = field(default_factory=list)
     tokens: list[str | None] = field(default_factory=list)
     methods: list[str] = field(default_factory=list)
-    faults: list[tuple[str, Callable[[Reply], None]]] = field(default_factory=list)
-    refusals: list[tuple[str, Callable[[Reply], None]]] = field(default_factory=list)
+    faults: list[tuple[str, Callable[[Response], None]]] = field(default_factory=list)
+    refusals: list[tuple[str, Callable[[Response], None]]] = field(default_factory=list)
     broken: list[str] = field(default_factory=list)
     strange: dict[str, str] = field(default_factory=dict)
 
@@ -71,7 +71,7 @@ class GitHub(api.GitHub):
         """What a run left."""
         self.state.add("artifact", {"name": name, "expired": False} | facts, parent=run["id"])
 
-    def fault(self, pattern: str, change: Callable[[Reply], None], *, times: int = 1) -> None:
+    def fault(self, pattern: str, change: Callable[[Response], None], *, times: int = 1) -> None:
         """Order a fault."""
         self.faults += [(pattern, change)] * times
 
@@ -86,10 +86,10 @@ class GitHub(api.GitHub):
                 return asset  # in state `starter`, as an upstream failure leaves it
         return super().keep(asset, body)
 
-    def answer(self, question: Question) -> Reply:
+    def answer(self, question: Request) -> Response:
         refusal = self._ordered(self.refusals, question)
         if refusal:
-            reply = Reply()
+            reply = Response()
             refusal(reply)
             return reply
         reply = super().answer(question)
@@ -100,8 +100,8 @@ class GitHub(api.GitHub):
         return reply
 
     def _ordered(
-        self, orders: list[tuple[str, Callable[[Reply], None]]], question: Question
-    ) -> Callable[[Reply], None] | None:
+        self, orders: list[tuple[str, Callable[[Response], None]]], question: Request
+    ) -> Callable[[Response], None] | None:
         """What was ordered for this request, which uses the order up."""
         for order in orders:
             if re.search(order[0], f"{question.method} {question.path}"):
@@ -119,45 +119,45 @@ class GitHub(api.GitHub):
 # --- faults ----------------------------------------------------------------------------------------------
 
 
-def server_error(reply: Reply) -> None:
+def server_error(reply: Response) -> None:
     """An answer from a host in trouble."""
     reply.status, reply.headers, reply.body = 502, {"Content-Type": "text/html"}, b"<html>Unicorn!</html>"
 
 
-def html_with_200(reply: Reply) -> None:
+def html_with_200(reply: Response) -> None:
     """An error page that says it is none."""
     reply.status, reply.headers, reply.body = 200, {"Content-Type": "text/html"}, b"<!DOCTYPE html><h1>Oops</h1>"
 
 
-def cut(reply: Reply) -> None:
+def cut(reply: Response) -> None:
     """A connection that breaks off halfway."""
     body = whole(reply)
     reply.promised, reply.body = len(body), body[: len(body) // 2]
 
 
-def shortened(reply: Reply) -> None:
+def shortened(reply: Response) -> None:
     """A page that lacks its last item, in valid JSON."""
     reply.body = json.dumps(json.loads(whole(reply))[:-1]).encode()
 
 
-def emptied(reply: Reply) -> None:
+def emptied(reply: Response) -> None:
     """A page with nothing on it."""
     reply.body = b"[]"
 
 
-def retry_after(seconds: int) -> Callable[[Reply], None]:
+def retry_after(seconds: int) -> Callable[[Response], None]:
     """A secondary rate limit."""
 
-    def change(reply: Reply) -> None:
+    def change(reply: Response) -> None:
         reply.status, reply.headers, reply.body = 403, {"Retry-After": str(seconds)}, b'{"message":"slow down"}'
 
     return change
 
 
-def limited(seconds: int) -> Callable[[Reply], None]:
+def limited(seconds: int) -> Callable[[Response], None]:
     """The primary rate limit, which ends at a time."""
 
-    def change(reply: Reply) -> None:
+    def change(reply: Response) -> None:
         reset = str(int(time.time()) + seconds)
         reply.status, reply.headers = 403, {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": reset}
         reply.body = b'{"message":"API rate limit exceeded"}'
@@ -165,17 +165,17 @@ def limited(seconds: int) -> Callable[[Reply], None]:
     return change
 
 
-def forbidden(reply: Reply) -> None:
+def forbidden(reply: Response) -> None:
     """A refusal that no waiting changes."""
     reply.status, reply.headers, reply.body = 401, {}, b'{"message":"Bad credentials"}'
 
 
-def linked_elsewhere(reply: Reply) -> None:
+def linked_elsewhere(reply: Response) -> None:
     """A next page on a host that must not get the token."""
     reply.headers["Link"] = '<http://localhost:1/steal>; rel="next"'
 
 
-def whole(reply: Reply) -> bytes:
+def whole(reply: Response) -> bytes:
     """The body, which a fault finds as bytes."""
     assert isinstance(reply.body, bytes)
     return reply.body

@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
-from tfwheel.index.ledger import Entry
+from tfwheel.index.ledger import LedgerEntry
 
 
-def entry(build: int = 1, **facts: Any) -> Entry:  # noqa: ANN401 -- the types of the fields
+def entry(build: int = 1, **facts: Any) -> LedgerEntry:  # noqa: ANN401 -- the types of the fields
     """A published wheel; build N was uploaded N seconds into the day."""
     file = f"tensorflow-2.20.0+cu125.{build}-cp312-cp312-manylinux_2_17_x86_64.whl"
     values: dict[str, Any] = {
@@ -26,4 +26,4 @@ def entry(build: int = 1, **facts: Any) -> Entry:  # noqa: ANN401 -- the types o
         "archs": ("sm_75", "compute_90"),
         "smoke": {"passed": True, "python": "3.12"},
     }
-    return Entry(**(values | facts))
+    return LedgerEntry(**(values | facts))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from tfwheel.config.build_config import load
 from tfwheel.config.colab_runtimes import load as load_runtimes
 from tfwheel.config.paths import CONFIG_DIR
-from tfwheel.index.ledger import Entry
+from tfwheel.index.ledger import LedgerEntry
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,7 +25,7 @@ FULL = ("sm_75", "sm_80", "sm_89", "sm_90", "compute_90")
 MANYLINUX = "manylinux_2_27_x86_64"
 
 
-def entry(version: str, python: str | None, line: str, **changes: Any) -> Entry:  # noqa: ANN401 -- as the fields
+def entry(version: str, python: str | None, line: str, **changes: Any) -> LedgerEntry:  # noqa: ANN401 -- as the fields
     """A wheel of TensorFlow for one Python ("313"), or the ops wheel for all of them (None)."""
     project, name = ("tensorflow", "tensorflow") if python else ("tfwheel-ops", "tfwheel_ops")
     tag = f"cp{python}-cp{python}" if python else "py3-none"
@@ -45,10 +45,10 @@ def entry(version: str, python: str | None, line: str, **changes: Any) -> Entry:
         "archs": FULL if line == "cu12" else (),
         "smoke": {"python": f"3.{(python or '312')[1:]}.1", "date": "2026-11-21"},
     }
-    return Entry(**(facts | changes))
+    return LedgerEntry(**(facts | changes))
 
 
-def release() -> list[Entry]:
+def release() -> list[LedgerEntry]:
     """What ``build_config/`` makes by default, one rebuild, one yank, and one run on a GPU."""
     wheels = [entry("2.20.0+cu125.1", python, "cu12") for python in ("311", "312", "313", None)]
     wheels += [entry("2.20.0+cpu.1", python, "cpu", size=262_114_020) for python in ("311", "312", "313")]

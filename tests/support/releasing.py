@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import fakewheels
 from tfwheel.config import build_config
-from tfwheel.config.paths import Places
+from tfwheel.config.paths import Paths
 from tfwheel.system import files
 from tfwheel.system.processes import run
 from tfwheel.wheel import records, sbom
@@ -69,9 +69,9 @@ def settings(root: Path) -> Config:
     return build_config.load(root / "build_config")
 
 
-def places(root: Path) -> Places:
+def paths(root: Path) -> Paths:
     """Where things stand in it."""
-    return Places(settings=root / "build_config", dist=root / "dist", cache=root / "cache")
+    return Paths(settings=root / "build_config", dist=root / "dist", cache=root / "cache")
 
 
 def build(folder: Path, target: str, *, body: bytes = b"", version: str = VERSION, **facts: Any) -> Path:  # noqa: ANN401 -- the types of the fields

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from tfwheel.checks import gpu_gates
 from tfwheel.gpu import cuda_binutils
 from tfwheel.retarget import libraries, ptxas
-from tfwheel.retarget.libraries import Check, Native
+from tfwheel.retarget.libraries import Check, RetargetedLibraries
 from tfwheel.system import console, digests
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from tfwheel.build.job import Job
     from tfwheel.config.targets import Retarget
-    from tfwheel.retarget.libraries import Result
+    from tfwheel.retarget.libraries import RetargetResult
 
 GATING = ("gpu.cuda_binutils", "checks.gpu_gates", "checks.byte_diff")
 DECIDING = (*libraries.DECIDING, *GATING)
@@ -32,32 +32,32 @@ DECIDING = (*libraries.DECIDING, *GATING)
 def fetch_tools(job: Job) -> None:
     """Have NVIDIA's programs in the cache, where the line retargets; raises DownloadError and ToolchainError."""
     if job.target.line.retarget:
-        ptxas.prepare(job.target.line.retarget.tools, cache=job.places.cache)
-        cuda_binutils.prepare(job.places.cache)
+        ptxas.prepare(job.target.line.retarget.tools, cache=job.paths.cache)
+        cuda_binutils.prepare(job.paths.cache)
 
 
 @contextmanager
-def beside(job: Job, base: Path) -> Iterator[Future[Native]]:
+def retargeted_in_background(job: Job, base: Path) -> Iterator[Future[RetargetedLibraries]]:
     """Retarget the libraries of an official wheel in a thread while the block runs.
 
     The result is empty where the line leaves them as they are. When the block fails, the thread gives up: what has been
     compiled by then is kept, nothing else is. Raises what ``libraries.native`` raises, when asked for.
     """
-    crew = ptxas.Crew()
+    pool = ptxas.WorkerPool()
     with ThreadPoolExecutor(max_workers=1) as aside:
         try:
-            yield aside.submit(make, job, base, crew=crew)
+            yield aside.submit(make, job, base, pool=pool)
         finally:
-            crew.disband()
+            pool.cancel()
 
 
-def make(job: Job, base: Path, *, crew: ptxas.Crew, cache: Path | None = None) -> Native:
+def make(job: Job, base: Path, *, pool: ptxas.WorkerPool, cache: Path | None = None) -> RetargetedLibraries:
     """The libraries of an official wheel as the line of a target asks for; ``cache`` instead of the usual one."""
     wanted = job.target.line.retarget
     if wanted is None:
-        return Native()
-    cache = cache or job.places.cache
-    compiler = ptxas.prepare(wanted.tools, cache=job.places.cache)
+        return RetargetedLibraries()
+    cache = cache or job.paths.cache
+    compiler = ptxas.prepare(wanted.tools, cache=job.paths.cache)
     with console.step("retarget", job.times):
         return libraries.native(
             wanted,
@@ -65,17 +65,17 @@ def make(job: Job, base: Path, *, crew: ptxas.Crew, cache: Path | None = None) -
             base=base,
             locked=job.base,
             ceilings=job.ceilings,
-            compiler=replace(compiler, cache=cache / "gpu-code", crew=crew),
+            compiler=replace(compiler, cache=cache / "gpu-code", pool=pool),
             cache=cache,
             work=job.work,
-            check=check(wanted, job.places.cache),
+            check=check(wanted, job.paths.cache),
         )
 
 
 def check(wanted: Retarget, cache: Path) -> Check:
     """What a retargeted library must pass: the gates, with what its line promises and there was room for."""
 
-    def run(result: Result) -> dict[str, str]:
+    def run(result: RetargetResult) -> dict[str, str]:
         left_out = {arch for family in result.report.families.values() for arch in family.left_out}
         library = gpu_gates.Retargeted(
             original=result.official,

@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tfwheel.config.build_config import Config
-    from tfwheel.config.paths import Places
+    from tfwheel.config.paths import Paths
     from tfwheel.config.targets import Base, Target
     from tfwheel.wheel.records import Record
 
 
 @dataclass(frozen=True, kw_only=True)
-class Made:
+class FinishedWheel:
     """A finished wheel and its record."""
 
     wheel: Path
@@ -38,23 +38,23 @@ class Job:
     """One target being built, with its settings, the seconds that its steps took, and what came from a cache."""
 
     config: Config
-    places: Places
+    paths: Paths
     target: Target
     base: Base
     times: dict[str, float] = field(default_factory=dict)
     cached: list[str] = field(default_factory=list)
 
     @classmethod
-    def of(cls, target_id: str, places: Places) -> Job:
+    def of(cls, target_id: str, paths: Paths) -> Job:
         """Read the settings; UnknownTargetError, NotLockedError or ConfigError when they do not hold the target."""
-        settings = build_config.load(places.settings)
+        settings = build_config.load(paths.settings)
         target = plan.find(plan.targets(settings), target_id)
-        return cls(config=settings, places=places, target=target, base=plan.base_of(settings, target))
+        return cls(config=settings, paths=paths, target=target, base=plan.base_of(settings, target))
 
     @property
     def ops_project(self) -> Path:
         """The custom-op project."""
-        return self.places.settings / "ops"
+        return self.paths.settings / "ops"
 
     @property
     def ops(self) -> list[str]:
@@ -64,21 +64,21 @@ class Job:
     @property
     def patches(self) -> Path:
         """The patches for this TensorFlow version (the folder need not exist)."""
-        return self.places.settings / "patches" / self.target.tensorflow
+        return self.paths.settings / "patches" / self.target.tensorflow
 
     @property
     def ceilings(self) -> Path:
         """What is known of XLA's newest CUDA version, a file per TensorFlow version."""
-        return self.places.settings / "xla"
+        return self.paths.settings / "xla"
 
     @property
     def work(self) -> Path:
         """Scratch; there while ``scratch`` holds."""
-        return self.places.dist / "work" / self.target.id
+        return self.paths.dist / "work" / self.target.id
 
     def log(self, step: str) -> Path:
         """Where the output of a step is kept; the log of the run before is dropped."""
-        path = self.places.dist / "logs" / f"{self.target.id}.{step}.log"
+        path = self.paths.dist / "logs" / f"{self.target.id}.{step}.log"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.unlink(missing_ok=True)
         return path
@@ -87,14 +87,14 @@ class Job:
         """The commit the sources are at, with ``-dirty`` where files differ from it; empty outside git."""
         words = ["describe", "--always", "--abbrev=40", "--dirty", "--exclude=*"]  # else a tag stands for its commit
         try:
-            return run(["git", "-C", self.places.settings, *words]).strip()
+            return run(["git", "-C", self.paths.settings, *words]).strip()
         except CommandError:
             return ""
 
-    def alone(self, name: str) -> AbstractContextManager[None]:
+    def exclusive(self, name: str) -> AbstractContextManager[None]:
         """Hold the lock of a wheel's folder; a second build of it waits and says so (TargetBusyError after an hour)."""
-        lock = self.places.dist / "locks" / f"{name}.lock"
-        return locks.alone(lock, busy=f"another build of {name} is running")
+        lock = self.paths.dist / "locks" / f"{name}.lock"
+        return locks.exclusive(lock, busy=f"another build of {name} is running")
 
     @contextmanager
     def scratch(self) -> Iterator[None]:
@@ -107,16 +107,16 @@ class Job:
             shutil.rmtree(self.work, ignore_errors=True)
 
     @contextmanager
-    def noting(self, name: str, path: Path) -> Iterator[None]:
+    def recording_cache_hit(self, name: str, path: Path) -> Iterator[None]:
         """Remember that something came from a cache, if the block leaves the file or folder ``path`` as it found it."""
         before = _identity(path)
         yield
         if before and before == _identity(path):
             self.cached.append(name)
 
-    def kept(self, name: str, key: str | None = None) -> Made | None:
+    def kept(self, name: str, key: str | None = None) -> FinishedWheel | None:
         """The finished wheel of that name, if there is one and, where a key is given, it is what the key stands for."""
-        for path in (self.places.wheels / name).glob(f"*{records.SUFFIX}"):
+        for path in (self.paths.wheels / name).glob(f"*{records.SUFFIX}"):
             try:
                 record = records.load(path)
             except BadWheelError as error:
@@ -124,19 +124,19 @@ class Job:
                 continue
             wheel = path.with_name(record.file)
             if key in (None, record.key) and wheel.is_file() and wheel.stat().st_size == record.size:
-                return Made(wheel=wheel, record=record)
+                return FinishedWheel(wheel=wheel, record=record)
         return None
 
-    def keep(self, wheel: Path, record: Record) -> Made:
+    def keep(self, wheel: Path, record: Record) -> FinishedWheel:
         """Move a finished wheel to its folder, with its record, in place of an older build.
 
         The old record goes first: a kill at any point leaves no record that speaks of other bytes.
         """
-        folder = self.places.wheels / record.target
+        folder = self.paths.wheels / record.target
         folder.mkdir(parents=True, exist_ok=True)
         for old in folder.glob(f"*{records.SUFFIX}"):
             old.unlink()
-        made = Made(wheel=wheel.replace(folder / wheel.name), record=record)
+        made = FinishedWheel(wheel=wheel.replace(folder / wheel.name), record=record)
         records.save(record, made.wheel)
         for path in set(folder.iterdir()) - {made.wheel, records.path_for(made.wheel)}:
             path.unlink()

@@ -14,18 +14,18 @@ if TYPE_CHECKING:
     from tfwheel.config.targets import Base
 
 
-def kept_base(base: Base, cache: Path) -> Path:
+def cached_path(base: Base, cache: Path) -> Path:
     """Where the cache keeps an official wheel, once it was fetched."""
     return cache / "bases" / base.sha256 / base.file
 
 
-def fetch_base(base: Base, cache: Path) -> Path:
+def fetch(base: Base, cache: Path) -> Path:
     """The locked official wheel, from the cache or downloaded; its size and sha256 are checked each time.
 
     Raises HashMismatchError when the bytes are not the locked ones, and DownloadError, NoOfficialWheelError
     or DiskFullError when they could not be had. A wrong file is never kept.
     """
-    kept = kept_base(base, cache)
+    kept = cached_path(base, cache)
     if kept.is_file():
         try:
             check(kept, sha256=base.sha256, size=base.size)

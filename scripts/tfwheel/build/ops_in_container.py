@@ -10,13 +10,13 @@ import re
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
-from tfwheel.build import container, official_wheel, ops_wheel, pipeline, toolchain, verification
-from tfwheel.build.container import Order, Place
+from tfwheel.build import cibuildwheel, official_wheel, ops_wheel, pipeline, toolchain, verification
+from tfwheel.build.cibuildwheel import ContainerBuild, ContainerHost
 from tfwheel.build.errors import CompileError, ContainerBuildError
-from tfwheel.build.job import Job, Made
+from tfwheel.build.job import FinishedWheel, Job
 from tfwheel.checks import opened_wheel
 from tfwheel.checks.errors import ArchGateError, ContentsGateError
-from tfwheel.config.paths import Places
+from tfwheel.config.paths import Paths
 from tfwheel.gpu import fatbin
 from tfwheel.system import console, digests
 from tfwheel.system.pip_settings import PipSettings
@@ -40,7 +40,7 @@ def build(
     image: str | None = None,
     force: bool = False,
     require_gpu: bool = False,
-    places: Places | None = None,
+    paths: Paths | None = None,
 ) -> Record:
     """Build, check and smoke-test the ops wheel of a target in a container; returns its record.
 
@@ -48,30 +48,30 @@ def build(
     Raises the FactoryError of the step that failed; a wheel that is not what the native build gives (other members,
     other GPU code) is not kept.
     """
-    native = places or Places.here()
+    native = paths or Paths.here()
     job = Job.of(target_id, replace(native, dist=native.dist / "container"))
-    with job.alone(job.target.ops_id), job.scratch():
-        name = container.find_engine(engine)
+    with job.exclusive(job.target.ops_id), job.scratch():
+        name = cibuildwheel.find_engine(engine)
         with console.step(f"container image ({name})", job.times):
-            place = container.find_place(name, image or container.default_image(job.ops_project))
+            place = cibuildwheel.find_place(name, image or cibuildwheel.default_image(job.ops_project))
         with console.step("official wheel", job.times):
-            base = official_wheel.fetch_base(job.base, job.places.cache)
+            base = official_wheel.fetch(job.base, job.paths.cache)
         key = _key(job, base, place)
         made = None if force else job.kept(job.target.ops_id, key)
         if made:
             console.say(f"  unchanged: {made.wheel.name} is what this configuration gives (key {key[:12]}); not built")
         else:
             made = _build(job, place, base, key, beside=Job.of(target_id, native))
-        return verification.smoked(job, made, require_gpu=require_gpu).record
+        return verification.smoke_test(job, made, require_gpu=require_gpu).record
 
 
-def _build(job: Job, place: Place, base: Path, key: str, *, beside: Job) -> Made:
+def _build(job: Job, place: ContainerHost, base: Path, key: str, *, beside: Job) -> FinishedWheel:
     log = job.log("container")
     with console.step("what the container needs", job.times):
         order = _order(job, base)
     with console.step(f"compile, repair and test in {place.image}", job.times):
         try:
-            built = container.build(order, place, workspace=job.work / "container", log=log)
+            built = cibuildwheel.build(order, place, workspace=job.work / "container", log=log)
         except ContainerBuildError as error:
             raise _compile_error(job, error) or error from error
     with console.step("compare with the native build", job.times):
@@ -80,17 +80,17 @@ def _build(job: Job, place: Place, base: Path, key: str, *, beside: Job) -> Made
     return pipeline.finish_ops(job, built.wheel, built.repair, key=key, tools=tools)
 
 
-def _order(job: Job, base: Path) -> Order:
+def _order(job: Job, base: Path) -> ContainerBuild:
     target = job.target
-    sdk = ops_wheel.unpack_sdk(base, job.places.cache)
+    sdk = ops_wheel.unpack_sdk(base, job.paths.cache)
     parts = target.line.toolkit
-    return Order(
-        settings=job.places.settings,
+    return ContainerBuild(
+        settings=job.paths.settings,
         package=job.ops_project.name,
         python=target.python_tag,
-        environment=ops_wheel.settings(target, container.SDK),
+        environment=ops_wheel.settings(target, cibuildwheel.SDK),
         sdk=sdk,
-        cuda=toolchain.cuda_tree(target.line, job.places.cache, python=container.PYTHON) if parts else None,
+        cuda=toolchain.cuda_tree(target.line, job.paths.cache, python=cibuildwheel.PYTHON) if parts else None,
         official=base if job.base.project == overlay.NAME else None,
         pip=PipSettings.here(),
     )
@@ -98,14 +98,14 @@ def _order(job: Job, base: Path) -> Order:
 
 def _compile_error(job: Job, error: ContainerBuildError) -> CompileError | None:
     """The failure in the compiler's words, where it is one of the compiler."""
-    if error.step != container.BUILDING or COMPILING not in error.output:
+    if error.step != cibuildwheel.BUILDING or COMPILING not in error.output:
         return None
     said = ops_wheel.compiler_words(error.output.partition(COMPILING)[2])
     message = f"the custom ops do not compile for {job.target.ops_id} in a container\n{said}"
     return CompileError(message, remedy="Correct the source named above; `/project` there is build_config/ here.")
 
 
-def _compare(wheel: Path, native: Made | None, *, target: Target, rules: RepairRules) -> None:
+def _compare(wheel: Path, native: FinishedWheel | None, *, target: Target, rules: RepairRules) -> None:
     """Hold members and GPU code to those of the native build, where there is one of this version."""
     if native is None or native.record.version != target.version:
         console.warn(f"there is no native build of {target.ops_id} to compare with")
@@ -135,7 +135,7 @@ def _compilers(wheel: Path) -> dict[str, str]:
     return {name: value for name, value in names.items() if value}
 
 
-def _key(job: Job, base: Path, place: Place) -> str:
+def _key(job: Job, base: Path, place: ContainerHost) -> str:
     """Digest of everything that decides what the container's wheel holds, and whether it may pass."""
     return digests.of_facts(
         target={name: value for name, value in asdict(job.target).items() if name != "default"},

@@ -12,13 +12,13 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from tfwheel.build import gpu_code, official_wheel, ops_wheel, repair, summary, toolchain, verification
-from tfwheel.build.job import Job, Made
+from tfwheel.build.job import FinishedWheel, Job
 from tfwheel.checks import wheel_gates
-from tfwheel.config.paths import Places
+from tfwheel.config.paths import Paths
 from tfwheel.config.targets import WHEEL_EPOCH
 from tfwheel.index import local_index
 from tfwheel.index.errors import NothingToServeError
-from tfwheel.index.site import Showcase
+from tfwheel.index.site import SiteContent
 from tfwheel.system import console, digests, files
 from tfwheel.wheel import overlay, provenance, sbom
 from tfwheel.wheel.records import Record
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tfwheel.build.toolchain import Toolchain
-    from tfwheel.retarget.libraries import Native
-    from tfwheel.wheel.overlay import Merged
+    from tfwheel.retarget.libraries import RetargetedLibraries
+    from tfwheel.wheel.overlay import MergedWheel
 
 # The modules whose code decides what is in a wheel, or whether it may pass.
 DECIDING = (
@@ -51,17 +51,17 @@ DECIDING = (
 )
 
 
-def build(target_id: str, *, force: bool = False, require_gpu: bool = False, places: Places | None = None) -> Record:
+def build(target_id: str, *, force: bool = False, require_gpu: bool = False, paths: Paths | None = None) -> Record:
     """Build, check, smoke-test and serve one target; returns the record of its wheel.
 
     A target of which nothing changed is left as it is, and that is said. ``force`` builds it all the same,
     ``require_gpu`` fails unless the smoke test ran on a GPU. Raises the FactoryError of the step that failed;
     a wheel that did not pass every step is not served. ``dist/reports/summary.md`` is brought up to date either way.
     """
-    job = Job.of(target_id, places or Places.here())
+    job = Job.of(target_id, paths or Paths.here())
     console.say(f"{job.target.id}: {job.base.file} -> {job.target.version}")
-    with _summing_up(job), job.alone(job.target.id), job.scratch():
-        chain = toolchain.choose(job.target.line, cache=job.places.cache)
+    with _summing_up(job), job.exclusive(job.target.id), job.scratch():
+        chain = toolchain.choose(job.target.line, cache=job.paths.cache)
         key = _key(job, chain)
         made = None if force else job.kept(job.target.id, key)
         if made:
@@ -70,10 +70,10 @@ def build(target_id: str, *, force: bool = False, require_gpu: bool = False, pla
         return _serve(job, _build(job, chain, key, force=force, require_gpu=require_gpu)).record
 
 
-def smoke_target(target_id: str, *, require_gpu: bool = False, places: Places | None = None) -> Record:
+def smoke_target(target_id: str, *, require_gpu: bool = False, paths: Paths | None = None) -> Record:
     """Smoke-test the finished wheel of a target again and put the new report into its record."""
-    job = Job.of(target_id, places or Places.here())
-    with _summing_up(job), job.alone(job.target.id), job.scratch():
+    job = Job.of(target_id, paths or Paths.here())
+    with _summing_up(job), job.exclusive(job.target.id), job.scratch():
         made = job.kept(job.target.id)
         if made is None:
             message = f"there is no wheel for {target_id} yet"
@@ -87,42 +87,44 @@ def _summing_up(job: Job) -> Iterator[None]:
     try:
         yield
     finally:
-        summary.refresh(job.places, expected=summary.expected(job.config, [job.target.id]))
+        summary.refresh(job.paths, expected=summary.expected(job.config, [job.target.id]))
 
 
-def _build(job: Job, chain: Toolchain, key: str, *, force: bool, require_gpu: bool) -> Made:
+def _build(job: Job, chain: Toolchain, key: str, *, force: bool, require_gpu: bool) -> FinishedWheel:
     """Make the wheel of a target from the official one, gated and smoke-tested."""
     if job.target.builder == "ops":
         with _ops(job, chain, _fetched(job, chain), force=force) as compiled:
-            return verification.smoked(job, compiled, require_gpu=require_gpu)
-    with verification.readied(job, require_gpu=require_gpu) as environment:
+            return verification.smoke_test(job, compiled, require_gpu=require_gpu)
+    with verification.prepared_environment(job, require_gpu=require_gpu) as environment:
         base = _fetched(job, chain)
-        with gpu_code.beside(job, base) as retargeted:
+        with gpu_code.retargeted_in_background(job, base) as retargeted:
             with _ops(job, chain, base, force=force) as compiled:
                 ops = _smoke_and_serve(job, compiled, require_gpu=require_gpu)
             native = retargeted.result()
         merged = _merged(job, base, ops, native)
         record = _described(job, merged, ops, native, key)
-        return verification.proven(job, merged, record, base=base, environment=environment, require_gpu=require_gpu)
+        return verification.verify_merged(
+            job, merged, record, base=base, environment=environment, require_gpu=require_gpu
+        )
 
 
 def _fetched(job: Job, chain: Toolchain) -> Path:
     """The official wheel; all else that a build fetches is fetched at the same time."""
-    cache, kept = job.places.cache, official_wheel.kept_base(job.base, job.places.cache)
+    cache, kept = job.paths.cache, official_wheel.cached_path(job.base, job.paths.cache)
     if chain.toolkit and chain.cuda_root and chain.cuda_root.is_dir():
         job.cached.append("toolchain")
     with ThreadPoolExecutor() as aside:
         parts = aside.submit(toolchain.prepare, job.target.line, cache=cache)
         tools = aside.submit(gpu_code.fetch_tools, job)
-        with console.step("official wheel", job.times), job.noting("official wheel", kept):
-            base = official_wheel.fetch_base(job.base, cache)
+        with console.step("official wheel", job.times), job.recording_cache_hit("official wheel", kept):
+            base = official_wheel.fetch(job.base, cache)
         parts.result()
         tools.result()
     return base
 
 
 @contextmanager
-def _ops(job: Job, chain: Toolchain, base: Path, *, force: bool) -> Iterator[Made]:
+def _ops(job: Job, chain: Toolchain, base: Path, *, force: bool) -> Iterator[FinishedWheel]:
     """The repaired ops wheel, compiled once for all Pythons of a TensorFlow version and line.
 
     While the block runs no other build touches it, so that it is smoke-tested once.
@@ -131,7 +133,7 @@ def _ops(job: Job, chain: Toolchain, base: Path, *, force: bool) -> Iterator[Mad
         target=job.target, project=job.ops_project, sdk=ops_wheel.sdk_key(base), toolchain=chain
     )
     key = digests.of_facts(compiled=compiled, rules=asdict(job.config.repair), code=digests.of_modules(DECIDING))
-    with job.alone(job.target.ops_id):
+    with job.exclusive(job.target.ops_id):
         made = None if force else job.kept(job.target.ops_id, key)
         if made:
             console.say(f"  ops: {made.wheel.name} serves this Python too; not compiled")
@@ -141,12 +143,12 @@ def _ops(job: Job, chain: Toolchain, base: Path, *, force: bool) -> Iterator[Mad
         yield made
 
 
-def _compile(job: Job, chain: Toolchain, base: Path, key: str) -> Made:
+def _compile(job: Job, chain: Toolchain, base: Path, key: str) -> FinishedWheel:
     """Compile, repair and finish the ops wheel."""
     target, log = job.target, job.log("ops")
-    kept = ops_wheel.kept_sdk(base, job.places.cache)
-    with console.step("TensorFlow headers", job.times), job.noting("headers", kept):
-        sdk = ops_wheel.unpack_sdk(base, job.places.cache)
+    kept = ops_wheel.kept_sdk(base, job.paths.cache)
+    with console.step("TensorFlow headers", job.times), job.recording_cache_hit("headers", kept):
+        sdk = ops_wheel.unpack_sdk(base, job.paths.cache)
     with console.step("compile ops", job.times):
         raw = ops_wheel.compile_ops(
             target=target, project=job.ops_project, sdk=sdk, toolchain=chain, workspace=job.work, log=log
@@ -156,7 +158,7 @@ def _compile(job: Job, chain: Toolchain, base: Path, key: str) -> Made:
     return finish_ops(job, wheel, report, key=key, tools=digests.tool_versions() | chain.versions)
 
 
-def finish_ops(job: Job, wheel: Path, report: dict[str, Any], *, key: str, tools: dict[str, str]) -> Made:
+def finish_ops(job: Job, wheel: Path, report: dict[str, Any], *, key: str, tools: dict[str, str]) -> FinishedWheel:
     """Describe, gate and keep a repaired ops wheel, whatever repaired it (``report``) and made it (``tools``)."""
     target, rules = job.target, job.config.repair
     sbom.embed(wheel, sbom.of_ops(project=ops_wheel.PROJECT, target=target, ops=job.ops, tools=tools))
@@ -184,7 +186,7 @@ def finish_ops(job: Job, wheel: Path, report: dict[str, Any], *, key: str, tools
     return job.keep(wheel, record)
 
 
-def _merged(job: Job, base: Path, ops: Made, native: Native) -> Merged:
+def _merged(job: Job, base: Path, ops: FinishedWheel, native: RetargetedLibraries) -> MergedWheel:
     """The ops and the libraries merged into the official wheel."""
     with console.step("merge", job.times):
         return overlay.merge_overlay(
@@ -199,7 +201,7 @@ def _merged(job: Job, base: Path, ops: Made, native: Native) -> Merged:
         )
 
 
-def _described(job: Job, merged: Merged, ops: Made, native: Native, key: str) -> Record:
+def _described(job: Job, merged: MergedWheel, ops: FinishedWheel, native: RetargetedLibraries, key: str) -> Record:
     """The record of a merged wheel that has passed nothing yet."""
     return Record(
         target=job.target.id,
@@ -222,14 +224,14 @@ def _described(job: Job, merged: Merged, ops: Made, native: Native, key: str) ->
     )
 
 
-def _smoke_and_serve(job: Job, made: Made, *, require_gpu: bool, again: bool = False) -> Made:
+def _smoke_and_serve(job: Job, made: FinishedWheel, *, require_gpu: bool, again: bool = False) -> FinishedWheel:
     """Smoke-test a wheel unless that has been done, and bring the index up to date."""
-    return _serve(job, verification.smoked(job, made, require_gpu=require_gpu, again=again))
+    return _serve(job, verification.smoke_test(job, made, require_gpu=require_gpu, again=again))
 
 
-def _serve(job: Job, made: Made) -> Made:
+def _serve(job: Job, made: FinishedWheel) -> FinishedWheel:
     """Bring the index up to date with a wheel that passed."""
-    local_index.update(job.places, Showcase(settings=job.config))
+    local_index.update(job.paths, SiteContent(settings=job.config))
     return made
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tfwheel.config.build_config import Config
-    from tfwheel.config.paths import Places
+    from tfwheel.config.paths import Paths
     from tfwheel.wheel.records import Record
 
 FROM_GPU_JOB = "gpu-"  # how the artifact begins that holds what the GPU job left
@@ -28,7 +28,7 @@ NOTHING_CAME = "no wheel came of it; the log of its job says why"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Row:
+class SummaryRow:
     """A wheel as its record describes it, or what is wrong (``fault``) where a record should be."""
 
     target: str
@@ -46,14 +46,14 @@ class Row:
         return "FAILED" if failed else "passed"
 
 
-def refresh(places: Places, *, source: Path | None = None, expected: Iterable[str] = ()) -> str:
+def refresh(paths: Paths, *, source: Path | None = None, expected: Iterable[str] = ()) -> str:
     """Write ``dist/reports/summary.md`` about the records below a folder (default: dist/wheels); returns its text.
 
     ``source`` may be what a run in CI left, each artifact in a folder of its own: the records of the jobs on a CPU
     and on a GPU are joined. ``expected`` are the folders that must be there (``expected``).
     """
-    text = render(rows(source or places.wheels, expected=expected))
-    files.write_atomically(places.dist / "reports" / "summary.md", text.encode())
+    text = render(rows(source or paths.wheels, expected=expected))
+    files.write_atomically(paths.dist / "reports" / "summary.md", text.encode())
     return text
 
 
@@ -70,7 +70,7 @@ def expected(config: Config, words: Iterable[str]) -> list[str]:
     return sorted(found)
 
 
-def rows(folder: Path, *, expected: Iterable[str] = ()) -> list[Row]:
+def rows(folder: Path, *, expected: Iterable[str] = ()) -> list[SummaryRow]:
     """A row for each wheel of which there is a record, each fault, and each expected folder without either; sorted."""
     built: dict[str, list[Record]] = {}
     on_gpu: dict[str, list[Record]] = {}
@@ -80,17 +80,17 @@ def rows(folder: Path, *, expected: Iterable[str] = ()) -> list[Row]:
         try:
             record = records.load(path)
         except BadWheelError as error:
-            found.append(Row(target=path.parent.name, fault=error.message))
+            found.append(SummaryRow(target=path.parent.name, fault=error.message))
         else:
             (on_gpu if from_gpu else built).setdefault(record.target, []).append(record)
     for target in {*built, *on_gpu}:
         found += _rows_of(target, built.get(target, []), on_gpu.get(target, []))
     absent = set(expected) - {row.target for row in found}
-    found += [Row(target=target, fault=NOTHING_CAME) for target in absent]
+    found += [SummaryRow(target=target, fault=NOTHING_CAME) for target in absent]
     return sorted(found, key=lambda row: (row.target, row.fault))
 
 
-def render(rows: Sequence[Row]) -> str:
+def render(rows: Sequence[SummaryRow]) -> str:
     """The rows as GitHub-flavoured Markdown, with digests in full below."""
     results = [row.result for row in rows]
     counts = [f"{results.count(word)} {word}" for word in dict.fromkeys(results)]
@@ -119,27 +119,27 @@ def _ids_of(word: str) -> list[str]:
         raise UnknownTargetError(message, remedy=remedy) from error
 
 
-def _rows_of(target: str, built: Sequence[Record], on_gpu: Sequence[Record]) -> list[Row]:
+def _rows_of(target: str, built: Sequence[Record], on_gpu: Sequence[Record]) -> list[SummaryRow]:
     """One row, where all jobs speak of the same bytes: an ops wheel comes out of the job of every Python."""
     if not built:
-        return [Row(target=target, fault="a GPU job tested it, and no job built it")]
+        return [SummaryRow(target=target, fault="a GPU job tested it, and no job built it")]
     worst = min(built, key=lambda record: record.passed_smoke)
     others = sorted({record.sha256 for record in built} - {worst.sha256})
     if others:
         made = ", ".join(digest[:SHORT] for digest in others)
-        return [Row(target=target, record=worst, fault=f"another job made other bytes of it: sha256 {made}")]
+        return [SummaryRow(target=target, record=worst, fault=f"another job made other bytes of it: sha256 {made}")]
     try:
         for record in on_gpu:
             worst = records.joined(worst, record)
     except BadWheelError as error:
-        return [Row(target=target, record=worst, fault=error.message)]
-    return [Row(target=target, record=worst)]
+        return [SummaryRow(target=target, record=worst, fault=error.message)]
+    return [SummaryRow(target=target, record=worst)]
 
 
 # --- Markdown --------------------------------------------------------------------------------------------
 
 
-def _cells(row: Row) -> list[str]:
+def _cells(row: SummaryRow) -> list[str]:
     record = row.record
     cells = [_text(row.result), _code(row.target)]
     if record is None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from tfwheel.build import official_wheel, ops_wheel
-from tfwheel.build.job import Made
+from tfwheel.build.job import FinishedWheel
 from tfwheel.checks import environments, smoke, wheel_gates
 from tfwheel.index import local_index
 from tfwheel.system import console, digests
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from tfwheel.build.job import Job
     from tfwheel.checks.environments import Environment
-    from tfwheel.wheel.overlay import Merged
+    from tfwheel.wheel.overlay import MergedWheel
     from tfwheel.wheel.records import Record
 
 CODE = (
@@ -30,14 +30,14 @@ CODE = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Trial:
+class _SmokeOutcome:
     """The report of a smoke test, passed or not, and its log."""
 
     report: dict[str, Any]
     log: Path
 
 
-def readied(job: Job, *, require_gpu: bool) -> AbstractContextManager[Environment]:
+def prepared_environment(job: Job, *, require_gpu: bool) -> AbstractContextManager[Environment]:
     """The environment in which the block's wheel of TensorFlow will be tried; it is made while the block builds it.
 
     What the official wheel requires is installed there beforehand. Raises what ``environments.made`` raises.
@@ -46,16 +46,16 @@ def readied(job: Job, *, require_gpu: bool) -> AbstractContextManager[Environmen
     return environments.made(job.target, log=job.log("smoke"), size=size, requires=requires, require_gpu=require_gpu)
 
 
-def proven(
-    job: Job, merged: Merged, record: Record, *, base: Path, environment: Environment, require_gpu: bool
-) -> Made:
+def verify_merged(
+    job: Job, merged: MergedWheel, record: Record, *, base: Path, environment: Environment, require_gpu: bool
+) -> FinishedWheel:
     """Hold a merged wheel to the gates while it is smoke-tested in an environment of its own.
 
     Once it has passed the gates it is kept in place of an older build, whatever the smoke test says. Raises what
-    ``gates.run_gates`` and then what ``smoked`` raises.
+    ``gates.run_gates`` and then what ``smoke_test`` raises.
     """
     with ThreadPoolExecutor(max_workers=1) as aside:
-        trying = aside.submit(_tried, job, Made(wheel=merged.wheel, record=record), environment)
+        trying = aside.submit(_tried, job, FinishedWheel(wheel=merged.wheel, record=record), environment)
         try:
             with console.step("gates", job.times):
                 passed = wheel_gates.run_gates(
@@ -68,7 +68,7 @@ def proven(
     return _noted(made, trying.result(), require_gpu=require_gpu)
 
 
-def smoked(job: Job, made: Made, *, require_gpu: bool, again: bool = False) -> Made:
+def smoke_test(job: Job, made: FinishedWheel, *, require_gpu: bool, again: bool = False) -> FinishedWheel:
     """Smoke-test a wheel unless that has been done, and keep the report in its record.
 
     Raises SmokeError when it does not work, and what ``environments.made`` raises, which says nothing about the wheel.
@@ -83,26 +83,26 @@ def smoked(job: Job, made: Made, *, require_gpu: bool, again: bool = False) -> M
         return _noted(made, _tried(job, made, environment, official=official), require_gpu=require_gpu)
 
 
-def _official(job: Job, made: Made) -> Path | None:
+def _official(job: Job, made: FinishedWheel) -> Path | None:
     """The official wheel, for one that only adds to it; None where pip itself brings it."""
     # The ops require `tensorflow` by name, which is what pip finds where the base has another name.
     beside = made.record.project == ops_wheel.PROJECT and job.base.project == overlay.NAME
-    return official_wheel.fetch_base(job.base, job.places.cache) if beside else None
+    return official_wheel.fetch(job.base, job.paths.cache) if beside else None
 
 
-def _tried(job: Job, made: Made, environment: Environment, *, official: Path | None = None) -> _Trial:
+def _tried(job: Job, made: FinishedWheel, environment: Environment, *, official: Path | None = None) -> _SmokeOutcome:
     """Install the wheel from a served index of its own and let it compute."""
     console.say(f"  smoke test of {made.wheel.name}")
-    alone = local_index.serve_alone(made.wheel, line=made.record.line, workdir=job.work, sha256=made.record.sha256)
-    with alone as url:
-        candidate = smoke.Candidate(
+    served = local_index.serve_alone(made.wheel, line=made.record.line, workdir=job.work, sha256=made.record.sha256)
+    with served as url:
+        candidate = smoke.WheelUnderTest(
             target=job.target, record=made.record, wheel=made.wheel, index_url=url, official=official
         )
         report = smoke.smoke(candidate, environment)
-    return _Trial(report=report | {"checks_key": digests.of_modules(CODE)}, log=environment.log)
+    return _SmokeOutcome(report=report | {"checks_key": digests.of_modules(CODE)}, log=environment.log)
 
 
-def _noted(made: Made, trial: _Trial, *, require_gpu: bool) -> Made:
+def _noted(made: FinishedWheel, trial: _SmokeOutcome, *, require_gpu: bool) -> FinishedWheel:
     """Put a smoke report into the record of its wheel; SmokeError when it is of a failure."""
     report = trial.report
     on_gpu = require_gpu or isinstance(report["gpu"], dict)  # what needs one starts nowhere else, whatever it reached

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tfwheel.gpu.elf import Edit, Section
-    from tfwheel.gpu.fatbin import Container
+    from tfwheel.gpu.fatbin import FatbinContainer
 
 CHUNK = 4 << 20
 RELATIVE = 8  # R_X86_64_RELATIVE (System V psABI for x86-64, table 4.9)
@@ -26,7 +26,7 @@ SECTION_HEADER = 64  # bytes of an Elf64_Shdr
 SYMBOL_TABLES = (".symtab", ".strtab")
 
 
-class Library(Protocol):
+class ComparedLibrary(Protocol):
     """The two files, the bytes of XLA that were changed, and whether the symbol tables are still there."""
 
     @property
@@ -57,7 +57,9 @@ class _Span:
 
 
 def unchanged(
-    library: Library, before: Mapping[str, Sequence[Container]], after: Mapping[str, Sequence[Container]]
+    library: ComparedLibrary,
+    before: Mapping[str, Sequence[FatbinContainer]],
+    after: Mapping[str, Sequence[FatbinContainer]],
 ) -> str:
     """What was compared, in one line; UntouchedGateError names the first byte that changed and must not have.
 
@@ -88,8 +90,8 @@ def unchanged(
 
 def _code(
     sections: Mapping[str, Section],
-    before: Mapping[str, Sequence[Container]],
-    after: Mapping[str, Sequence[Container]],
+    before: Mapping[str, Sequence[FatbinContainer]],
+    after: Mapping[str, Sequence[FatbinContainer]],
 ) -> Iterator[_Span]:
     """The room for containers; what lies between and behind them must be zero."""
     for name, members in before.items():
@@ -110,8 +112,8 @@ def _code(
 def _pointers(
     stream: BinaryIO,
     sections: Mapping[str, Section],
-    before: Mapping[str, Sequence[Container]],
-    after: Mapping[str, Sequence[Container]],
+    before: Mapping[str, Sequence[FatbinContainer]],
+    after: Mapping[str, Sequence[FatbinContainer]],
 ) -> Iterator[_Span]:
     """The words that hold the address of a container in a section that was laid out anew, and their new values."""
     addresses: dict[int, int] = {}
@@ -135,12 +137,12 @@ def _pointers(
                         yield _Span(start=offset, end=offset + 8, now=value, moved=moved)
 
 
-def _edits(library: Library) -> Iterator[_Span]:
+def _edits(library: ComparedLibrary) -> Iterator[_Span]:
     for edit in library.edits:
         yield _Span(start=edit.offset, end=edit.offset + len(edit.replacement), now=edit.replacement)
 
 
-def _symbols(library: Library, sections: Mapping[str, Section]) -> Iterator[_Span]:
+def _symbols(library: ComparedLibrary, sections: Mapping[str, Section]) -> Iterator[_Span]:
     """The symbol tables and their section headers, which are zeros where they were dropped."""
     for name in () if library.symbols else SYMBOL_TABLES:
         if name in sections:
@@ -151,7 +153,7 @@ def _symbols(library: Library, sections: Mapping[str, Section]) -> Iterator[_Spa
                     yield _Span(start=at, end=end, now=bytes(end - at))
 
 
-def _check_spans(spans: Sequence[_Span], new: BinaryIO, library: Library) -> None:
+def _check_spans(spans: Sequence[_Span], new: BinaryIO, library: ComparedLibrary) -> None:
     """What may differ and is known must be what is known."""
     for span in spans:
         if span.now is None:
@@ -166,7 +168,7 @@ def _check_spans(spans: Sequence[_Span], new: BinaryIO, library: Library) -> Non
             raise UntouchedGateError(message)
 
 
-def _compare(old: BinaryIO, new: BinaryIO, spans: Sequence[_Span], library: Library, size: int) -> int:
+def _compare(old: BinaryIO, new: BinaryIO, spans: Sequence[_Span], library: ComparedLibrary, size: int) -> int:
     """Compare everything between the spans; returns how many bytes that are."""
     position = same = 0
     for start, end in [*((span.start, span.end) for span in spans), (size, size)]:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from tfwheel.config.targets import Retarget
     from tfwheel.gpu.elf import Edit
-    from tfwheel.gpu.fatbin import Container, Entry
+    from tfwheel.gpu.fatbin import FatbinContainer, FatbinEntry
 
 PIECE = 16 << 20  # bytes of containers in one call: cuobjdump takes about five times as much memory
 SAMPLE = 4  # new images that are disassembled
@@ -65,16 +65,16 @@ class Pair:
         return self.library.patched.name
 
     @cached_property
-    def before(self) -> dict[str, list[Container]]:
+    def before(self) -> dict[str, list[FatbinContainer]]:
         """The containers of the official library, by section."""
         return _by_section(self.library.original)
 
     @cached_property
-    def after(self) -> dict[str, list[Container]]:
+    def after(self) -> dict[str, list[FatbinContainer]]:
         """The containers of the retargeted library, by section."""
         return _by_section(self.library.patched)
 
-    def containers(self) -> Iterator[tuple[Container, Container]]:
+    def containers(self) -> Iterator[tuple[FatbinContainer, FatbinContainer]]:
         """Each container beside what it was, in the order of the file; RetargetGateError where their numbers differ."""
         for section in sorted({*self.before, *self.after}):
             old, new = self.before.get(section, []), self.after.get(section, [])
@@ -83,13 +83,13 @@ class Pair:
                 raise RetargetGateError(message)
             yield from zip(old, new, strict=True)
 
-    def bytes_of(self, entry: Entry, *, official: bool = False) -> bytes:
+    def bytes_of(self, entry: FatbinEntry, *, official: bool = False) -> bytes:
         """The payload of an entry, as it stands in the file."""
         path = self.library.original if official else self.library.patched
         with path.open("rb") as stream:
             return os.pread(stream.fileno(), entry.size, entry.offset)
 
-    def image(self, entry: Entry, *, official: bool = False) -> bytes:
+    def image(self, entry: FatbinEntry, *, official: bool = False) -> bytes:
         """The code of an entry, decompressed."""
         return fatbin.image(entry, self.bytes_of(entry, official=official))
 
@@ -232,14 +232,14 @@ def disassembled(pair: Pair) -> str:
 GATES = (archs, listed, kept, compiled, portable, disassembled)
 
 
-def _by_section(library: Path) -> dict[str, list[Container]]:
-    found: dict[str, list[Container]] = {}
+def _by_section(library: Path) -> dict[str, list[FatbinContainer]]:
+    found: dict[str, list[FatbinContainer]] = {}
     for container in fatbin.containers(library):
         found.setdefault(container.section, []).append(container)
     return found
 
 
-def _expected(old: Container, promised: Mapping[str, Sequence[str]]) -> list[str]:
+def _expected(old: FatbinContainer, promised: Mapping[str, Sequence[str]]) -> list[str]:
     """The images that a container must have now: those promised that it had, or has portable code to make from.
 
     One that would be left with none keeps all it had, and so does a section of which nothing was promised.
@@ -254,9 +254,9 @@ def _portable(ptx: bytes) -> bytes:
     return _TIED.sub(rb"\1", ptx.rstrip(b"\0"), count=1)
 
 
-def _groups(containers: Sequence[Container]) -> Iterator[list[Container]]:
+def _groups(containers: Sequence[FatbinContainer]) -> Iterator[list[FatbinContainer]]:
     """Neighbours of one section, as many as fit into a piece."""
-    group: list[Container] = []
+    group: list[FatbinContainer] = []
     for container in containers:
         size = sum(one.size for one in group)
         if group and (group[0].section != container.section or size + container.size > PIECE):
@@ -267,11 +267,11 @@ def _groups(containers: Sequence[Container]) -> Iterator[list[Container]]:
         yield group
 
 
-def _by_size(entry: Entry) -> tuple[int, int]:
+def _by_size(entry: FatbinEntry) -> tuple[int, int]:
     return entry.plain_size, entry.offset
 
 
-def _ask_cuobjdump(pair: Pair, group: Sequence[Container]) -> list[tuple[str, int]]:
+def _ask_cuobjdump(pair: Pair, group: Sequence[FatbinContainer]) -> list[tuple[str, int]]:
     with pair.library.patched.open("rb") as stream:
         pieces = (os.pread(stream.fileno(), container.size, container.offset) for container in group)
         try:
@@ -281,7 +281,7 @@ def _ask_cuobjdump(pair: Pair, group: Sequence[Container]) -> list[tuple[str, in
             raise RetargetGateError(message) from error
 
 
-def _kernels(pair: Pair, entry: Entry) -> frozenset[bytes]:
+def _kernels(pair: Pair, entry: FatbinEntry) -> frozenset[bytes]:
     """The kernels of a new image; RetargetGateError when it is no machine code for its arch."""
     place = f"{pair.name}: {entry.name} at byte {entry.offset:,} ({entry.section})"
     try:
@@ -295,7 +295,7 @@ def _kernels(pair: Pair, entry: Entry) -> frozenset[bytes]:
     return found.kernels
 
 
-def _ask_nvdisasm(pair: Pair, entry: Entry) -> None:
+def _ask_nvdisasm(pair: Pair, entry: FatbinEntry) -> None:
     place = f"{entry.name} at byte {entry.offset:,} ({entry.section})"
     try:
         said = cuda_binutils.disassemble(pair.tools, pair.image(entry))

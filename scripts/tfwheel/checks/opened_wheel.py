@@ -29,7 +29,7 @@ NEW_IN_EVERY_WHEEL = ("METADATA", "RECORD", "WHEEL")
 ELF_MAGIC = b"\x7fELF"
 
 
-class Merged(Protocol):
+class MergedFiles(Protocol):
     """A merged wheel and the member names declared with it: added to its base, replaced in it, left out of it.
 
     Added and replaced ones are named as in the new wheel, removed ones as in the base.
@@ -53,7 +53,7 @@ class Merged(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Official:
+class OpenedOfficial:
     """The official wheel, opened, and what is locked about it.
 
     ``kept`` maps the name of each member that must be the official one, byte for byte, to its name there.
@@ -65,7 +65,7 @@ class Official:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Candidate:
+class OpenedWheel:
     """A wheel before the gates.
 
     ``own`` are the members that it does not share with an official wheel: their names, and where those that are
@@ -78,7 +78,7 @@ class Candidate:
     project: str
     tag: str
     own: Mapping[str, Path]
-    official: Official | None = None
+    official: OpenedOfficial | None = None
 
     @property
     def name(self) -> str:
@@ -123,7 +123,9 @@ class Candidate:
 
 
 @contextmanager
-def opened(merged: Merged, *, base: Path, locked: Base, target: Target, rules: RepairRules) -> Iterator[Candidate]:
+def opened(
+    merged: MergedFiles, *, base: Path, locked: Base, target: Target, rules: RepairRules
+) -> Iterator[OpenedWheel]:
     """Open a merged wheel beside its base; BadWheelError when one of the two is not a sound wheel."""
     with ExitStack() as stack:
         wheel = stack.enter_context(WheelReader(merged.wheel))
@@ -135,26 +137,26 @@ def opened(merged: Merged, *, base: Path, locked: Base, target: Target, rules: R
             else name: name
             for name in _files(official) - set(merged.removed)
         }
-        yield Candidate(
+        yield OpenedWheel(
             wheel=wheel,
             target=target,
             rules=rules,
             project=PROJECT,
             tag=f"{target.python_tag}-{target.python_tag}",
             own=_unpacked(wheel, own, stack),
-            official=Official(
+            official=OpenedOfficial(
                 wheel=official, locked=locked, kept={new: old for new, old in new_names.items() if new not in own}
             ),
         )
 
 
 @contextmanager
-def opened_ops(path: Path, *, target: Target, rules: RepairRules) -> Iterator[Candidate]:
+def opened_ops(path: Path, *, target: Target, rules: RepairRules) -> Iterator[OpenedWheel]:
     """Open an ops wheel: its package and its metadata are its own, and nothing else may be there."""
     with ExitStack() as stack:
         wheel = stack.enter_context(WheelReader(path))
         own = {name for name in _files(wheel) if name.startswith((OPS_PACKAGE, f"{wheel.dist_info}/"))}
-        yield Candidate(
+        yield OpenedWheel(
             wheel=wheel,
             target=target,
             rules=rules,

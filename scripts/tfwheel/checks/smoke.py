@@ -32,7 +32,7 @@ OPS_PACKAGE = "tfwheel_ops"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Candidate:
+class WheelUnderTest:
     """A wheel to try, and where pip finds it.
 
     ``index_url`` is the served sub-index that lists it. A wheel that only adds to TensorFlow is tried beside the
@@ -57,21 +57,21 @@ class Candidate:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Trial:
+class SmokeRun:
     """One smoke run, and what has been measured so far."""
 
-    candidate: Candidate
+    candidate: WheelUnderTest
     environment: Environment
     times: dict[str, float] = field(default_factory=dict)
 
 
-def smoke(candidate: Candidate, environment: Environment) -> dict[str, Any]:
+def smoke(candidate: WheelUnderTest, environment: Environment) -> dict[str, Any]:
     """Install a wheel as a user would and let it compute; returns the report for its record, passed or not.
 
     Where the environment has a GPU to use, it gets the CUDA libraries (``[and-cuda]``) and everything runs on the GPU
     too. Raises DiskFullError, which says nothing about the wheel.
     """
-    trial = Trial(candidate=candidate, environment=environment)
+    trial = SmokeRun(candidate=candidate, environment=environment)
     report: dict[str, Any] = {"passed": False, "reason": None, "gpu": "not reached", "checks": []}
     try:
         with console.step("smoke: environment", trial.times):
@@ -115,7 +115,7 @@ def reason_of(error: CommandError) -> str:
     return (complaints or lines or [error.message.splitlines()[0]])[-1]
 
 
-def _install(trial: Trial) -> None:
+def _install(trial: SmokeRun) -> None:
     """Install the exact pin, and prove that what was installed is the candidate and fits what it came with.
 
     ``--no-compile`` because compiling 13,000 Python files, of which few are imported, takes longer than the checks.
@@ -136,7 +136,7 @@ def _install(trial: Trial) -> None:
     environment.run("-m", "pip", "check")
 
 
-def _check(trial: Trial) -> dict[str, Any]:
+def _check(trial: SmokeRun) -> dict[str, Any]:
     """Run smoke_checks.py with the environment's Python and return its report."""
     record, environment = trial.candidate.record, trial.environment
     script, answer = environment.folder / "smoke_checks.py", environment.folder / "report.json"

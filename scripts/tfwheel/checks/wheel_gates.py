@@ -28,7 +28,7 @@ from tfwheel.checks.errors import (
     RunpathGateError,
     SizeGateError,
 )
-from tfwheel.checks.opened_wheel import Candidate, Merged, opened, opened_ops
+from tfwheel.checks.opened_wheel import MergedFiles, OpenedWheel, opened, opened_ops
 from tfwheel.gpu import elf, fatbin
 from tfwheel.system.errors import CommandError
 from tfwheel.system.processes import run
@@ -45,7 +45,7 @@ OWN_LIBRARIES = {"tensorflow/libtensorflow_framework.so.2", "tensorflow/libtenso
 SHOWN = 5  # names in one message; the others are counted
 
 
-def run_gates(merged: Merged, *, base: Path, locked: Base, target: Target, rules: RepairRules) -> dict[str, str]:
+def run_gates(merged: MergedFiles, *, base: Path, locked: Base, target: Target, rules: RepairRules) -> dict[str, str]:
     """Hold a merged wheel to every gate, in a fixed order; returns gate name -> finding.
 
     ``base`` is the official wheel it was made from. Raises the error of the first gate that fails, and BadWheelError
@@ -61,7 +61,7 @@ def run_ops_gates(wheel: Path, *, target: Target, rules: RepairRules) -> dict[st
         return {gate.__name__: gate(candidate) for gate in GATES}
 
 
-def contents(candidate: Candidate) -> str:
+def contents(candidate: OpenedWheel) -> str:
     """The members are those expected, and each one shared with the official wheel has its very bytes."""
     names, expected = candidate.files, candidate.expected
     kept = candidate.official.kept.keys() if candidate.official else frozenset()
@@ -79,7 +79,7 @@ def contents(candidate: Candidate) -> str:
     return f"{len(names)} files: {len(kept)} as in the official wheel, {len(candidate.own)} declared"
 
 
-def runpath(candidate: Candidate) -> str:
+def runpath(candidate: OpenedWheel) -> str:
     """Each official library has its locked RUNPATH: read from it where its bytes changed, else known by them."""
     locked = candidate.official.locked.runpaths if candidate.official else {}
     for name, expected in locked.items():
@@ -96,7 +96,7 @@ def runpath(candidate: Candidate) -> str:
     return f"{len(locked)} libraries of TensorFlow as locked"
 
 
-def graft(candidate: Candidate) -> str:
+def graft(candidate: OpenedWheel) -> str:
     """No library that TensorFlow or the driver brings was copied in, and a repair copied in none at all."""
     for name in sorted(candidate.files - OWN_LIBRARIES):
         path = PurePosixPath(name)
@@ -111,7 +111,7 @@ def graft(candidate: Candidate) -> str:
     return "no library copied in"
 
 
-def platform(candidate: Candidate) -> str:
+def platform(candidate: OpenedWheel) -> str:
     """The platform tags are within the ceiling, and its own libraries need no newer symbols than those promise.
 
     The policies are auditwheel's (PEP 600). Of several tags the oldest counts: a wheel installs where one fits.
@@ -138,7 +138,7 @@ def platform(candidate: Candidate) -> str:
     return f"{claimed.name}, ceiling {ceiling.name}"
 
 
-def arch(candidate: Candidate) -> str:
+def arch(candidate: OpenedWheel) -> str:
     """The GPU code in its own libraries is exactly what the line promises; a line without CUDA has none.
 
     Of TensorFlow's libraries, where they were retargeted, gates of their own speak.
@@ -159,7 +159,7 @@ def arch(candidate: Candidate) -> str:
     return f"{_list(promised) if with_code else 'no GPU code'} in {len(found)} libraries of its own"
 
 
-def size(candidate: Candidate) -> str:
+def size(candidate: OpenedWheel) -> str:
     """The file is not larger than what hosts of wheels take."""
     found, limit = candidate.wheel.path.stat().st_size, candidate.rules.max_bytes
     if found > limit:
@@ -168,7 +168,7 @@ def size(candidate: Candidate) -> str:
     return f"{found:,} bytes, limit {limit:,}"
 
 
-def metadata(candidate: Candidate) -> str:
+def metadata(candidate: OpenedWheel) -> str:
     """File name, METADATA and WHEEL are valid, agree with each other, and say what the target is.
 
     Held against the core metadata specification (by packaging), PEP 427, and ``twine check --strict``.
@@ -199,7 +199,7 @@ def metadata(candidate: Candidate) -> str:
     )
 
 
-def sbom(candidate: Candidate) -> str:
+def sbom(candidate: OpenedWheel) -> str:
     """The bill of materials (PEP 770) is there, is of this wheel, and names the official wheel that is locked."""
     locked = candidate.official.locked if candidate.official else None
     return bills.check(
@@ -213,7 +213,7 @@ def sbom(candidate: Candidate) -> str:
 GATES = (contents, runpath, graft, platform, arch, size, metadata, sbom)
 
 
-def _parsed(candidate: Candidate) -> Metadata:
+def _parsed(candidate: OpenedWheel) -> Metadata:
     try:
         return Metadata.from_email(_info_file(candidate, "METADATA"), validate=True)
     except ExceptionGroup as group:
@@ -221,19 +221,19 @@ def _parsed(candidate: Candidate) -> Metadata:
         raise MetadataGateError(message) from group
 
 
-def _tags(candidate: Candidate) -> frozenset[Tag]:
+def _tags(candidate: OpenedWheel) -> frozenset[Tag]:
     try:
         return parse_wheel_filename(candidate.name)[3]
     except InvalidWheelFilename as error:
         raise MetadataGateError(str(error)) from error
 
 
-def _tags_in_wheel_file(candidate: Candidate) -> set[Tag]:
+def _tags_in_wheel_file(candidate: OpenedWheel) -> set[Tag]:
     lines = _info_file(candidate, "WHEEL").decode().splitlines()
     return {tag for line in lines if line.startswith("Tag:") for tag in parse_tag(line.removeprefix("Tag:").strip())}
 
 
-def _ask_twine(candidate: Candidate) -> None:
+def _ask_twine(candidate: OpenedWheel) -> None:
     """Run twine on a wheel of the metadata alone: METADATA is all that it checks, but it hashes the whole file."""
     with tempfile.TemporaryDirectory(prefix="tfwheel-twine-") as folder:
         small = Path(folder, candidate.name)
@@ -251,7 +251,7 @@ def _ask_twine(candidate: Candidate) -> None:
             raise MetadataGateError(message) from error
 
 
-def _info_file(candidate: Candidate, name: str) -> bytes:
+def _info_file(candidate: OpenedWheel, name: str) -> bytes:
     return candidate.wheel.read(f"{candidate.wheel.dist_info}/{name}")
 
 

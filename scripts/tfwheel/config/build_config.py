@@ -46,7 +46,7 @@ class Table(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
-class Release(Table):
+class ReleaseEntry(Table):
     """One TensorFlow version and what is built of it."""
 
     tensorflow: Version
@@ -58,7 +58,7 @@ class Release(Table):
     requires: list[RequirementText] = Field(default_factory=list)
 
 
-class Exclusion(Table):
+class ExclusionEntry(Table):
     """A combination that is not built, with its reason."""
 
     tensorflow: Version
@@ -70,8 +70,8 @@ class Exclusion(Table):
 class TargetsFile(Table):
     """``targets.toml``."""
 
-    release: Annotated[list[Release], Field(min_length=1)]
-    exclude: list[Exclusion] = Field(default_factory=list)
+    release: Annotated[list[ReleaseEntry], Field(min_length=1)]
+    exclude: list[ExclusionEntry] = Field(default_factory=list)
 
 
 class RetargetEntry(Table):
@@ -155,8 +155,8 @@ class Config:
     """Everything ``build_config/`` says, checked."""
 
     directory: Path
-    releases: tuple[Release, ...]
-    exclusions: tuple[Exclusion, ...]
+    releases: tuple[ReleaseEntry, ...]
+    exclusions: tuple[ExclusionEntry, ...]
     lines: dict[str, Line]
     bases: tuple[Base, ...]
     repair: RepairRules

@@ -12,7 +12,7 @@ CONFIG_DIR = ROOT / "build_config"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Places:
+class Paths:
     """All paths follow from these: the settings, ``dist/`` of the checkout, and the cache."""
 
     settings: Path
@@ -20,7 +20,7 @@ class Places:
     cache: Path
 
     @classmethod
-    def here(cls) -> Places:
+    def here(cls) -> Paths:
         """The checkout that this file is in, and ``$XDG_CACHE_HOME/tfwheel``."""
         return cls(settings=CONFIG_DIR, dist=ROOT / "dist", cache=user_cache_path("tfwheel"))
 

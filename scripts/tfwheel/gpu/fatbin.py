@@ -61,7 +61,7 @@ _KNOWN_FLAGS = 0x1 | 0x2 | 0x10 | _LZ4 | 0x1000000
 
 
 @dataclass(frozen=True, kw_only=True)
-class Entry:
+class FatbinEntry:
     """One image of one container: machine code ("ELF") or portable code ("PTX") for a compute capability.
 
     ``container``, ``header`` and ``offset`` (of the payload) count bytes from the start of the file; ``size`` is what
@@ -92,13 +92,13 @@ class Entry:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Container:
+class FatbinContainer:
     """Images of one piece of a program, for several GPUs; ``offset`` from the start of the file, ``size`` in bytes."""
 
     section: str
     offset: int
     size: int
-    entries: tuple[Entry, ...]
+    entries: tuple[FatbinEntry, ...]
 
 
 def archs_of(library: Path | bytes) -> tuple[str, ...]:
@@ -110,13 +110,13 @@ def archs_of(library: Path | bytes) -> tuple[str, ...]:
     return tuple(name for _, _, name in sorted(found))
 
 
-def entries(library: Path | bytes) -> Iterator[Entry]:
+def entries(library: Path | bytes) -> Iterator[FatbinEntry]:
     """Every image in an ELF file (library or object), in the order of the file; raises what ``containers`` raises."""
     for container in containers(library):
         yield from container.entries
 
 
-def containers(library: Path | bytes) -> Iterator[Container]:
+def containers(library: Path | bytes) -> Iterator[FatbinContainer]:
     """Every container in an ELF file, in the order of the file; memory use does not grow with it.
 
     Raises BadWheelError when the bytes are not an ELF file, and FatbinError on containers of a kind or version
@@ -128,7 +128,7 @@ def containers(library: Path | bytes) -> Iterator[Container]:
                 yield from _containers_in(stream, section)
 
 
-def parse(data: bytes, *, section: str = "") -> Container:
+def parse(data: bytes, *, section: str = "") -> FatbinContainer:
     """The one container that these bytes are; FatbinError when they are something else."""
     found = _container_at(io.BytesIO(data), section, 0, len(data))
     if found is None or found.size != len(data):
@@ -148,7 +148,7 @@ def header(size: int) -> bytes:
     return _HEADER.pack(MAGIC, VERSION, HEADER_SIZE, size - HEADER_SIZE)
 
 
-def check(entry: Entry) -> None:
+def check(entry: FatbinEntry) -> None:
     """Raise FatbinError for an entry whose flags are not all known, or whose compression is not LZ4."""
     compressed = bool(entry.flags & _LZ4)
     whole = 0 < entry.packed_size <= entry.size if compressed else entry.plain_size == entry.size
@@ -160,7 +160,7 @@ def check(entry: Entry) -> None:
         raise FatbinError(message)
 
 
-def image(entry: Entry, payload: bytes) -> bytes:
+def image(entry: FatbinEntry, payload: bytes) -> bytes:
     """The code of an entry, decompressed, from its payload (the bytes from ``offset`` to ``end``).
 
     Raises FatbinError for a compression that is not known, and for data that is not what its header says.
@@ -204,7 +204,7 @@ def tightened(raw_entry: bytes) -> bytes:
     return min(again, raw_entry, key=len)
 
 
-def _containers_in(stream: BinaryIO, section: Section) -> Iterator[Container]:
+def _containers_in(stream: BinaryIO, section: Section) -> Iterator[FatbinContainer]:
     position, end = section.offset, section.offset + section.size
     while (start := _find(stream, position, end)) is not None:
         container = _container_at(stream, section.name, start, end)
@@ -213,21 +213,21 @@ def _containers_in(stream: BinaryIO, section: Section) -> Iterator[Container]:
         position = start + (container.size if container else len(MAGIC))
 
 
-def _container_at(stream: BinaryIO, section: str, start: int, end: int) -> Container | None:
+def _container_at(stream: BinaryIO, section: str, start: int, end: int) -> FatbinContainer | None:
     """The container at a magic number; None for the mere constant, which any program that handles them has."""
     magic, version, header_size, size = _HEADER.unpack(_read(stream, start, _HEADER.size))
     plausible = magic == MAGIC and header_size == _HEADER.size and 0 < size <= end - start - _HEADER.size
     if plausible and version == VERSION:
         whole = _HEADER.size + size
         parts = tuple(_entries_of(stream, section, start, start + whole))
-        return Container(section=section, offset=start, size=whole, entries=parts)
+        return FatbinContainer(section=section, offset=start, size=whole, entries=parts)
     if section == DATA_SECTION and not plausible:
         return None
     message = f"{section}, byte {start:,}: container version {version}, header {header_size}, size {size:,}"
     raise FatbinError(message)
 
 
-def _entries_of(stream: BinaryIO, section: str, container: int, end: int) -> Iterator[Entry]:
+def _entries_of(stream: BinaryIO, section: str, container: int, end: int) -> Iterator[FatbinEntry]:
     position = container + _HEADER.size
     while position < end:
         fields = _ENTRY.unpack(_read(stream, position, _ENTRY.size))
@@ -236,7 +236,7 @@ def _entries_of(stream: BinaryIO, section: str, container: int, end: int) -> Ite
         if kind not in _KINDS or header_size < _ENTRY.size or offset + size > end:
             message = f"{section}, byte {position:,}: entry of kind {kind}, header {header_size}, size {size:,}"
             raise FatbinError(message)
-        yield Entry(
+        yield FatbinEntry(
             section=section,
             container=container,
             kind=_KINDS[kind],

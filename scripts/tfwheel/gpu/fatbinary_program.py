@@ -25,7 +25,7 @@ _PROFILE = re.compile(r"profile=(?P<kind>sm|compute)_(?P<arch>\d+[af]?),file=(?P
 _IMAGE3 = re.compile(r"kind=(?P<kind>elf|ptx),sm=(?P<arch>\d+[af]?),file=(?P<file>.+)")
 
 
-class Image(NamedTuple):
+class CompiledKernel(NamedTuple):
     """One compiled kernel file, for a compute capability such as ``80`` or ``90a``."""
 
     kind: str
@@ -37,16 +37,16 @@ class NvFatbinError(Exception):
     """The library refused something; the text is its own."""
 
 
-def image(text: str) -> Image:
+def image(text: str) -> CompiledKernel:
     """Read the value of ``--image`` or ``--image3``; raises argparse's error for anything else."""
     match = _PROFILE.fullmatch(text) or _IMAGE3.fullmatch(text)
     if not match:
         message = f"not understood: {text}"
         raise argparse.ArgumentTypeError(message)
-    return Image("elf" if match["kind"] in ("sm", "elf") else "ptx", match["arch"], Path(match["file"]))
+    return CompiledKernel("elf" if match["kind"] in ("sm", "elf") else "ptx", match["arch"], Path(match["file"]))
 
 
-class Container:
+class FatbinWriter:
     """A fat binary in the making.
 
     Its images get no names: clang would give those of its temporary files, and every build would differ.
@@ -60,7 +60,7 @@ class Container:
         words = (ctypes.c_char_p * len(options))(*(option.encode() for option in options))
         self._call("nvFatbinCreate", ctypes.byref(self._handle), words, ctypes.c_size_t(len(options)))
 
-    def add(self, part: Image) -> None:
+    def add(self, part: CompiledKernel) -> None:
         """Take in one image; NvFatbinError when its content does not fit its kind and arch."""
         about = f" ({part.kind} for {part.arch}: {part.file})"
         self.add_code(part.kind, part.arch, part.file.read_bytes(), about=about)
@@ -105,7 +105,7 @@ def main(arguments: Sequence[str], library: Path) -> int:
     wanted = parse(arguments)
     temporary = wanted.create.with_name(f".{wanted.create.name}.{os.getpid()}")
     try:
-        container = Container(library, [*OPTIONS, *(["-g"] if wanted.debug else [])])
+        container = FatbinWriter(library, [*OPTIONS, *(["-g"] if wanted.debug else [])])
         for part in wanted.images:
             container.add(part)
         temporary.write_bytes(container.to_bytes())

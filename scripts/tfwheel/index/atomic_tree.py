@@ -40,7 +40,7 @@ class Part:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Change:
+class TreeChange:
     """What an update did: the names of the parts that were made, and the bytes of pages that were written."""
 
     made: tuple[str, ...]
@@ -53,7 +53,7 @@ def update(
     *,
     seal: Callable[[Mapping[str, Path]], Mapping[str, bytes]] | None = None,
     keep_previous: bool = False,
-) -> Change | None:
+) -> TreeChange | None:
     """Bring a tree to exactly the files of these parts; None, and nothing is touched, when it is that already.
 
     ``seal`` gets the finished files by path and gives those that speak of them (a manifest); it depends on nothing
@@ -76,7 +76,7 @@ def update(
         _put(json.dumps(state).encode(), new / "state.json")
         _show(site, new)
         _sweep(home, new)
-        return Change(made=tuple(name for name in parts if name not in known), written=written)
+        return TreeChange(made=tuple(name for name in parts if name not in known), written=written)
 
 
 def restore(site: Path) -> None:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from tfwheel.config.colab_runtimes import Runtime
-    from tfwheel.index.ledger import Entry
+    from tfwheel.index.ledger import LedgerEntry
 
 ADDRESS = "ADDRESS/"  # stands for the site's own address where none is configured
 WHEELHOUSE = "wheels"
@@ -94,7 +94,7 @@ def pythons(file: str) -> tuple[str, ...]:
 
 
 def render(
-    entries: Iterable[Entry], locks: Iterable[Lock], *, runtimes: Sequence[Runtime], base_url: str
+    entries: Iterable[LedgerEntry], locks: Iterable[Lock], *, runtimes: Sequence[Runtime], base_url: str
 ) -> dict[str, bytes]:
     """All files below ``install/``, by path below the root of the site.
 
@@ -126,7 +126,7 @@ def constraints_name(runtime: Runtime) -> str:
     return f"constraints-colab-{runtime.name}.txt"
 
 
-def collect(entries: Iterable[Entry], folder: Path, *, index_url: str, platform: str) -> list[Lock]:
+def collect(entries: Iterable[LedgerEntry], folder: Path, *, index_url: str, platform: str) -> list[Lock]:
     """A lock for each version and Python that can be installed: the one in ``<folder>/install/``, or a new one.
 
     A published lock never changes, although a new one would find newer dependencies. ``index_url`` is the served site,
@@ -138,7 +138,7 @@ def collect(entries: Iterable[Entry], folder: Path, *, index_url: str, platform:
     ]
 
 
-def kept(entries: Iterable[Entry], folder: Path) -> list[Lock]:
+def kept(entries: Iterable[LedgerEntry], folder: Path) -> list[Lock]:
     """The locks of these entries that stand in ``<folder>/install/``."""
     return [lock for bare, _ in _wanted(entries) if (lock := _kept(bare, folder))]
 
@@ -149,7 +149,7 @@ def save(locks: Iterable[Lock], folder: Path) -> None:
         write_atomically(folder / name, data)
 
 
-def _wanted(entries: Iterable[Entry]) -> list[tuple[Lock, str]]:
+def _wanted(entries: Iterable[LedgerEntry]) -> list[tuple[Lock, str]]:
     """A lock still empty, and the extra to lock with, for each version and Python that can be installed."""
     wanted = {
         (entry.line, entry.project, entry.version, python): _extra(entry)
@@ -194,7 +194,7 @@ def make(bare: Lock, *, extra: str, index_url: str, platform: str) -> Lock:
     )
 
 
-def _extra(entry: Entry) -> str:
+def _extra(entry: LedgerEntry) -> str:
     """TensorFlow finds its GPU code's CUDA libraries in packages that only this extra of it requires."""
     return "[and-cuda]" if entry.project == "tensorflow" and entry.archs else ""
 

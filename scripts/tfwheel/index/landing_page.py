@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from tfwheel.config.colab_runtimes import Runtime
     from tfwheel.config.targets import Line
-    from tfwheel.index.ledger import Entry
+    from tfwheel.index.ledger import LedgerEntry
 
 SOURCES = ROOT / "index" / "page"
 MOST_ROWS = 1000  # of more, the newest: a page of 100,000 rows would be 150 MB
@@ -44,7 +44,7 @@ COLUMNS = (
 
 
 def render(
-    entries: Iterable[Entry],
+    entries: Iterable[LedgerEntry],
     *,
     lines: Mapping[str, Line],
     runtimes: Sequence[Runtime],
@@ -76,17 +76,17 @@ def render(
     return {"index.html": text.encode()}
 
 
-def _reading_order(entry: Entry) -> tuple[str, Version, tuple[int, ...], str, str]:
+def _reading_order(entry: LedgerEntry) -> tuple[str, Version, tuple[int, ...], str, str]:
     """By project (TensorFlow before its ops, as everything is reversed), version, Python."""
     project = f"~{entry.project}" if entry.project == "tensorflow" else entry.project
     return project, Version(entry.version), _minors(entry), entry.line, entry.file
 
 
-def _minors(entry: Entry) -> tuple[int, ...]:
+def _minors(entry: LedgerEntry) -> tuple[int, ...]:
     return tuple(int(python.removeprefix("3.")) for python in install_files.pythons(entry.file))
 
 
-def _row(entry: Entry, material: frozenset[str]) -> dict[str, Any]:
+def _row(entry: LedgerEntry, material: frozenset[str]) -> dict[str, Any]:
     """Everything the template and the script show of one wheel."""
     pythons = install_files.pythons(entry.file)
     return {
@@ -142,7 +142,7 @@ def _gpu_smoke(report: Mapping[str, Any] | None) -> str:
     return ", ".join(word for word in (f"GPU: {name}", str((report or {}).get("date", ""))[:10]) if word)
 
 
-def _material(entry: Entry, pythons: Sequence[str], material: frozenset[str]) -> list[tuple[str, str]]:
+def _material(entry: LedgerEntry, pythons: Sequence[str], material: frozenset[str]) -> list[tuple[str, str]]:
     """File name and link of each install file there is for a wheel."""
     locks = [
         install_files.Lock(

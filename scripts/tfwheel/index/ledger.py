@@ -41,7 +41,7 @@ SHAPES = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Entry:
+class LedgerEntry:
     """One published wheel.
 
     ``url`` is the absolute address of the file, or empty where it stands beside its page. ``size`` is in bytes,
@@ -81,21 +81,21 @@ class Entry:
         return f"{self.project}=={self.version}"
 
     @property
-    def place(self) -> Place:
+    def place(self) -> SortKey:
         """Where it stands in a ledger."""
-        return Place(self.uploaded, self.file)
+        return SortKey(self.uploaded, self.file)
 
 
-class Place(msgspec.Struct, frozen=True, order=True, gc=False):
+class SortKey(msgspec.Struct, frozen=True, order=True, gc=False):
     """What the lines of a ledger are ordered by; of 100,000 lines it is read in a fifth of the time of the whole."""
 
     uploaded: str
     file: str
 
 
-LASTING = tuple(field.name for field in fields(Entry) if field.name not in {*EDITABLE, "uploaded"})
+LASTING = tuple(field.name for field in fields(LedgerEntry) if field.name not in {*EDITABLE, "uploaded"})
 ENCODER = msgspec.json.Encoder(order="sorted")
-PLACE, ENTRY = msgspec.json.Decoder(Place), msgspec.json.Decoder(Entry)
+PLACE, ENTRY = msgspec.json.Decoder(SortKey), msgspec.json.Decoder(LedgerEntry)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,10 +104,10 @@ class Ledger:
 
     name: str = "the ledger"
     lines: tuple[bytes, ...] = ()
-    places: tuple[Place, ...] = ()
+    paths: tuple[SortKey, ...] = ()
 
     @cached_property
-    def entries(self) -> tuple[Entry, ...]:
+    def entries(self) -> tuple[LedgerEntry, ...]:
         """What the lines say."""
         enabled = gc.isenabled()
         gc.disable()  # only objects that stay are made: looking for garbage among them takes twice as long as they do
@@ -118,23 +118,23 @@ class Ledger:
                 gc.enable()
 
     @cached_property
-    def by_file(self) -> dict[str, Entry]:
+    def by_file(self) -> dict[str, LedgerEntry]:
         """The entries by file name, which no two of them share."""
         return {entry.file: entry for entry in self.entries}
 
-    def entry(self, index: int) -> Entry:
+    def entry(self, index: int) -> LedgerEntry:
         """What one line says, counted from 0; LedgerDamagedError when its fields are not those of an entry."""
         return _decoded(self.lines[index], ENTRY, f"{self.name}, line {index + 1}")
 
     def find(self, file: str) -> int | None:
         """Which line is about a file, counted from 0."""
-        return next((index for index, place in enumerate(self.places) if place.file == file), None)
+        return next((index for index, place in enumerate(self.paths) if place.file == file), None)
 
 
 # --- reading and writing ---------------------------------------------------------------------------------
 
 
-def encode(entry: Entry) -> bytes:
+def encode(entry: LedgerEntry) -> bytes:
     """The one line (without its newline) that an entry is written as."""
     rest = ENCODER.encode(entry)[1:]
     return b'{"_check":"%s",%s' % (_digest(rest), rest)
@@ -155,11 +155,11 @@ def parse(data: bytes, *, name: str) -> Ledger:
     if rest:
         message = f"{name}, line {len(lines) + 1}: cut short, it does not end with a newline"
         raise LedgerDamagedError(message)
-    places = tuple(_place(line, where=f"{name}, line {number}") for number, line in enumerate(lines, 1))
-    return _ordered(Ledger(name=name, lines=tuple(lines), places=places))
+    paths = tuple(_place(line, where=f"{name}, line {number}") for number, line in enumerate(lines, 1))
+    return _ordered(Ledger(name=name, lines=tuple(lines), paths=paths))
 
 
-def write(path: Path, entries: Iterable[Entry]) -> Ledger:
+def write(path: Path, entries: Iterable[LedgerEntry]) -> Ledger:
     """Write a ledger of exactly these entries, whatever was there; equal entries in any order give equal bytes.
 
     Raises LedgerConflictError when they contradict each other.
@@ -167,7 +167,7 @@ def write(path: Path, entries: Iterable[Entry]) -> Ledger:
     return _grow(Ledger(name=str(path)), entries, path)
 
 
-def append(path: Path, entries: Iterable[Entry]) -> Ledger:
+def append(path: Path, entries: Iterable[LedgerEntry]) -> Ledger:
     """Add published files and return what the ledger holds then; many processes may do so at once.
 
     A file that is there already stays as it is, so that a publisher may run again. Raises LedgerConflictError, and
@@ -184,21 +184,21 @@ def withdraw(path: Path, files: Iterable[str]) -> Ledger:
     """Take back what was appended and then not published; what users may have installed is `remove`d instead."""
     with _lock(path):
         old, gone = read(path), set(files)
-        rows = [(line, place) for line, place in zip(old.lines, old.places, strict=True) if place.file not in gone]
+        rows = [(line, place) for line, place in zip(old.lines, old.paths, strict=True) if place.file not in gone]
         if len(rows) != len(old.lines):
             _save(path, (line for line, _ in rows))
-        return Ledger(name=old.name, lines=tuple(line for line, _ in rows), places=tuple(place for _, place in rows))
+        return Ledger(name=old.name, lines=tuple(line for line, _ in rows), paths=tuple(place for _, place in rows))
 
 
-def _grow(old: Ledger, new: Iterable[Entry], path: Path) -> Ledger:
+def _grow(old: Ledger, new: Iterable[LedgerEntry], path: Path) -> Ledger:
     """Put new entries in their places among the old lines, which are not made anew, and write all."""
-    lines, places = list(old.lines), list(old.places)
+    lines, paths = list(old.lines), list(old.paths)
     for entry in new:
         _check_shape(entry)
-        index = bisect(places, entry.place)
-        places.insert(index, entry.place)
+        index = bisect(paths, entry.place)
+        paths.insert(index, entry.place)
         lines.insert(index, encode(entry))
-    grown = _ordered(Ledger(name=old.name, lines=tuple(lines), places=tuple(places)))
+    grown = _ordered(Ledger(name=old.name, lines=tuple(lines), paths=tuple(paths)))
     _save(path, lines)
     return grown
 
@@ -211,17 +211,17 @@ def _save(path: Path, lines: Iterable[bytes]) -> None:
 # --- edits: one field of one line ------------------------------------------------------------------------
 
 
-def yank(path: Path, file: str, reason: str = "") -> Entry:
+def yank(path: Path, file: str, reason: str = "") -> LedgerEntry:
     """Mark a file as yanked (PEP 592): installers take it only where it is pinned exactly."""
     return _edit(path, file, yanked=reason)
 
 
-def unyank(path: Path, file: str) -> Entry:
+def unyank(path: Path, file: str) -> LedgerEntry:
     """Take the mark away."""
     return _edit(path, file, yanked=None)
 
 
-def remove(path: Path, file: str, reason: str) -> Entry:
+def remove(path: Path, file: str, reason: str) -> LedgerEntry:
     """Record that a file is gone, for good: its line stays, so that nobody uses the name again."""
     if not reason.strip():
         message = f"{file} cannot be removed without a reason"
@@ -229,7 +229,7 @@ def remove(path: Path, file: str, reason: str) -> Entry:
     return _edit(path, file, removed=reason)
 
 
-def _edit(path: Path, file: str, **change: Any) -> Entry:  # noqa: ANN401 -- the types of the fields
+def _edit(path: Path, file: str, **change: Any) -> LedgerEntry:  # noqa: ANN401 -- the types of the fields
     with _lock(path):
         old = read(path)
         index = old.find(file)
@@ -249,13 +249,13 @@ def _edit(path: Path, file: str, **change: Any) -> Entry:  # noqa: ANN401 -- the
 # --- what may not be -------------------------------------------------------------------------------------
 
 
-def differences(one: Entry, other: Entry, names: Sequence[str] = LASTING) -> list[str]:
+def differences(one: LedgerEntry, other: LedgerEntry, names: Sequence[str] = LASTING) -> list[str]:
     """The named fields in which two entries differ, with both values, as text."""
     pairs = ((name, getattr(one, name), getattr(other, name)) for name in names)
     return [f"{name}: {left!r} and {right!r}" for name, left, right in pairs if left != right]
 
 
-def _is_known(ledger: Ledger, entry: Entry) -> bool:
+def _is_known(ledger: Ledger, entry: LedgerEntry) -> bool:
     """Whether the file is in the ledger; LedgerConflictError where only its name is."""
     index = ledger.find(entry.file)
     if index is None:
@@ -270,7 +270,7 @@ def _is_known(ledger: Ledger, entry: Entry) -> bool:
     return True
 
 
-def _check_shape(entry: Entry) -> None:
+def _check_shape(entry: LedgerEntry) -> None:
     wrong = [name for name, shape in SHAPES.items() if not re.fullmatch(shape, getattr(entry, name))]
     if entry.size <= 0:
         wrong.append("size")
@@ -283,8 +283,8 @@ def _check_shape(entry: Entry) -> None:
 def _ordered(ledger: Ledger) -> Ledger:
     """The ledger, if each place comes after the one before it and no file name stands there twice."""
     numbers: dict[str, int] = {}
-    last = Place("", "")
-    for number, place in enumerate(ledger.places, 1):
+    last = SortKey("", "")
+    for number, place in enumerate(ledger.paths, 1):
         first = numbers.setdefault(place.file, number)
         if first != number:
             changes = differences(ledger.entry(first - 1), ledger.entry(number - 1))
@@ -298,7 +298,7 @@ def _ordered(ledger: Ledger) -> Ledger:
     return ledger
 
 
-def _place(line: bytes, *, where: str) -> Place:
+def _place(line: bytes, *, where: str) -> SortKey:
     match = CHECK.match(line)
     if not match or match[1] != _digest(line[match.end() :]):
         raise _damage(line, where)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from tfwheel.errors import FactoryError
 from tfwheel.index import ledger
 from tfwheel.index.errors import LedgerConflictError
-from tfwheel.index.ledger import EDITABLE, LASTING, Entry, Ledger, differences
+from tfwheel.index.ledger import EDITABLE, LASTING, Ledger, LedgerEntry, differences
 from tfwheel.system.errors import CommandError
 from tfwheel.system.processes import run
 
@@ -52,7 +52,7 @@ def compare(new: Ledger, *, since: Ledger, name: str) -> None:
         raise LedgerConflictError(message, remedy="Restore these lines; to take a file out, use `remove` or `yank`.")
 
 
-def _lost(old: Entry, new: Entry | None) -> str | None:
+def _lost(old: LedgerEntry, new: LedgerEntry | None) -> str | None:
     if new is None:
         return f"{old.file} vanished without a recorded removal"
     changed = differences(old, new, (*LASTING, "uploaded"))
@@ -91,7 +91,7 @@ def merge_conflicted(path: Path) -> Ledger:
     return ledger.write(path, join(*(_of(path, stage) for stage in STAGES)))
 
 
-def join(base: Ledger, ours: Ledger, theirs: Ledger) -> list[Entry]:
+def join(base: Ledger, ours: Ledger, theirs: Ledger) -> list[LedgerEntry]:
     """All files of both sides, with the edits of both; ``base`` is the last state they share.
 
     Raises LedgerConflictError when a side lost a file of ``base``, when a name stands for two files, and when both
@@ -105,7 +105,7 @@ def join(base: Ledger, ours: Ledger, theirs: Ledger) -> list[Entry]:
     return list(merged.values())
 
 
-def _one(base: Entry | None, ours: Entry, theirs: Entry) -> Entry:
+def _one(base: LedgerEntry | None, ours: LedgerEntry, theirs: LedgerEntry) -> LedgerEntry:
     if ours == theirs:
         return ours
     changed = differences(ours, theirs)
@@ -116,7 +116,7 @@ def _one(base: Entry | None, ours: Entry, theirs: Entry) -> Entry:
     return replace(ours, uploaded=min(ours.uploaded, theirs.uploaded), **edits)
 
 
-def _field(field: str, base: Entry | None, ours: Entry, theirs: Entry) -> Any:  # noqa: ANN401 -- the field's type
+def _field(field: str, base: LedgerEntry | None, ours: LedgerEntry, theirs: LedgerEntry) -> Any:  # noqa: ANN401 -- the field's type
     before, left, right = (getattr(entry, field, None) for entry in (base, ours, theirs))
     if left in (before, right):
         return right

@@ -6,7 +6,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from tfwheel.config import github_limits
-from tfwheel.index.ledger import Entry
+from tfwheel.index.ledger import LedgerEntry
 from tfwheel.system import files
 from tfwheel.wheel.errors import IndexEntryError
 from tfwheel.wheel.metadata import SIDECAR, facts_of, metadata_of
@@ -36,7 +36,7 @@ def publishable(record: Record) -> str | None:
     return None
 
 
-def entry_from(wheel: Path, record: Record, *, url: str, uploaded: str) -> Entry:
+def entry_from(wheel: Path, record: Record, *, url: str, uploaded: str) -> LedgerEntry:
     """The ledger's entry for a built wheel, after every check; ``url`` and ``uploaded`` as in Entry.
 
     Raises IndexEntryError when the wheel must not be listed (no passing smoke test on these bytes, a name that the
@@ -53,7 +53,7 @@ def entry_from(wheel: Path, record: Record, *, url: str, uploaded: str) -> Entry
     if sidecar.exists() and sidecar.read_bytes() != metadata:
         message = f"{sidecar} is not the METADATA of its wheel"
         raise IndexEntryError(message, remedy="Delete the sidecar; publishing writes it from the wheel.")
-    return Entry(
+    return LedgerEntry(
         project=facts.project,
         version=facts.version,
         file=wheel.name,

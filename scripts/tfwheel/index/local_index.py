@@ -19,7 +19,7 @@ from tfwheel.index import atomic_tree, ledger, listing_rules, manifest, simple_p
 from tfwheel.index.atomic_tree import Part
 from tfwheel.index.errors import LedgerDamagedError, NothingToServeError
 from tfwheel.index.ledger import Ledger
-from tfwheel.index.simple_pages import Row
+from tfwheel.index.simple_pages import ListedFile
 from tfwheel.system import console, files
 from tfwheel.wheel import metadata, records
 from tfwheel.wheel.errors import IndexEntryError
@@ -27,34 +27,34 @@ from tfwheel.wheel.errors import IndexEntryError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from tfwheel.config.paths import Places
-    from tfwheel.index.ledger import Entry
-    from tfwheel.index.site import Showcase
+    from tfwheel.config.paths import Paths
+    from tfwheel.index.ledger import LedgerEntry
+    from tfwheel.index.site import SiteContent
     from tfwheel.wheel.records import Record
 
 ADDRESS = "127.0.0.1"
 
 
-def update(places: Places, showcase: Showcase | None = None) -> tuple[Entry, ...]:
+def update(paths: Paths, content: SiteContent | None = None) -> tuple[LedgerEntry, ...]:
     """Make the ledger and the site of this machine list exactly its wheels that may be listed; returns the entries.
 
-    ``showcase`` is what the pages for people say beyond the ledger; without it there are none.
+    ``content`` is what the pages for people say beyond the ledger; without it there are none.
 
     Safe to call from several processes at once. This ledger speaks of nothing published, so a wheel that was built
     anew under its name replaces its entry, and one that is gone takes its entry along; both are said. Raises
     LedgerConflictError when one file name stands for two wheels; nothing is changed then.
     """
-    places.site.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(places.site.with_name(f".{places.site.name}.lock")):
-        known = _known(places.ledger)
-        found = list(_collect(places.wheels, known))
+    paths.site.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(paths.site.with_name(f".{paths.site.name}.lock")):
+        known = _known(paths.ledger)
+        found = list(_collect(paths.wheels, known))
         entries = tuple(sorted((entry for entry, _ in found), key=lambda entry: entry.place))
         if entries != known.entries:
-            ledger.write(places.ledger, entries)
+            ledger.write(paths.ledger, entries)
             _say_what_went(known, entries)
         wheels = {f"{entry.folder}/{entry.file}": _wheel_part(entry, wheel) for entry, wheel in found}
-        lines = places.ledger.read_bytes() if entries else b""
-        atomic_tree.update(places.site, site.parts(lines, showcase) | wheels, seal=manifest.seal)
+        lines = paths.ledger.read_bytes() if entries else b""
+        atomic_tree.update(paths.site, site.parts(lines, content) | wheels, seal=manifest.seal)
     return entries
 
 
@@ -66,7 +66,7 @@ def _known(path: Path) -> Ledger:
         return Ledger()
 
 
-def _collect(wheels: Path, known: Ledger) -> Iterator[tuple[Entry, Path]]:
+def _collect(wheels: Path, known: Ledger) -> Iterator[tuple[LedgerEntry, Path]]:
     """The wheels in ``<wheels>/<target id>/`` that may be listed, with their entries; the others are warned of."""
     for path in sorted(wheels.glob(f"*/*{records.SUFFIX}")):
         try:
@@ -77,7 +77,7 @@ def _collect(wheels: Path, known: Ledger) -> Iterator[tuple[Entry, Path]]:
             console.warn(f"{error.message}; it is not in the index")
 
 
-def _entry(wheel: Path, record: Record, known: Ledger, *, uploaded: str) -> Entry:
+def _entry(wheel: Path, record: Record, known: Ledger, *, uploaded: str) -> LedgerEntry:
     """What the ledger has already where neither wheel nor record changed: reading 600 MB takes a second each time."""
     entry = known.by_file.get(record.file)
     same = entry and (entry.sha256, entry.uploaded, entry.target) == (record.sha256, uploaded, record.target)
@@ -86,7 +86,7 @@ def _entry(wheel: Path, record: Record, known: Ledger, *, uploaded: str) -> Entr
     return listing_rules.entry_from(wheel, record, url="", uploaded=uploaded)
 
 
-def _say_what_went(known: Ledger, entries: Sequence[Entry]) -> None:
+def _say_what_went(known: Ledger, entries: Sequence[LedgerEntry]) -> None:
     hashes = {entry.file: entry.sha256 for entry in entries}
     for entry in known.entries:
         if entry.file not in hashes:
@@ -95,7 +95,7 @@ def _say_what_went(known: Ledger, entries: Sequence[Entry]) -> None:
             console.say(f"  {entry.file} was built anew with other bytes: it replaces the one in this machine's index")
 
 
-def _wheel_part(entry: Entry | Row, wheel: Path) -> Part:
+def _wheel_part(entry: LedgerEntry | ListedFile, wheel: Path) -> Part:
     """A wheel and its sidecar, beside the page that links to them."""
     facts, path = wheel.stat(), f"{entry.line}/{simple_pages.normalized(entry.project)}/{entry.file}"
     return Part(
@@ -132,7 +132,7 @@ def serve_alone(wheel: Path, *, line: str, workdir: Path, sha256: str | None = N
     """
     sidecar = metadata.metadata_of(wheel)
     facts = metadata.facts_of(wheel.name, sidecar)
-    row = Row(
+    row = ListedFile(
         project=facts.project,
         version=facts.version,
         file=wheel.name,
@@ -151,14 +151,14 @@ def serve_alone(wheel: Path, *, line: str, workdir: Path, sha256: str | None = N
             yield f"{address}{line}/"
 
 
-def offer(places: Places, showcase: Showcase | None = None, *, port: int) -> None:
+def offer(paths: Paths, content: SiteContent | None = None, *, port: int) -> None:
     """Serve all finished wheels until interrupted, and say how to install each; NothingToServeError without any."""
-    entries = update(places, showcase)
+    entries = update(paths, content)
     if not entries:
-        message = f"no wheel below {places.wheels} has passed its smoke test"
+        message = f"no wheel below {paths.wheels} has passed its smoke test"
         raise NothingToServeError(message)
-    with serve(places.site, port=port, log=console.say) as address:
-        console.say(f"{places.site} is at {address} (Ctrl-C ends it). To install:")
+    with serve(paths.site, port=port, log=console.say) as address:
+        console.say(f"{paths.site} is at {address} (Ctrl-C ends it). To install:")
         for command in dict.fromkeys(install_command(entry, address) for entry in entries):
             console.say(f"  {command}")
         try:
@@ -167,7 +167,7 @@ def offer(places: Places, showcase: Showcase | None = None, *, port: int) -> Non
             console.say("ended")
 
 
-def install_command(entry: Entry, address: str) -> str:
+def install_command(entry: LedgerEntry, address: str) -> str:
     """What a user types to get exactly this version, with the index of its line beside PyPI."""
     return f'pip install --extra-index-url {address}{entry.line}/ "{entry.pin}"'
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
     from pathlib import Path
 
-    from tfwheel.index.ledger import Entry
+    from tfwheel.index.ledger import LedgerEntry
 
 NAME = "manifest.json"
 LEDGER = "ledger.jsonl"
@@ -81,7 +81,7 @@ def check(root: Path) -> int:
     return len(files)
 
 
-def _beside_pages(entries: Iterable[Entry]) -> Iterator[tuple[str, dict[str, Any]]]:
+def _beside_pages(entries: Iterable[LedgerEntry]) -> Iterator[tuple[str, dict[str, Any]]]:
     """The wheels and sidecars that stand in the tree."""
     for entry in entries:
         if not entry.url and entry.removed is None:

@@ -40,7 +40,7 @@ STATUS = '<meta name="pypi:project-status" content="active">\n'
 encode = msgspec.json.Encoder().encode
 
 
-class Row(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class ListedFile(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What the pages show of a ledger's entry; the fields have the names and meanings of the entry's."""
 
     project: str
@@ -57,22 +57,22 @@ class Row(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     removed: str | None = None
 
 
-def rows(ledger: bytes) -> list[Row]:
+def rows(ledger: bytes) -> list[ListedFile]:
     """The rows of those lines whose files are there; the ledger must be a valid one, which is not checked here."""
-    return [row for row in msgspec.json.Decoder(Row).decode_lines(ledger) if row.removed is None]
+    return [row for row in msgspec.json.Decoder(ListedFile).decode_lines(ledger) if row.removed is None]
 
 
 normalized = cache(canonicalize_name)
 version = cache(Version)
 
 
-def parts(rows: Iterable[Row]) -> dict[str, Part]:
+def parts(rows: Iterable[ListedFile]) -> dict[str, Part]:
     """The pages as parts of a tree: one part per line, one per project of a line, so that only what changed is made.
 
     Equal rows give equal bytes in any order. Making a part raises IndexEntryError when its page would list a file
     name twice.
     """
-    projects: dict[str, dict[str, list[Row]]] = defaultdict(lambda: defaultdict(list))
+    projects: dict[str, dict[str, list[ListedFile]]] = defaultdict(lambda: defaultdict(list))
     for row in rows:
         projects[row.line][normalized(row.project)].append(row)
     found = {}
@@ -106,7 +106,7 @@ def _line_pages(line: str, names: Sequence[str]) -> dict[str, bytes]:
     }
 
 
-def _project_pages(line: str, name: str, rows: Sequence[Row]) -> dict[str, bytes]:
+def _project_pages(line: str, name: str, rows: Sequence[ListedFile]) -> dict[str, bytes]:
     """The list of a project's files, oldest version first."""
     if len({row.file for row in rows}) < len(rows):
         message = f"{line}/{name} would list a file name twice"
@@ -135,7 +135,7 @@ def _json(head: dict[str, Any], files: Iterable[dict[str, Any]]) -> bytes:
     return b"".join([encode(head)[:-1], b',"files":[\n', lines, b"\n]}\n"])
 
 
-def _link(row: Row) -> str:
+def _link(row: ListedFile) -> str:
     """One line of HTML; the two attributes for the sidecar are equal, the older one for pip before 23.2."""
     python = f' data-requires-python="{escape(row.requires_python)}"' if row.requires_python else ""
     yanked = "" if row.yanked is None else f' data-yanked="{escape(row.yanked)}"'
@@ -146,7 +146,7 @@ def _link(row: Row) -> str:
     )
 
 
-def _file(row: Row) -> dict[str, Any]:
+def _file(row: ListedFile) -> dict[str, Any]:
     """One file in JSON."""
     facts = {
         "filename": row.file,
@@ -161,5 +161,5 @@ def _file(row: Row) -> dict[str, Any]:
     return facts | ({"requires-python": row.requires_python} if row.requires_python else {})
 
 
-def _href(row: Row) -> str:
+def _href(row: ListedFile) -> str:
     return escape(row.url) if row.url else quote(row.file)

@@ -22,7 +22,7 @@ DECIDING = ("index.site", "index.install_files", "index.landing_page", "config.c
 
 
 @dataclass(frozen=True, kw_only=True)
-class Showcase:
+class SiteContent:
     """What pages for people say beyond the ledger; ``locks`` is the folder that holds ``install/`` with the locks."""
 
     settings: Config
@@ -57,8 +57,8 @@ class Showcase:
         return {**material, **people}
 
 
-def parts(lines: bytes, showcase: Showcase | None = None) -> dict[str, Part]:
+def parts(lines: bytes, content: SiteContent | None = None) -> dict[str, Part]:
     """All parts of a site but its wheels and its manifest; without a showcase there are none for people."""
     copy = Part(key=hashlib.sha256(lines).hexdigest(), make=lambda: {manifest.LEDGER: lines})
-    people = showcase.parts(lines) if showcase else {}
+    people = content.parts(lines) if content else {}
     return {**simple_pages.parts(simple_pages.rows(lines)), "ledger": copy, **people}

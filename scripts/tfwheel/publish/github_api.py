@@ -70,7 +70,7 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Host:
+class GithubApi:
     """Where the API is (``api`` without a slash at its end), which repository ("owner/name"), and who asks.
 
     ``cache`` is the folder in which answers are kept with their ETag, so that an unchanged page costs nothing of the

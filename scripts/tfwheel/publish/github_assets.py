@@ -12,7 +12,7 @@ import msgspec
 
 from tfwheel.publish import github_api
 from tfwheel.publish.errors import AssetRenamedError, HostAnswerError, ReleaseExistsError, StoreError
-from tfwheel.publish.github_repository import UNFINISHED, Site
+from tfwheel.publish.github_repository import UNFINISHED, Repository
 from tfwheel.system import console
 from tfwheel.wheel.errors import IndexEntryError
 
@@ -26,7 +26,7 @@ TRIES = 3  # of one upload: an upstream failure leaves an unfinished asset, whic
 class GithubStore:
     """The assets of one release, a draft or published; see Store."""
 
-    site: Site
+    site: Repository
     release: ReleaseData
 
     def url(self, name: str) -> str:

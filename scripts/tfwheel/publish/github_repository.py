@@ -17,7 +17,7 @@ import msgspec
 
 from tfwheel.publish import github_api
 from tfwheel.publish.errors import CredentialsError, HostAnswerError, ReleaseExistsError
-from tfwheel.publish.github_api import AssetData, Host, Numbered, ReleaseData
+from tfwheel.publish.github_api import AssetData, GithubApi, Numbered, ReleaseData
 from tfwheel.system import web
 
 if TYPE_CHECKING:
@@ -55,14 +55,14 @@ class Pull(Numbered, frozen=True, kw_only=True):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Site:
+class Repository:
     """A repository on GitHub: its API, and ``web``, where people see it ("https://github.com", no slash at its end)."""
 
-    host: Host
+    host: GithubApi
     web: str = "https://github.com"
 
     @classmethod
-    def of_environment(cls, repository: str) -> Site:
+    def of_environment(cls, repository: str) -> Repository:
         """The one that CI's environment names; CredentialsError without $GITHUB_TOKEN or a repository."""
         repository = repository or os.environ.get("GITHUB_REPOSITORY", "")
         if not repository:
@@ -74,7 +74,7 @@ class Site:
             raise CredentialsError(message)
         api = os.environ.get("GITHUB_API_URL", "https://api.github.com")
         web = os.environ.get("GITHUB_SERVER_URL", "https://github.com")
-        return cls(host=Host(api=api, repo=repository, token=token), web=web)
+        return cls(host=GithubApi(api=api, repo=repository, token=token), web=web)
 
     @property
     def remote(self) -> str:

@@ -17,8 +17,8 @@ from tfwheel.wheel.metadata import SIDECAR
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from tfwheel.index.ledger import Entry
-    from tfwheel.publish.github_api import AssetData, Host, ReleaseData
+    from tfwheel.index.ledger import LedgerEntry
+    from tfwheel.publish.github_api import AssetData, GithubApi, ReleaseData
 
 DIGEST = "sha256:"
 SHOWN = 10  # problems in one message
@@ -44,7 +44,7 @@ class Asset:
     metadata_sha256: str
 
 
-def published(host: Host, *, known: Iterable[Entry] = ()) -> list[Asset]:
+def published(host: GithubApi, *, known: Iterable[LedgerEntry] = ()) -> list[Asset]:
     """Every wheel in the published releases (drafts are left out: nobody can install from one), by file name.
 
     Fail-closed: a wheel without digest, sidecar or readable METADATA, one of another name than its METADATA says,
@@ -65,7 +65,9 @@ def published(host: Host, *, known: Iterable[Entry] = ()) -> list[Asset]:
     return [found[name] for name in sorted(found)]
 
 
-def _wheels(release: ReleaseData, assets: list[AssetData], seen: Mapping[tuple[str, str], Entry]) -> Iterable[Asset]:
+def _wheels(
+    release: ReleaseData, assets: list[AssetData], seen: Mapping[tuple[str, str], LedgerEntry]
+) -> Iterable[Asset]:
     if len(assets) > github_limits.ASSETS_PER_RELEASE:
         message = (
             f"release {release.tag_name} has {len(assets)} assets; GitHub takes {github_limits.ASSETS_PER_RELEASE}"
@@ -83,7 +85,9 @@ def _wheels(release: ReleaseData, assets: list[AssetData], seen: Mapping[tuple[s
             yield _wheel(release, asset, sidecar, seen)
 
 
-def _wheel(release: ReleaseData, asset: AssetData, sidecar: AssetData, seen: Mapping[tuple[str, str], Entry]) -> Asset:
+def _wheel(
+    release: ReleaseData, asset: AssetData, sidecar: AssetData, seen: Mapping[tuple[str, str], LedgerEntry]
+) -> Asset:
     sha256, metadata_sha256 = _digest_of(release, asset), _digest_of(release, sidecar)
     listing_rules.check_size(asset.name, asset.size)
     if sidecar.browser_download_url != asset.browser_download_url + SIDECAR:
@@ -133,7 +137,7 @@ def _fault(release: ReleaseData, name: str, reason: str) -> InventoryError:
 # --- against the ledger ----------------------------------------------------------------------------------
 
 
-def compare(entries: Iterable[Entry], assets: Iterable[Asset]) -> list[Asset]:
+def compare(entries: Iterable[LedgerEntry], assets: Iterable[Asset]) -> list[Asset]:
     """Hold the ledger's published files against what the host has; returns the assets that the ledger lacks.
 
     Raises InventoryError naming every file that is gone, renamed, or not the one in the ledger.
@@ -157,7 +161,7 @@ def compare(entries: Iterable[Entry], assets: Iterable[Asset]) -> list[Asset]:
     return [asset for name, asset in by_name.items() if name not in listed]
 
 
-def _contradictions(entry: Entry, asset: Asset) -> list[str]:
+def _contradictions(entry: LedgerEntry, asset: Asset) -> list[str]:
     names = ("url", "sha256", "size", "metadata_sha256", "requires_python")
     pairs = ((name, getattr(entry, name), getattr(asset, name)) for name in names)
     return [

@@ -28,14 +28,14 @@ if TYPE_CHECKING:
     from tfwheel.config.build_config import Config
     from tfwheel.config.targets import Target
     from tfwheel.publish.github_api import AssetData
-    from tfwheel.publish.github_repository import Run, Site
+    from tfwheel.publish.github_repository import Repository, Run
 
 WORKFLOW = "wheels.yml"
 GREEN = "success"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Release:
+class PlannedRelease:
     """What is released: a version, the targets that have it, and the section of the changelog about it."""
 
     version: str
@@ -54,7 +54,7 @@ class Release:
         return tuple(sorted(whole | {target.ops_id for target in self.targets}))
 
 
-def planned(settings: Config, text: str, changelog: Path) -> Release:
+def planned(settings: Config, text: str, changelog: Path) -> PlannedRelease:
     """The release of a version ("2.20.0+cu125.2"), or of its tag.
 
     Raises ReleaseTagError unless the settings build exactly that version, and ChangelogError without a word about it.
@@ -65,7 +65,7 @@ def planned(settings: Config, text: str, changelog: Path) -> Release:
     if not targets:
         message = f"{text}: {_why_not(version, known)}"
         raise ReleaseTagError(message)
-    return Release(version=version, targets=targets, notes=_section(changelog, version))
+    return PlannedRelease(version=version, targets=targets, notes=_section(changelog, version))
 
 
 def _why_not(version: str, known: Collection[Target]) -> str:
@@ -103,7 +103,7 @@ def _section(changelog: Path, version: str) -> str:
     raise ChangelogError(message)
 
 
-def check_number(release: Release, path: Path, assets: Mapping[str, AssetData]) -> None:
+def check_number(release: PlannedRelease, path: Path, assets: Mapping[str, AssetData]) -> None:
     """BuildNumberUsedError when the ledger has files of that version.
 
     ``assets`` are those of its published release, if there is one: where the ledger has exactly those, this is the
@@ -143,7 +143,7 @@ def check_tag(root: Path, tag: str, *, rehearsed: bool) -> None:
         console.say(f"  {problem}: a release would stop here")
 
 
-def green_run(site: Site, release: Release, commit: str) -> Run:
+def green_run(site: Repository, release: PlannedRelease, commit: str) -> Run:
     """The newest green run of the wheels workflow for a commit that still has a wheel of every target.
 
     Raises NoGreenRunError when there is none, and WheelMissingError when the green ones do not have all of them.

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from tfwheel.index.ledger import Entry
-    from tfwheel.index.site import Showcase
+    from tfwheel.index.ledger import LedgerEntry
+    from tfwheel.index.site import SiteContent
     from tfwheel.publish.stores import Store
 
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 class Publication:
     """What is published, and where.
 
-    ``showcase`` is what the pages for people say beyond the ledger; without it there are none. With it the names of
+    ``content`` is what the pages for people say beyond the ledger; without it there are none. With it the names of
     the wheels are guarded, too, unless ``guarded`` is off because that was done before. ``uploaded`` is the time that
     new entries get, in UTC as PEP 700 wants it. ``address`` is where the site is seen from outside, ending with a
     slash; without one, verifying is left to whoever puts the site online. The files of ``installs`` are installed
@@ -44,7 +44,7 @@ class Publication:
     ledger: Path
     site: Path
     store: Store
-    showcase: Showcase | None = None
+    content: SiteContent | None = None
     uploaded: str = field(default_factory=lambda: datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"))
     address: str | None = None
     installs: tuple[str, ...] = ()
@@ -58,7 +58,7 @@ class Publication:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Trial:
+class Unverified:
     """The files that are listed but not verified yet, and the digest of the last good index's manifest ("": none)."""
 
     files: tuple[str, ...] = ()
@@ -74,14 +74,14 @@ def publish(job: Publication, *, on_step: Callable[[str], object] = console.deta
     """
     on_step("check")
     entries = _entries(job)
-    if job.showcase and job.guarded:
+    if job.content and job.guarded:
         on_step("guard")
-        dependency_confusion.check_wheels(job.wheels, job.showcase.settings.index)
+        dependency_confusion.check_wheels(job.wheels, job.content.settings.index)
     for wheel, entry in zip(job.wheels, entries, strict=True):
         on_step(f"upload {wheel.name}")
         _upload(job.store, wheel, entry)
     lock = job.site.with_name(f".{job.site.name}.publish.lock")
-    with _naming(job.site), locks.alone(lock, busy=f"another process publishes to {job.site}"):
+    with _naming(job.site), locks.exclusive(lock, busy=f"another process publishes to {job.site}"):
         on_step("begin")
         trial = _begin(job, entries)
         try:
@@ -101,7 +101,7 @@ def plan(job: Publication) -> list[str]:
     known = ledger.read(job.ledger)
     new = [entry for entry in entries if entry.file not in known.by_file]
     future = sorted([*known.entries, *new], key=lambda entry: entry.place)
-    files = site.parts(b"".join(ledger.encode(entry) + b"\n" for entry in future), job.showcase)
+    files = site.parts(b"".join(ledger.encode(entry) + b"\n" for entry in future), job.content)
     lines = [f"upload {name} to {entry.url}" for entry in entries for name in _missing(job.store, entry)]
     lines += [f"add to {job.ledger}: {entry.file}, sha256 {entry.sha256}" for entry in new]
     lines += _changes(job.site, {name: data for part in files.values() for name, data in part.make().items()})
@@ -114,7 +114,7 @@ def plan(job: Publication) -> list[str]:
 # --- the steps -------------------------------------------------------------------------------------------
 
 
-def _entries(job: Publication) -> tuple[Entry, ...]:
+def _entries(job: Publication) -> tuple[LedgerEntry, ...]:
     """What the ledger will say about the wheels, after all checks that need nothing but this machine."""
     strange = set(job.installs) - {wheel.name for wheel in job.wheels}
     if strange:
@@ -130,7 +130,7 @@ def _entries(job: Publication) -> tuple[Entry, ...]:
     )
 
 
-def _upload(store: Store, wheel: Path, entry: Entry) -> None:
+def _upload(store: Store, wheel: Path, entry: LedgerEntry) -> None:
     """Put the sidecar and the wheel into the store, and prove that both are there."""
     store.put(f"{wheel.name}{metadata.SIDECAR}", BytesIO(metadata.metadata_of(wheel)), sha256=entry.metadata_sha256)
     with wheel.open("rb") as stream:
@@ -140,31 +140,33 @@ def _upload(store: Store, wheel: Path, entry: Entry) -> None:
         raise StoreError(message)
 
 
-def _missing(store: Store, entry: Entry) -> list[str]:
+def _missing(store: Store, entry: LedgerEntry) -> list[str]:
     """Which of an entry's two files the store does not have yet."""
     files = {entry.file + metadata.SIDECAR: entry.metadata_sha256, entry.file: entry.sha256}
     return [name for name, digest in files.items() if not store.holds(name, sha256=digest)]
 
 
-def _begin(job: Publication, entries: Sequence[Entry]) -> Trial:
+def _begin(job: Publication, entries: Sequence[LedgerEntry]) -> Unverified:
     """Note what is going to be on trial. A tree that a killed run left unverified gives way to the last good one."""
     known = ledger.read(job.ledger).by_file
     new = {entry.file for entry in entries if entry.file not in known}
     good = _seen(job.site)
     if job.note.exists():
-        left = Trial(**json.loads(job.note.read_bytes()))
+        left = Unverified(**json.loads(job.note.read_bytes()))
         new |= set(left.files)
         if good and left.good not in ("", good):
             atomic_tree.restore(job.site)
         good = good and left.good
-    trial = Trial(files=tuple(sorted(new)), good=good)
+    trial = Unverified(files=tuple(sorted(new)), good=good)
     for cut_short in job.note.parent.glob(f".{job.note.name}.*"):  # by a kill
         cut_short.unlink()
     files.write_atomically(job.note, json.dumps(asdict(trial)).encode())
     return trial
 
 
-def _bring_about(job: Publication, entries: Sequence[Entry], trial: Trial, on_step: Callable[[str], object]) -> None:
+def _bring_about(
+    job: Publication, entries: Sequence[LedgerEntry], trial: Unverified, on_step: Callable[[str], object]
+) -> None:
     on_step("list")
     ledger.append(job.ledger, entries)
     on_step("show")
@@ -181,10 +183,10 @@ def _bring_about(job: Publication, entries: Sequence[Entry], trial: Trial, on_st
 
 def _show(job: Publication) -> None:
     lines = job.ledger.read_bytes() if job.ledger.exists() else b""
-    atomic_tree.update(job.site, site.parts(lines, job.showcase), seal=manifest.seal, keep_previous=True)
+    atomic_tree.update(job.site, site.parts(lines, job.content), seal=manifest.seal, keep_previous=True)
 
 
-def _restore(job: Publication, trial: Trial) -> None:
+def _restore(job: Publication, trial: Unverified) -> None:
     """Show the last good tree again, and take the lines of what was on trial out of the ledger."""
     if trial.good and trial.good != _seen(job.site):
         atomic_tree.restore(job.site)

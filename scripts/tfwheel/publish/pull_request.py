@@ -23,7 +23,7 @@ from tfwheel.system.processes import run
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from tfwheel.publish.github_repository import Site
+    from tfwheel.publish.github_repository import Repository
 
 MAIN = "main"
 TRIES = 2  # of one push
@@ -33,7 +33,7 @@ MOVED = ("[rejected]", "[remote rejected]", "stale info", "cannot lock ref")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Change:
+class ProposedChange:
     """A change to files of the main branch; ``branch`` is what holds it until it is merged.
 
     ``apply`` is given a fresh checkout of the main branch, changes it, and returns the paths that may have changed.
@@ -45,7 +45,7 @@ class Change:
     apply: Callable[[Path], Iterable[str]]
 
 
-def propose(change: Change, *, site: Site, remote: str, push: bool = False, base: str = MAIN) -> str:
+def propose(change: ProposedChange, *, site: Repository, remote: str, push: bool = False, base: str = MAIN) -> str:
     """Bring a change to the branch ``base`` of ``remote``; returns one line that says what was done.
 
     With ``push`` it goes straight there, otherwise its branch is pushed and has one open pull request, made or brought
@@ -68,7 +68,9 @@ def propose(change: Change, *, site: Site, remote: str, push: bool = False, base
     return f"proposed as pull request {pull.number}: {pull.html_url}"
 
 
-def _bring(change: Change, tree: Path, remote: str, *, base: str, push: bool, environment: dict[str, str]) -> bool:
+def _bring(
+    change: ProposedChange, tree: Path, remote: str, *, base: str, push: bool, environment: dict[str, str]
+) -> bool:
     """Clone, change, commit and push; once more where a branch moved meanwhile. False where nothing changes."""
     for attempt in range(TRIES):
         shutil.rmtree(tree, ignore_errors=True)
@@ -98,7 +100,7 @@ class _Git:
     def __call__(self, *words: str) -> str:
         return run(["git", "-C", self.tree, *words], env=self.environment)
 
-    def commit(self, change: Change) -> bool:
+    def commit(self, change: ProposedChange) -> bool:
         """Commit the change; False where there is none."""
         paths = sorted(change.apply(self.tree))
         if paths:

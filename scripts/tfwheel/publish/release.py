@@ -16,8 +16,8 @@ from tfwheel.index import ledger, listing_rules
 from tfwheel.publish import dependency_confusion, preflight, pull_request, release_files, verify
 from tfwheel.publish.errors import AssetRenamedError, ReleaseExistsError, VerifyError
 from tfwheel.publish.github_assets import GithubStore
-from tfwheel.publish.github_repository import UNFINISHED, Site
-from tfwheel.publish.pull_request import Change
+from tfwheel.publish.github_repository import UNFINISHED, Repository
+from tfwheel.publish.pull_request import ProposedChange
 from tfwheel.publish.release_files import Source, Staged
 from tfwheel.system import ci, console, web
 from tfwheel.wheel import metadata, records
@@ -27,11 +27,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tfwheel.config.build_config import Config
-    from tfwheel.config.paths import Places
-    from tfwheel.index.ledger import Entry
+    from tfwheel.config.paths import Paths
+    from tfwheel.index.ledger import LedgerEntry
     from tfwheel.publish.github_api import AssetData
     from tfwheel.publish.github_repository import Run
-    from tfwheel.publish.preflight import Release
+    from tfwheel.publish.preflight import PlannedRelease
 
 LEDGER = "index/ledger.jsonl"
 PATIENCE_S = 300.0  # that the host may take to show a release to the world
@@ -39,7 +39,7 @@ PAUSE_S = 5.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class Desk:
+class ReleaseContext:
     """Where a release is made: the checkout ``root`` with its settings, its ``dist``, and the repository ``site``.
 
     ``remote`` is what git pushes to. A rehearsal says what a release would refuse about tag and commits, and goes on.
@@ -49,109 +49,109 @@ class Desk:
     settings: Config
     root: Path
     dist: Path
-    site: Site
+    site: Repository
     remote: str
     rehearsed: bool = False
     patience_s: float = PATIENCE_S
     on_step: Callable[[str], object] = console.say
 
     @classmethod
-    def here(cls, settings: Config, places: Places, *, rehearsed: bool) -> Desk:
+    def here(cls, settings: Config, paths: Paths, *, rehearsed: bool) -> ReleaseContext:
         """This checkout and the repository that the environment names; CredentialsError without a token."""
-        site = Site.of_environment(settings.index.repository)
-        root = places.dist.parent
-        return cls(settings=settings, root=root, dist=places.dist, site=site, remote=site.remote, rehearsed=rehearsed)
+        site = Repository.of_environment(settings.index.repository)
+        root = paths.dist.parent
+        return cls(settings=settings, root=root, dist=paths.dist, site=site, remote=site.remote, rehearsed=rehearsed)
 
     @property
     def ledger(self) -> Path:
         """What the checkout says is published."""
         return self.root / LEDGER
 
-    def folder(self, release: Release) -> Path:
+    def folder(self, release: PlannedRelease) -> Path:
         """Where a release is staged."""
         return self.dist / "release" / release.version
 
 
-def planned(desk: Desk, version: str) -> Release:
+def planned(context: ReleaseContext, version: str) -> PlannedRelease:
     """See release_checks."""
-    return preflight.planned(desk.settings, version, desk.root / "CHANGELOG.md")
+    return preflight.planned(context.settings, version, context.root / "CHANGELOG.md")
 
 
-def check(desk: Desk, release: Release) -> Run:
+def check(context: ReleaseContext, release: PlannedRelease) -> Run:
     """Everything that can be known before a file is looked at; returns the run that has the wheels.
 
     Raises ReleaseTagError, BuildNumberUsedError, ReleaseExistsError, NoGreenRunError, WheelMissingError or
     HostAnswerError.
     """
-    desk.on_step("check")
-    commit = preflight.commit_of(desk.root)
-    preflight.check_tag(desk.root, release.tag, rehearsed=desk.rehearsed)
-    found = desk.site.release_of(release.tag)
-    shown = GithubStore(site=desk.site, release=found).assets() if found and not found.draft else {}
-    preflight.check_number(release, desk.ledger, shown)
-    staged = desk.folder(release)
+    context.on_step("check")
+    commit = preflight.commit_of(context.root)
+    preflight.check_tag(context.root, release.tag, rehearsed=context.rehearsed)
+    found = context.site.release_of(release.tag)
+    shown = GithubStore(site=context.site, release=found).assets() if found and not found.draft else {}
+    preflight.check_number(release, context.ledger, shown)
+    staged = context.folder(release)
     if shown and (staged / release_files.SUMS).exists():
         _compare(release, release_files.load(staged), shown)
         console.say(f"  {release.tag} is published already, complete and with these very files")
-    run = preflight.green_run(desk.site, release, commit)
+    run = preflight.green_run(context.site, release, commit)
     console.say(f"  {release.tag}: {len(release.targets)} targets, commit {commit[:12]}, run {run.id}")
     return run
 
 
-def tell_ci(run: Run, release: Release) -> None:
+def tell_ci(run: Run, release: PlannedRelease) -> None:
     """Give the CI that this runs in the outputs ``run`` and ``version`` of the step; elsewhere do nothing."""
     if os.environ.get(ci.OUTPUT):
         ci.set_outputs({"run": str(run.id), "version": release.version})
 
 
-def stage(desk: Desk, release: Release) -> Staged:
+def stage(context: ReleaseContext, release: PlannedRelease) -> Staged:
     """Collect all files of the release in ``dist/release/<version>``; see staging for what is refused.
 
     The names of the wheels, and of what they require, are guarded too (UnclaimedNameError).
     """
-    desk.on_step("collect")
-    commit = preflight.commit_of(desk.root)
-    wheels = release_files.built(release.folders, Source.below(desk.dist), version=release.version)
-    release_files.check_sources(wheels, commit=commit, rehearsed=desk.rehearsed)
-    desk.on_step("guard")
-    dependency_confusion.check_wheels([one.wheel for one in wheels], desk.settings.index)
-    desk.on_step("stage")
-    staged = release_files.stage(wheels, desk.folder(release))
+    context.on_step("collect")
+    commit = preflight.commit_of(context.root)
+    wheels = release_files.built(release.folders, Source.below(context.dist), version=release.version)
+    release_files.check_sources(wheels, commit=commit, rehearsed=context.rehearsed)
+    context.on_step("guard")
+    dependency_confusion.check_wheels([one.wheel for one in wheels], context.settings.index)
+    context.on_step("stage")
+    staged = release_files.stage(wheels, context.folder(release))
     console.say(f"  {len(staged.wheels)} wheels, {len(staged.sums)} files in {staged.folder}")
     return staged
 
 
-def publish(desk: Desk, release: Release) -> tuple[Entry, ...]:
+def publish(context: ReleaseContext, release: PlannedRelease) -> tuple[LedgerEntry, ...]:
     """Release what is staged, and bring its lines of the ledger to the main branch; returns these lines' entries.
 
     Raises ReleaseExistsError when the tag's release has other files, StoreError, IndexEntryError, AssetRenamedError
     or HostAnswerError before anything is visible, and VerifyError when what is published cannot be had.
     """
-    staged = release_files.load(desk.folder(release))
-    commit = preflight.commit_of(desk.root)
-    if not desk.rehearsed:
-        preflight.check_tag(desk.root, release.tag, rehearsed=False)
-    desk.on_step("draft")
-    found = desk.site.release_of(release.tag) or desk.site.draft(release.tag, commit=commit, notes=release.notes)
-    store = GithubStore(site=desk.site, release=found)
+    staged = release_files.load(context.folder(release))
+    commit = preflight.commit_of(context.root)
+    if not context.rehearsed:
+        preflight.check_tag(context.root, release.tag, rehearsed=False)
+    context.on_step("draft")
+    found = context.site.release_of(release.tag) or context.site.draft(release.tag, commit=commit, notes=release.notes)
+    store = GithubStore(site=context.site, release=found)
     if found.draft:
-        _fill(desk, store, staged)
-    desk.on_step("compare")
+        _fill(context, store, staged)
+    context.on_step("compare")
     _compare(release, staged, store.assets())
     if found.draft:
-        desk.on_step("publish")
-        store = GithubStore(site=desk.site, release=desk.site.publish(found))
+        context.on_step("publish")
+        store = GithubStore(site=context.site, release=context.site.publish(found))
     else:
         console.say(f"  {release.tag} is published already, complete and with these very files")
-    desk.on_step("look")
+    context.on_step("look")
     entries = tuple(_entry(store, wheel) for wheel in staged.wheels)
-    _look(desk, store, staged, entries)
-    desk.on_step("propose")
-    console.say(f"  ledger: {propose(desk, release, entries)}")
+    _look(context, store, staged, entries)
+    context.on_step("propose")
+    console.say(f"  ledger: {propose(context, release, entries)}")
     return entries
 
 
-def propose(desk: Desk, release: Release, entries: tuple[Entry, ...]) -> str:
+def propose(context: ReleaseContext, release: PlannedRelease, entries: tuple[LedgerEntry, ...]) -> str:
     """Bring the entries to the ledger of the main branch, as index.toml says (``ledger_change``)."""
 
     def apply(tree: Path) -> list[str]:
@@ -159,20 +159,20 @@ def propose(desk: Desk, release: Release, entries: tuple[Entry, ...]) -> str:
         return [LEDGER]
 
     files = "".join(f"- {entry.file}\n" for entry in entries)
-    change = Change(
+    change = ProposedChange(
         branch=f"ledger/{release.tag}",
         title=f"Ledger: {release.version}",
-        body=f"Lists the files of {desk.site.web}/{desk.site.host.repo}/releases/tag/{release.tag}:\n\n{files}",
+        body=f"Lists the files of {context.site.web}/{context.site.host.repo}/releases/tag/{release.tag}:\n\n{files}",
         apply=apply,
     )
-    pushed = desk.settings.index.ledger_change == "push"
-    return pull_request.propose(change, site=desk.site, remote=desk.remote, push=pushed)
+    pushed = context.settings.index.ledger_change == "push"
+    return pull_request.propose(change, site=context.site, remote=context.remote, push=pushed)
 
 
 # --- the steps of publishing -----------------------------------------------------------------------------
 
 
-def _fill(desk: Desk, store: GithubStore, staged: Staged) -> None:
+def _fill(context: ReleaseContext, store: GithubStore, staged: Staged) -> None:
     """Put every file into the draft; what an earlier try left there and is no part of the release is refused."""
     left = {name: asset for name, asset in store.assets().items() if asset.state != UNFINISHED}
     strange = sorted(name for name, asset in left.items() if asset.digest != f"sha256:{staged.sums.get(name)}")
@@ -181,14 +181,14 @@ def _fill(desk: Desk, store: GithubStore, staged: Staged) -> None:
         raise ReleaseExistsError(message, remedy=f"Delete the draft ({store.release.html_url}), and run again.")
     for name, asset in store.assets().items():
         if name not in staged.sums:
-            desk.site.delete(asset)
+            context.site.delete(asset)
     for name, sha256 in staged.sums.items():
-        desk.on_step(f"upload {name}")
+        context.on_step(f"upload {name}")
         with (staged.folder / name).open("rb") as source:
             store.put(name, source, sha256=sha256)
 
 
-def _compare(release: Release, staged: Staged, assets: dict[str, AssetData]) -> None:
+def _compare(release: PlannedRelease, staged: Staged, assets: dict[str, AssetData]) -> None:
     """ReleaseExistsError unless the release has exactly the staged files: names, sizes and digests."""
     wanted = {name: ((staged.folder / name).stat().st_size, f"sha256:{sum_}") for name, sum_ in staged.sums.items()}
     there = {name: (asset.size, asset.digest) for name, asset in assets.items()}
@@ -198,21 +198,21 @@ def _compare(release: Release, staged: Staged, assets: dict[str, AssetData]) -> 
         raise ReleaseExistsError(message)
 
 
-def _entry(store: GithubStore, wheel: Path) -> Entry:
+def _entry(store: GithubStore, wheel: Path) -> LedgerEntry:
     """What the ledger will say; its time is that of the release, so that it is the same however often it is asked."""
     record = records.load(records.path_for(wheel))
     uploaded = store.release.published_at or ""
     return listing_rules.entry_from(wheel, record, url=store.url(wheel.name), uploaded=uploaded)
 
 
-def _look(desk: Desk, store: GithubStore, staged: Staged, entries: tuple[Entry, ...]) -> None:
+def _look(context: ReleaseContext, store: GithubStore, staged: Staged, entries: tuple[LedgerEntry, ...]) -> None:
     """Ask for every file by its public address, as users will; the host may take a while to show them."""
     named = {asset.name: asset.browser_download_url for asset in store.assets().values()}
     for name in staged.sums:
         if named.get(name) != store.url(name):
             message = f"{name} is published at {named.get(name)}, not at {store.url(name)}"
             raise AssetRenamedError(message, remedy="Delete the release, raise `build`, and release that.")
-    deadline = time.monotonic() + desk.patience_s
+    deadline = time.monotonic() + context.patience_s
     while True:
         try:
             _look_once(store, staged, entries)
@@ -225,7 +225,7 @@ def _look(desk: Desk, store: GithubStore, staged: Staged, entries: tuple[Entry, 
             return
 
 
-def _look_once(store: GithubStore, staged: Staged, entries: tuple[Entry, ...]) -> None:
+def _look_once(store: GithubStore, staged: Staged, entries: tuple[LedgerEntry, ...]) -> None:
     for entry in entries:
         verify.check_asset(entry.url, entry)
     for name, sha256 in staged.sums.items():

@@ -60,7 +60,7 @@ class Source:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Built:
+class BuiltWheel:
     """A wheel that was built, and its record, in which the GPU job's part is."""
 
     wheel: Path
@@ -80,7 +80,7 @@ class Staged:
         return tuple(self.folder / name for name in self.sums if name.endswith(".whl"))
 
 
-def built(folders: Iterable[str], source: Source, *, version: str) -> list[Built]:
+def built(folders: Iterable[str], source: Source, *, version: str) -> list[BuiltWheel]:
     """The wheel of each folder, after every check that its record allows.
 
     Raises WheelMissingError for a folder without a wheel of that version, and WheelChangedError for one that is not
@@ -89,7 +89,7 @@ def built(folders: Iterable[str], source: Source, *, version: str) -> list[Built
     return [_built(folder, source, version) for folder in folders]
 
 
-def check_sources(wheels: Iterable[Built], *, commit: str, rehearsed: bool) -> None:
+def check_sources(wheels: Iterable[BuiltWheel], *, commit: str, rehearsed: bool) -> None:
     """WheelChangedError for a wheel that was built from another commit, or from uncommitted changes.
 
     A rehearsal says so and goes on.
@@ -102,7 +102,7 @@ def check_sources(wheels: Iterable[Built], *, commit: str, rehearsed: bool) -> N
             console.say(f"  {problem}: a release would stop here")
 
 
-def stage(wheels: Iterable[Built], into: Path) -> Staged:
+def stage(wheels: Iterable[BuiltWheel], into: Path) -> Staged:
     """Put wheels, sidecars, records, SBOMs, provenance and checksums into a folder, and nothing else.
 
     Raises IndexEntryError for a wheel that may not be listed, and BadWheelError for one that `twine check --strict`
@@ -132,7 +132,7 @@ def stage(wheels: Iterable[Built], into: Path) -> Staged:
     return load(into)
 
 
-def attachments(one: Built) -> Mapping[str, bytes]:
+def attachments(one: BuiltWheel) -> Mapping[str, bytes]:
     """What is released beside a wheel, by name: its METADATA, its record, its SBOM, and its provenance."""
     with WheelReader(one.wheel) as reader:
         document = sbom.read(reader)
@@ -165,7 +165,7 @@ def load(folder: Path) -> Staged:
 # --- one wheel -------------------------------------------------------------------------------------------
 
 
-def _built(folder: str, source: Source, version: str) -> Built:
+def _built(folder: str, source: Source, version: str) -> BuiltWheel:
     copies = [_copy(wheel, folder) for wheel in source.found(folder)]
     there = [one for one in copies if one.record.version == version]
     if not there:
@@ -184,10 +184,10 @@ def _built(folder: str, source: Source, version: str) -> Built:
             message = f"{path} is about other bytes than {first.wheel}"
             raise WheelChangedError(message)
         record = records.joined(record, report)
-    return Built(wheel=first.wheel, record=record)
+    return BuiltWheel(wheel=first.wheel, record=record)
 
 
-def _copy(wheel: Path, folder: str) -> Built:
+def _copy(wheel: Path, folder: str) -> BuiltWheel:
     """One copy of a wheel, which must be what its record says."""
     path = records.path_for(wheel)
     if not path.exists():
@@ -201,7 +201,7 @@ def _copy(wheel: Path, folder: str) -> Built:
     if wrong:
         message = f"{wheel} is not what was built: its record says otherwise ({'; '.join(wrong)})"
         raise WheelChangedError(message)
-    return Built(wheel=wheel, record=record)
+    return BuiltWheel(wheel=wheel, record=record)
 
 
 def _twine_check(wheels: list[Path]) -> None:

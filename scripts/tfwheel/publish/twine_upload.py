@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from tfwheel.index.ledger import Entry
+    from tfwheel.index.ledger import LedgerEntry
 
 DIGESTS = ("sha256", "sha512", "sha384", "sha224", "sha1", "md5")  # that a page may give (PEP 503)
 COLOUR = r"\x1b\[[0-9;]*m"  # where CI asks programs for it
@@ -125,7 +125,7 @@ def account_for(address: str) -> Account:
         raise CredentialsMissingError(message) from error
 
 
-def is_there(wheel: Path, entry: Entry, pages: str, account: Account) -> bool:
+def is_there(wheel: Path, entry: LedgerEntry, pages: str, account: Account) -> bool:
     """Whether the index lists the wheel with these bytes; UploadConflictError when it lists others, or does not say.
 
     An index that does not show its pages to this account is taken to be without it: uploading then tells.

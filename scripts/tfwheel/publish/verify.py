@@ -25,7 +25,7 @@ from tfwheel.system.processes import run
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
-    from tfwheel.index.ledger import Entry
+    from tfwheel.index.ledger import LedgerEntry
     from tfwheel.system.web import Answer
 
 COLAB_PIP = "24.1.2"
@@ -47,7 +47,7 @@ class Link:
 
 def verify(
     address: str, *, new: Collection[str] | None = None, expected: bytes | None = None, patience_s: float = 0
-) -> tuple[Entry, ...]:
+) -> tuple[LedgerEntry, ...]:
     """Check the index at ``address`` (its root, ending with a slash) and return the entries that it shows.
 
     Every page must be the one that the index's manifest names, every link what the ledger says. The assets of
@@ -66,7 +66,7 @@ def verify(
             time.sleep(PAUSE_S)
 
 
-def install(address: str, entries: Iterable[Entry], file: str, *, clients: Iterable[str] = CLIENTS) -> None:
+def install(address: str, entries: Iterable[LedgerEntry], file: str, *, clients: Iterable[str] = CLIENTS) -> None:
     """Resolve and install one of the entries from the index at ``address``: each client in a fresh environment.
 
     Raises VerifyError with the client's own words, or when no entry has that file name, and InterpreterMissingError
@@ -97,7 +97,7 @@ def interpreter_for(file: str) -> Path:
 # --- pages -----------------------------------------------------------------------------------------------
 
 
-def _verify(address: str, new: Collection[str] | None, expected: bytes | None) -> tuple[Entry, ...]:
+def _verify(address: str, new: Collection[str] | None, expected: bytes | None) -> tuple[LedgerEntry, ...]:
     where = f"{address}{manifest.NAME}"
     listed = _get(where).body
     if expected not in (None, listed):
@@ -126,9 +126,9 @@ def _page(address: str, name: str, sha256: str) -> Answer:
     return answer
 
 
-def _check_pages(address: str, pages: dict[str, Answer], entries: Iterable[Entry]) -> None:
+def _check_pages(address: str, pages: dict[str, Answer], entries: Iterable[LedgerEntry]) -> None:
     """Each project's page links to exactly the files of the ledger, in each the facts of the ledger."""
-    folders: dict[str, dict[str, Entry]] = defaultdict(dict)
+    folders: dict[str, dict[str, LedgerEntry]] = defaultdict(dict)
     for entry in entries:
         folders[entry.folder][entry.file] = entry
     for folder, members in folders.items():
@@ -146,7 +146,7 @@ def _check_pages(address: str, pages: dict[str, Answer], entries: Iterable[Entry
             _check_link(url, link, members[link.text], _target(address, members[link.text]))
 
 
-def _check_link(url: str, link: Link, entry: Entry, target: str) -> None:
+def _check_link(url: str, link: Link, entry: LedgerEntry, target: str) -> None:
     metadata = f"sha256={entry.metadata_sha256}"
     wanted = {
         "data-core-metadata": metadata,
@@ -201,11 +201,11 @@ class _Reader(HTMLParser):
 # --- assets ----------------------------------------------------------------------------------------------
 
 
-def _target(address: str, entry: Entry) -> str:
+def _target(address: str, entry: LedgerEntry) -> str:
     return entry.url or f"{address}{entry.folder}/{quote(entry.file)}"
 
 
-def check_asset(url: str, entry: Entry) -> None:
+def check_asset(url: str, entry: LedgerEntry) -> None:
     """Hold a published wheel against its entry: the sidecar's bytes, its size, and a range of it.
 
     The range is its end, which is all of a small one. Raises VerifyError, which names the address and the fault.
@@ -245,7 +245,7 @@ def _fault(url: str, fault: str) -> VerifyError:
 # --- clients ---------------------------------------------------------------------------------------------
 
 
-def _install(client: str, python: Path, folder: Path, index: str, entry: Entry) -> str:
+def _install(client: str, python: Path, folder: Path, index: str, entry: LedgerEntry) -> str:
     """Install with one client as a user would, and return the version that is there then."""
     venv = folder / "venv"
     inside = venv / "bin" / "python"

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from tfwheel.config.targets import Retarget
-    from tfwheel.gpu.fatbin import Container, Entry
-    from tfwheel.retarget.ptxas import Compiler
+    from tfwheel.gpu.fatbin import FatbinContainer, FatbinEntry
+    from tfwheel.retarget.ptxas import PtxCompiler
     from tfwheel.retarget.section_layout import Layout, Piece
 
 Made = Mapping[tuple[int, str], Path]  # new entries by the offset of their container and the arch
@@ -54,7 +54,7 @@ class Family:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Image:
+class PlannedImage:
     """One entry of a container to be: as it was, or new."""
 
     name: str
@@ -63,11 +63,11 @@ class Image:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plan:
+class SectionPlan:
     """The new entries of every container of a section."""
 
-    containers: Sequence[Container]
-    images: Sequence[Sequence[Image]]
+    containers: Sequence[FatbinContainer]
+    images: Sequence[Sequence[PlannedImage]]
     room: int
     left_out: Mapping[str, int] = field(default_factory=dict)
     without_source: int = 0
@@ -107,15 +107,15 @@ class Plan:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Selection:
+class ImagePlanner:
     """One library being retargeted."""
 
     layout: Layout
     wanted: Retarget
-    compiler: Compiler
-    texts: dict[int, Image] = field(default_factory=dict)  # portable code made once, by the offset of its entry
+    compiler: PtxCompiler
+    texts: dict[int, PlannedImage] = field(default_factory=dict)  # portable code made once, by the offset of its entry
 
-    def plans(self, containers: Mapping[str, Sequence[Container]]) -> dict[str, Plan]:
+    def plans(self, containers: Mapping[str, Sequence[FatbinContainer]]) -> dict[str, SectionPlan]:
         """What becomes of each section; everything that is missing is compiled in one go."""
         modules = self.modules(containers)
         files = ptxas.compile_all(
@@ -127,7 +127,7 @@ class Selection:
             for name, members in containers.items()
         }
 
-    def modules(self, containers: Mapping[str, Sequence[Container]]) -> dict[tuple[int, str], ptxas.Module]:
+    def modules(self, containers: Mapping[str, Sequence[FatbinContainer]]) -> dict[tuple[int, str], ptxas.PtxModule]:
         """What has to be compiled, by the offset of its container and its arch."""
         archs = {MOVABLE: self.wanted.archs, GENERATED: self.wanted.generated}
         return {
@@ -137,7 +137,7 @@ class Selection:
             for arch in self._missing(container, archs.get(name, ()))
         }
 
-    def _missing(self, container: Container, archs: Iterable[str]) -> list[str]:
+    def _missing(self, container: FatbinContainer, archs: Iterable[str]) -> list[str]:
         """The archs for which a container has no machine code, as far as it has portable code to compile."""
         there = {str(entry.arch) for entry in container.entries if entry.kind == "ELF"}
         missing = [arch for arch in archs if arch not in there]
@@ -151,21 +151,21 @@ class Selection:
                 raise UnknownArchError(message)
         return missing if source else []
 
-    def _module(self, container: Container, arch: str) -> ptxas.Module:
+    def _module(self, container: FatbinContainer, arch: str) -> ptxas.PtxModule:
         source = _source(container)
         assert source is not None  # noqa: S101 -- _missing gives none without
-        return ptxas.Module(
+        return ptxas.PtxModule(
             name=f"the code at byte {container.offset:,} of {self.layout.path.name} ({container.section})",
             size=source.plain_size,
             arch=arch,
             read=partial(self._text, source),
         )
 
-    def _text(self, entry: Entry) -> bytes:
+    def _text(self, entry: FatbinEntry) -> bytes:
         with self.layout.path.open("rb") as stream:
             return fatbin.image(entry, os.pread(stream.fileno(), entry.size, entry.offset))
 
-    def _movable(self, name: str, members: Sequence[Container], made: Made) -> Plan:
+    def _movable(self, name: str, members: Sequence[FatbinContainer], made: Made) -> SectionPlan:
         """Every arch in every container; where room lacks, entries are compressed further, the largest new ones first.
 
         Only where those are not enough, kept ones are too: other bytes then, but the same image.
@@ -184,9 +184,11 @@ class Selection:
         if over > 0:
             raise self._too_large(name, images, room, over)
         without_source = sum(_source(container) is None for container in members) if name == MOVABLE else 0
-        return Plan(containers=members, images=images, room=room, without_source=without_source, tightened=tightened)
+        return SectionPlan(
+            containers=members, images=images, room=room, without_source=without_source, tightened=tightened
+        )
 
-    def _too_large(self, name: str, images: Sequence[Sequence[Image]], room: int, over: int) -> DoesNotFitError:
+    def _too_large(self, name: str, images: Sequence[Sequence[PlannedImage]], room: int, over: int) -> DoesNotFitError:
         sizes: Counter[str] = Counter()
         for image in (image for each in images for image in each):
             sizes[image.name] += section_layout.size_of([image.piece])
@@ -198,7 +200,7 @@ class Selection:
         )
         return DoesNotFitError(message)
 
-    def _generated(self, members: Sequence[Container], made: Made) -> Plan:
+    def _generated(self, members: Sequence[FatbinContainer], made: Made) -> SectionPlan:
         """Take archs in their order of priority, as long as every container has room for them where it is."""
         chosen: list[str] = []
         left_out: dict[str, int] = {}
@@ -216,7 +218,7 @@ class Selection:
             message = f"{self.layout.path.name}: {GENERATED} has no room for any of {', '.join(left_out)}"
             raise DoesNotFitError(message)
         images = [self._fitting(container, chosen, made) for container in members]
-        return Plan(
+        return SectionPlan(
             containers=members,
             images=images,
             room=sum(container.size for container in members),
@@ -226,37 +228,37 @@ class Selection:
             ),
         )
 
-    def _fitting(self, container: Container, archs: Sequence[str], made: Made) -> list[Image]:
+    def _fitting(self, container: FatbinContainer, archs: Sequence[str], made: Made) -> list[PlannedImage]:
         """The entries of a container to be, the new ones compressed further where it has no room otherwise."""
         images = self._images(container, archs, made)
         if section_layout.size_of(image.piece for image in images) <= container.size:
             return images
         return [self._tightened(image) if image.new else image for image in images]
 
-    def _images(self, container: Container, archs: Sequence[str], made: Made) -> list[Image]:
+    def _images(self, container: FatbinContainer, archs: Sequence[str], made: Made) -> list[PlannedImage]:
         """The entries of a container to be: machine code in numeric order, then portable code."""
         kept = [entry for entry in container.entries if entry.kind == "ELF" and str(entry.arch) in archs]
-        images = [(entry.arch, Image(name=entry.name, piece=_span(entry))) for entry in kept]
+        images = [(entry.arch, PlannedImage(name=entry.name, piece=_span(entry))) for entry in kept]
         there = {entry.arch for entry in kept}
         images += [
-            (int(arch), Image(name=f"sm_{arch}", piece=made[container.offset, arch], new=True))
+            (int(arch), PlannedImage(name=f"sm_{arch}", piece=made[container.offset, arch], new=True))
             for arch in archs
             if int(arch) not in there and (container.offset, arch) in made
         ]
         texts = [entry for entry in container.entries if entry.kind == "PTX" and str(entry.arch) == self.wanted.ptx]
         chosen = [image for _, image in sorted(images, key=lambda pair: pair[0])] + list(map(self._portable, texts))
         # A container is never left empty: what a program does with one nobody has promised.
-        return chosen or [Image(name=entry.name, piece=_span(entry)) for entry in container.entries]
+        return chosen or [PlannedImage(name=entry.name, piece=_span(entry)) for entry in container.entries]
 
-    def _portable(self, entry: Entry) -> Image:
+    def _portable(self, entry: FatbinEntry) -> PlannedImage:
         if entry.header not in self.texts:
             text, piece = self._text(entry), _span(entry)
             tied = fatbin.is_tied(text)
             new = fatbin.with_image(self._raw(piece), fatbin.untied(text)) if tied else piece
-            self.texts[entry.header] = Image(name=entry.name, piece=new, new=tied)
+            self.texts[entry.header] = PlannedImage(name=entry.name, piece=new, new=tied)
         return self.texts[entry.header]
 
-    def _tightened(self, image: Image) -> Image:
+    def _tightened(self, image: PlannedImage) -> PlannedImage:
         return replace(image, piece=fatbin.tightened(self._raw(image.piece)))
 
     def _raw(self, piece: Piece) -> bytes:
@@ -264,12 +266,12 @@ class Selection:
             return section_layout.bytes_of(piece, stream)
 
 
-def _source(container: Container) -> Entry | None:
+def _source(container: FatbinContainer) -> FatbinEntry | None:
     """The portable code that further machine code is made from."""
     return next((entry for entry in container.entries if entry.kind == "PTX"), None)
 
 
-def _by_need(images: Sequence[Sequence[Image]]) -> list[tuple[int, int]]:
+def _by_need(images: Sequence[Sequence[PlannedImage]]) -> list[tuple[int, int]]:
     """Where images stand, new ones before kept ones, in each the largest first."""
     places = [(row, column) for row, each in enumerate(images) for column in range(len(each))]
     return sorted(
@@ -277,7 +279,7 @@ def _by_need(images: Sequence[Sequence[Image]]) -> list[tuple[int, int]]:
     )
 
 
-def _span(entry: Entry) -> Span:
+def _span(entry: FatbinEntry) -> Span:
     return Span(offset=entry.header, size=entry.end - entry.header)
 
 

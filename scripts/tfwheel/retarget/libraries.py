@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from tfwheel.config.targets import Base, Retarget
     from tfwheel.gpu.elf import Edit
-    from tfwheel.retarget.ptxas import Compiler
+    from tfwheel.retarget.ptxas import PtxCompiler
     from tfwheel.retarget.rewrite import Report
     from tfwheel.retarget.xla_ceiling import Ceiling
 
@@ -38,7 +38,7 @@ FACTS, STREAM = "facts.json", "member.deflate"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Library:
+class Replacement:
     """One library of a wheel: what takes its place, and what was done to it, for the record."""
 
     member: str
@@ -47,7 +47,7 @@ class Library:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Result:
+class RetargetResult:
     """A library that was retargeted, beside the official one; both files are gone after the check."""
 
     official: Path
@@ -61,14 +61,14 @@ class Check:
     """What a library must pass before it is kept: a function that returns findings or raises, and a digest of it."""
 
     key: str
-    run: Callable[[Result], Mapping[str, str]]
+    run: Callable[[RetargetResult], Mapping[str, str]]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Native:
+class RetargetedLibraries:
     """What retargeting gives a wheel: libraries in place of official ones, and requirements in addition."""
 
-    libraries: tuple[Library, ...] = ()
+    libraries: tuple[Replacement, ...] = ()
     requires: tuple[str, ...] = ()
 
     @property
@@ -90,11 +90,11 @@ def native(
     base: Path,
     locked: Base,
     ceilings: Path,
-    compiler: Compiler,
+    compiler: PtxCompiler,
     cache: Path,
     work: Path,
     check: Check,
-) -> Native:
+) -> RetargetedLibraries:
     """The libraries of an official wheel with the GPU code that a line asks for.
 
     ``ceilings`` is the folder with what is known of XLA in each TensorFlow version, ``cache`` the one for what is made,
@@ -112,7 +112,7 @@ def native(
         check=check,
     )
     requires = (xla_ceiling.requirement(ceiling, locked.requires_dist),) if ceiling else ()
-    return Native(libraries=tuple(made), requires=requires)
+    return RetargetedLibraries(libraries=tuple(made), requires=requires)
 
 
 def members(locked: Base, wanted: Retarget) -> list[str]:
@@ -129,12 +129,12 @@ def replacements(
     names: Sequence[str],
     *,
     wanted: Retarget,
-    compiler: Compiler,
+    compiler: PtxCompiler,
     ceiling: Ceiling | None,
     cache: Path,
     work: Path,
     check: Check,
-) -> list[Library]:
+) -> list[Replacement]:
     """What takes the place of these members of an official wheel, made in ``work`` unless the cache has it.
 
     Two are made at a time, so that one keeps the cores busy while the other is unpacked or checked. ``ceiling`` is what
@@ -149,7 +149,7 @@ def replacements(
         making = [pool.submit(maker.kept, cache / "libraries") for maker in makers]
         done, _ = wait(making, return_when=FIRST_EXCEPTION)
         if failed := next((one for one in making if one in done and one.exception()), None):
-            compiler.crew.disband()
+            compiler.pool.cancel()
             pool.shutdown(wait=False, cancel_futures=True)
             failed.result()
         return [one.result() for one in making]
@@ -162,7 +162,7 @@ class _Maker:
     wheel: WheelReader
     member: str
     wanted: Retarget
-    compiler: Compiler
+    compiler: PtxCompiler
     ceiling: Ceiling | None
     work: Path
     check: Check
@@ -189,7 +189,7 @@ class _Maker:
             check=self.check.key,
         )
 
-    def kept(self, cache: Path) -> Library:
+    def kept(self, cache: Path) -> Replacement:
         """From the cache, or made."""
         folder = cache / self.key()
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -205,9 +205,9 @@ class _Maker:
                 raise
             shown = asdict(deflated) | {"path": STREAM}
             write_atomically(folder / FACTS, json.dumps({"facts": facts, "deflated": shown}, indent=2).encode())
-        return Library(member=self.member, deflated=deflated, facts=facts)
+        return Replacement(member=self.member, deflated=deflated, facts=facts)
 
-    def _read(self, folder: Path) -> Library | None:
+    def _read(self, folder: Path) -> Replacement | None:
         """What a run before this one left, where it is whole; the merge holds the stream to its hash."""
         try:
             data = json.loads((folder / FACTS).read_bytes())
@@ -215,7 +215,7 @@ class _Maker:
             whole = deflated.path.stat().st_size == deflated.packed_size
         except (OSError, ValueError, TypeError, KeyError):
             return None
-        return Library(member=self.member, deflated=deflated, facts=data["facts"]) if whole else None
+        return Replacement(member=self.member, deflated=deflated, facts=data["facts"]) if whole else None
 
     def _make(self, folder: Path) -> tuple[dict[str, Any], Deflated]:
         shutil.rmtree(folder, ignore_errors=True)
@@ -234,7 +234,9 @@ class _Maker:
             with ThreadPoolExecutor(max_workers=1) as aside:  # it only counts once the gates are passed
                 deflating = aside.submit(deflate, library, folder / STREAM)
                 with console.step(f"gates of {name}"):
-                    passed = self.check.run(Result(official=official, patched=library, report=report, edits=edits))
+                    passed = self.check.run(
+                        RetargetResult(official=official, patched=library, report=report, edits=edits)
+                    )
                 with console.step(f"deflate {name}"):
                     deflated = deflating.result()
         facts = asdict(report) | {

@@ -23,7 +23,7 @@ from filelock import FileLock
 
 from tfwheel.gpu import fatbin
 from tfwheel.gpu.errors import FatbinError, ToolchainError
-from tfwheel.gpu.fatbinary_program import LIBRARY, OPTIONS, Container, NvFatbinError
+from tfwheel.gpu.fatbinary_program import LIBRARY, OPTIONS, FatbinWriter, NvFatbinError
 from tfwheel.retarget.errors import PtxError, UnknownArchError
 from tfwheel.system import console, digests, pip
 from tfwheel.system.errors import CommandError
@@ -44,7 +44,7 @@ _UNKNOWN_ARCH = re.compile(r"Value 'sm_\w+' is not defined for option 'gpu-name'
 
 
 @dataclass(frozen=True, kw_only=True)
-class Module:
+class PtxModule:
     """Portable code to compile for one arch; ``name`` says where it is, ``size`` how many bytes ``read`` gives."""
 
     name: str
@@ -58,11 +58,11 @@ class Module:
         return MEMORY_EACH + MEMORY_PER_ROOT * isqrt(self.size)
 
 
-class Crew:
+class WorkerPool:
     """The threads that run ptxas, one for each core, for all who have something to compile at the same time.
 
     Who comes first is served first, as far as there is memory: a module that needs more than is left lets those behind
-    it pass. After ``disband`` nothing begins and nothing goes on, and who waits gets CancelledError. ``programs`` are
+    it pass. After ``cancel`` nothing begins and nothing goes on, and who waits gets CancelledError. ``programs`` are
     those to be ended then.
     """
 
@@ -84,7 +84,7 @@ class Crew:
         self._pool.submit(self._do_one)
         return task.future
 
-    def disband(self) -> None:
+    def cancel(self) -> None:
         """Drop what has not begun, and end what runs."""
         self.programs.end()
 
@@ -126,14 +126,14 @@ class _Task:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Compiler:
+class PtxCompiler:
     """ptxas and NVIDIA's libnvfatbin, their pinned packages, the folder for what they made, and who runs them."""
 
     program: Path
     nvfatbin: Path
     packages: tuple[str, ...]
     cache: Path
-    crew: Crew = field(default_factory=Crew, repr=False, compare=False)
+    pool: WorkerPool = field(default_factory=WorkerPool, repr=False, compare=False)
 
     @cached_property
     def identity(self) -> str:
@@ -146,7 +146,7 @@ class Compiler:
         return self.cache / key[:2] / key
 
 
-def prepare(packages: tuple[str, ...], *, cache: Path) -> Compiler:
+def prepare(packages: tuple[str, ...], *, cache: Path) -> PtxCompiler:
     """Fetch the pinned packages that have ptxas and libnvfatbin once; from the second call on that takes no time.
 
     Raises DownloadError, and ToolchainError when one of the two is in none of them.
@@ -157,7 +157,7 @@ def prepare(packages: tuple[str, ...], *, cache: Path) -> Compiler:
         with FileLock(f"{tree}.lock"):
             if not tree.is_dir():
                 _fetch(packages, tree)
-    return Compiler(program=tree / "ptxas", nvfatbin=tree / LIBRARY, packages=packages, cache=cache / "gpu-code")
+    return PtxCompiler(program=tree / "ptxas", nvfatbin=tree / LIBRARY, packages=packages, cache=cache / "gpu-code")
 
 
 def portable(ptx: bytes) -> bytes:
@@ -165,7 +165,7 @@ def portable(ptx: bytes) -> bytes:
     return fatbin.untied(ptx).rstrip(b"\0")
 
 
-def compile_all(modules: Sequence[Module], compiler: Compiler, *, name: str) -> list[Path]:
+def compile_all(modules: Sequence[PtxModule], compiler: PtxCompiler, *, name: str) -> list[Path]:
     """A file with the container entry of each module, from the cache or compiled, as many at once as there are cores.
 
     The largest begin first, and no more of them at a time than there is memory for. Raises PtxError with the module and
@@ -177,7 +177,7 @@ def compile_all(modules: Sequence[Module], compiler: Compiler, *, name: str) -> 
     with tempfile.TemporaryDirectory(prefix="tfwheel-ptxas-") as folder:
         work = _Work(compiler=compiler, folder=Path(folder))
         waiting = {
-            compiler.crew.submit(partial(work.entry_of, modules[index], index), memory=modules[index].memory): index
+            compiler.pool.submit(partial(work.entry_of, modules[index], index), memory=modules[index].memory): index
             for index in order
         }
         try:
@@ -190,10 +190,10 @@ def compile_all(modules: Sequence[Module], compiler: Compiler, *, name: str) -> 
     return [found[index] for index in range(len(modules))]
 
 
-def new_entry(compiler: Compiler, code: bytes, *, arch: str) -> bytes:
+def new_entry(compiler: PtxCompiler, code: bytes, *, arch: str) -> bytes:
     """A container entry for machine code, header included, as NVIDIA's libnvfatbin makes it; FatbinError on refusal."""
     try:
-        container = Container(compiler.nvfatbin)
+        container = FatbinWriter(compiler.nvfatbin)
         container.add_code("elf", arch, code)
         data = container.to_bytes()
     except (OSError, NvFatbinError) as error:
@@ -207,23 +207,23 @@ def new_entry(compiler: Compiler, code: bytes, *, arch: str) -> bytes:
 class _Work:
     """What the modules of one call share."""
 
-    compiler: Compiler
+    compiler: PtxCompiler
     folder: Path
 
-    def entry_of(self, module: Module, number: int) -> Path:
+    def entry_of(self, module: PtxModule, number: int) -> Path:
         ptx = portable(module.read())
         kept = self.compiler.place_of(ptx, module.arch)
         if not _is_entry(kept):
             code = self._compiled(ptx, module, number)
-            with self.compiler.crew.nvfatbin:
+            with self.compiler.pool.nvfatbin:
                 entry = new_entry(self.compiler, code, arch=module.arch)
             with writing(kept) as stream:
                 stream.write(entry)
         return kept
 
-    def _compiled(self, ptx: bytes, module: Module, number: int) -> bytes:
+    def _compiled(self, ptx: bytes, module: PtxModule, number: int) -> bytes:
         source, cubin = self.folder / f"{number}.ptx", self.folder / f"{number}.cubin"
-        programs = self.compiler.crew.programs
+        programs = self.compiler.pool.programs
         words = [word.format(arch=module.arch) for word in ARGUMENTS]
         source.write_bytes(ptx)
         try:
@@ -238,7 +238,9 @@ class _Work:
             cubin.unlink(missing_ok=True)
 
 
-def _refusal(ptx: bytes, module: Module, packages: tuple[str, ...], error: CommandError) -> PtxError | UnknownArchError:
+def _refusal(
+    ptx: bytes, module: PtxModule, packages: tuple[str, ...], error: CommandError
+) -> PtxError | UnknownArchError:
     package = packages[0]
     if _UNKNOWN_ARCH.search(error.output):
         message = f"ptxas of {package} does not know the arch {module.arch}: {error.output.strip()}"

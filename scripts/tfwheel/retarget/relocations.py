@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from tfwheel.gpu.elf import Section
-    from tfwheel.gpu.fatbin import Container
+    from tfwheel.gpu.fatbin import FatbinContainer
     from tfwheel.retarget.section_layout import Layout
 
 WRAPPERS = ".nvFatBinSegment"
@@ -31,17 +31,17 @@ ADDEND_AT = 16
 SYMBOL_WORDS = 3  # of 8 bytes in an Elf64_Sym; its address is the second
 
 
-class Pointers:
+class Relocations:
     """Everything that points to containers of a library, found once; making it is the check."""
 
-    def __init__(self, layout: Layout, containers: Mapping[str, Sequence[Container]]) -> None:
+    def __init__(self, layout: Layout, containers: Mapping[str, Sequence[FatbinContainer]]) -> None:
         """Find and check the pointers; ``containers`` are those of the library by section.
 
         Raises RelocationError for a pointer into the middle of a container, for one that is not a wrapper's, and for a
         container that no wrapper points to, where these could move; UnknownLayoutError for wrappers of another kind.
         """
         self._layout = layout
-        self._places: dict[int, list[int]] = {}  # address of a container: offsets of the words that have it
+        self._paths: dict[int, list[int]] = {}  # address of a container: offsets of the words that have it
         with layout.path.open("rb") as stream:
             self._symbols = _symbol_addresses(stream, layout)
             relocations = [part for part in layout.sections.values() if part.kind == "SHT_RELA" and part.address]
@@ -49,16 +49,16 @@ class Pointers:
                 self._take(stream, section, containers)
         self._check_all_found(containers)
 
-    def patches(self, containers: Sequence[Container], places: Sequence[int]) -> Iterator[Patch]:
+    def patches(self, containers: Sequence[FatbinContainer], places: Sequence[int]) -> Iterator[Patch]:
         """What to write where containers of one section move to other offsets of the file."""
         section = self._layout.sections[containers[0].section]
         shift = section.address - section.offset
         for container, place in zip(containers, places, strict=True):
             if place != container.offset:
-                for offset in self._places[container.offset + shift]:
+                for offset in self._paths[container.offset + shift]:
                     yield Patch(offset=offset, data=struct.pack("<Q", place + shift))
 
-    def _take(self, stream: IO[bytes], table: Section, containers: Mapping[str, Sequence[Container]]) -> None:
+    def _take(self, stream: IO[bytes], table: Section, containers: Mapping[str, Sequence[FatbinContainer]]) -> None:
         words = _words(stream, table)
         for name, members in containers.items():
             section = self._layout.sections[name]
@@ -90,10 +90,10 @@ class Pointers:
         if kind != RELATIVE or addend not in inside:
             what = "the middle of a container" if kind == RELATIVE else f"GPU code by a relocation of type {kind:#x}"
             raise self._error(addend, what)
-        self._places.setdefault(addend, []).append(offset + ADDEND_AT)
+        self._paths.setdefault(addend, []).append(offset + ADDEND_AT)
         stored = self._wrapper(stream, place)
         if stored is not None:
-            self._places[addend].append(stored)
+            self._paths[addend].append(stored)
 
     def _wrapper(self, stream: IO[bytes], place: int) -> int | None:
         """Check that a relocated word is a wrapper's; its offset where the file has the address there, too."""
@@ -109,11 +109,11 @@ class Pointers:
             raise UnknownLayoutError(message)
         return start + fatbin.CONTAINER_AT if stored else None
 
-    def _check_all_found(self, containers: Mapping[str, Sequence[Container]]) -> None:
+    def _check_all_found(self, containers: Mapping[str, Sequence[FatbinContainer]]) -> None:
         for name, members in containers.items():
             section = self._layout.sections[name]
             for member in members if name != fatbin.DATA_SECTION else ():
-                if member.offset - section.offset + section.address not in self._places:
+                if member.offset - section.offset + section.address not in self._paths:
                     message = (
                         f"{self._layout.path.name}: no relocation points to the container at byte {member.offset:,} "
                         f"of {name}, so whatever does would not find it elsewhere"

@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING
 from tfwheel.gpu import fatbin
 from tfwheel.retarget import ptxas, section_layout
 from tfwheel.retarget.errors import AlreadyRetargetedError, NoGpuCodeError
-from tfwheel.retarget.image_plan import GENERATED, MOVABLE, RELOCATABLE, Selection
-from tfwheel.retarget.relocations import Pointers
+from tfwheel.retarget.image_plan import GENERATED, MOVABLE, RELOCATABLE, ImagePlanner
+from tfwheel.retarget.relocations import Relocations
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
     from tfwheel.config.targets import Retarget
-    from tfwheel.gpu.fatbin import Container
+    from tfwheel.gpu.fatbin import FatbinContainer
     from tfwheel.retarget.image_plan import Family
-    from tfwheel.retarget.ptxas import Compiler, Module
+    from tfwheel.retarget.ptxas import PtxCompiler, PtxModule
     from tfwheel.retarget.section_layout import Layout
 
 FAMILIES = {MOVABLE: "fatbin", GENERATED: "generated", RELOCATABLE: "relocatable"}
@@ -43,7 +43,7 @@ class Report:
     tools: tuple[str, ...]
 
 
-def retarget_library(path: Path, *, wanted: Retarget, compiler: Compiler) -> Report:
+def retarget_library(path: Path, *, wanted: Retarget, compiler: PtxCompiler) -> Report:
     """Rewrite the GPU code of a library in place; the file belongs to the caller and is of no use after a failure.
 
     Everything is found, checked and compiled before the first byte is written. Raises NoGpuCodeError,
@@ -52,8 +52,8 @@ def retarget_library(path: Path, *, wanted: Retarget, compiler: Compiler) -> Rep
     """
     layout = section_layout.read(path)
     containers = _containers(layout)
-    pointers = Pointers(layout, containers)
-    job = Selection(layout=layout, wanted=wanted, compiler=compiler)
+    pointers = Relocations(layout, containers)
+    job = ImagePlanner(layout=layout, wanted=wanted, compiler=compiler)
     plans = job.plans(containers)
     moving = [name for name, plan in plans.items() if name != GENERATED and not plan.unchanged]
     moves = {name: section_layout.new_places(layout, name, plans[name].sizes) for name in moving}
@@ -77,15 +77,15 @@ def retarget_library(path: Path, *, wanted: Retarget, compiler: Compiler) -> Rep
     )
 
 
-def modules(path: Path, *, wanted: Retarget, compiler: Compiler) -> list[Module]:
+def modules(path: Path, *, wanted: Retarget, compiler: PtxCompiler) -> list[PtxModule]:
     """The portable code that ``retarget_library`` would have compiled, with the arch of each; raises as it does."""
     layout = section_layout.read(path)
-    return list(Selection(layout=layout, wanted=wanted, compiler=compiler).modules(_containers(layout)).values())
+    return list(ImagePlanner(layout=layout, wanted=wanted, compiler=compiler).modules(_containers(layout)).values())
 
 
-def _containers(layout: Layout) -> dict[str, list[Container]]:
+def _containers(layout: Layout) -> dict[str, list[FatbinContainer]]:
     """The containers of a library by section, every one known in all its parts."""
-    found: dict[str, list[Container]] = {}
+    found: dict[str, list[FatbinContainer]] = {}
     for container in fatbin.containers(layout.path):
         found.setdefault(container.section, []).append(container)
         for entry in container.entries:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from tfwheel.gpu.elf import Section
-    from tfwheel.gpu.fatbin import Container
+    from tfwheel.gpu.fatbin import FatbinContainer
 
 SECTION_HEADER = 64  # bytes of an Elf64_Shdr
 CHUNK = 1 << 20
@@ -73,7 +73,7 @@ def read(path: Path) -> Layout:
     return Layout(path=path, sections={section.name: section for section in found})
 
 
-def check_tiling(layout: Layout, name: str, containers: Sequence[Container]) -> None:
+def check_tiling(layout: Layout, name: str, containers: Sequence[FatbinContainer]) -> None:
     """Raise unless a section for GPU code is filled by its containers without a gap, as a linker leaves it.
 
     AlreadyRetargetedError when zeros follow the last one, which is what this program leaves, else UnknownLayoutError.
@@ -145,7 +145,7 @@ def write_moved(layout: Layout, name: str, containers: Sequence[Sequence[Piece]]
             library.write(chunk)
 
 
-def write_in_place(layout: Layout, changed: Iterable[tuple[Container, Sequence[Piece]]]) -> None:
+def write_in_place(layout: Layout, changed: Iterable[tuple[FatbinContainer, Sequence[Piece]]]) -> None:
     """Write containers where others stand, with zeros up to the end of each."""
     with layout.path.open("r+b") as library:
         for container, pieces in changed:

@@ -18,7 +18,7 @@ BUSY_TIMEOUT_S = 3600
 
 
 @contextmanager
-def alone(path: Path, *, busy: str) -> Iterator[None]:
+def exclusive(path: Path, *, busy: str) -> Iterator[None]:
     """Hold a lock while the block runs; where another process has it, say ``busy`` and wait, for an hour at most.
 
     Raises TargetBusyError after that. A lock is let go when its holder dies.

@@ -228,7 +228,7 @@ def _modern(platform: str) -> str:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Facts:
+class IndexFacts:
     """What METADATA says that an index repeats."""
 
     project: str
@@ -250,7 +250,7 @@ def metadata_of(wheel: Path) -> bytes:
         raise BadWheelError(message) from error
 
 
-def facts_of(file: str, metadata: bytes) -> Facts:
+def facts_of(file: str, metadata: bytes) -> IndexFacts:
     """Read METADATA and hold it against the wheel's file name; IndexEntryError when an installer would refuse it."""
     named = named_by(file)
     fields, _ = parse_email(metadata)
@@ -266,7 +266,7 @@ def facts_of(file: str, metadata: bytes) -> Facts:
     if named != says:
         message = f"{file}: METADATA is for {name!r} {version!r}"
         raise IndexEntryError(message, remedy=REBUILD)
-    return Facts(project=name, version=version, requires_python=python)
+    return IndexFacts(project=name, version=version, requires_python=python)
 
 
 def named_by(file: str) -> tuple[str, Version]:

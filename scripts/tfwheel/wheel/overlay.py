@@ -44,7 +44,7 @@ Version, requirements and file lists in the metadata folder were changed too. Al
 
 
 @dataclass(frozen=True, kw_only=True)
-class Merged:
+class MergedWheel:
     """The merged wheel: sha256 and size in bytes, and what differs from its base.
 
     ``added`` and ``replaced`` are names in the new wheel (not RECORD, which is always new), ``removed`` in the base.
@@ -70,7 +70,7 @@ def merge_overlay(
     out_dir: Path,
     libraries: Mapping[str, Deflated] | None = None,
     requires: Sequence[str] = (),
-) -> Merged:
+) -> MergedWheel:
     """Merge an official wheel, a repaired ops wheel and a folder of patches into the wheel of a target.
 
     ``locked`` is what ``bases.toml`` says about ``base``, whose hash was checked when it was fetched. The result has
@@ -101,7 +101,7 @@ def merge_overlay(
         changes = assembly.changes([f"{tag}-{platform}" for platform in platforms])
         out = out_dir / f"{NAME}-{target.version}-{tag}-{'.'.join(platforms)}.whl"
         result = merge(official, out, changes=changes)
-    return Merged(
+    return MergedWheel(
         wheel=out,
         sha256=result.sha256,
         size=result.size,

@@ -23,7 +23,7 @@ from tfwheel.build.errors import CompileError
 from tfwheel.checks import environments, smoke
 from tfwheel.checks.errors import GpuRequiredError, SizeGateError, SmokeError
 from tfwheel.config import build_config, plan
-from tfwheel.config.paths import CONFIG_DIR, Places
+from tfwheel.config.paths import CONFIG_DIR, Paths
 from tfwheel.index import listing_rules
 from tfwheel.index.errors import NothingToServeError
 from tfwheel.system import files, locks
@@ -62,22 +62,22 @@ PATCH = """\
 class Factory:
     """A checkout of one's own, and the index its official wheel comes from."""
 
-    places: Places
+    paths: Paths
     index: Path
 
     def build(self, **options: bool) -> records.Record:
-        return pipeline.build(TARGET, places=self.places, **options)
+        return pipeline.build(TARGET, paths=self.paths, **options)
 
     def write(self, name: str, text: str) -> None:
-        path = self.places.settings / name
+        path = self.paths.settings / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
 
     def summary(self) -> str:
-        return (self.places.dist / "reports" / "summary.md").read_text()
+        return (self.paths.dist / "reports" / "summary.md").read_text()
 
     def files(self, folder: str) -> list[str]:
-        return sorted(path.name for path in (self.places.dist / folder).rglob("*") if path.is_file())
+        return sorted(path.name for path in (self.paths.dist / folder).rglob("*") if path.is_file())
 
 
 def official_wheel(folder: Path) -> Path:
@@ -115,15 +115,15 @@ def factory(served: tuple[Path, str], tmp_path: Path, monkeypatch: pytest.Monkey
     index, url = served
     monkeypatch.setenv("PIP_EXTRA_INDEX_URL", url)
     made = Factory(
-        places=Places(settings=tmp_path / "settings", dist=tmp_path / "dist", cache=tmp_path / "cache"), index=index
+        paths=Paths(settings=tmp_path / "settings", dist=tmp_path / "dist", cache=tmp_path / "cache"), index=index
     )
     for name, text in [("targets.toml", TARGETS_TOML), ("lines.toml", LINES_TOML), ("repair.toml", REPAIR_TOML)]:
         made.write(name, text)
     made.write("patches/2.99.0/label.patch", PATCH)
-    shutil.copytree(DATA / "fake_ops", made.places.settings / "ops")
-    shutil.copytree(CONFIG_DIR / "ops" / "backend", made.places.settings / "ops" / "backend")
-    settings = build_config.load(made.places.settings)
-    pins.update(settings, plan.targets(settings), made.places.cache)
+    shutil.copytree(DATA / "fake_ops", made.paths.settings / "ops")
+    shutil.copytree(CONFIG_DIR / "ops" / "backend", made.paths.settings / "ops" / "backend")
+    settings = build_config.load(made.paths.settings)
+    pins.update(settings, plan.targets(settings), made.paths.cache)
     return made
 
 
@@ -137,18 +137,18 @@ def test_the_main_job_from_lock_to_index(factory: Factory, capfd: pytest.Capture
     assert record.builder == provenance.builder(os.environ)
     assert {"official wheel", "compile ops", "auditwheel repair", "merge", "gates"} <= set(record.times)
 
-    wheel = factory.places.wheels / TARGET / record.file
+    wheel = factory.paths.wheels / TARGET / record.file
     assert files.sha256_of(wheel) == record.sha256
     assert record.file in factory.files("site/cpu/tensorflow")
     assert any(name.startswith("tfwheel_ops-2.99.0+cpu.1-py3-none-") for name in factory.files("site/cpu/tfwheel-ops"))
     members = fakewheels.members_of(wheel)
     assert b"2.99.0+cpu.1" in members["tensorflow/version.py"]
     assert {"tfwheel_ops/__init__.py", "tfwheel_ops/_ops.so"} <= members.keys()
-    assert not list((factory.places.dist / "work").iterdir())
+    assert not list((factory.paths.dist / "work").iterdir())
     build_bench.merge_once(
-        factory.places, TARGET, factory.places.dist / "merged"
+        factory.paths, TARGET, factory.paths.dist / "merged"
     )  # what the bench measures is this merge
-    assert files.sha256_of(factory.places.dist / "merged" / record.file) == record.sha256
+    assert files.sha256_of(factory.paths.dist / "merged" / record.file) == record.sha256
 
     # An unchanged target is left alone, and a forced one gives the same bytes.
     capfd.readouterr()
@@ -157,11 +157,11 @@ def test_the_main_job_from_lock_to_index(factory: Factory, capfd: pytest.Capture
     assert "unchanged" in said
     assert "compile" not in said
     assert factory.build(force=True).sha256 == record.sha256
-    assert pipeline.smoke_target(TARGET, places=factory.places).passed_smoke
+    assert pipeline.smoke_target(TARGET, paths=factory.paths).passed_smoke
 
 
 def test_a_damaged_record_means_building_again(factory: Factory) -> None:
-    wheel = factory.places.wheels / TARGET / "old.whl"
+    wheel = factory.paths.wheels / TARGET / "old.whl"
     files.write_atomically(records.path_for(wheel), b"{")
     assert factory.build().passed_smoke
     assert not records.path_for(wheel).exists()
@@ -201,8 +201,8 @@ def test_a_failed_gate_leaves_what_was_there(factory: Factory) -> None:
 
 
 def test_an_altered_official_wheel_is_refused(factory: Factory) -> None:
-    path = factory.places.settings / "bases.toml"
-    locked = build_config.load(factory.places.settings).bases[0].sha256
+    path = factory.paths.settings / "bases.toml"
+    locked = build_config.load(factory.paths.settings).bases[0].sha256
     path.write_text(path.read_text().replace(locked, "0" * 64))
     with pytest.raises(HashMismatchError):
         factory.build()
@@ -216,14 +216,14 @@ def test_a_gpu_that_is_required_and_absent_is_an_error(factory: Factory) -> None
 
 def test_there_is_nothing_to_smoke_before_a_build(factory: Factory) -> None:
     with pytest.raises(NothingToServeError):
-        pipeline.smoke_target(TARGET, places=factory.places)
+        pipeline.smoke_target(TARGET, paths=factory.paths)
 
 
 def test_the_ops_builder_makes_the_thin_wheel_alone(factory: Factory) -> None:
     factory.write("targets.toml", TARGETS_TOML + 'builder = "ops"\n')
     record = factory.build()
     assert record.target == "ops-tf2.99.0-cpu"
-    assert not (factory.places.wheels / TARGET).exists()
+    assert not (factory.paths.wheels / TARGET).exists()
     assert record.file in factory.files("site/cpu/tfwheel-ops")
 
 
@@ -238,20 +238,20 @@ def test_two_builds_at_once_do_the_work_once(factory: Factory, capfd: pytest.Cap
 
 def test_a_build_that_never_ends_is_said_to_be_in_the_way(factory: Factory, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(locks, "BUSY_TIMEOUT_S", 0.1)
-    with job.Job.of(TARGET, factory.places).alone(TARGET), pytest.raises(TargetBusyError):
+    with job.Job.of(TARGET, factory.paths).exclusive(TARGET), pytest.raises(TargetBusyError):
         factory.build()
 
 
 def test_a_killed_build_leaves_nothing_in_the_way(factory: Factory) -> None:
-    (factory.places.dist / "work" / TARGET / "ops-build").mkdir(parents=True)
-    (factory.places.dist / "work" / TARGET / "ops-build" / "CMakeCache.txt").write_text("half")
+    (factory.paths.dist / "work" / TARGET / "ops-build").mkdir(parents=True)
+    (factory.paths.dist / "work" / TARGET / "ops-build" / "CMakeCache.txt").write_text("half")
     start = time.time()
     assert factory.build().passed_smoke
-    assert all(path.stat().st_mtime >= start for path in (factory.places.wheels / TARGET).iterdir())
+    assert all(path.stat().st_mtime >= start for path in (factory.paths.wheels / TARGET).iterdir())
 
 
 def test_what_came_from_a_cache_is_in_the_record_and_the_summary(factory: Factory) -> None:
-    fetched = factory.places.cache / "bases"
+    fetched = factory.paths.cache / "bases"
     shutil.rmtree(fetched, ignore_errors=True)
     assert factory.build().cached == []
     assert factory.build(force=True).cached == ["official wheel", "headers"]
@@ -279,18 +279,18 @@ def test_a_run_on_a_gpu_is_kept_beside_the_others(factory: Factory, monkeypatch:
         with monkeypatch.context() as patched:
             patched.setattr(environments, "_gpus", lambda *_, **__: [{"name": "T4", "driver": "580.82.07"}])
             patched.setattr(smoke, "smoke", lambda *_, **__: dict(told))
-            return pipeline.smoke_target(TARGET, require_gpu=True, places=factory.places)
+            return pipeline.smoke_target(TARGET, require_gpu=True, paths=factory.paths)
 
     passed = on_gpu(passed=True)
     assert passed.smoke == passed.gpu_smoke
-    here = pipeline.smoke_target(TARGET, places=factory.places)
+    here = pipeline.smoke_target(TARGET, paths=factory.paths)
     assert (here.smoke or {})["gpu"] == "absent"
     assert here.gpu_smoke == passed.gpu_smoke
     assert factory.build(require_gpu=True) == here  # done before, on these bytes: no GPU is looked for
 
     with pytest.raises(SmokeError, match="no kernel"):
         on_gpu(passed=False, gpu="not reached")
-    again = pipeline.smoke_target(TARGET, places=factory.places)
+    again = pipeline.smoke_target(TARGET, paths=factory.paths)
     assert again.passed_smoke
     assert not again.passed_gpu_smoke
     assert listing_rules.publishable(again) == "its GPU smoke test failed: no kernel"

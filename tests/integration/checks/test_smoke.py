@@ -54,7 +54,7 @@ def candidate(
     python: str = MINOR,
     official: Path | None = None,
     **recorded: str,
-) -> smoke.Candidate:
+) -> smoke.WheelUnderTest:
     """The wheel as the pipeline hands it over; ``recorded`` is what its record says otherwise than the wheel."""
     project, version = wheel.name.split("-")[:2]
     target = Target(
@@ -71,7 +71,7 @@ def candidate(
         size=wheel.stat().st_size,
         key="k",
     )
-    return smoke.Candidate(target=target, record=record, wheel=wheel, index_url=url, official=official)
+    return smoke.WheelUnderTest(target=target, record=record, wheel=wheel, index_url=url, official=official)
 
 
 def tried(

@@ -11,7 +11,7 @@ import pytest
 import fakewheels
 from benchmarks import build_bench
 from gpulibraries import ptx, usual
-from tfwheel.config.paths import CONFIG_DIR, Places
+from tfwheel.config.paths import CONFIG_DIR, Paths
 from tfwheel.config.targets import Retarget
 from tfwheel.index.errors import NothingToServeError
 from tfwheel.retarget import ptxas
@@ -45,8 +45,8 @@ def test_a_program_that_fails_is_no_measurement() -> None:
 
 
 def test_the_report_is_a_table_and_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    least = build_bench.Row(work="w", who="cp", runs=3, seconds=1.0, peak_bytes=3_000_000)
-    ours = build_bench.Row(work="w", who="ours", runs=3, seconds=1.5, peak_bytes=90_000_000)
+    least = build_bench.Measurement(work="w", who="cp", runs=3, seconds=1.0, peak_bytes=3_000_000)
+    ours = build_bench.Measurement(work="w", who="ours", runs=3, seconds=1.5, peak_bytes=90_000_000)
     build_bench.report([least, build_bench._against(ours, least)], tmp_path / "reports" / "bench.json")
     rows = json.loads((tmp_path / "reports" / "bench.json").read_text())["rows"]
     assert [row["ratio"] for row in rows] == [None, 1.5]
@@ -56,9 +56,9 @@ def test_the_report_is_a_table_and_json(tmp_path: Path, capsys: pytest.CaptureFi
 
 
 def test_a_target_that_is_not_built_cannot_be_measured(tmp_path: Path) -> None:
-    places = Places(settings=CONFIG_DIR, dist=tmp_path / "dist", cache=tmp_path / "cache")
+    paths = Paths(settings=CONFIG_DIR, dist=tmp_path / "dist", cache=tmp_path / "cache")
     with pytest.raises(NothingToServeError, match=r"tf2\.20\.0-cp312-cu12 is not built here"):
-        build_bench.rows(places, "tf2.20.0-cp312-cu12", runs=1, door="x")
+        build_bench.rows(paths, "tf2.20.0-cp312-cu12", runs=1, door="x")
 
 
 CC = "tensorflow/libtensorflow_cc.so.2"
@@ -69,7 +69,7 @@ def modules(folder: Path) -> Path:
     """The folder with what the line has compiled of a small library."""
     members = {CC: usual().to_bytes()}
     base = fakewheels.write_wheel(folder, members, name="tensorflow", version="2.20.0", tag="cp312-cp312-linux_x86_64")
-    nothing = ptxas.Compiler(program=folder, nvfatbin=folder, packages=(), cache=folder)
+    nothing = ptxas.PtxCompiler(program=folder, nvfatbin=folder, packages=(), cache=folder)
     build_bench.write_modules(base, [CC], WANTED, compiler=nothing, folder=folder / "modules")
     return folder / "modules"
 
@@ -97,4 +97,4 @@ def test_a_line_that_is_not_retargeted_cannot_be_measured(tmp_path: Path, monkey
     inputs = build_bench.Inputs(job=fakewheels.job(tmp_path), base=tmp_path, ops=tmp_path)
     monkeypatch.setattr(build_bench, "_inputs", lambda *_: inputs)
     with pytest.raises(NothingToServeError, match="leaves the official libraries as they are"):
-        build_bench.retarget_rows(inputs.job.places, "x", runs=1, door="x")
+        build_bench.retarget_rows(inputs.job.paths, "x", runs=1, door="x")

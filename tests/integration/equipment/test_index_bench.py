@@ -15,20 +15,20 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(scope="module")
-def rows(tmp_path_factory: pytest.TempPathFactory) -> list[index_bench.Row]:
+def rows(tmp_path_factory: pytest.TempPathFactory) -> list[index_bench.IndexMeasurement]:
     folder = tmp_path_factory.mktemp("bench") / "work"
     found = index_bench.rows(folder, sizes=[500, 1000], runs=1)
     assert not folder.exists()
     return found
 
 
-def test_every_program_is_measured_on_every_size_in_full_and_on_top(rows: list[index_bench.Row]) -> None:
+def test_every_program_is_measured_on_every_size_in_full_and_on_top(rows: list[index_bench.IndexMeasurement]) -> None:
     assert len(rows) == 2 * 2 * 3 * 2
     assert len({(row.files, row.projects, row.what, row.who) for row in rows}) == len(rows)
     assert all(row.seconds > 0 and row.peak_bytes > 10e6 for row in rows)
 
 
-def test_what_was_written_is_counted(rows: list[index_bench.Row]) -> None:
+def test_what_was_written_is_counted(rows: list[index_bench.IndexMeasurement]) -> None:
     ours = {(row.projects, row.what): row for row in rows if (row.who, row.files) == (index_bench.OURS, 1000)}
     assert ours[100, "full"].written_files == 2 * 100 + 2
     assert ours[100, "one release on top"].written_files == 2
@@ -36,7 +36,7 @@ def test_what_was_written_is_counted(rows: list[index_bench.Row]) -> None:
 
 
 def test_the_report_states_ratios_and_growth(
-    rows: list[index_bench.Row], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    rows: list[index_bench.IndexMeasurement], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     index_bench.report(rows, tmp_path / "reports" / "index.json")
     said = json.loads((tmp_path / "reports" / "index.json").read_text())

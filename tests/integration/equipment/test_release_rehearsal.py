@@ -20,7 +20,7 @@ from fake_github import server
 from rehearsal import release_rehearsal
 from releasing import IDS, TAG, VERSION
 from tfwheel.config import build_config
-from tfwheel.config.paths import Places
+from tfwheel.config.paths import Paths
 from tfwheel.index import ledger
 from tfwheel.publish import release_files, verify
 from tfwheel.publish.errors import CredentialsError
@@ -41,16 +41,16 @@ def test_a_rehearsal_first_builds_what_the_version_lacks(tmp_path: Path, monkeyp
     monkeypatch.setattr(release_rehearsal.pipeline, "build", lambda target, **_: built.append(target))
     root = releasing.checkout(tmp_path / "checkout")
     settings = build_config.load(root / "build_config")
-    places = Places(settings=root / "build_config", dist=root / "dist", cache=tmp_path / "cache")
-    wheel = places.wheels / IDS[0] / f"tensorflow-{VERSION}-cp311-cp311-manylinux_2_17_x86_64.whl"
+    paths = Paths(settings=root / "build_config", dist=root / "dist", cache=tmp_path / "cache")
+    wheel = paths.wheels / IDS[0] / f"tensorflow-{VERSION}-cp311-cp311-manylinux_2_17_x86_64.whl"
     wheel.parent.mkdir(parents=True)
     wheel.touch()
-    (places.wheels / IDS[1]).mkdir()
-    (places.wheels / IDS[1] / "tensorflow-2.20.0+cu125.1-cp312-cp312-manylinux_2_17_x86_64.whl").touch()
-    release_rehearsal.build_missing(settings, places, VERSION)
+    (paths.wheels / IDS[1]).mkdir()
+    (paths.wheels / IDS[1] / "tensorflow-2.20.0+cu125.1-cp312-cp312-manylinux_2_17_x86_64.whl").touch()
+    release_rehearsal.build_missing(settings, paths, VERSION)
     assert built == [IDS[1]]
-    (places.dist / "run").mkdir()
-    release_rehearsal.build_missing(settings, places, VERSION)
+    (paths.dist / "run").mkdir()
+    release_rehearsal.build_missing(settings, paths, VERSION)
     assert built == [IDS[1]]
 
 
@@ -70,7 +70,7 @@ def rehearse_alone(root: Path, start: Connection, kill_at: str | None = None) ->
             os.kill(os.getpid(), signal.SIGKILL)
 
     release_rehearsal.rehearse(
-        releasing.settings(root), releasing.places(root), VERSION, installed=False, on_step=on_step
+        releasing.settings(root), releasing.paths(root), VERSION, installed=False, on_step=on_step
     )
     start.send(seen)
 
@@ -165,8 +165,8 @@ def test_a_rehearsal_of_other_wheels_or_at_an_address_that_is_taken_begins_anew(
             if step == until:
                 raise KeyboardInterrupt
 
-        places, settings = releasing.places(root), releasing.settings(root)
-        said = release_rehearsal.rehearse(settings, places, VERSION, installed=False, on_step=on_step)
+        paths, settings = releasing.paths(root), releasing.settings(root)
+        said = release_rehearsal.rehearse(settings, paths, VERSION, installed=False, on_step=on_step)
         return sum(line.startswith("released ") for line in said)
 
     with pytest.raises(KeyboardInterrupt):
@@ -177,7 +177,7 @@ def test_a_rehearsal_of_other_wheels_or_at_an_address_that_is_taken_begins_anew(
     with pytest.raises(KeyboardInterrupt):
         rehearse("look")
     port = int((folder / "port.txt").read_text())
-    with server.serving(server.Host(), port=port):
+    with server.serving(server.FakeServer(), port=port):
         assert rehearse() == 3
     assert "beginning anew" in capsys.readouterr().err
 

@@ -10,7 +10,7 @@ import pytest
 
 from tfwheel.system.processes import run
 from workflow_runner.errors import RehearsalError, WorkflowError
-from workflow_runner.runner import Occasion, Rehearsal, pairs
+from workflow_runner.runner import Event, Rehearsal, pairs
 
 HEAD = "name: X\non:\n  pull_request:\n  push:\n  workflow_dispatch:\n    inputs: {}\npermissions: {}\njobs:\n"
 DOOR = Path(__file__).parents[3] / "scripts" / "rehearse_workflow.py"
@@ -37,12 +37,10 @@ def job(name: str, steps: str, head: str = "") -> str:
     return f"  {name}:\n{indent(keys, '    ')}"
 
 
-def rehearsal(
-    checkout: Path, *jobs: str, occasion: Occasion | None = None, name: str = "x.yml", **more: str
-) -> Rehearsal:
+def rehearsal(checkout: Path, *jobs: str, occasion: Event | None = None, name: str = "x.yml", **more: str) -> Rehearsal:
     """A rehearsal of these jobs."""
     (checkout / ".github" / "workflows" / name).write_text(HEAD + "\n".join(jobs))
-    return Rehearsal(checkout=checkout, folder=checkout / "dist" / "w", occasion=occasion or Occasion(), rows=more)
+    return Rehearsal(checkout=checkout, folder=checkout / "dist" / "w", occasion=occasion or Event(), rows=more)
 
 
 def said(trial: Rehearsal, job: str, file: str = "said") -> str:
@@ -192,17 +190,17 @@ def test_jobs_that_are_not_named_count_as_green(checkout: Path) -> None:
 @pytest.mark.parametrize(
     ("jobs", "chosen", "occasion", "reason"),
     [
-        ([job("a", "- run: 'true'")], ["b"], Occasion(), "has no job b; it has a"),
-        ([job("a", "- run: 'true'", "needs: b\n")], [], Occasion(), "has no job b"),
-        ([job("a", "- uses: actions/deploy-pages@x")], [], Occasion(), "has no equivalent on this machine"),
-        ([job("a", "- run: 'true'\n  env: {A: '${{ inputs.b }}'}")], [], Occasion(), "there is no `b` here"),
-        ([job("a", "- run: 'true'")], [], Occasion(event="release"), "does not run on release, only on pull_request"),
-        ([job("a", "- run: 'true'")], [], Occasion(event="workflow_dispatch", inputs={"c": "1"}), "has no input c"),
-        ([job("a", '- run: echo bad >> "${GITHUB_OUTPUT}"')], [], Occasion(), "is not NAME=VALUE: bad"),
+        ([job("a", "- run: 'true'")], ["b"], Event(), "has no job b; it has a"),
+        ([job("a", "- run: 'true'", "needs: b\n")], [], Event(), "has no job b"),
+        ([job("a", "- uses: actions/deploy-pages@x")], [], Event(), "has no equivalent on this machine"),
+        ([job("a", "- run: 'true'\n  env: {A: '${{ inputs.b }}'}")], [], Event(), "there is no `b` here"),
+        ([job("a", "- run: 'true'")], [], Event(event="release"), "does not run on release, only on pull_request"),
+        ([job("a", "- run: 'true'")], [], Event(event="workflow_dispatch", inputs={"c": "1"}), "has no input c"),
+        ([job("a", '- run: echo bad >> "${GITHUB_OUTPUT}"')], [], Event(), "is not NAME=VALUE: bad"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_rehearsed_is_refused_with_its_name(
-    checkout: Path, jobs: list[str], chosen: list[str], occasion: Occasion, reason: str
+    checkout: Path, jobs: list[str], chosen: list[str], occasion: Event, reason: str
 ) -> None:
     with pytest.raises((WorkflowError, RehearsalError), match=reason):
         rehearsal(checkout, *jobs, occasion=occasion).rehearse("x.yml", chosen)
@@ -221,7 +219,7 @@ def test_inputs_have_their_defaults_and_types(checkout: Path) -> None:
     (checkout / ".github" / "workflows" / "x.yml").write_text(text)
 
     def words(event: str, **given: str) -> str:
-        occasion = Occasion(event=event, inputs=given)
+        occasion = Event(event=event, inputs=given)
         trial = Rehearsal(checkout=checkout, folder=checkout / "dist" / "w", occasion=occasion)
         trial.rehearse("x.yml")
         return said(trial, "a")

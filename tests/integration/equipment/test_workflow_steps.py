@@ -20,7 +20,7 @@ from tfwheel.config.paths import ROOT
 from tfwheel.system.processes import run
 from tfwheel.wheel import records
 from workflow_runner import workflows
-from workflow_runner.runner import Occasion, Rehearsal
+from workflow_runner.runner import Event, Rehearsal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -93,7 +93,7 @@ def trial(tmp_path: Path) -> Rehearsal:
     """A rehearsal of this checkout, which must be one of git."""
     if not (ROOT / ".git").exists():
         pytest.skip("this is no git checkout, and the jobs work in clones of one")
-    return Rehearsal(checkout=ROOT, folder=tmp_path / "rehearsal", occasion=Occasion(labels=("python:3.13",)))
+    return Rehearsal(checkout=ROOT, folder=tmp_path / "rehearsal", occasion=Event(labels=("python:3.13",)))
 
 
 def test_the_plan_of_a_pull_request_runs_from_its_yaml(trial: Rehearsal) -> None:
@@ -112,7 +112,7 @@ def test_lint_runs_from_its_yaml(trial: Rehearsal) -> None:
 
 
 def test_the_summary_of_the_wheels_runs_from_its_yaml(tmp_path: Path, trial: Rehearsal) -> None:
-    trial = Rehearsal(checkout=trial.checkout, folder=trial.folder, occasion=Occasion(event="schedule"))
+    trial = Rehearsal(checkout=trial.checkout, folder=trial.folder, occasion=Event(event="schedule"))
     wheel = finish(tmp_path / "tf2.20.0-cp312-cu12", 1)
     folder = trial.artifacts / "record-tf2.20.0-cp312-cu12" / "tf2.20.0-cp312-cu12"
     folder.mkdir(parents=True)

@@ -22,7 +22,7 @@ from rich.table import Table
 import assethost
 import fakewheels
 from tfwheel.index import atomic_tree, ledger, simple_pages
-from tfwheel.index.ledger import Entry
+from tfwheel.index.ledger import LedgerEntry
 from tfwheel.system.errors import CommandError
 from tfwheel.system.processes import run
 from tfwheel.wheel import metadata
@@ -73,7 +73,7 @@ class World:
     host: AssetHost
     folder: Path
     pips: dict[str, Path]
-    entries: list[Entry]
+    entries: list[LedgerEntry]
 
     def publish(
         self,
@@ -86,7 +86,7 @@ class World:
         uploaded: str = "2026-11-01T00:00:00Z",
         yanked: str | None = None,
         requires_python: str = ">=3.9",
-    ) -> Entry:
+    ) -> LedgerEntry:
         """Upload a wheel and its sidecar, and show it on the page of its line."""
         extra = f"Requires-Dist: {needs}\n" if needs else ""
         members = {f"{name}/__init__.py": f"version = '{version}'\n".encode(), f"{name}/data.bin": body}
@@ -95,7 +95,7 @@ class World:
         sidecar, data = metadata.metadata_of(wheel), wheel.read_bytes()
         url = self.host.upload("v1", wheel.name, data)
         self.host.upload("v1", f"{wheel.name}.metadata", sidecar)
-        entry = Entry(
+        entry = LedgerEntry(
             project=name,
             version=version,
             file=wheel.name,
@@ -147,7 +147,7 @@ class World:
         (found,) = self.out(client).glob(f"{name}-*.dist-info")
         return found.name.removesuffix(".dist-info").split("-")[1]
 
-    def read_beside(self, *chosen: Entry) -> int:
+    def read_beside(self, *chosen: LedgerEntry) -> int:
         """How many bytes went out for anything but the wheels that were installed in the end."""
         files = {entry.file for entry in chosen}
         return sum(request.sent for request in self.host.requests if request.name not in files)

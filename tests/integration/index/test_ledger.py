@@ -22,7 +22,7 @@ from tfwheel.system.processes import run
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from tfwheel.index.ledger import Entry
+    from tfwheel.index.ledger import LedgerEntry
 
 ROOT = Path(__file__).parents[3]
 DOOR = [sys.executable, ROOT / "scripts" / "edit_ledger.py"]
@@ -100,7 +100,7 @@ def on_both(repo: Path, left: Callable[[Path], object], right: Callable[[Path], 
     return path
 
 
-def adding(*entries: Entry) -> Callable[[Path], object]:
+def adding(*entries: LedgerEntry) -> Callable[[Path], object]:
     """A change that appends."""
     return lambda path: ledger.append(path, entries)
 
@@ -121,7 +121,7 @@ def use_driver(repo: Path) -> None:
     run(["git", "-C", repo, "config", "merge.ledger.driver", DRIVER])
 
 
-def files(entries: Iterable[Entry]) -> list[str]:
+def files(entries: Iterable[LedgerEntry]) -> list[str]:
     """Their names."""
     return [entry.file for entry in entries]
 

@@ -17,7 +17,7 @@ from urllib.request import urlopen
 import pytest
 
 import fakewheels
-from tfwheel.config.paths import Places
+from tfwheel.config.paths import Paths
 from tfwheel.index import atomic_tree, local_index
 from tfwheel.index.atomic_tree import Part
 from tfwheel.system import files
@@ -49,18 +49,18 @@ def make_wheel(folder: Path, *, version: str = VERSION, body: bytes = b"") -> Pa
 
 
 @pytest.fixture
-def places(tmp_path: Path) -> Places:
-    return Places(settings=tmp_path / "settings", dist=tmp_path, cache=tmp_path / "cache")
+def paths(tmp_path: Path) -> Paths:
+    return Paths(settings=tmp_path / "settings", dist=tmp_path, cache=tmp_path / "cache")
 
 
 @pytest.fixture
-def served(places: Places) -> Iterator[tuple[Path, str, list[str]]]:
+def served(paths: Paths) -> Iterator[tuple[Path, str, list[str]]]:
     """A site with one wheel: its folder, its address and the requests it got."""
-    finish(places, 1)
-    local_index.update(places)
+    finish(paths, 1)
+    local_index.update(paths)
     requests: list[str] = []
-    with local_index.serve(places.site, log=requests.append) as address:
-        yield places.site, address, requests
+    with local_index.serve(paths.site, log=requests.append) as address:
+        yield paths.site, address, requests
 
 
 def test_pip_installs_the_exact_pin_after_reading_the_sidecar(
@@ -114,9 +114,9 @@ def test_a_wheel_is_served_alone_and_nothing_is_left(tmp_path: Path) -> None:
     assert not list(work.iterdir())
 
 
-def finish(places: Places, build: int) -> Path:
+def finish(paths: Paths, build: int) -> Path:
     """A wheel with its record, as a build leaves them."""
-    place = places.wheels / f"target{build}"
+    place = paths.wheels / f"target{build}"
     place.mkdir(parents=True)
     version = f"2.20.0+cu125.{build}"
     wheel = make_wheel(place, version=version)
@@ -137,14 +137,14 @@ def finish(places: Places, build: int) -> Path:
     return wheel
 
 
-def test_updates_at_the_same_time_lose_nothing(places: Places) -> None:
+def test_updates_at_the_same_time_lose_nothing(paths: Paths) -> None:
     def build(number: int) -> None:
-        finish(places, number)
-        local_index.update(places)
+        finish(paths, number)
+        local_index.update(paths)
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(build, range(16)))
-    page = (places.site / PAGE / "index.html").read_text()
+    page = (paths.site / PAGE / "index.html").read_text()
     assert [f"cu125.{number}-" in page for number in range(16)] == [True] * 16
 
 
@@ -192,15 +192,15 @@ def test_a_reader_sees_whole_trees_while_writers_are_killed(tmp_path: Path) -> N
     assert seen > 1
 
 
-def test_an_offered_site_says_how_to_install_and_ends_on_ctrl_c(places: Places) -> None:
-    wheel = finish(places, 1)
+def test_an_offered_site_says_how_to_install_and_ends_on_ctrl_c(paths: Paths) -> None:
+    wheel = finish(paths, 1)
     program = (
         "from pathlib import Path; from tfwheel.config.paths import Places; from tfwheel.index import local_index;"
         "here = Path(); local_index.offer(Places(settings=here, dist=here, cache=here), port=0)"
     )
     process = subprocess.Popen(
         [sys.executable, "-c", program],
-        cwd=places.dist,
+        cwd=paths.dist,
         env={**os.environ, "PYTHONPATH": str(SCRIPTS)},
         stderr=subprocess.PIPE,
         text=True,

@@ -34,12 +34,12 @@ def folder(tmp_path: Path) -> Path:
 
 def verify(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     """Run the door in a folder, with the network out of reach and no cache of earlier roots."""
-    places = {name: str(folder / "xdg") for name in ("XDG_CACHE_HOME", "XDG_DATA_HOME")}
+    paths = {name: str(folder / "xdg") for name in ("XDG_CACHE_HOME", "XDG_DATA_HOME")}
     proxies = dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"), CLOSED)
     return subprocess.run(
         [sys.executable, DOOR, NAME, "--bundle", "bundle.jsonl", *words],
         cwd=folder,
-        env=os.environ | places | proxies | {"NO_PROXY": "", "no_proxy": ""},
+        env=os.environ | paths | proxies | {"NO_PROXY": "", "no_proxy": ""},
         capture_output=True,
         text=True,
         check=False,

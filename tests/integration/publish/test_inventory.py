@@ -15,7 +15,7 @@ from ledgers import entry
 from tfwheel.index import ledger
 from tfwheel.publish import github_api, inventory
 from tfwheel.publish.errors import HostAnswerError, InventoryError
-from tfwheel.publish.github_api import Host
+from tfwheel.publish.github_api import GithubApi
 from tfwheel.system.errors import CommandError
 from tfwheel.system.processes import run
 from tfwheel.wheel.errors import IndexEntryError
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from githubapi import GitHub, Reply
-    from tfwheel.index.ledger import Entry
+    from tfwheel.index.ledger import LedgerEntry
 
 DOOR = Path(__file__).parents[3] / "scripts" / "check_releases.py"
 TOKEN = "ghp_very_secret"  # noqa: S105 -- of a server that knows no tokens
@@ -50,9 +50,9 @@ def github() -> Iterator[GitHub]:
         yield host
 
 
-def host_of(github: GitHub, cache: Path | None = None) -> Host:
+def host_of(github: GitHub, cache: Path | None = None) -> GithubApi:
     """How the inventory reaches it."""
-    return Host(api=github.address, repo=githubapi.REPO, token=TOKEN, cache=cache)
+    return GithubApi(api=github.address, repo=githubapi.REPO, token=TOKEN, cache=cache)
 
 
 def metadata(version: str = "2.20.0+cu125.1", name: str = "tensorflow") -> bytes:
@@ -68,7 +68,7 @@ def put(github: GitHub, release: dict[str, Any], version: str = "2.20.0+cu125.1"
     return asset
 
 
-def entry_of(asset: dict[str, Any], version: str) -> Entry:
+def entry_of(asset: dict[str, Any], version: str) -> LedgerEntry:
     """What the ledger says about an asset."""
     digest = hashlib.sha256(metadata(version)).hexdigest()
     facts = {"version": version, "file": asset["name"], "size": asset["size"], "metadata_sha256": digest}
@@ -223,7 +223,7 @@ def test_a_list_that_changes_while_it_is_read_is_found(github: GitHub) -> None:
 
 def test_a_repository_that_is_not_there_is_said(github: GitHub) -> None:
     with pytest.raises(HostAnswerError, match="answered 404"):
-        inventory.published(Host(api=github.address, repo="some/other"))
+        inventory.published(GithubApi(api=github.address, repo="some/other"))
 
 
 def test_a_host_out_of_reach_is_said() -> None:

@@ -12,20 +12,20 @@ import pytest
 
 import githubapi
 from fake_github import server
-from fake_github.server import Host, Reply
+from fake_github.server import FakeServer, Response
 from releasing import git
 from tfwheel.publish import pull_request
 from tfwheel.publish.errors import CredentialsError, ProposalError
-from tfwheel.publish.github_api import Host as Api
-from tfwheel.publish.github_repository import Site
-from tfwheel.publish.pull_request import Change
+from tfwheel.publish.github_api import GithubApi as Api
+from tfwheel.publish.github_repository import Repository
+from tfwheel.publish.pull_request import ProposedChange
 from tfwheel.system.errors import CommandError
 from tfwheel.system.processes import run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from fake_github.server import Question
+    from fake_github.server import Request
     from githubapi import GitHub
 
 DOOR = Path(__file__).parents[3] / "scripts" / "propose_change.py"
@@ -64,14 +64,16 @@ def remote_of(root: Path) -> Path:
     return root.with_name("remote.git")
 
 
-def site_of(github: GitHub) -> Site:
+def site_of(github: GitHub) -> Repository:
     """How the host is reached."""
-    return Site(host=Api(api=github.address, repo=githubapi.REPO, token=TOKEN), web=github.address)
+    return Repository(host=Api(api=github.address, repo=githubapi.REPO, token=TOKEN), web=github.address)
 
 
-def change_of(root: Path, *paths: str, title: str = "Update pins") -> Change:
+def change_of(root: Path, *paths: str, title: str = "Update pins") -> ProposedChange:
     """A change of files of the checkout."""
-    return Change(branch="pins", title=title, body="Why.", apply=pull_request.copied(root, paths or ["pins.toml"]))
+    return ProposedChange(
+        branch="pins", title=title, body="Why.", apply=pull_request.copied(root, paths or ["pins.toml"])
+    )
 
 
 def propose(root: Path, github: GitHub, *paths: str, push: bool = False, title: str = "Update pins") -> str:
@@ -138,7 +140,7 @@ def test_a_push_goes_straight_to_main_and_once_more_when_main_moved(
             git(other, "push", "-q", str(remote_of(root)), "main")
         return inner(tree)
 
-    change = Change(branch="pins", title="Update pins", body="", apply=apply)
+    change = ProposedChange(branch="pins", title="Update pins", body="", apply=apply)
     remote = remote_of(root).as_uri()
     assert pull_request.propose(change, site=site_of(github), remote=remote, push=True) == "pushed to main: Update pins"
     assert "main moved meanwhile" in capsys.readouterr().err
@@ -154,7 +156,7 @@ def test_a_push_goes_straight_to_main_and_once_more_when_main_moved(
         moves.append(len(moves) + 9)
         return apply(tree)
 
-    change = Change(branch="pins", title="Update pins", body="", apply=always)
+    change = ProposedChange(branch="pins", title="Update pins", body="", apply=always)
     with pytest.raises(ProposalError, match="could not bring `Update pins`"):
         pull_request.propose(change, site=site_of(github), remote=remote, push=True)
     assert before == "x"
@@ -185,14 +187,14 @@ def test_paths_and_remotes_that_are_not_there_are_said(root: Path, github: GitHu
 
 
 @dataclass(kw_only=True)
-class Gate(Host):
+class Gate(FakeServer):
     """A git host that lets nobody in, and says back what it was told."""
 
     told: list[str] = field(default_factory=list)
 
-    def answer(self, question: Question) -> Reply:
+    def answer(self, question: Request) -> Response:
         self.told.append(question.headers.get("Authorization", ""))
-        return Reply(status=403, body=f"not with {self.told[-1]} and {TOKEN}".encode())
+        return Response(status=403, body=f"not with {self.told[-1]} and {TOKEN}".encode())
 
 
 def refused(gate: Gate, act: Callable[[str], object]) -> tuple[str, str]:

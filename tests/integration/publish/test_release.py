@@ -26,9 +26,9 @@ from tfwheel.publish.errors import (
     WheelChangedError,
     WheelMissingError,
 )
-from tfwheel.publish.github_api import Host
-from tfwheel.publish.github_repository import Site
-from tfwheel.publish.release import Desk
+from tfwheel.publish.github_api import GithubApi
+from tfwheel.publish.github_repository import Repository
+from tfwheel.publish.release import ReleaseContext
 from tfwheel.system import files
 from tfwheel.system.processes import run
 from tfwheel.wheel import records
@@ -73,24 +73,26 @@ class World:
         shutil.rmtree(self.remote, ignore_errors=True)
         releasing.git(self.root, "clone", "-q", "--bare", str(self.root), str(self.remote))
 
-    def desk(self, **facts: Any) -> Desk:  # noqa: ANN401 -- the types of the fields
-        site = Site(host=Host(api=self.github.address, repo=githubapi.REPO, token=TOKEN), web=self.github.address)
+    def context(self, **facts: Any) -> ReleaseContext:  # noqa: ANN401 -- the types of the fields
+        site = Repository(
+            host=GithubApi(api=self.github.address, repo=githubapi.REPO, token=TOKEN), web=self.github.address
+        )
         values = {"settings": releasing.settings(self.root), "root": self.root, "dist": self.root / "dist"}
         values |= {"site": site, "remote": self.remote.as_uri(), "patience_s": 0.0}
-        return Desk(**(values | facts))
+        return ReleaseContext(**(values | facts))
 
-    def release(self, **facts: Any) -> tuple[Desk, tuple[ledger.Entry, ...]]:  # noqa: ANN401 -- as above
+    def release(self, **facts: Any) -> tuple[ReleaseContext, tuple[ledger.LedgerEntry, ...]]:  # noqa: ANN401 -- as above
         """Do all three steps."""
-        desk = self.desk(**facts)
-        wanted = release.planned(desk, VERSION)
-        release.check(desk, wanted)
-        release.stage(desk, wanted)
-        return desk, release.publish(desk, wanted)
+        context = self.context(**facts)
+        wanted = release.planned(context, VERSION)
+        release.check(context, wanted)
+        release.stage(context, wanted)
+        return context, release.publish(context, wanted)
 
     def published(self) -> bool:
         return any(not found["draft"] for found in self.github.releases)
 
-    def listed(self, branch: str) -> list[ledger.Entry]:
+    def listed(self, branch: str) -> list[ledger.LedgerEntry]:
         text = releasing.git(self.remote, "show", f"{branch}:index/ledger.jsonl")
         return list(ledger.parse(f"{text}\n".encode() if text else b"", name=branch).entries)
 
@@ -112,7 +114,7 @@ def wheel_in(world: World, artifact: str, folder: str) -> Path:
 
 def test_everything_is_in_the_draft_before_it_is_published_and_the_ledger_is_proposed(world: World) -> None:
     drafts: list[bool] = []
-    desk, entries = world.release(on_step=lambda _: drafts.append(world.published()))
+    context, entries = world.release(on_step=lambda _: drafts.append(world.published()))
     assert drafts == sorted(drafts)
     (found,) = world.github.releases
     assert (found["tag_name"], found["draft"], found["target_commitish"]) == (TAG, False, world.commit)
@@ -130,8 +132,8 @@ def test_everything_is_in_the_draft_before_it_is_published_and_the_ledger_is_pro
     assert world.listed(f"ledger/{TAG}") == sorted(entries, key=lambda entry: entry.place)
     (pull,) = world.github.state.all("pull")
     assert (pull["title"], pull["head"]["ref"]) == (f"Ledger: {VERSION}", f"ledger/{TAG}")
-    assert ledger.read(desk.ledger).entries == ()
-    run(["sha256sum", "--check", "--strict", "SHA256SUMS"], cwd=desk.folder(release.planned(desk, VERSION)))
+    assert ledger.read(context.ledger).entries == ()
+    run(["sha256sum", "--check", "--strict", "SHA256SUMS"], cwd=context.folder(release.planned(context, VERSION)))
 
 
 def test_a_second_time_there_is_nothing_to_do(world: World, capsys: pytest.CaptureFixture[str]) -> None:
@@ -173,11 +175,11 @@ def test_what_the_ledger_has_from_elsewhere_stays(world: World) -> None:
 
 
 def test_ci_is_told_which_run_it_is(world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    desk = world.desk()
-    found = release.check(desk, release.planned(desk, f"v{VERSION}"))
-    release.tell_ci(found, release.planned(desk, VERSION))
+    context = world.context()
+    found = release.check(context, release.planned(context, f"v{VERSION}"))
+    release.tell_ci(found, release.planned(context, VERSION))
     monkeypatch.setenv("GITHUB_OUTPUT", str(tmp_path / "output"))
-    release.tell_ci(found, release.planned(desk, VERSION))
+    release.tell_ci(found, release.planned(context, VERSION))
     assert (tmp_path / "output").read_text() == f"run={world.run['id']}\nversion={VERSION}\n"
 
 
@@ -188,8 +190,8 @@ def test_the_newest_green_run_with_all_wheels_is_taken(world: World) -> None:
     stranger = world.github.run(world.commit, event="pull_request")
     for target in IDS:
         world.github.artifact(stranger, f"wheel-{target}")
-    desk = world.desk()
-    assert release.check(desk, release.planned(desk, VERSION)).id == world.run["id"]
+    context = world.context()
+    assert release.check(context, release.planned(context, VERSION)).id == world.run["id"]
 
 
 # --- bad input: before anything is done ------------------------------------------------------------------
@@ -234,33 +236,33 @@ def test_a_tag_that_is_elsewhere_or_nowhere_is_refused(world: World) -> None:
 
 def test_a_folder_that_is_no_checkout_is_said(world: World, tmp_path: Path) -> None:
     with pytest.raises(ReleaseTagError, match="is not a git checkout"):
-        release.check(world.desk(root=tmp_path), release.planned(world.desk(), VERSION))
+        release.check(world.context(root=tmp_path), release.planned(world.context(), VERSION))
 
 
 def test_a_build_number_that_was_used_is_refused(world: World) -> None:
-    desk, entries = world.release()
-    ledger.append(desk.ledger, entries)
+    context, entries = world.release()
+    ledger.append(context.ledger, entries)
     world.release()  # the same files again: nothing to do
     shutil.rmtree(world.root / "dist" / "release")
-    ledger.withdraw(desk.ledger, [entries[0].file])
-    ledger.append(desk.ledger, [ledger.replace(entries[0], sha256="0" * 64)])
+    ledger.withdraw(context.ledger, [entries[0].file])
+    ledger.append(context.ledger, [ledger.replace(entries[0], sha256="0" * 64)])
     with pytest.raises(BuildNumberUsedError, match=r"2\.20\.0\+cu125\.2 was released before.*cp311"):
         world.release()
 
 
 def test_without_credentials_nothing_is_done(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    settings, places = releasing.settings(world.root), releasing.places(world.root)
+    settings, paths = releasing.settings(world.root), releasing.paths(world.root)
     for name in ("GITHUB_TOKEN", "GITHUB_REPOSITORY", "GITHUB_SERVER_URL", "GITHUB_API_URL"):
         monkeypatch.delenv(name, raising=False)
     with pytest.raises(CredentialsError, match="which repository"):
-        Desk.here(settings, places, rehearsed=False)
+        ReleaseContext.here(settings, paths, rehearsed=False)
     monkeypatch.setenv("GITHUB_REPOSITORY", githubapi.REPO)
     with pytest.raises(CredentialsError, match="GITHUB_TOKEN is not set"):
-        Desk.here(settings, places, rehearsed=False)
+        ReleaseContext.here(settings, paths, rehearsed=False)
     monkeypatch.setenv("GITHUB_TOKEN", TOKEN)
-    desk = Desk.here(settings, places, rehearsed=False)
-    assert desk.remote == f"https://github.com/{githubapi.REPO}.git"
-    assert TOKEN not in repr(desk)
+    context = ReleaseContext.here(settings, paths, rehearsed=False)
+    assert context.remote == f"https://github.com/{githubapi.REPO}.git"
+    assert TOKEN not in repr(context)
 
 
 # --- bad input: wheels -----------------------------------------------------------------------------------
@@ -328,8 +330,8 @@ def test_a_wheel_of_another_commit_is_refused_and_in_a_rehearsal_said(
     records.save(records.load(records.path_for(wheel)).grown(source_commit=other), wheel)
     with pytest.raises(WheelChangedError, match=f"was built from `{other}`"):
         world.release()
-    desk = world.desk(rehearsed=True)
-    release.stage(desk, release.planned(desk, VERSION))
+    context = world.context(rehearsed=True)
+    release.stage(context, release.planned(context, VERSION))
     assert f"was built from `{other}`" in capsys.readouterr().err
 
 
@@ -343,17 +345,17 @@ def test_a_wheel_that_did_not_pass_is_refused(world: World) -> None:
 
 
 def test_a_staged_file_that_changed_is_refused(world: World) -> None:
-    desk = world.desk()
-    wanted = release.planned(desk, VERSION)
+    context = world.context()
+    wanted = release.planned(context, VERSION)
     with pytest.raises(WheelMissingError, match="nothing is staged"):
-        release.publish(desk, wanted)
-    staged = release.stage(desk, wanted)
+        release.publish(context, wanted)
+    staged = release.stage(context, wanted)
     (staged.folder / "stranger.txt").write_text("x")
     (staged.folder / f"{staged.wheels[0].name}.metadata").write_text("x")
     with pytest.raises(WheelChangedError, match=r"stranger\.txt, tensorflow.*cp311.*\.whl\.metadata"):
-        release.publish(desk, wanted)
+        release.publish(context, wanted)
     assert not world.github.releases
-    assert release.stage(desk, wanted).sums == staged.sums
+    assert release.stage(context, wanted).sums == staged.sums
     assert not (staged.folder / "stranger.txt").exists()
 
 
@@ -467,10 +469,10 @@ def test_a_host_that_takes_its_time_is_waited_for(world: World, waited: list[flo
 
 
 def test_a_store_never_changes_a_published_release(world: World) -> None:
-    desk, _ = world.release()
-    found = desk.site.release_of(TAG)
+    context, _ = world.release()
+    found = context.site.release_of(TAG)
     assert found
-    store = github_assets.GithubStore(site=desk.site, release=found)
+    store = github_assets.GithubStore(site=context.site, release=found)
     path = world.root / "CHANGELOG.md"
     with path.open("rb") as source, pytest.raises(ReleaseExistsError, match="is published and lacks more"):
         store.put("more", source, sha256=files.sha256_of(path))

@@ -18,10 +18,10 @@ from tfwheel.config import build_config
 from tfwheel.config.targets import Retarget
 from tfwheel.gpu import fatbin
 from tfwheel.gpu.errors import FatbinError, ToolchainError
-from tfwheel.gpu.fatbinary_program import Container
+from tfwheel.gpu.fatbinary_program import FatbinWriter
 from tfwheel.retarget import ptxas
 from tfwheel.retarget.errors import PtxError, UnknownArchError
-from tfwheel.retarget.ptxas import Module
+from tfwheel.retarget.ptxas import PtxModule
 from tfwheel.retarget.rewrite import Report, retarget_library
 from tfwheel.system import pip
 from tfwheel.system.processes import run
@@ -71,7 +71,7 @@ class Tools:
 
     clang: Path
     tree: Path
-    compiler: ptxas.Compiler
+    compiler: ptxas.PtxCompiler
     wanted: Retarget
 
 
@@ -89,7 +89,7 @@ def tools(tmp_path_factory: pytest.TempPathFactory) -> Tools:
     return Tools(
         clang=clang,
         tree=toolchain.cuda_tree(line, cache),
-        compiler=ptxas.Compiler(
+        compiler=ptxas.PtxCompiler(
             program=made.program, nvfatbin=made.nvfatbin, packages=made.packages, cache=tmp_path_factory.mktemp("cache")
         ),
         wanted=Retarget(archs=("70", "80", "120"), generated=("70", "120"), ptx="90", tools=line.retarget.tools),
@@ -113,7 +113,7 @@ def library(tools: Tools, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("library")
     objects = [compile_kernels(tools, folder, name) for name in ("scale", "shift")]
     entries = [new_machine_code(tools, TIED.replace("90a", "50"), arch) for arch in ("60", "70", "80", "89")]
-    portable = Container(tools.compiler.nvfatbin)
+    portable = FatbinWriter(tools.compiler.nvfatbin)
     portable.add_code("ptx", "90", TIED.encode())
     entries.append(portable.to_bytes()[fatbin.HEADER_SIZE :])
     blob = ", ".join(map(str, fatbin.pack(entries)))
@@ -131,8 +131,8 @@ def new_machine_code(tools: Tools, text: str, arch: str) -> bytes:
     return path.read_bytes()
 
 
-def module(text: str, arch: str) -> Module:
-    return Module(name="the code at byte 64", size=len(text), arch=arch, read=text.encode)
+def module(text: str, arch: str) -> PtxModule:
+    return PtxModule(name="the code at byte 64", size=len(text), arch=arch, read=text.encode)
 
 
 @pytest.fixture(scope="module")

@@ -79,9 +79,9 @@ def base(fake_base: Path) -> Base:
 
 
 def test_the_locked_wheel_is_downloaded_once(index: ThreadingHTTPServer, base: Base, tmp_path: Path) -> None:
-    first = official_wheel.fetch_base(base, tmp_path)
+    first = official_wheel.fetch(base, tmp_path)
     index.fault = "altered"  # a second download would fail  # type: ignore[attr-defined]
-    assert official_wheel.fetch_base(base, tmp_path) == first
+    assert official_wheel.fetch(base, tmp_path) == first
     assert files.sha256_of(first) == base.sha256
 
 
@@ -93,15 +93,15 @@ def test_a_wrong_file_is_refused_and_not_kept(
 ) -> None:
     index.fault = fault  # type: ignore[attr-defined]
     with pytest.raises((error, HashMismatchError), match=r"tensorflow 2\.20\.0 for Python 3\.12"):
-        official_wheel.fetch_base(base, tmp_path)
+        official_wheel.fetch(base, tmp_path)
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
 
 def test_a_damaged_cached_file_is_fetched_again(index: ThreadingHTTPServer, base: Base, tmp_path: Path) -> None:
     assert index.fault is None  # type: ignore[attr-defined]
-    kept = official_wheel.fetch_base(base, tmp_path)
+    kept = official_wheel.fetch(base, tmp_path)
     kept.write_bytes(kept.read_bytes()[:-1] + b"x")
-    assert files.sha256_of(official_wheel.fetch_base(base, tmp_path)) == base.sha256
+    assert files.sha256_of(official_wheel.fetch(base, tmp_path)) == base.sha256
 
 
 @pytest.mark.usefixtures("index")
@@ -124,7 +124,7 @@ def test_an_index_out_of_reach_is_a_download_error(
     index.server_close()
     monkeypatch.setenv("PIP_INDEX_URL", f"http://127.0.0.1:{index.server_port}/simple/")
     with pytest.raises(DownloadError):
-        official_wheel.fetch_base(base, tmp_path)
+        official_wheel.fetch(base, tmp_path)
 
 
 @pytest.mark.usefixtures("index")

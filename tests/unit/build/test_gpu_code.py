@@ -16,7 +16,7 @@ from tfwheel.checks import gpu_gates
 from tfwheel.config.targets import Retarget
 from tfwheel.retarget import ptxas
 from tfwheel.retarget.image_plan import Family
-from tfwheel.retarget.libraries import Native, Result
+from tfwheel.retarget.libraries import RetargetedLibraries, RetargetResult
 from tfwheel.retarget.rewrite import Report
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def job(tmp_path: Path) -> Job:
 
 def test_a_line_that_asks_for_nothing_gets_nothing(job: Job) -> None:
     gpu_code.fetch_tools(job)
-    with gpu_code.beside(job, NOWHERE) as made:
+    with gpu_code.retargeted_in_background(job, NOWHERE) as made:
         native = made.result(10)
     assert (native.deflated, native.requires, native.record) == ({}, (), None)
 
@@ -43,22 +43,22 @@ def test_a_block_that_fails_does_not_wait_for_what_has_not_begun(job: Job, monke
     ended = threading.Event()
     gone: list[str] = []
 
-    def make(_: Job, __: Path, *, crew: ptxas.Crew) -> Native:
+    def make(_: Job, __: Path, *, pool: ptxas.WorkerPool) -> RetargetedLibraries:
         ended.wait(10)
         with suppress(CancelledError):
-            crew.submit(lambda: gone.append("began") or NOWHERE, memory=1).result(10)
+            pool.submit(lambda: gone.append("began") or NOWHERE, memory=1).result(10)
             gone.append("went on")
-        return Native()
+        return RetargetedLibraries()
 
     monkeypatch.setattr(gpu_code, "make", make)
-    disband = ptxas.Crew.disband
+    cancel = ptxas.WorkerPool.cancel
 
-    def disbanded(crew: ptxas.Crew) -> None:
-        disband(crew)
+    def disbanded(pool: ptxas.WorkerPool) -> None:
+        cancel(pool)
         ended.set()
 
-    monkeypatch.setattr(ptxas.Crew, "disband", disbanded)
-    with pytest.raises(ZeroDivisionError), gpu_code.beside(job, NOWHERE):
+    monkeypatch.setattr(ptxas.WorkerPool, "cancel", disbanded)
+    with pytest.raises(ZeroDivisionError), gpu_code.retargeted_in_background(job, NOWHERE):
         _ = 1 / 0
     assert gone == []
 
@@ -69,7 +69,7 @@ def test_the_gates_are_told_what_the_line_promises_less_what_had_no_room(monkeyp
     wanted = Retarget(archs=("70", "120"), generated=("70", "120"), tools=("ptxas==1",), ptx="90")
     generated = Family(containers=1, before={}, after={}, new={}, room=1, used=1, left_out={"120": 8})
     report = Report(library="x", families={"generated": generated}, pointers=0, symbols=False, tools=())
-    result = Result(official=NOWHERE, patched=NOWHERE, report=report, edits=())
+    result = RetargetResult(official=NOWHERE, patched=NOWHERE, report=report, edits=())
     assert gpu_code.check(wanted, NOWHERE).run(result) == {"a": "b"}
     assert asked[0].archs[".nv_fatbin"] == ("sm_70", "sm_120", "compute_90")
     assert asked[0].archs[".rodata"] == ("sm_70", "compute_90")

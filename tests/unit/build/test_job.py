@@ -25,19 +25,19 @@ def test_what_was_there_before_and_stayed_came_from_a_cache(build: Job, tmp_path
     kept, made, replaced = (tmp_path / name for name in ("kept", "made", "replaced"))
     kept.mkdir()
     replaced.write_text("damaged")
-    with build.noting("kept", kept):
+    with build.recording_cache_hit("kept", kept):
         pass
-    with build.noting("made", made):
+    with build.recording_cache_hit("made", made):
         made.write_text("new")
-    with build.noting("replaced", replaced):
+    with build.recording_cache_hit("replaced", replaced):
         made.replace(replaced)
-    with build.noting("never made", tmp_path / "absent"):
+    with build.recording_cache_hit("never made", tmp_path / "absent"):
         pass
     assert build.cached == ["kept"]
 
 
 def test_what_failed_came_from_nowhere(build: Job, tmp_path: Path) -> None:
-    with pytest.raises(OSError, match="broke off"), build.noting("kept", tmp_path):
+    with pytest.raises(OSError, match="broke off"), build.recording_cache_hit("kept", tmp_path):
         raise OSError("broke off")  # noqa: EM101, TRY003 -- as a download would
     assert build.cached == []
 
@@ -46,7 +46,7 @@ def test_what_failed_came_from_nowhere(build: Job, tmp_path: Path) -> None:
 def test_a_tree_of_cuda_parts_that_was_there_came_from_the_cache(
     build: Job, monkeypatch: pytest.MonkeyPatch, there: list[str], cached: list[str]
 ) -> None:
-    trees = build.places.cache / "toolchains"
+    trees = build.paths.cache / "toolchains"
     for name in there:
         (trees / name).mkdir(parents=True)
     tree = trees / "cuda-12.5.1-aa"
@@ -56,7 +56,7 @@ def test_a_tree_of_cuda_parts_that_was_there_came_from_the_cache(
     )
     monkeypatch.setattr(toolchain, "prepare", lambda *_, **__: tree.mkdir(parents=True, exist_ok=True))
     monkeypatch.setattr(gpu_code, "fetch_tools", lambda _: None)
-    monkeypatch.setattr(official_wheel, "fetch_base", lambda *_: tree)
+    monkeypatch.setattr(official_wheel, "fetch", lambda *_: tree)
     pipeline._fetched(build, chain)
     assert tree.is_dir()
     assert build.cached == cached

@@ -9,7 +9,7 @@ import pytest
 import fakeelf
 import fakewheels
 from tfwheel.build import ops_in_container
-from tfwheel.build.job import Made
+from tfwheel.build.job import FinishedWheel
 from tfwheel.checks.errors import ArchGateError, ContentsGateError
 from tfwheel.wheel.records import Record
 
@@ -29,7 +29,7 @@ def wheel(folder: Path, *archs: str, more: dict[str, bytes] | None = None) -> Pa
     return fakewheels.write_wheel(folder, members, name="tfwheel_ops", version=fakewheels.VERSION, tag=tag)
 
 
-def native(path: Path, *, version: str = fakewheels.VERSION) -> Made:
+def native(path: Path, *, version: str = fakewheels.VERSION) -> FinishedWheel:
     record = Record(
         target="ops",
         project="tfwheel-ops",
@@ -41,10 +41,10 @@ def native(path: Path, *, version: str = fakewheels.VERSION) -> Made:
         size=0,
         key="",
     )
-    return Made(wheel=path, record=record)
+    return FinishedWheel(wheel=path, record=record)
 
 
-def compare(ours: Path, theirs: Made | None) -> None:
+def compare(ours: Path, theirs: FinishedWheel | None) -> None:
     ops_in_container._compare(ours, theirs, target=TARGET, rules=fakewheels.RULES)
 
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tfwheel.build import summary
 from tfwheel.config import build_config
 from tfwheel.config.errors import UnknownTargetError
-from tfwheel.config.paths import Places
+from tfwheel.config.paths import Paths
 from tfwheel.system import ci
 from tfwheel.wheel import records
 from tfwheel.wheel.records import Record
@@ -226,7 +226,7 @@ class Tags(HTMLParser):
 @given(st.text(alphabet=st.sampled_from("|`*_<>[]()\\\n\r#!&ab "), max_size=20))
 def test_nothing_in_a_record_breaks_the_table(words: str) -> None:
     evil = record(file=words, smoke=report(passed=False, reason=words), gates={words: ""}, cached=[words])
-    text = summary.render([summary.Row(target=words, record=evil), summary.Row(target="x", fault=words)])
+    text = summary.render([summary.SummaryRow(target=words, record=evil), summary.SummaryRow(target="x", fault=words)])
     assert [len(cells) for cells in table(text)] == [len(summary.COLUMNS)] * 2
 
 
@@ -243,10 +243,10 @@ def test_html_in_a_reason_stays_text(tmp_path: Path) -> None:
 def test_it_is_written_to_the_reports_and_added_to_the_jobs_summary(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    places = Places(settings=tmp_path, dist=tmp_path / "dist", cache=tmp_path)
-    keep(places.wheels, record())
-    text = summary.refresh(places, expected=[CPU])
-    assert (places.dist / "reports" / "summary.md").read_text() == text
+    paths = Paths(settings=tmp_path, dist=tmp_path / "dist", cache=tmp_path)
+    keep(paths.wheels, record())
+    text = summary.refresh(paths, expected=[CPU])
+    assert (paths.dist / "reports" / "summary.md").read_text() == text
     assert row(text, CPU)["result"] == "missing"
     shown = tmp_path / "step"
     shown.write_text("before\n")

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from tfwheel.build.job import Job, Made
+    from tfwheel.build.job import FinishedWheel, Job
 
 SHA = "ab" * 32
 PASSED = {"passed": True, "reason": None, "gpu": "absent", "wheel_sha256": SHA}
@@ -45,20 +45,20 @@ class Prover:
     environment: Environment
     monkeypatch: pytest.MonkeyPatch
 
-    def prove(self, *, gate: Callable[[], dict[str, str]], trial: Callable[[], dict[str, Any]]) -> Made:
+    def prove(self, *, gate: Callable[[], dict[str, str]], trial: Callable[[], dict[str, Any]]) -> FinishedWheel:
         """Prove the wheel with these in place of gates and smoke test."""
 
-        def tried(job: Job, made: Made, environment: Environment) -> verification._Trial:
+        def tried(job: Job, made: FinishedWheel, environment: Environment) -> verification._SmokeOutcome:
             assert made.wheel.is_file()
             assert environment is self.environment
-            return verification._Trial(report=trial(), log=job.work / "log")
+            return verification._SmokeOutcome(report=trial(), log=job.work / "log")
 
         self.monkeypatch.setattr(wheel_gates, "run_gates", lambda *_, **__: gate())
         self.monkeypatch.setattr(verification, "_tried", tried)
         wheel = self.job.work / "merged" / "new.whl"
         wheel.parent.mkdir(parents=True)
         wheel.write_bytes(b"new")
-        return verification.proven(
+        return verification.verify_merged(
             self.job,
             Merged(wheel=wheel),
             self.record("new.whl"),
@@ -82,7 +82,7 @@ class Prover:
 
     def kept(self) -> Record:
         """The record of what is kept, whose wheel is there too."""
-        (path,) = (self.job.places.wheels / self.job.target.id).glob(f"*{records.SUFFIX}")
+        (path,) = (self.job.paths.wheels / self.job.target.id).glob(f"*{records.SUFFIX}")
         record = records.load(path)
         assert path.with_name(record.file).is_file()
         return record

@@ -80,10 +80,10 @@ def retargeted(*, target: bytes = b"sm_90") -> list[bytes]:
 def library(path: Path, *containers: Sequence[bytes], constant: bytes = bytes(64)) -> Path:
     """A library with these containers, one behind the other, a relocation to each, and a constant."""
     packed = [fatbin.pack(entries) for entries in containers]
-    places = [sum(map(len, packed[:number])) for number in range(len(packed))]
+    paths = [sum(map(len, packed[:number])) for number in range(len(packed))]
     code = b"".join(packed)
     relocations = b"".join(
-        struct.pack("<QQQ", 0x500000 + 24 * number + 8, 8, ADDRESS + place) for number, place in enumerate(places)
+        struct.pack("<QQQ", 0x500000 + 24 * number + 8, 8, ADDRESS + place) for number, place in enumerate(paths)
     )
     image = bytearray(
         fakeelf.elf(

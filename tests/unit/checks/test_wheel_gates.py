@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from tfwheel.checks.opened_wheel import Candidate
+    from tfwheel.checks.opened_wheel import OpenedWheel
     from tfwheel.config.targets import Line, RepairRules, Target
 
 LABEL = "tensorflow/tools/pip_package/label.py"
@@ -79,7 +79,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def judge(
-    gate: Callable[[Candidate], str],
+    gate: Callable[[OpenedWheel], str],
     declared: Declared,
     base: Path,
     rules: RepairRules = RULES,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tfwheel.config.paths import ROOT, Places
+from tfwheel.config.paths import ROOT, Paths
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -16,7 +16,7 @@ def test_the_cache_follows_xdg_and_the_output_stays_in_the_checkout(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    places = Places.here()
-    assert places.cache == tmp_path / "tfwheel"
-    assert places.settings == ROOT / "build_config"
-    assert {places.wheels.parent, places.site.parent} == {ROOT / "dist"}
+    paths = Paths.here()
+    assert paths.cache == tmp_path / "tfwheel"
+    assert paths.settings == ROOT / "build_config"
+    assert {paths.wheels.parent, paths.site.parent} == {ROOT / "dist"}

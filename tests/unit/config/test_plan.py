@@ -9,7 +9,7 @@ import pytest
 
 from fakewheels import CPU, LINE, RULES
 from tfwheel.config import plan
-from tfwheel.config.build_config import Config, Exclusion, Release
+from tfwheel.config.build_config import Config, ExclusionEntry, ReleaseEntry
 from tfwheel.config.errors import (
     BuilderUnavailableError,
     ConfigError,
@@ -20,11 +20,13 @@ from tfwheel.config.errors import (
 from tfwheel.config.targets import Base
 
 SOURCE = replace(LINE, name="cu13", label="cu130", builder="source")
-NEW = Release(tensorflow="2.20.0", build=2, pythons=["3.12", "3.9"], lines=["cu12", "cpu"], default=True)
-OLD = Release(tensorflow="2.9.1", build=1, pythons=["3.11"], lines=["cu12"], requires=["numpy<2"], builder="ops")
+NEW = ReleaseEntry(tensorflow="2.20.0", build=2, pythons=["3.12", "3.9"], lines=["cu12", "cpu"], default=True)
+OLD = ReleaseEntry(tensorflow="2.9.1", build=1, pythons=["3.11"], lines=["cu12"], requires=["numpy<2"], builder="ops")
 
 
-def configuration(*releases: Release, exclusions: tuple[Exclusion, ...] = (), bases: tuple[Base, ...] = ()) -> Config:
+def configuration(
+    *releases: ReleaseEntry, exclusions: tuple[ExclusionEntry, ...] = (), bases: tuple[Base, ...] = ()
+) -> Config:
     """A configuration of these releases."""
     lines = {line.name: line for line in (LINE, CPU, SOURCE)}
     return Config(
@@ -70,7 +72,7 @@ def test_a_target_has_what_its_release_and_its_line_say() -> None:
 
 
 def test_an_exclusion_takes_out_one_target() -> None:
-    skip = Exclusion(tensorflow="2.20.0", python="3.12", line="cpu", reason="for a good reason")
+    skip = ExclusionEntry(tensorflow="2.20.0", python="3.12", line="cpu", reason="for a good reason")
     assert "tf2.20.0-cp312-cpu" not in [target.id for target in plan.targets(configuration(NEW, exclusions=(skip,)))]
     assert len(plan.targets(configuration(NEW, exclusions=(skip,)))) == 3
 

@@ -19,12 +19,12 @@ WHEEL, RECORD = "t/a.whl", "t/a.whl.record.json"
 @pytest.fixture
 def machine(tmp_path: Path) -> actions.Machine:
     """A machine whose checkout has a wheel, its record and a hidden file in dist/wheels."""
-    places = {name: tmp_path / name for name in ("origin", "workspace", "temp", "artifacts")}
+    paths = {name: tmp_path / name for name in ("origin", "workspace", "temp", "artifacts")}
     for name in (WHEEL, RECORD, ".lock", "t/.hidden/x"):
-        path = places["workspace"] / "dist" / "wheels" / name
+        path = paths["workspace"] / "dist" / "wheels" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(name)
-    return actions.Machine(**places)
+    return actions.Machine(**paths)
 
 
 def upload(machine: actions.Machine, name: str, path: str = "dist/wheels") -> None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from workflow_runner.workflows import Job, Step, Workflow
+    from workflow_runner.workflows import Step, Workflow, WorkflowJob
 
 FILES = {path.name: path for path in sorted(workflows.FOLDER.glob("*.yml"))}
 WORKFLOWS = {name: workflows.load(path) for name, path in FILES.items()}
@@ -40,7 +40,7 @@ each_file = pytest.mark.parametrize("file", FILES)
 each_job = pytest.mark.parametrize(("file", "name", "job"), JOBS, ids=[f"{file}/{name}" for file, name, _ in JOBS])
 
 
-def texts(part: Workflow | Job | Step) -> list[str]:
+def texts(part: Workflow | WorkflowJob | Step) -> list[str]:
     """All values of a part of a workflow that are texts, wherever they stand."""
     waiting: list[object] = [part.model_dump()]
     found = []
@@ -55,7 +55,7 @@ def texts(part: Workflow | Job | Step) -> list[str]:
     return found
 
 
-def spoken_of(part: Workflow | Job | Step) -> Iterator[tuple[str, ...]]:
+def spoken_of(part: Workflow | WorkflowJob | Step) -> Iterator[tuple[str, ...]]:
     """The context values that a part of a workflow speaks of, conditions without braces included."""
     for text in texts(part):
         yield from expressions.names(text)
@@ -112,7 +112,7 @@ def test_an_action_has_one_version_everywhere() -> None:
 
 
 @each_job
-def test_a_job_has_a_timeout_and_just_the_rights_it_needs(file: str, name: str, job: Job) -> None:
+def test_a_job_has_a_timeout_and_just_the_rights_it_needs(file: str, name: str, job: WorkflowJob) -> None:
     assert bool(job.steps) != bool(job.uses)
     assert bool(job.timeout) == bool(job.steps)  # a call has those of the workflow that it calls
     assert job.permissions is not None
@@ -192,7 +192,7 @@ def test_a_pull_request_hands_on_no_gpu_whatever_its_plan_says() -> None:
 
 
 @each_job
-def test_a_job_speaks_only_of_jobs_inputs_and_steps_that_are_there(file: str, name: str, job: Job) -> None:
+def test_a_job_speaks_only_of_jobs_inputs_and_steps_that_are_there(file: str, name: str, job: WorkflowJob) -> None:
     workflow = WORKFLOWS[file]
     inputs = {key for event in ("workflow_call", "workflow_dispatch") for key in workflow.inputs(event)}
     steps = {step.id for step in job.steps if step.id}
@@ -221,7 +221,7 @@ def row() -> dict[str, object]:
 
 
 @each_job
-def test_a_step_uses_the_outputs_of_earlier_steps_only(file: str, name: str, job: Job) -> None:
+def test_a_step_uses_the_outputs_of_earlier_steps_only(file: str, name: str, job: WorkflowJob) -> None:
     seen: set[str] = set()
     for step in job.steps:
         used = {path[1] for path in spoken_of(step) if path[0] == "steps"}
@@ -229,7 +229,7 @@ def test_a_step_uses_the_outputs_of_earlier_steps_only(file: str, name: str, job
         seen |= {step.id} if step.id else set()
 
 
-def called_by(job: Job) -> str:
+def called_by(job: WorkflowJob) -> str:
     """The file of the workflow that a job calls."""
     match = CALL.fullmatch(job.uses or "")
     assert match
@@ -237,7 +237,7 @@ def called_by(job: Job) -> str:
 
 
 @each_job
-def test_a_call_gives_what_is_asked_for_and_nothing_else(file: str, name: str, job: Job) -> None:
+def test_a_call_gives_what_is_asked_for_and_nothing_else(file: str, name: str, job: WorkflowJob) -> None:
     if job.uses:
         asked = WORKFLOWS[called_by(job)].inputs("workflow_call")
         required = {key for key, entry in asked.items() if entry.required}

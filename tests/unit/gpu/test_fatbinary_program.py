@@ -9,19 +9,19 @@ from pathlib import Path
 import pytest
 
 from tfwheel.gpu import fatbinary_program
-from tfwheel.gpu.fatbinary_program import Image
+from tfwheel.gpu.fatbinary_program import CompiledKernel
 
 
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("profile=sm_80,file=/some/k-sm_80-1a2b.o", Image("elf", "80", Path("/some/k-sm_80-1a2b.o"))),
-        ("profile=compute_90,file=k.s", Image("ptx", "90", Path("k.s"))),
-        ("kind=elf,sm=90a,file=k.o", Image("elf", "90a", Path("k.o"))),
-        ("kind=ptx,sm=120f,file=odd,name=k.s", Image("ptx", "120f", Path("odd,name=k.s"))),
+        ("profile=sm_80,file=/some/k-sm_80-1a2b.o", CompiledKernel("elf", "80", Path("/some/k-sm_80-1a2b.o"))),
+        ("profile=compute_90,file=k.s", CompiledKernel("ptx", "90", Path("k.s"))),
+        ("kind=elf,sm=90a,file=k.o", CompiledKernel("elf", "90a", Path("k.o"))),
+        ("kind=ptx,sm=120f,file=odd,name=k.s", CompiledKernel("ptx", "120f", Path("odd,name=k.s"))),
     ],
 )
-def test_reads_the_forms_of_old_and_new_clangs(text: str, expected: Image) -> None:
+def test_reads_the_forms_of_old_and_new_clangs(text: str, expected: CompiledKernel) -> None:
     assert fatbinary_program.image(text) == expected
 
 
@@ -29,7 +29,7 @@ def test_reads_the_command_line_of_clang_19() -> None:
     words = ["-64", "--create", "k.fatbin", "--image=profile=sm_80,file=a.o", "--image=profile=compute_90,file=b.s"]
     wanted = fatbinary_program.parse(words)
     assert wanted.create == Path("k.fatbin")
-    assert wanted.images == [Image("elf", "80", Path("a.o")), Image("ptx", "90", Path("b.s"))]
+    assert wanted.images == [CompiledKernel("elf", "80", Path("a.o")), CompiledKernel("ptx", "90", Path("b.s"))]
     assert not wanted.debug
 
 

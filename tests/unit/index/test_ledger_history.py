@@ -13,12 +13,12 @@ from tfwheel.index import ledger, ledger_history
 from tfwheel.index.errors import LedgerConflictError
 
 if TYPE_CHECKING:
-    from tfwheel.index.ledger import Entry, Ledger
+    from tfwheel.index.ledger import Ledger, LedgerEntry
 
 ONE, TWO, THREE = entry(1), entry(2), entry(3)
 
 
-def of(*entries: Entry) -> Ledger:
+def of(*entries: LedgerEntry) -> Ledger:
     """A ledger of these entries."""
     ordered = sorted(entries, key=lambda entry: entry.place)
     return ledger.parse(b"".join(ledger.encode(entry) + b"\n" for entry in ordered), name="ledger")
@@ -84,7 +84,9 @@ YANKED, OTHER = replace(ONE, yanked="bad"), replace(ONE, attestation="https://ex
         (ONE, YANKED, OTHER, replace(YANKED, attestation=OTHER.attestation)),
     ],
 )
-def test_the_edits_of_both_branches_are_kept(base: Entry | None, ours: Entry, theirs: Entry, merged: Entry) -> None:
+def test_the_edits_of_both_branches_are_kept(
+    base: LedgerEntry | None, ours: LedgerEntry, theirs: LedgerEntry, merged: LedgerEntry
+) -> None:
     assert ledger_history.join(of(*([base] if base else [])), of(ours), of(theirs)) == [merged]
 
 

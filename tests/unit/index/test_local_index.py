@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import fakewheels
-from tfwheel.config.paths import Places
+from tfwheel.config.paths import Paths
 from tfwheel.index import ledger, local_index, manifest
 from tfwheel.index.errors import LedgerConflictError, NothingToServeError
 from tfwheel.system import files
@@ -23,12 +23,12 @@ TAG = "cp312-cp312-manylinux_2_17_x86_64"
 
 
 @pytest.fixture
-def places(tmp_path: Path) -> Places:
-    return Places(settings=tmp_path / "settings", dist=tmp_path, cache=tmp_path / "cache")
+def paths(tmp_path: Path) -> Paths:
+    return Paths(settings=tmp_path / "settings", dist=tmp_path, cache=tmp_path / "cache")
 
 
 def finished(
-    places: Places,
+    paths: Paths,
     *,
     version: str = "2.20.0+cu125.1",
     smoke: object = True,
@@ -37,7 +37,7 @@ def finished(
 ) -> Path:
     """A wheel with its record, as a build leaves them."""
     line = "cpu" if "+cpu" in version else "cu12"
-    place = places.wheels / (folder or f"tf{version}-{line}")
+    place = paths.wheels / (folder or f"tf{version}-{line}")
     place.mkdir(parents=True, exist_ok=True)
     path = fakewheels.write_wheel(place, {"tensorflow/__init__.py": body}, name="tensorflow", version=version, tag=TAG)
     sha256 = files.sha256_of(path)
@@ -63,10 +63,10 @@ def tree(folder: Path) -> set[str]:
     return files - {manifest.NAME, manifest.LEDGER}
 
 
-def test_the_site_has_pages_sidecars_and_the_wheels_without_copying_them(places: Places) -> None:
-    wheel = finished(places)
-    (entry,) = local_index.update(places)
-    assert tree(places.site) == {
+def test_the_site_has_pages_sidecars_and_the_wheels_without_copying_them(paths: Paths) -> None:
+    wheel = finished(paths)
+    (entry,) = local_index.update(paths)
+    assert tree(paths.site) == {
         "cu12/index.html",
         "cu12/index.json",
         f"{PAGE}/index.html",
@@ -74,124 +74,124 @@ def test_the_site_has_pages_sidecars_and_the_wheels_without_copying_them(places:
         f"{PAGE}/{wheel.name}",
         f"{PAGE}/{wheel.name}.metadata",
     }
-    assert (places.site / manifest.LEDGER).read_bytes() == places.ledger.read_bytes()
-    assert manifest.check(places.site.resolve()) == 7
-    assert (places.site / PAGE / wheel.name).samefile(wheel)
-    assert (places.site / PAGE / f"{wheel.name}.metadata").read_bytes() == metadata.metadata_of(wheel)
-    assert ledger.read(places.ledger).entries == (entry,)
+    assert (paths.site / manifest.LEDGER).read_bytes() == paths.ledger.read_bytes()
+    assert manifest.check(paths.site.resolve()) == 7
+    assert (paths.site / PAGE / wheel.name).samefile(wheel)
+    assert (paths.site / PAGE / f"{wheel.name}.metadata").read_bytes() == metadata.metadata_of(wheel)
+    assert ledger.read(paths.ledger).entries == (entry,)
     assert (entry.url, entry.sha256, entry.target) == ("", files.sha256_of(wheel), wheel.parent.name)
 
 
-def test_nothing_is_touched_or_read_again_when_nothing_changed(places: Places, monkeypatch: pytest.MonkeyPatch) -> None:
-    finished(places)
-    first = local_index.update(places)
-    before = places.site.readlink(), places.ledger.stat().st_ino
+def test_nothing_is_touched_or_read_again_when_nothing_changed(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
+    finished(paths)
+    first = local_index.update(paths)
+    before = paths.site.readlink(), paths.ledger.stat().st_ino
     monkeypatch.setattr(metadata, "metadata_of", None)
     monkeypatch.setattr(files, "sha256_of", None)
-    assert local_index.update(places) == first
-    assert (places.site.readlink(), places.ledger.stat().st_ino) == before
+    assert local_index.update(paths) == first
+    assert (paths.site.readlink(), paths.ledger.stat().st_ino) == before
 
 
 def test_a_wheel_built_anew_under_its_name_replaces_the_old_one_and_that_is_said(
-    places: Places, capsys: pytest.CaptureFixture[str]
+    paths: Paths, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    finished(places)
-    local_index.update(places)
-    wheel = finished(places, body=b"new = True\n")
-    (entry,) = local_index.update(places)
+    finished(paths)
+    local_index.update(paths)
+    wheel = finished(paths, body=b"new = True\n")
+    (entry,) = local_index.update(paths)
     assert entry.sha256 == files.sha256_of(wheel)
-    assert (places.site / PAGE / wheel.name).read_bytes() == wheel.read_bytes()
-    assert entry.sha256 in (places.site / PAGE / "index.html").read_text()
+    assert (paths.site / PAGE / wheel.name).read_bytes() == wheel.read_bytes()
+    assert entry.sha256 in (paths.site / PAGE / "index.html").read_text()
     assert "built anew with other bytes" in capsys.readouterr().err
 
 
-def test_the_same_bytes_built_anew_are_not_kept_twice(places: Places) -> None:
-    finished(places)
-    local_index.update(places)
-    wheel = finished(places)
-    local_index.update(places)
-    assert (places.site / PAGE / wheel.name).samefile(wheel)
+def test_the_same_bytes_built_anew_are_not_kept_twice(paths: Paths) -> None:
+    finished(paths)
+    local_index.update(paths)
+    wheel = finished(paths)
+    local_index.update(paths)
+    assert (paths.site / PAGE / wheel.name).samefile(wheel)
 
 
-def test_new_evidence_about_a_wheel_enters_the_ledger(places: Places) -> None:
-    wheel = finished(places)
-    local_index.update(places)
+def test_new_evidence_about_a_wheel_enters_the_ledger(paths: Paths) -> None:
+    wheel = finished(paths)
+    local_index.update(paths)
     path = records.path_for(wheel)
     record = records.load(path)
     records.save(record.grown(gpu_smoke={**(record.smoke or {}), "gpu": {"name": "T4"}}), wheel)
     os.utime(path, (2_000_000_000, 2_000_000_000))
-    (entry,) = local_index.update(places)
+    (entry,) = local_index.update(paths)
     assert entry.gpu_smoke
     assert entry.uploaded == "2033-05-18T03:33:20Z"
 
 
-def test_what_is_gone_leaves_no_trace_and_that_is_said(places: Places, capsys: pytest.CaptureFixture[str]) -> None:
-    gone = finished(places, version="2.20.0+cpu.1")
-    kept = finished(places)
-    local_index.update(places)
+def test_what_is_gone_leaves_no_trace_and_that_is_said(paths: Paths, capsys: pytest.CaptureFixture[str]) -> None:
+    gone = finished(paths, version="2.20.0+cpu.1")
+    kept = finished(paths)
+    local_index.update(paths)
     records.path_for(gone).unlink()
-    (entry,) = local_index.update(places)
+    (entry,) = local_index.update(paths)
     assert entry.file == kept.name
-    assert {name.split("/")[0] for name in tree(places.site)} == {"cu12"}
+    assert {name.split("/")[0] for name in tree(paths.site)} == {"cu12"}
     assert f"{gone.name} is gone" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("smoke", "reason"), [(None, "never smoke-tested"), (False, "it is broken")])
 def test_a_wheel_that_did_not_pass_is_left_out_and_that_is_said(
-    places: Places, capsys: pytest.CaptureFixture[str], smoke: object, reason: str
+    paths: Paths, capsys: pytest.CaptureFixture[str], smoke: object, reason: str
 ) -> None:
-    finished(places, smoke=smoke)
-    assert local_index.update(places) == ()
+    finished(paths, smoke=smoke)
+    assert local_index.update(paths) == ()
     assert reason in capsys.readouterr().err
-    assert tree(places.site) == set()
+    assert tree(paths.site) == set()
 
 
 @pytest.mark.parametrize("listed", [False, True])
 @pytest.mark.parametrize("fault", ["missing", "cut short"])
-def test_a_wheel_that_is_not_the_recorded_file_is_left_out(places: Places, fault: str, *, listed: bool) -> None:
-    wheel = finished(places)
+def test_a_wheel_that_is_not_the_recorded_file_is_left_out(paths: Paths, fault: str, *, listed: bool) -> None:
+    wheel = finished(paths)
     if listed:
-        local_index.update(places)
+        local_index.update(paths)
     if fault == "missing":
         wheel.unlink()
     else:
         wheel.write_bytes(wheel.read_bytes()[:-1])
-    assert local_index.update(places) == ()
-    assert tree(places.site) == set()
+    assert local_index.update(paths) == ()
+    assert tree(paths.site) == set()
 
 
-def test_a_contradiction_changes_nothing(places: Places) -> None:
-    finished(places)
-    local_index.update(places)
-    before = places.site.readlink(), places.ledger.read_bytes()
-    finished(places, folder="other", body=b"other = True\n")
+def test_a_contradiction_changes_nothing(paths: Paths) -> None:
+    finished(paths)
+    local_index.update(paths)
+    before = paths.site.readlink(), paths.ledger.read_bytes()
+    finished(paths, folder="other", body=b"other = True\n")
     with pytest.raises(LedgerConflictError, match="twice"):
-        local_index.update(places)
-    assert (places.site.readlink(), places.ledger.read_bytes()) == before
+        local_index.update(paths)
+    assert (paths.site.readlink(), paths.ledger.read_bytes()) == before
 
 
-def test_a_wheel_with_a_broken_record_is_left_out_and_named(places: Places, capsys: pytest.CaptureFixture[str]) -> None:
-    records.path_for(finished(places)).write_text("{")
-    assert local_index.update(places) == ()
+def test_a_wheel_with_a_broken_record_is_left_out_and_named(paths: Paths, capsys: pytest.CaptureFixture[str]) -> None:
+    records.path_for(finished(paths)).write_text("{")
+    assert local_index.update(paths) == ()
     assert "is not a record" in capsys.readouterr().err
 
 
-def test_a_damaged_ledger_of_this_machine_is_made_anew(places: Places, capsys: pytest.CaptureFixture[str]) -> None:
-    finished(places)
-    entries = local_index.update(places)
-    places.ledger.write_text("{}\n")
-    assert local_index.update(places) == entries
+def test_a_damaged_ledger_of_this_machine_is_made_anew(paths: Paths, capsys: pytest.CaptureFixture[str]) -> None:
+    finished(paths)
+    entries = local_index.update(paths)
+    paths.ledger.write_text("{}\n")
+    assert local_index.update(paths) == entries
     assert "made anew" in capsys.readouterr().err
-    assert ledger.read(places.ledger).entries == entries
+    assert ledger.read(paths.ledger).entries == entries
 
 
-def test_an_empty_site_is_not_offered(places: Places) -> None:
+def test_an_empty_site_is_not_offered(paths: Paths) -> None:
     with pytest.raises(NothingToServeError, match="passed its smoke test"):
-        local_index.offer(places, port=0)
+        local_index.offer(paths, port=0)
 
 
-def test_the_install_command_is_an_exact_pin_beside_pypi(places: Places) -> None:
-    finished(places)
+def test_the_install_command_is_an_exact_pin_beside_pypi(paths: Paths) -> None:
+    finished(paths)
     command = 'pip install --extra-index-url http://127.0.0.1:8000/cu12/ "tensorflow==2.20.0+cu125.1"'
-    (entry,) = local_index.update(places)
+    (entry,) = local_index.update(paths)
     assert local_index.install_command(entry, "http://127.0.0.1:8000/") == command

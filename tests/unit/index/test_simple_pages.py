@@ -12,17 +12,17 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from tfwheel.index import ledger, simple_pages
-from tfwheel.index.ledger import Entry
+from tfwheel.index.ledger import LedgerEntry
 from tfwheel.wheel.errors import IndexEntryError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from tfwheel.index.simple_pages import Row
+    from tfwheel.index.simple_pages import ListedFile
 
 PAGE, DATA = "cu12/tensorflow/index.html", "cu12/tensorflow/index.json"
 FILE = "tensorflow-2.20.0+cu125.1-cp312-cp312-manylinux_2_17_x86_64.whl"
-ENTRY = Entry(
+ENTRY = LedgerEntry(
     project="tensorflow",
     version="2.20.0+cu125.1",
     file=FILE,
@@ -66,7 +66,7 @@ class Reader(HTMLParser):
             self.inside = False
 
 
-def pages(rows: Iterable[Row]) -> dict[str, bytes]:
+def pages(rows: Iterable[ListedFile]) -> dict[str, bytes]:
     """All pages by path."""
     made: dict[str, Any] = {}
     for part in simple_pages.parts(rows).values():
@@ -74,14 +74,14 @@ def pages(rows: Iterable[Row]) -> dict[str, bytes]:
     return made
 
 
-def link(row: Row) -> dict[str, str | None]:
+def link(row: ListedFile) -> dict[str, str | None]:
     """The one link of the page of a row."""
     found = Reader(pages([row])[PAGE]).links
     assert len(found) == 1
     return found[0]
 
 
-def listed(row: Row) -> dict[str, Any]:
+def listed(row: ListedFile) -> dict[str, Any]:
     """The one file in the JSON of a row."""
     files: list[dict[str, Any]] = json.loads(pages([row])[DATA])["files"]
     assert len(files) == 1
@@ -182,9 +182,9 @@ def test_versions_are_in_order_of_version_not_of_spelling() -> None:
 
 
 def test_a_removed_file_is_on_no_page_and_a_page_of_none_is_not_there() -> None:
-    gone = ledger.encode(Entry(**{**vars(ENTRY), "removed": "it held a secret"}))
+    gone = ledger.encode(LedgerEntry(**{**vars(ENTRY), "removed": "it held a secret"}))
     assert simple_pages.rows(gone) == []
-    kept = ledger.encode(Entry(**{**vars(ENTRY), "project": "tfwheel-ops"}))
+    kept = ledger.encode(LedgerEntry(**{**vars(ENTRY), "project": "tfwheel-ops"}))
     made = pages(simple_pages.rows(b"\n".join([gone, kept, b""])))
     assert PAGE not in made
     assert [found["href"] for found in Reader(made["cu12/index.html"]).links] == ["tfwheel-ops/"]
@@ -200,18 +200,18 @@ def test_a_page_never_lists_a_file_name_twice() -> None:
 
 
 @given(st.permutations([replace(ROW, file=f"{n}.whl", version=f"{n % 3}.0", line=f"l{n % 2}") for n in range(8)]))
-def test_any_order_of_the_same_rows_gives_the_same_bytes(rows: list[Row]) -> None:
+def test_any_order_of_the_same_rows_gives_the_same_bytes(rows: list[ListedFile]) -> None:
     ordered = sorted(rows, key=lambda row: row.file)
     assert list(pages(rows).items()) == list(pages(ordered).items())
 
 
 def test_the_key_of_a_part_changes_with_what_it_shows_and_with_nothing_else() -> None:
-    def key_of(rows: list[Row]) -> dict[str, str]:
+    def key_of(rows: list[ListedFile]) -> dict[str, str]:
         return {name: part.key for name, part in simple_pages.parts(rows).items()}
 
     other = replace(ROW, project="tfwheel-ops")
     before = key_of([ROW, other])
     after = key_of([replace(ROW, yanked=""), other])
     assert [name for name in before if before[name] != after[name]] == ["cu12/tensorflow"]
-    smoked = Entry(**{**vars(ENTRY), "smoke": None})
+    smoked = LedgerEntry(**{**vars(ENTRY), "smoke": None})
     assert key_of(simple_pages.rows(ledger.encode(smoked))) == key_of([ROW])

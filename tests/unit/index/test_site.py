@@ -9,7 +9,7 @@ import pytest
 import pagedata
 from tfwheel.config import build_config
 from tfwheel.index import atomic_tree, install_files, ledger, site
-from tfwheel.index.site import Showcase
+from tfwheel.index.site import SiteContent
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,9 +23,9 @@ def paths(parts: dict[str, atomic_tree.Part]) -> set[str]:
 
 
 @pytest.fixture
-def showcase(tmp_path: Path) -> Showcase:
+def content(tmp_path: Path) -> SiteContent:
     """The settings of this repository, and no locks yet."""
-    return Showcase(settings=build_config.load(), locks=tmp_path)
+    return SiteContent(settings=build_config.load(), locks=tmp_path)
 
 
 def test_without_a_showcase_there_are_pages_for_installers_and_the_ledger() -> None:
@@ -34,14 +34,14 @@ def test_without_a_showcase_there_are_pages_for_installers_and_the_ledger() -> N
     assert "index.html" not in found
 
 
-def test_a_showcase_adds_the_page_for_people_and_the_install_material(showcase: Showcase) -> None:
-    added = paths(site.parts(LINES, showcase)) - paths(site.parts(LINES))
+def test_a_showcase_adds_the_page_for_people_and_the_install_material(content: SiteContent) -> None:
+    added = paths(site.parts(LINES, content)) - paths(site.parts(LINES))
     assert "index.html" in added
     assert {path.partition("/")[0] for path in added - {"index.html"}} == {"install"}
 
 
-def test_the_part_for_people_is_made_anew_when_a_lock_is_added(showcase: Showcase) -> None:
-    before = showcase.parts(LINES)["people"]
+def test_the_part_for_people_is_made_anew_when_a_lock_is_added(content: SiteContent) -> None:
+    before = content.parts(LINES)["people"]
     lock = install_files.Lock(
         line="cu12",
         project="tensorflow",
@@ -50,14 +50,14 @@ def test_the_part_for_people_is_made_anew_when_a_lock_is_added(showcase: Showcas
         requirements="numpy==2.1.3\n",
         pylock='lock-version = "1.0"\n',
     )
-    install_files.save([lock], showcase.locks)
-    after = showcase.parts(LINES)["people"]
+    install_files.save([lock], content.locks)
+    after = content.parts(LINES)["people"]
     assert after.key != before.key
     assert b"numpy==2.1.3\n" in after.make()[f"{lock.folder}/{lock.requirements_name}"]  # type: ignore[operator]
-    assert showcase.parts(LINES)["people"].key == after.key
+    assert content.parts(LINES)["people"].key == after.key
 
 
 def test_settings_without_runtimes_have_a_page_too(tmp_path: Path) -> None:
     settings = build_config.load()
-    bare = Showcase(settings=build_config.Config(**{**vars(settings), "directory": tmp_path}), locks=tmp_path)
+    bare = SiteContent(settings=build_config.Config(**{**vars(settings), "directory": tmp_path}), locks=tmp_path)
     assert "index.html" in paths(bare.parts(LINES))

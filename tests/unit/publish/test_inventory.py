@@ -13,10 +13,10 @@ from tfwheel.publish.errors import InventoryError
 from tfwheel.publish.inventory import Asset
 
 if TYPE_CHECKING:
-    from tfwheel.index.ledger import Entry
+    from tfwheel.index.ledger import LedgerEntry
 
 
-def asset(listed: Entry, **facts: str | int) -> Asset:
+def asset(listed: LedgerEntry, **facts: str | int) -> Asset:
     """The asset that an entry is about."""
     names = ("file", "url", "sha256", "size", "project", "version", "requires_python", "metadata_sha256")
     values: dict[str, Any] = {name: getattr(listed, name) for name in names}

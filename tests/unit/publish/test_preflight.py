@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tfwheel.config.build_config import Config
-    from tfwheel.publish.preflight import Release
+    from tfwheel.publish.preflight import PlannedRelease
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def settings(tmp_path: Path) -> Config:
     return replace(found, releases=(release,), exclusions=())
 
 
-def planned(settings: Config, changelog: Path, text: str = VERSION) -> Release:
+def planned(settings: Config, changelog: Path, text: str = VERSION) -> PlannedRelease:
     """The release of a version."""
     return preflight.planned(settings, text, changelog)
 

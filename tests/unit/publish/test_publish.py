@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from tfwheel.index.ledger import Entry
+    from tfwheel.index.ledger import LedgerEntry
     from tfwheel.publish.publish import Publication
 
 ADDRESS = "https://pages.example/"
@@ -43,7 +43,7 @@ def answering(monkeypatch: pytest.MonkeyPatch, answer: Callable[[], None]) -> li
     """Let verifying end like this; returns the files that it was asked about."""
     asked: list[set[str]] = []
 
-    def verified(_: str, *, new: set[str], expected: bytes, patience_s: float) -> tuple[Entry, ...]:
+    def verified(_: str, *, new: set[str], expected: bytes, patience_s: float) -> tuple[LedgerEntry, ...]:
         assert expected
         assert not patience_s
         asked.append(new)

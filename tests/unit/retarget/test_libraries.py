@@ -18,7 +18,7 @@ from tfwheel.wheel.reader import WheelReader
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tfwheel.retarget.libraries import Library
+    from tfwheel.retarget.libraries import Replacement
 
 TOOLS = ("nvidia-cuda-nvcc-cu12==12.9.86", "nvidia-nvfatbin-cu12==12.8.90")
 WANTED = Retarget(archs=("70", "80", "120"), generated=("70", "120"), tools=TOOLS, ptx="90")
@@ -32,9 +32,11 @@ def a_base(folder: Path, *, tag: str = TAG, library: bytes | None = None) -> Pat
     return fakewheels.write_wheel(folder, members, name="tensorflow", version="2.20.0", tag=tag)
 
 
-def compiler(folder: Path) -> ptxas.Compiler:
+def compiler(folder: Path) -> ptxas.PtxCompiler:
     """A compiler whose work is all done."""
-    made = ptxas.Compiler(program=folder / "ptxas", nvfatbin=folder / "nvfatbin", packages=TOOLS, cache=folder / "code")
+    made = ptxas.PtxCompiler(
+        program=folder / "ptxas", nvfatbin=folder / "nvfatbin", packages=TOOLS, cache=folder / "code"
+    )
     for name in ("matmul", "conv", "reduce", "add", "mul"):
         kept = made.place_of(ptxas.portable(ptx(name)), "120")
         kept.parent.mkdir(parents=True, exist_ok=True)
@@ -42,7 +44,7 @@ def compiler(folder: Path) -> ptxas.Compiler:
     return made
 
 
-def sizes(result: libraries.Result) -> dict[str, str]:
+def sizes(result: libraries.RetargetResult) -> dict[str, str]:
     """A gate that both files pass, for they are there."""
     return {"sizes": f"{result.official.stat().st_size} and {result.patched.stat().st_size}"}
 
@@ -50,7 +52,7 @@ def sizes(result: libraries.Result) -> dict[str, str]:
 CHECK = libraries.Check(key="sizes", run=sizes)
 
 
-def make(folder: Path, base: Path, wanted: Retarget = WANTED, check: libraries.Check = CHECK) -> Library:
+def make(folder: Path, base: Path, wanted: Retarget = WANTED, check: libraries.Check = CHECK) -> Replacement:
     """The replacement of the library."""
     work = folder / "work"
     work.mkdir(exist_ok=True)
@@ -90,7 +92,7 @@ def test_the_facts_say_what_was_done(tmp_path: Path) -> None:
     assert made.facts["sha256"] == {"before": before, "after": made.deflated.sha256}
     assert made.facts["families"]["fatbin"]["new"] == {"sm_120": 3}
     assert (made.facts["xla"], made.facts["library"]) == ([], "libtensorflow_cc.so.2")
-    record = libraries.Native(libraries=(made,), requires=("x>=1",)).record
+    record = libraries.RetargetedLibraries(libraries=(made,), requires=("x>=1",)).record
     assert record == {"libraries": {CC: made.facts}, "requires": ["x>=1"]}
 
 
@@ -98,7 +100,7 @@ def test_what_a_gate_found_is_kept_and_what_it_refuses_is_not(tmp_path: Path) ->
     base, size = a_base(tmp_path), len(usual().to_bytes())
     assert make(tmp_path, base).facts["gates"] == {"sizes": f"{size} and {size}"}
 
-    def refuse(_: libraries.Result) -> dict[str, str]:
+    def refuse(_: libraries.RetargetResult) -> dict[str, str]:
         message = "no"
         raise DoesNotFitError(message)
 

@@ -24,16 +24,16 @@ if TYPE_CHECKING:
 TOOLS = ("nvidia-cuda-nvcc-cu12==12.9.86", "nvidia-nvfatbin-cu12==12.8.90")
 
 
-def compiler(folder: Path, packages: tuple[str, ...] = TOOLS) -> ptxas.Compiler:
+def compiler(folder: Path, packages: tuple[str, ...] = TOOLS) -> ptxas.PtxCompiler:
     """A compiler of which only the cache is there."""
-    return ptxas.Compiler(
+    return ptxas.PtxCompiler(
         program=folder / "ptxas", nvfatbin=folder / "nvfatbin", packages=packages, cache=folder / "cache"
     )
 
 
-def module(text: bytes, arch: str = "120") -> ptxas.Module:
+def module(text: bytes, arch: str = "120") -> ptxas.PtxModule:
     """A module as a library gives it."""
-    return ptxas.Module(name="the code at byte 64", size=len(text), arch=arch, read=lambda: text)
+    return ptxas.PtxModule(name="the code at byte 64", size=len(text), arch=arch, read=lambda: text)
 
 
 @pytest.mark.parametrize("suffix", [b"a", b"f"])
@@ -65,13 +65,13 @@ def test_what_is_kept_is_not_compiled_again(tmp_path: Path) -> None:
 
 def test_the_place_depends_on_text_arch_and_tools(tmp_path: Path) -> None:
     made, other = compiler(tmp_path), compiler(tmp_path, ("nvidia-cuda-nvcc-cu12==12.9.41", TOOLS[1]))
-    places = [
+    paths = [
         made.place_of(b"a", "120"),
         made.place_of(b"b", "120"),
         made.place_of(b"a", "100"),
         other.place_of(b"a", "120"),
     ]
-    assert len(set(places)) == 4
+    assert len(set(paths)) == 4
 
 
 @pytest.mark.parametrize("left", [b"", bytes(400), machine_code(120, "add")[:-8]], ids=["empty", "zeros", "cut"])
@@ -89,7 +89,7 @@ def test_no_work_is_no_trouble(tmp_path: Path) -> None:
 
 def test_a_crew_that_was_disbanded_begins_nothing_new(tmp_path: Path) -> None:
     made = compiler(tmp_path)
-    made.crew.disband()
+    made.pool.cancel()
     with pytest.raises(CancelledError):
         ptxas.compile_all([module(ptx("add")), module(ptx("mul"))], made, name="test")
     assert not made.cache.exists()
@@ -108,11 +108,11 @@ def test_what_is_there_already_is_taken_and_what_waits_is_dropped(tmp_path: Path
         go_on.wait(10)
         return ptx("add")
 
-    modules = [ptxas.Module(name="slow", size=1, arch="120", read=slow) for _ in range(1000)]
+    modules = [ptxas.PtxModule(name="slow", size=1, arch="120", read=slow) for _ in range(1000)]
     with ThreadPoolExecutor(max_workers=1) as pool:
         asked = pool.submit(ptxas.compile_all, modules, made, name="test")
         assert begun.acquire(timeout=10)
-        made.crew.disband()
+        made.pool.cancel()
         go_on.set()
         with pytest.raises(CancelledError):
             asked.result(10)
@@ -140,7 +140,7 @@ def test_an_nvfatbin_that_does_not_load_is_an_error(tmp_path: Path) -> None:
 
 
 def test_as_much_runs_at_once_as_there_is_memory_for(tmp_path: Path) -> None:
-    crew, lock = ptxas.Crew(memory=100), threading.Lock()
+    pool, lock = ptxas.WorkerPool(memory=100), threading.Lock()
     running: list[int] = []
     peaks: list[list[int]] = []
 
@@ -153,14 +153,14 @@ def test_as_much_runs_at_once_as_there_is_memory_for(tmp_path: Path) -> None:
             running.remove(size)
         return tmp_path
 
-    for future in [crew.submit(partial(work, size), memory=size) for size in (60, 60, 500, 40, 40, 20)]:
+    for future in [pool.submit(partial(work, size), memory=size) for size in (60, 60, 500, 40, 40, 20)]:
         assert future.result(10) == tmp_path
     assert len(peaks) == 6
     assert all(sum(peak) <= 100 or peak == [500] for peak in peaks)
 
 
 def test_what_does_not_fit_lets_others_pass_and_comes_when_there_is_room(tmp_path: Path) -> None:
-    crew, go_on, done = ptxas.Crew(memory=100), threading.Event(), []
+    pool, go_on, done = ptxas.WorkerPool(memory=100), threading.Event(), []
 
     def work(name: str) -> Path:
         if name == "first":
@@ -168,8 +168,8 @@ def test_what_does_not_fit_lets_others_pass_and_comes_when_there_is_room(tmp_pat
         done.append(name)
         return tmp_path
 
-    asked = {name: crew.submit(partial(work, name), memory=size) for name, size in (("first", 60), ("large", 60))}
-    asked["small"] = crew.submit(partial(work, "small"), memory=40)
+    asked = {name: pool.submit(partial(work, name), memory=size) for name, size in (("first", 60), ("large", 60))}
+    asked["small"] = pool.submit(partial(work, "small"), memory=40)
     if len(os.sched_getaffinity(0)) > 1:
         asked["small"].result(10)
         assert done == ["small"]
@@ -179,13 +179,13 @@ def test_what_does_not_fit_lets_others_pass_and_comes_when_there_is_room(tmp_pat
 
 
 def test_an_error_goes_to_who_asked_and_others_are_served(tmp_path: Path) -> None:
-    crew = ptxas.Crew()
+    pool = ptxas.WorkerPool()
 
     def fail() -> Path:
         raise FatbinError("no")  # noqa: EM101 -- as a damaged library would
 
-    failed = crew.submit(fail, memory=1)
-    assert crew.submit(lambda: tmp_path, memory=1).result(10) == tmp_path
+    failed = pool.submit(fail, memory=1)
+    assert pool.submit(lambda: tmp_path, memory=1).result(10) == tmp_path
     with pytest.raises(FatbinError):
         failed.result(10)
 
@@ -194,5 +194,5 @@ def test_memory_is_reckoned_as_it_was_measured() -> None:
     """PTX of TensorFlow 2.20 in MiB, and what ptxas 12.9.86 took for sm_120, in MiB."""
     measured = {9.96: 375, 8.75: 333, 3.88: 302, 3.30: 296, 1.46: 204, 0.42: 107, 0.004: 40}
     for size, taken in measured.items():
-        module = ptxas.Module(name="", size=int(size * (1 << 20)), arch="120", read=bytes)
+        module = ptxas.PtxModule(name="", size=int(size * (1 << 20)), arch="120", read=bytes)
         assert taken <= module.memory / (1 << 20) <= taken + 120

@@ -41,9 +41,9 @@ WANTED = Retarget(archs=("70", "80", "120"), generated=("70", "120"), tools=TOOL
 MODULES = ("matmul", "conv", "reduce", "add", "mul")
 
 
-def compiler(folder: Path, sizes: Mapping[str, int] | None = None) -> ptxas.Compiler:
+def compiler(folder: Path, sizes: Mapping[str, int] | None = None) -> ptxas.PtxCompiler:
     """A compiler whose work is all done: entries for 120 of every module lie in its cache, of these plain sizes."""
-    made = ptxas.Compiler(
+    made = ptxas.PtxCompiler(
         program=folder / "ptxas", nvfatbin=folder / "nvfatbin", packages=TOOLS, cache=folder / "cache"
     )
     for name in MODULES:

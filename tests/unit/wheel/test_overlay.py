@@ -17,7 +17,7 @@ from tfwheel.config.targets import Base, Line, Target
 from tfwheel.errors import BadWheelError
 from tfwheel.wheel import overlay, sbom
 from tfwheel.wheel.errors import PatchError, SbomGateError
-from tfwheel.wheel.overlay import Merged, merge_overlay
+from tfwheel.wheel.overlay import MergedWheel, merge_overlay
 from tfwheel.wheel.reader import WheelReader
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def patches(tmp_path: Path) -> Path:
     return folder
 
 
-def merged(base: Path, ops: Path | None = None, patches: Path | None = None, target: Target = TARGET) -> Merged:
+def merged(base: Path, ops: Path | None = None, patches: Path | None = None, target: Target = TARGET) -> MergedWheel:
     """Merge into a folder beside the base."""
     none, out = base.parent / "no-patches", base.parent / "out"
     return merge_overlay(base=base, locked=locked(base), ops=ops, target=target, patches=patches or none, out_dir=out)

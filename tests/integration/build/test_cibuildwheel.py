@@ -13,11 +13,11 @@ import pytest
 from platformdirs import user_cache_path
 
 import fakewheels
-from tfwheel.build import container, ops_in_container, pins, pipeline
+from tfwheel.build import cibuildwheel, ops_in_container, pins, pipeline
 from tfwheel.build.errors import CompileError, ContainerBuildError, ContainerEngineError, ContainerImageError
 from tfwheel.checks.errors import ArchGateError
 from tfwheel.config import build_config, plan
-from tfwheel.config.paths import CONFIG_DIR, ROOT, Places
+from tfwheel.config.paths import CONFIG_DIR, ROOT, Paths
 from tfwheel.system import digests, files, interpreters
 from tfwheel.system.errors import CommandError, InterpreterMissingError
 from tfwheel.system.processes import run
@@ -62,7 +62,7 @@ def test_the_stand_in() -> None:
 class Factory:
     """Settings, dist and cache of one's own, for one target with GPU code."""
 
-    places: Places
+    paths: Paths
     target: str
 
     @property
@@ -70,10 +70,10 @@ class Factory:
         return "ops-tf2.99.0-cu12"
 
     def build(self) -> records.Record:
-        return ops_in_container.build(self.target, image=IMAGE, places=self.places)
+        return ops_in_container.build(self.target, image=IMAGE, paths=self.paths)
 
     def write(self, name: str, text: str) -> None:
-        path = self.places.settings / "ops" / name
+        path = self.paths.settings / "ops" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
 
@@ -85,7 +85,7 @@ def engine() -> Iterator[str]:
         if "CONTAINERS_CONF" not in os.environ:
             patch.setenv("CONTAINERS_CONF", str(ROOT / "tests" / "container" / "containers.conf"))
         try:
-            yield container.find_engine()
+            yield cibuildwheel.find_engine()
         except ContainerEngineError as error:
             pytest.skip(error.message)
 
@@ -125,35 +125,35 @@ def factory(tag: str, official: Path, tmp_path: Path, monkeypatch: pytest.Monkey
     scripts = Path(sys.executable).parent  # cibuildwheel is there
     monkeypatch.setenv("PATH", f"{scripts}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.setenv("PIP_FIND_LINKS", f"{os.environ.get('PIP_FIND_LINKS', '')} {official}")
-    places = Places(settings=tmp_path / "settings", dist=tmp_path / "dist", cache=tmp_path / "cache")
-    places.settings.mkdir()
-    places.cache.mkdir()
+    paths = Paths(settings=tmp_path / "settings", dist=tmp_path / "dist", cache=tmp_path / "cache")
+    paths.settings.mkdir()
+    paths.cache.mkdir()
     toolchains = user_cache_path("tfwheel") / "toolchains"
     toolchains.mkdir(parents=True, exist_ok=True)
-    (places.cache / "toolchains").symlink_to(toolchains)  # the parts of CUDA are the real ones, fetched once
+    (paths.cache / "toolchains").symlink_to(toolchains)  # the parts of CUDA are the real ones, fetched once
     release = (
         f'[[release]]\ntensorflow = "2.99.0"\nbuild = 1\npythons = ["{python}"]\nlines = ["cu12"]\nbuilder = "ops"\n'
     )
-    (places.settings / "targets.toml").write_text(release)
-    shutil.copy(CONFIG_DIR / "lines.toml", places.settings)
-    (places.settings / "repair.toml").write_text(REPAIR_TOML)
-    shutil.copytree(CONFIG_DIR / "ops", places.settings / "ops", ignore=shutil.ignore_patterns(*digests.IGNORED))
-    made = Factory(places=places, target=f"tf2.99.0-{tag}-cu12")
+    (paths.settings / "targets.toml").write_text(release)
+    shutil.copy(CONFIG_DIR / "lines.toml", paths.settings)
+    (paths.settings / "repair.toml").write_text(REPAIR_TOML)
+    shutil.copytree(CONFIG_DIR / "ops", paths.settings / "ops", ignore=shutil.ignore_patterns(*digests.IGNORED))
+    made = Factory(paths=paths, target=f"tf2.99.0-{tag}-cu12")
     for name in ("src", "tests", "tfwheel_ops"):
-        shutil.rmtree(places.settings / "ops" / name)
-    shutil.copytree(DATA / "fake_ops" / "tfwheel_ops", places.settings / "ops" / "tfwheel_ops")
+        shutil.rmtree(paths.settings / "ops" / name)
+    shutil.copytree(DATA / "fake_ops" / "tfwheel_ops", paths.settings / "ops" / "tfwheel_ops")
     made.write("CMakeLists.txt", CMAKE)
     made.write("src/op.cc", (DATA / "fake_ops" / "op.cc").read_text())
     made.write("src/op.cu", "__global__ void twice(float *x) { x[threadIdx.x] *= 2; }\n")
     made.write("tests/test_standin.py", OPS_TEST)
-    settings = build_config.load(places.settings)
-    pins.update(settings, plan.targets(settings), places.cache)
+    settings = build_config.load(paths.settings)
+    pins.update(settings, plan.targets(settings), paths.cache)
     return made
 
 
 def test_the_container_makes_what_the_native_build_makes(factory: Factory, capfd: pytest.CaptureFixture[str]) -> None:
-    native = pipeline.build(factory.target, places=factory.places)
-    before = digests.of_tree(factory.places.wheels)
+    native = pipeline.build(factory.target, paths=factory.paths)
+    before = digests.of_tree(factory.paths.wheels)
     record = factory.build()
     assert record.passed_smoke
     assert record.target == factory.ops
@@ -170,11 +170,11 @@ def test_the_container_makes_what_the_native_build_makes(factory: Factory, capfd
     assert {"auditwheel", "cibuildwheel", "cmake", "host compiler", "ninja", "patchelf"} <= record.tools.keys()
     assert all(record.tools.values())
 
-    wheel = factory.places.dist / "container" / "wheels" / factory.ops / record.file
+    wheel = factory.paths.dist / "container" / "wheels" / factory.ops / record.file
     assert files.sha256_of(wheel) == record.sha256
-    theirs = factory.places.wheels / factory.ops / native.file
+    theirs = factory.paths.wheels / factory.ops / native.file
     assert fakewheels.members_of(wheel).keys() == fakewheels.members_of(theirs).keys()
-    assert digests.of_tree(factory.places.wheels) == before  # nothing of the native build was touched
+    assert digests.of_tree(factory.paths.wheels) == before  # nothing of the native build was touched
 
     capfd.readouterr()
     assert factory.build() == record
@@ -185,7 +185,7 @@ def test_a_compile_error_inside_shows_the_compilers_words(factory: Factory) -> N
     factory.write("src/op.cc", "int broken( { return 1; }\n")
     with pytest.raises(CompileError, match=r"op\.cc:1:\d+: error:"):
         factory.build()
-    assert not list(factory.places.dist.rglob("*.whl"))
+    assert not list(factory.paths.dist.rglob("*.whl"))
 
 
 def test_a_failure_of_another_step_says_which_and_shows_its_end(factory: Factory) -> None:
@@ -194,7 +194,7 @@ def test_a_failure_of_another_step_says_which_and_shows_its_end(factory: Factory
         factory.build()
     assert "test_standin.py::test_it" in caught.value.message
     assert f"{factory.target}.container.log" in caught.value.message
-    assert not list(factory.places.dist.rglob("*.whl"))
+    assert not list(factory.paths.dist.rglob("*.whl"))
 
 
 def test_a_wheel_without_the_gpu_code_of_its_line_is_refused(
@@ -204,19 +204,19 @@ def test_a_wheel_without_the_gpu_code_of_its_line_is_refused(
     with pytest.raises(ArchGateError, match="no GPU code in"):
         factory.build()
     assert f"there is no native build of {factory.ops} to compare with" in capfd.readouterr().err
-    assert not list(factory.places.dist.rglob("*.whl"))
+    assert not list(factory.paths.dist.rglob("*.whl"))
 
 
 def test_an_image_that_is_nowhere_is_named_with_the_engines_words(engine: str) -> None:
     with pytest.raises(ContainerImageError, match=r"has no image `localhost:1/nowhere` and cannot pull it: .+"):
-        container.find_place(engine, "localhost:1/nowhere")
+        cibuildwheel.find_place(engine, "localhost:1/nowhere")
 
 
 def test_what_a_killed_run_left_is_removed(engine: str, tag: str) -> None:
     assert tag
     label = "tfwheel=/a/killed/run"
     left = run([engine, "create", f"--label={label}", IMAGE]).strip()
-    with container._swept(engine, label):
+    with cibuildwheel._swept(engine, label):
         with pytest.raises(CommandError):
             run([engine, "container", "inspect", left])
         left = run([engine, "create", f"--label={label}", IMAGE]).strip()
@@ -239,11 +239,11 @@ def test_an_engine_that_does_not_answer_is_passed_over_or_shown(
     monkeypatch.setenv("PATH", str(tmp_path))
     program(tmp_path, "docker", "echo Client: 1.0; echo 'Cannot connect to the Docker daemon' >&2; exit 1")
     with pytest.raises(ContainerEngineError, match="docker does not work: Cannot connect to the Docker daemon"):
-        container.find_engine()
+        cibuildwheel.find_engine()
     program(tmp_path, "podman", "exit 0")
-    assert container.find_engine() == "podman"
+    assert cibuildwheel.find_engine() == "podman"
     with pytest.raises(ContainerEngineError, match="docker does not work"):
-        container.find_engine("docker")
+        cibuildwheel.find_engine("docker")
 
 
 def test_an_engine_that_cannot_start_a_container_is_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -256,5 +256,5 @@ def test_an_engine_that_cannot_start_a_container_is_shown(tmp_path: Path, monkey
     with pytest.raises(
         ContainerEngineError, match="cannot start a container of `some`: Error: crun: setrlimit"
     ) as caught:
-        container.find_place("podman", "some")
+        cibuildwheel.find_place("podman", "some")
     assert "podman run --rm some /bin/true" in caught.value.remedy

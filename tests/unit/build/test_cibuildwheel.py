@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 import fakewheels
-from tfwheel.build import container, ops_wheel
+from tfwheel.build import cibuildwheel, ops_wheel
 from tfwheel.build.errors import ContainerEngineError
 from tfwheel.config.errors import ConfigError
 from tfwheel.config.paths import CONFIG_DIR
@@ -18,7 +18,7 @@ from tfwheel.system.pip_settings import PipSettings
 
 OPS = CONFIG_DIR / "ops"
 SETTINGS = tomllib.loads((OPS / "pyproject.toml").read_text())["tool"]["cibuildwheel"]
-PLACE = container.Place(engine="podman", image="some:1", image_id="sha256:12")
+PLACE = cibuildwheel.ContainerHost(engine="podman", image="some:1", image_id="sha256:12")
 OUTPUT = """\
 cibuildwheel version 4.3.3
 
@@ -42,18 +42,18 @@ INFO:auditwheel.lddtree:Excluding libtensorflow_framework.so.2
 """
 
 
-def order(**changes: object) -> container.Order:
+def order(**changes: object) -> cibuildwheel.ContainerBuild:
     facts: dict[str, object] = {
         "settings": Path("/checkout/build_config"),
         "package": "ops",
         "python": "cp312",
-        "environment": ops_wheel.settings(fakewheels.target(), container.SDK),
+        "environment": ops_wheel.settings(fakewheels.target(), cibuildwheel.SDK),
         "sdk": Path("/cache/sdk"),
         "cuda": Path("/cache/cuda"),
         "official": Path("/cache/tensorflow.whl"),
         "pip": PipSettings(options={}),
     }
-    return container.Order(**{**facts, **changes})  # type: ignore[arg-type]
+    return cibuildwheel.ContainerBuild(**{**facts, **changes})  # type: ignore[arg-type]
 
 
 def test_every_variable_of_the_build_is_passed_into_the_container_and_no_other() -> None:
@@ -69,7 +69,7 @@ def test_what_a_line_does_not_need_is_not_shown() -> None:
 
 
 def test_the_image_is_pinned_by_digest() -> None:
-    assert re.fullmatch(r"quay\.io/pypa/manylinux_2_28_x86_64@sha256:[0-9a-f]{64}", container.default_image(OPS))
+    assert re.fullmatch(r"quay\.io/pypa/manylinux_2_28_x86_64@sha256:[0-9a-f]{64}", cibuildwheel.default_image(OPS))
 
 
 def test_the_steps_of_the_settings_start_programs_that_are_there() -> None:
@@ -83,7 +83,7 @@ def test_the_steps_of_the_settings_start_programs_that_are_there() -> None:
 def test_a_project_that_names_no_image_is_said(tmp_path: Path, text: str) -> None:
     (tmp_path / "pyproject.toml").write_text(text)
     with pytest.raises(ConfigError, match=r"has no `tool\.cibuildwheel\.linux\.manylinux-x86_64-image`"):
-        container.default_image(tmp_path)
+        cibuildwheel.default_image(tmp_path)
 
 
 @pytest.mark.parametrize(("name", "said"), [(None, "no docker or podman on PATH"), ("podman", "no podman on PATH")])
@@ -92,20 +92,20 @@ def test_without_an_engine_the_error_says_how_to_get_one(
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(ContainerEngineError, match=said) as caught:
-        container.find_engine(name)
+        cibuildwheel.find_engine(name)
     assert "apt-get install podman" in caught.value.remedy
 
 
 def test_without_cibuildwheel_the_error_names_the_session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(ContainerEngineError, match="no cibuildwheel") as caught:
-        container.build(order(), PLACE, workspace=tmp_path / "work", log=tmp_path / "log")
+        cibuildwheel.build(order(), PLACE, workspace=tmp_path / "work", log=tmp_path / "log")
     assert "nox -s build-ops-container" in caught.value.remedy
     assert not (tmp_path / "work").exists()
 
 
 def test_paths_with_spaces_reach_the_engine_whole() -> None:
-    words = container._engine_words("podman", {PurePosixPath("/tfwheel/sdk"): Path("/my cache/sdk")}, "tfwheel=/a b")
+    words = cibuildwheel._engine_words("podman", {PurePosixPath("/tfwheel/sdk"): Path("/my cache/sdk")}, "tfwheel=/a b")
     assert words.startswith("podman; disable_host_mount: true; create_args: ")
     assert "'--mount=type=bind,source=/my cache/sdk,destination=/tfwheel/sdk,readonly'" in words
     assert "'--label=tfwheel=/a b'" in words
@@ -113,7 +113,7 @@ def test_paths_with_spaces_reach_the_engine_whole() -> None:
 
 def test_what_made_the_wheel_is_read_from_the_output() -> None:
     wheel = Path("tfwheel_ops-2.20.0+cu125.1-py3-none-manylinux2014_x86_64.manylinux_2_17_x86_64.whl")
-    built = container._built(wheel, container._plain(OUTPUT), PLACE)
+    built = cibuildwheel._built(wheel, cibuildwheel._plain(OUTPUT), PLACE)
     assert built.repair == {
         "policy": "manylinux_2_17_x86_64",
         "excluded": ["libtensorflow_framework.so.2"],
@@ -133,14 +133,14 @@ def test_what_made_the_wheel_is_read_from_the_output() -> None:
 
 def test_a_failure_is_named_by_its_step_with_the_end_of_what_it_said() -> None:
     output = OUTPUT + "".join(f"line {number}\n\n" for number in range(30)) + "cibuildwheel: error: it failed\n"
-    error = container._named(CommandError("x", output=output), PLACE, Path("the.log"))
+    error = cibuildwheel._named(CommandError("x", output=output), PLACE, Path("the.log"))
     lines = error.message.splitlines()
     assert lines[0] == "Repairing wheel failed in a container of `some:1` (log: the.log)"
     assert lines[-2:] == ["line 29", "cibuildwheel: error: it failed"]
-    assert len(lines) == 1 + container.SHOWN_LINES
+    assert len(lines) == 1 + cibuildwheel.SHOWN_LINES
 
 
 def test_a_failure_before_the_first_step_is_of_cibuildwheel_itself() -> None:
-    error = container._named(CommandError("x", output="cibuildwheel: Malformed option\n"), PLACE, Path("the.log"))
+    error = cibuildwheel._named(CommandError("x", output="cibuildwheel: Malformed option\n"), PLACE, Path("the.log"))
     assert error.message.splitlines()[0].startswith("cibuildwheel failed")
     assert error.message.endswith("Malformed option")

@@ -51,7 +51,7 @@ CI_MARKS = ("TRAVIS", "APPVEYOR", "CIRCLECI", "AZURE_HTTP_USER_AGENT", "GITHUB_A
 
 
 @dataclass(frozen=True, kw_only=True)
-class Place:
+class ContainerHost:
     """Where to build: an engine that works and an image that it has; ``image_id`` is the digest of its content."""
 
     engine: str
@@ -60,7 +60,7 @@ class Place:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Order:
+class ContainerBuild:
     """What to build.
 
     ``settings`` is the folder that is copied into the container, ``package`` the custom-op project in it, ``python`` a
@@ -95,7 +95,7 @@ class Order:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Built:
+class ContainerWheel:
     """A repaired and tested wheel, what repaired it, and the versions of what made it."""
 
     wheel: Path
@@ -118,7 +118,7 @@ def find_engine(name: str | None = None) -> str:
     raise ContainerEngineError(message)
 
 
-def find_place(engine: str, image: str) -> Place:
+def find_place(engine: str, image: str) -> ContainerHost:
     """See that the engine has the image, pulled where it is not here yet, and can start a container of it.
 
     Raises ContainerImageError and ContainerEngineError, with the engine's own words.
@@ -139,7 +139,7 @@ def find_place(engine: str, image: str) -> Place:
         message = f"{engine} cannot start a container of `{image}`: {_last_words(error.output)}"
         remedy = f"Make `{engine} run --rm {image} /bin/true` work; tests/container/containers.conf may help podman."
         raise ContainerEngineError(message, remedy=remedy) from error
-    return Place(engine=engine, image=image, image_id=found.strip())
+    return ContainerHost(engine=engine, image=image, image_id=found.strip())
 
 
 def default_image(package: Path) -> str:
@@ -155,7 +155,7 @@ def default_image(package: Path) -> str:
     return str(found)
 
 
-def build(order: Order, place: Place, *, workspace: Path, log: Path) -> Built:
+def build(order: ContainerBuild, place: ContainerHost, *, workspace: Path, log: Path) -> ContainerWheel:
     """Compile, repair and test the ops wheel in a container, and bring it out below ``workspace``.
 
     A container that a killed run left is removed first. Raises ContainerEngineError where there is no cibuildwheel,
@@ -209,12 +209,12 @@ def _swept(engine: str, label: str) -> Iterator[None]:
         sweep()
 
 
-def _built(wheel: Path, output: str, place: Place) -> Built:
+def _built(wheel: Path, output: str, place: ContainerHost) -> ContainerWheel:
     """Read from the output, and from the wheel's name, what made the wheel."""
     repairing = _sections(output)[REPAIRING]
     versions = {name: _first(rf"^{name} (\d[\w.]*)", repairing) for name in ("auditwheel", "patchelf")}
     tools = versions | dict(re.findall(r"^\s*- (cmake|ninja|scikit-build-core)==(\S+)$", output, re.MULTILINE))
-    return Built(
+    return ContainerWheel(
         wheel=wheel,
         repair={
             "policy": _first(r"(manylinux_2_\d+_x86_64)", wheel.name),
@@ -230,7 +230,7 @@ def _built(wheel: Path, output: str, place: Place) -> Built:
     )
 
 
-def _named(error: CommandError, place: Place, log: Path) -> ContainerBuildError:
+def _named(error: CommandError, place: ContainerHost, log: Path) -> ContainerBuildError:
     output = _plain(error.output)
     step, said = next(reversed(_sections(output).items()), ("cibuildwheel", output))
     tail = "\n".join(line for line in said.splitlines() if line.strip())
