@@ -18,7 +18,7 @@ from tfwheel.build import gpu_code, official_wheel
 from tfwheel.build.job import Job
 from tfwheel.config.paths import ROOT
 from tfwheel.index.errors import NothingToServeError
-from tfwheel.retarget import libraries, ptxas, rewrite
+from tfwheel.retarget import gpu_image, libraries, ptxas, rewrite
 from tfwheel.system import console
 from tfwheel.system.files import write_atomically
 from tfwheel.system.processes import run
@@ -146,7 +146,9 @@ def write_modules(base: Path, members: Sequence[str], wanted: Retarget, *, compi
             library = folder / PurePosixPath(member).name
             wheel.extract(member, library)
             for number, module in enumerate(rewrite.modules(library, wanted=wanted, compiler=compiler)):
-                (folder / f"{library.stem}-{number}.sm_{module.arch}.ptx").write_bytes(ptxas.portable(module.read()))
+                (folder / f"{library.stem}-{number}.sm_{module.arch}.ptx").write_bytes(
+                    gpu_image.portable(module.read())
+                )
             library.unlink()
 
 

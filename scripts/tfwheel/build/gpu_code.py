@@ -14,7 +14,7 @@ from tfwheel.checks import gpu_gates
 from tfwheel.gpu import cuda_binutils
 from tfwheel.retarget import libraries, ptxas
 from tfwheel.retarget.libraries import Check, RetargetedLibraries
-from tfwheel.system import console, digests
+from tfwheel.system import console, sources
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,9 +24,6 @@ if TYPE_CHECKING:
     from tfwheel.build.job import Job
     from tfwheel.config.targets import Retarget
     from tfwheel.retarget.libraries import RetargetResult
-
-GATING = ("gpu.cuda_binutils", "checks.gpu_gates", "checks.byte_diff")
-DECIDING = (*libraries.DECIDING, *GATING)
 
 
 def fetch_tools(job: Job) -> None:
@@ -86,4 +83,4 @@ def check(wanted: Retarget, cache: Path) -> Check:
         )
         return gpu_gates.run_retarget_gates(library, cache=cache)
 
-    return Check(key=digests.of_modules(GATING), run=run)
+    return Check(key=sources.digest(__name__), run=run)

@@ -10,7 +10,7 @@ import re
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
-from tfwheel.build import cibuildwheel, official_wheel, ops_wheel, pipeline, toolchain, verification
+from tfwheel.build import cibuildwheel, cuda_tree, official_wheel, ops_wheel, pipeline, verification
 from tfwheel.build.cibuildwheel import ContainerBuild, ContainerHost
 from tfwheel.build.errors import CompileError, ContainerBuildError
 from tfwheel.build.job import FinishedWheel, Job
@@ -18,7 +18,7 @@ from tfwheel.checks import opened_wheel
 from tfwheel.checks.errors import ArchGateError, ContentsGateError
 from tfwheel.config.paths import Paths
 from tfwheel.gpu import fatbin
-from tfwheel.system import console, digests
+from tfwheel.system import console, digests, sources
 from tfwheel.system.pip_settings import PipSettings
 from tfwheel.wheel import overlay
 from tfwheel.wheel.reader import WheelReader
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from tfwheel.config.targets import RepairRules, Target
     from tfwheel.wheel.records import Record
 
-DECIDING = (*pipeline.DECIDING, "build.container", "build.ops_in_container", "system.pip_settings")
 COMPILING = "Building project with"  # from here on the compilers speak, before that pip does
 
 
@@ -90,7 +89,7 @@ def _order(job: Job, base: Path) -> ContainerBuild:
         python=target.python_tag,
         environment=ops_wheel.settings(target, cibuildwheel.SDK),
         sdk=sdk,
-        cuda=toolchain.cuda_tree(target.line, job.paths.cache, python=cibuildwheel.PYTHON) if parts else None,
+        cuda=cuda_tree.make(target.line, job.paths.cache, python=cibuildwheel.PYTHON) if parts else None,
         official=base if job.base.project == overlay.NAME else None,
         pip=PipSettings.here(),
     )
@@ -135,14 +134,19 @@ def _compilers(wheel: Path) -> dict[str, str]:
     return {name: value for name, value in names.items() if value}
 
 
+def code_key() -> str:
+    """Digest of the code that decides what is in the container's wheel, or whether it may pass."""
+    return sources.digest(__name__, without=pipeline.UNRELATED)
+
+
 def _key(job: Job, base: Path, place: ContainerHost) -> str:
     """Digest of everything that decides what the container's wheel holds, and whether it may pass."""
     return digests.of_facts(
         target={name: value for name, value in asdict(job.target).items() if name != "default"},
         sdk=ops_wheel.sdk_key(base),
         project=digests.of_tree(job.ops_project),
-        parts=toolchain.parts_key(job.target.line),
+        parts=cuda_tree.key(job.target.line),
         image=place.image_id,
         rules=asdict(job.config.repair),
-        code=digests.of_modules(DECIDING),
+        code=code_key(),
     )

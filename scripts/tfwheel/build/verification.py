@@ -10,7 +10,7 @@ from tfwheel.build import official_wheel, ops_wheel
 from tfwheel.build.job import FinishedWheel
 from tfwheel.checks import environments, smoke, wheel_gates
 from tfwheel.index import local_index
-from tfwheel.system import console, digests
+from tfwheel.system import console, sources
 from tfwheel.wheel import overlay, records
 
 if TYPE_CHECKING:
@@ -21,12 +21,6 @@ if TYPE_CHECKING:
     from tfwheel.checks.environments import Environment
     from tfwheel.wheel.overlay import MergedWheel
     from tfwheel.wheel.records import Record
-
-CODE = (
-    "checks.environments",
-    "checks.smoke",
-    "checks.smoke_checks",
-)  # whose change makes a smoke report count no longer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,7 +93,7 @@ def _tried(job: Job, made: FinishedWheel, environment: Environment, *, official:
             target=job.target, record=made.record, wheel=made.wheel, index_url=url, official=official
         )
         report = smoke.smoke(candidate, environment)
-    return _SmokeOutcome(report=report | {"checks_key": digests.of_modules(CODE)}, log=environment.log)
+    return _SmokeOutcome(report=report | {"checks_key": code_key()}, log=environment.log)
 
 
 def _noted(made: FinishedWheel, trial: _SmokeOutcome, *, require_gpu: bool) -> FinishedWheel:
@@ -118,7 +112,12 @@ def _smoke_is_current(record: Record, *, require_gpu: bool) -> bool:
     report, passed = (record.smoke, record.passed_smoke)
     if require_gpu:
         report, passed = record.gpu_smoke, record.passed_gpu_smoke
-    return passed and (report or {}).get("checks_key") == digests.of_modules(CODE)
+    return passed and (report or {}).get("checks_key") == code_key()
+
+
+def code_key() -> str:
+    """Digest of the code that decides what a smoke report says; the index only serves the wheel to pip."""
+    return sources.digest(__name__, without=("index",))
 
 
 def _gpu(record: Record) -> str:

@@ -11,7 +11,6 @@ import signal
 import zipfile
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from packaging.utils import canonicalize_name
@@ -22,8 +21,11 @@ from tfwheel.config import gpu_support
 from tfwheel.gpu import code_inventory
 from tfwheel.system import console
 from tfwheel.system.errors import CommandError
+from tfwheel.system.sources import program
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tfwheel.checks.environments import Environment
     from tfwheel.config.targets import Target
     from tfwheel.wheel.records import Record
@@ -140,7 +142,7 @@ def _check(trial: SmokeRun) -> dict[str, Any]:
     """Run smoke_checks.py with the environment's Python and return its report."""
     record, environment = trial.candidate.record, trial.environment
     script, answer = environment.folder / "smoke_checks.py", environment.folder / "report.json"
-    shutil.copyfile(Path(__file__).with_name(script.name), script)
+    shutil.copyfile(program("checks.smoke_checks"), script)
     words = ["--project", record.project, "--version", record.version]
     words += ["--tensorflow", trial.candidate.target.tensorflow, "--json", str(answer)]
     words += ["--ops"] if _brings_ops(trial.candidate.wheel) else []

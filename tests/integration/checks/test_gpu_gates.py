@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from platformdirs import user_cache_path
 
-from tfwheel.build import compilers, toolchain
+from tfwheel.build import compilers, cuda_tree
 from tfwheel.build.errors import NoCompilerError
 from tfwheel.checks import gpu_gates
 from tfwheel.checks.errors import RetargetGateError, UntouchedGateError
@@ -40,7 +40,7 @@ def compiled(folder: Path, *archs: str) -> Path:
         clang = compilers.clang().path
     except NoCompilerError as error:
         pytest.skip(str(error))
-    tree = toolchain.cuda_tree(build_config.load().lines["cu12"], CACHE)
+    tree = cuda_tree.make(build_config.load().lines["cu12"], CACHE)
     source, output = folder / "scale.cu", folder / f"scale-{'-'.join(archs)}.o"
     source.write_text(KERNEL)
     options = ["-x", "cuda", f"--cuda-path={tree}", "-std=c++17", "-O2", "-fPIC", "-Wno-unknown-cuda-version"]

@@ -14,7 +14,7 @@ from gpulibraries import ptx, usual
 from tfwheel.config.paths import CONFIG_DIR, Paths
 from tfwheel.config.targets import Retarget
 from tfwheel.index.errors import NothingToServeError
-from tfwheel.retarget import ptxas
+from tfwheel.retarget import gpu_image, ptxas
 from tfwheel.system.errors import CommandError
 from tfwheel.system.processes import run
 
@@ -76,7 +76,7 @@ def modules(folder: Path) -> Path:
 
 def test_the_peer_gets_the_very_modules_that_are_compiled(tmp_path: Path) -> None:
     found = {path.read_bytes(): path.name for path in modules(tmp_path).iterdir()}
-    assert set(found) == {ptxas.portable(ptx(name)) for name in ("matmul", "conv", "reduce", "add", "mul")}
+    assert set(found) == {gpu_image.portable(ptx(name)) for name in ("matmul", "conv", "reduce", "add", "mul")}
     assert all(name.endswith(".sm_120.ptx") for name in found.values())
 
 

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING
 import pytest
 from platformdirs import user_cache_path
 
-from tfwheel.build import compilers, toolchain
+from tfwheel.build import compilers, cuda_tree
 from tfwheel.build.errors import NoCompilerError
 from tfwheel.config import build_config
 from tfwheel.config.targets import Retarget
 from tfwheel.gpu import fatbin
 from tfwheel.gpu.errors import FatbinError, ToolchainError
 from tfwheel.gpu.fatbinary_program import FatbinWriter
-from tfwheel.retarget import ptxas
+from tfwheel.retarget import gpu_image, ptxas
 from tfwheel.retarget.errors import PtxError, UnknownArchError
 from tfwheel.retarget.ptxas import PtxModule
 from tfwheel.retarget.rewrite import Report, retarget_library
@@ -88,7 +88,7 @@ def tools(tmp_path_factory: pytest.TempPathFactory) -> Tools:
     made = ptxas.prepare(line.retarget.tools, cache=cache)
     return Tools(
         clang=clang,
-        tree=toolchain.cuda_tree(line, cache),
+        tree=cuda_tree.make(line, cache),
         compiler=ptxas.PtxCompiler(
             program=made.program, nvfatbin=made.nvfatbin, packages=made.packages, cache=tmp_path_factory.mktemp("cache")
         ),
@@ -195,7 +195,7 @@ def test_new_entries_are_as_those_of_the_line_s_own_cuda(tools: Tools, library: 
     data = library.read_bytes()
     for entry in (one for one in fatbin.entries(library) if one.kind == "ELF"):
         code = fatbin.image(entry, data[entry.offset : entry.end])
-        assert ptxas.new_entry(tools.compiler, code, arch=str(entry.arch)) == data[entry.header : entry.end]
+        assert gpu_image.entry(tools.compiler.nvfatbin, code, arch=str(entry.arch)) == data[entry.header : entry.end]
 
 
 def generated_text(path: Path) -> bytes:
@@ -237,7 +237,7 @@ def test_an_arch_that_ptxas_does_not_know(tools: Tools) -> None:
 
 def test_libnvfatbin_refuses_what_is_no_machine_code(tools: Tools) -> None:
     with pytest.raises(FatbinError, match="takes no machine code of 8 bytes for 120"):
-        ptxas.new_entry(tools.compiler, b"nonsense", arch="120")
+        gpu_image.entry(tools.compiler.nvfatbin, b"nonsense", arch="120")
 
 
 def test_packages_without_ptxas_are_named(tmp_path: Path) -> None:

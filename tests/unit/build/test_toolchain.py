@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tfwheel.build import compilers, toolchain
+from tfwheel.build import compilers, cuda_tree, toolchain
 from tfwheel.build.compilers import Compiler
 from tfwheel.build.errors import NoCompilerError
 from tfwheel.config.targets import Line
@@ -26,7 +26,7 @@ NVCC = Compiler(path=Path("/opt/cuda/bin/nvcc"), version="nvcc 12.8.93")
 CLANG = Compiler(path=Path("/usr/bin/clang++-19"), version="clang version 19.1.7")
 CPU = Line(name="cpu", label="cpu", base="tensorflow-cpu")
 CU12 = Line(name="cu12", label="cu125", base="tensorflow", cuda="12.5.1", archs=("80",), toolkit=("nvidia-x==1",))
-# Where NVIDIA's wheels have the files of toolchain.REQUIRED.
+# Where NVIDIA's wheels have the files of cuda_tree.REQUIRED.
 PACKED = {
     "cuda_nvcc/bin/ptxas": "bin/ptxas",
     "cuda_nvcc/include/crt/host_defines.h": "include/crt/host_defines.h",
@@ -131,7 +131,7 @@ def test_a_line_that_clang_cannot_serve_asks_for_an_nvcc(tmp_path: Path) -> None
 def test_another_compiler_or_another_part_is_another_identity(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = toolchain.prepare(CU12, cache=tmp_path).identity
     assert toolchain.prepare(CU12, cache=tmp_path / "elsewhere").identity == first
-    monkeypatch.setattr(toolchain, "LAUNCHER", toolchain.LAUNCHER + "# changed\n")
+    monkeypatch.setattr(cuda_tree.sources, "digest", lambda _: "changed")
     changed_part = toolchain.prepare(CU12, cache=tmp_path).identity
     monkeypatch.setattr(compilers, "clang", lambda: replace(CLANG, version="clang version 19.1.8"))
     changed_compiler = toolchain.prepare(CU12, cache=tmp_path).identity
@@ -139,33 +139,33 @@ def test_another_compiler_or_another_part_is_another_identity(tmp_path: Path, mo
 
 
 def test_the_tree_is_what_clang_looks_for_and_no_more(tmp_path: Path, packages: Packages) -> None:
-    tree = toolchain.cuda_tree(CU12, tmp_path)
+    tree = cuda_tree.make(CU12, tmp_path)
     files = {str(path.relative_to(tree)) for path in tree.rglob("*") if path.is_file()}
     assert files == {*PACKED.values(), "bin/fatbinary", "bin/fatbinary.py"}
-    assert set(toolchain.REQUIRED) <= files
+    assert set(cuda_tree.REQUIRED) <= files
     assert all(os.access(tree / "bin" / name, os.X_OK) for name in ("ptxas", "fatbinary"))
     assert packages.calls == 1
 
 
 def test_the_second_call_takes_the_tree_that_is_there(tmp_path: Path, packages: Packages) -> None:
-    assert toolchain.cuda_tree(CU12, tmp_path) == toolchain.cuda_tree(CU12, tmp_path)
+    assert cuda_tree.make(CU12, tmp_path) == cuda_tree.make(CU12, tmp_path)
     assert packages.calls == 1
 
 
 def test_two_at_once_make_one_tree(tmp_path: Path, packages: Packages) -> None:
     with ThreadPoolExecutor(4) as pool:
-        trees = set(pool.map(lambda _: toolchain.cuda_tree(CU12, tmp_path), range(4)))
+        trees = set(pool.map(lambda _: cuda_tree.make(CU12, tmp_path), range(4)))
     assert len(trees) == 1
     assert packages.calls == 1
 
 
 def test_what_a_killed_run_left_is_cleared_away(tmp_path: Path, packages: Packages) -> None:
-    tree = toolchain.cuda_tree(CU12, tmp_path)
+    tree = cuda_tree.make(CU12, tmp_path)
     unfinished = tree.with_name(f"{tree.name}.unfinished")
     tree.rename(unfinished)
     (unfinished / "root").mkdir()
     (unfinished / "root" / "half a file").touch()
-    assert toolchain.cuda_tree(CU12, tmp_path) == tree
+    assert cuda_tree.make(CU12, tmp_path) == tree
     assert packages.calls == 2
     assert not unfinished.exists()
     assert not (tree / "half a file").exists()
@@ -174,11 +174,11 @@ def test_what_a_killed_run_left_is_cleared_away(tmp_path: Path, packages: Packag
 def test_missing_files_are_named_and_nothing_is_kept(tmp_path: Path, packages: Packages) -> None:
     del packages.files["cuda_cccl/include/nv/target"]
     with pytest.raises(ToolchainError, match=r"line cu12 \(nvidia-x==1\) lacks include/nv/target") as caught:
-        toolchain.cuda_tree(CU12, tmp_path)
+        cuda_tree.make(CU12, tmp_path)
     assert "lines.toml" in caught.value.remedy
     assert _folders(tmp_path) == []
     packages.files["cuda_cccl/include/nv/target"] = "x"
-    assert (toolchain.cuda_tree(CU12, tmp_path) / "include/nv/target").is_file()
+    assert (cuda_tree.make(CU12, tmp_path) / "include/nv/target").is_file()
 
 
 def test_a_failed_download_leaves_no_tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -189,7 +189,7 @@ def test_a_failed_download_leaves_no_tree(tmp_path: Path, monkeypatch: pytest.Mo
 
     monkeypatch.setattr(pip, "install_parts", fail)
     with pytest.raises(DownloadError):
-        toolchain.cuda_tree(CU12, tmp_path)
+        cuda_tree.make(CU12, tmp_path)
     assert _folders(tmp_path) == []
 
 

@@ -112,12 +112,21 @@ def test_labels_of_other_things_are_left_alone() -> None:
     assert ids("bug", "good first issue", "area:docs", "default", "corners") == ids()
 
 
-@pytest.mark.parametrize("changed", [[], ["README.md", "tests/unit/test_plan.py", "my/build_config/targets.toml"]])
+@pytest.mark.parametrize(
+    "changed",
+    [
+        [],
+        ["README.md", "tests/unit/test_plan.py", "my/build_config/targets.toml"],
+        ["scripts/tfwheel/index/landing_page.py", "index/page/page.css", "scripts/benchmarks/stopwatch.py"],
+    ],
+)
 def test_nothing_is_built_where_no_build_input_changed(changed: list[str]) -> None:
     assert rows(changed=changed, labels=["all"]) == []
 
 
-@pytest.mark.parametrize("changed", ["build_config/ops/src/rms_norm.cc", "pyproject.toml", "scripts/tfwheel/gates.py"])
+@pytest.mark.parametrize(
+    "changed", ["build_config/ops/src/rms_norm.cc", "pyproject.toml", "scripts/tfwheel/checks/wheel_gates.py"]
+)
 def test_a_changed_build_input_starts_the_jobs(changed: str) -> None:
     assert rows(changed=["README.md", changed]) == rows()
 

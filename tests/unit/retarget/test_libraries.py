@@ -11,7 +11,7 @@ import pytest
 import fakewheels
 from gpulibraries import machine_code, ptx, usual
 from tfwheel.config.targets import Retarget
-from tfwheel.retarget import libraries, ptxas
+from tfwheel.retarget import gpu_image, libraries, ptxas
 from tfwheel.retarget.errors import DoesNotFitError, NoGpuCodeError
 from tfwheel.wheel.reader import WheelReader
 
@@ -38,7 +38,7 @@ def compiler(folder: Path) -> ptxas.PtxCompiler:
         program=folder / "ptxas", nvfatbin=folder / "nvfatbin", packages=TOOLS, cache=folder / "code"
     )
     for name in ("matmul", "conv", "reduce", "add", "mul"):
-        kept = made.place_of(ptxas.portable(ptx(name)), "120")
+        kept = made.place_of(gpu_image.portable(ptx(name)), "120")
         kept.parent.mkdir(parents=True, exist_ok=True)
         kept.write_bytes(machine_code(120, name))
     return made

@@ -14,7 +14,7 @@ import pytest
 from gpulibraries import machine_code, ptx
 from tfwheel.gpu import fatbin
 from tfwheel.gpu.errors import FatbinError
-from tfwheel.retarget import ptxas
+from tfwheel.retarget import gpu_image, ptxas
 from tfwheel.retarget.errors import PtxError, UnknownArchError
 from tfwheel.system.errors import CommandError
 
@@ -40,23 +40,23 @@ def module(text: bytes, arch: str = "120") -> ptxas.PtxModule:
 def test_code_for_one_gpu_alone_becomes_portable(suffix: bytes) -> None:
     tied = ptx("add", suffix=suffix)
     assert fatbin.is_tied(tied)
-    assert ptxas.portable(tied) == ptx("add").rstrip(b"\0")
-    assert not fatbin.is_tied(ptxas.portable(tied))
+    assert gpu_image.portable(tied) == ptx("add").rstrip(b"\0")
+    assert not fatbin.is_tied(gpu_image.portable(tied))
 
 
 def test_portable_code_loses_its_end_mark_only() -> None:
     assert not fatbin.is_tied(ptx("add"))
-    assert ptxas.portable(ptx("add")) == ptx("add")[:-1]
+    assert gpu_image.portable(ptx("add")) == ptx("add")[:-1]
 
 
 def test_a_name_that_looks_like_a_target_stays() -> None:
     text = ptx("sm_90a_kernel") + b"// .target sm_90a\n"
-    assert ptxas.portable(text) == text
+    assert gpu_image.portable(text) == text
 
 
 def test_what_is_kept_is_not_compiled_again(tmp_path: Path) -> None:
     made = compiler(tmp_path)
-    kept = made.place_of(ptxas.portable(ptx("add")), "120")
+    kept = made.place_of(gpu_image.portable(ptx("add")), "120")
     kept.parent.mkdir(parents=True)
     kept.write_bytes(machine_code(120, "add"))
     tied = module(ptx("add", suffix=b"a"))
@@ -97,7 +97,7 @@ def test_a_crew_that_was_disbanded_begins_nothing_new(tmp_path: Path) -> None:
 
 def test_what_is_there_already_is_taken_and_what_waits_is_dropped(tmp_path: Path) -> None:
     made, begun, go_on = compiler(tmp_path), threading.Semaphore(0), threading.Event()
-    kept = made.place_of(ptxas.portable(ptx("add")), "120")
+    kept = made.place_of(gpu_image.portable(ptx("add")), "120")
     kept.parent.mkdir(parents=True)
     kept.write_bytes(machine_code(120, "add"))
     reads: list[int] = []
@@ -136,7 +136,7 @@ def test_an_arch_that_ptxas_does_not_know_is_another_error() -> None:
 
 def test_an_nvfatbin_that_does_not_load_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(FatbinError, match="takes no machine code of 4 bytes for 120"):
-        ptxas.new_entry(compiler(tmp_path), b"code", arch="120")
+        gpu_image.entry(compiler(tmp_path).nvfatbin, b"code", arch="120")
 
 
 def test_as_much_runs_at_once_as_there_is_memory_for(tmp_path: Path) -> None:

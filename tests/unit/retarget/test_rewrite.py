@@ -19,7 +19,7 @@ from tfwheel.errors import BadWheelError, FactoryError
 from tfwheel.gpu import fatbin
 from tfwheel.gpu.elf import sections
 from tfwheel.gpu.errors import FatbinError
-from tfwheel.retarget import ptxas
+from tfwheel.retarget import gpu_image, ptxas
 from tfwheel.retarget.errors import (
     AlreadyRetargetedError,
     DoesNotFitError,
@@ -47,7 +47,7 @@ def compiler(folder: Path, sizes: Mapping[str, int] | None = None) -> ptxas.PtxC
         program=folder / "ptxas", nvfatbin=folder / "nvfatbin", packages=TOOLS, cache=folder / "cache"
     )
     for name in MODULES:
-        kept = made.place_of(ptxas.portable(ptx(name)), "120")
+        kept = made.place_of(gpu_image.portable(ptx(name)), "120")
         kept.parent.mkdir(parents=True, exist_ok=True)
         kept.write_bytes(machine_code(120, name, (sizes or {}).get(name, 300)))
     return made
@@ -202,7 +202,7 @@ def test_what_is_left_out_says_how_much_was_lacking(tmp_path: Path) -> None:
     big = "".join(map(str, range(4000)))
     library = usual()
     made = compiler(tmp_path)
-    kept = made.place_of(ptxas.portable(ptx("mul")), "120")
+    kept = made.place_of(gpu_image.portable(ptx("mul")), "120")
     kept.write_bytes(packed(ELF, 120, b"\x7fELF" + big.encode()))
     path = library.write(tmp_path / "library.so")
     report = retarget_library(path, wanted=WANTED, compiler=made)
@@ -222,7 +222,7 @@ def test_what_lacks_a_little_room_is_compressed_further(tmp_path: Path) -> None:
     library = changed(generated=[room, kernels("mul", (60, 70, 80))])
     path = library.write(tmp_path / "library.so")
     made = compiler(tmp_path)
-    made.place_of(ptxas.portable(ptx("add")), "120").write_bytes(loose)
+    made.place_of(gpu_image.portable(ptx("add")), "120").write_bytes(loose)
     report = retarget_library(path, wanted=WANTED, compiler=made)
     assert (report.families["generated"].left_out, report.families["generated"].tightened) == ({}, 1)
     first, second = images(path.read_bytes(), ".rodata")
@@ -242,7 +242,7 @@ def test_what_can_move_is_compressed_further_only_as_far_as_needed(tmp_path: Pat
     ]
     made = compiler(tmp_path)
     for entry, name in zip(loose, ("matmul", "conv", "reduce"), strict=True):
-        made.place_of(ptxas.portable(ptx(name)), "120").write_bytes(entry)
+        made.place_of(gpu_image.portable(ptx(name)), "120").write_bytes(entry)
     path = changed(movable=movable).write(tmp_path / "library.so")
     report = retarget_library(path, wanted=replace(WANTED, archs=("120",)), compiler=made)
     assert report.families["fatbin"].tightened == 1
@@ -262,7 +262,7 @@ def test_what_is_kept_is_compressed_further_only_where_all_else_is_not_enough(tm
     )
     before = images(path.read_bytes(), ".nv_fatbin")
     made = compiler(tmp_path)
-    made.place_of(ptxas.portable(ptx("matmul")), "120").write_bytes(new)
+    made.place_of(gpu_image.portable(ptx("matmul")), "120").write_bytes(new)
     report = retarget_library(path, wanted=replace(WANTED, archs=("80", "120")), compiler=made)
     assert report.families["fatbin"].tightened == 2
     after = dict(images(path.read_bytes(), ".nv_fatbin")[0])
@@ -275,8 +275,8 @@ def test_generated_code_for_one_gpu_alone_becomes_portable_and_else_stays_as_it_
     tied = b"\n\t" + ptx("add", suffix=b"a") + b"\0"
     library = changed(generated=[kernels("add", (60, 70, 80), text=tied)])
     made = compiler(tmp_path)
-    made.place_of(ptxas.portable(tied), "120").parent.mkdir(parents=True, exist_ok=True)
-    made.place_of(ptxas.portable(tied), "120").write_bytes(machine_code(120, "add"))
+    made.place_of(gpu_image.portable(tied), "120").parent.mkdir(parents=True, exist_ok=True)
+    made.place_of(gpu_image.portable(tied), "120").write_bytes(machine_code(120, "add"))
     path = library.write(tmp_path / "library.so")
     report = retarget_library(path, wanted=WANTED, compiler=made)
     assert dict(images(path.read_bytes(), ".rodata")[0])["compute_90"] == tied.replace(b"sm_90a", b"sm_90")
@@ -443,7 +443,7 @@ def test_generated_code_for_which_there_is_no_room_at_all(tmp_path: Path) -> Non
     big = "".join(map(str, range(3000))).encode()
     tight = container(packed(PTX, 90, ptx("add")))
     made = compiler(tmp_path)
-    made.place_of(ptxas.portable(ptx("add")), "120").write_bytes(packed(ELF, 120, big))
+    made.place_of(gpu_image.portable(ptx("add")), "120").write_bytes(packed(ELF, 120, big))
     path = changed(generated=[tight]).write(tmp_path / "library.so")
     with pytest.raises(DoesNotFitError, match="no room for any of 120"):
         retarget_library(path, wanted=replace(WANTED, generated=("120",)), compiler=made)

@@ -39,10 +39,5 @@ def test_facts_have_no_order_but_names_and_values() -> None:
     assert digests.of_facts(a=[2, 3]) != digests.of_facts(a=[3, 2])
 
 
-def test_modules_count_by_their_source() -> None:
-    assert digests.of_modules(["wheel.reader"]) != digests.of_modules(["checks.wheel_gates"])
-    assert digests.of_modules(["wheel.reader"]) == digests.of_modules(["wheel.reader"])
-
-
 def test_the_tools_that_leave_traces_in_a_wheel_are_named() -> None:
     assert {"auditwheel", "cmake", "scikit-build-core"} <= set(digests.tool_versions())

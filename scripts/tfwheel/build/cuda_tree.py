@@ -1,0 +1,113 @@
+"""A CUDA tree for clang, put together from the parts of CUDA on PyPI and our own program ``fatbinary``."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from filelock import FileLock
+
+from tfwheel.gpu.errors import ToolchainError
+from tfwheel.system import console, digests, pip, sources
+from tfwheel.system.sources import program
+
+if TYPE_CHECKING:
+    from tfwheel.config.targets import Line
+
+# An absolute interpreter, blind to the environment: it serves builds in any virtual environment.
+LAUNCHER = '#!/bin/sh\nexec "{python}" -IS "${{0%/*}}/fatbinary.py" "$@"\n'
+FOLDERS = ("bin", "include", "nvvm/libdevice")  # of each part, what a compiler reads
+LIBRARIES = ("lib/libnvfatbin.so.12",)
+# What clang takes from its --cuda-path, as far as CUDA kernels with half precision need it.
+REQUIRED = (
+    "bin/ptxas",
+    "include/cuda.h",  # clang reads the CUDA version here
+    "include/cuda_runtime.h",
+    "include/cuda_fp16.h",
+    "include/cuda_bf16.h",
+    "include/crt/host_defines.h",
+    "include/curand_mtgp32_kernel.h",  # included by clang's CUDA wrapper header, whether it is used or not
+    "include/nv/target",
+    "nvvm/libdevice/libdevice.10.bc",
+    "lib64/libnvfatbin.so.12",
+)
+
+
+def make(line: Line, cache: Path, *, python: str | None = None) -> Path:
+    """The folder to give to clang as ``--cuda-path``, made on the first call; a killed call leaves none.
+
+    ``python`` is the interpreter that its program ``fatbinary`` starts, where that is not one of this machine.
+
+    Raises DownloadError when a part could not be fetched, ToolchainError when the parts lack a file.
+    """
+    python = python or _interpreter()
+    tree = folder(line, cache, python=python)
+    if tree.is_dir():
+        return tree
+    tree.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{tree}.lock"):
+        if not tree.is_dir():
+            _make_tree(line, tree, python)
+    return tree
+
+
+def key(line: Line) -> str:
+    """Digest of what goes into the tree: the pins, our own program, and how they are put together."""
+    return digests.of_facts(toolkit=line.toolkit, code=sources.digest(__name__))
+
+
+def folder(line: Line, cache: Path, *, python: str | None = None) -> Path:
+    """Where the tree of a line is, once it was made; ``python`` as for ``make``."""
+    digest = digests.of_facts(parts=key(line), python=python or _interpreter())
+    return cache / "toolchains" / f"cuda-{line.cuda}-{digest[:16]}"
+
+
+def _interpreter() -> str:
+    """The Python that the running one is based on, which has a longer life than a virtual environment."""
+    return str(Path(sys.base_prefix, "bin", f"python{sys.version_info.major}.{sys.version_info.minor}"))
+
+
+def _make_tree(line: Line, tree: Path, python: str) -> None:
+    unfinished = tree.with_name(f"{tree.name}.unfinished")
+    parts, root = unfinished / "parts", unfinished / "root"
+    shutil.rmtree(unfinished, ignore_errors=True)  # of a run that was killed; the lock says that it is gone
+    try:
+        with console.step(f"fetch the parts of CUDA {line.cuda} that clang needs (once)"):
+            pip.install_parts(line.toolkit, parts)
+        _lay_out(parts, root)
+        _add_fatbinary(root, python)
+        missing = [name for name in REQUIRED if not (root / name).is_file()]
+        if missing:
+            message = f"the toolkit of the line {line.name} ({', '.join(line.toolkit)}) lacks {', '.join(missing)}"
+            raise ToolchainError(message, remedy="Correct `toolkit` of that line in build_config/lines.toml.")
+        root.rename(tree)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def _lay_out(parts: Path, root: Path) -> None:
+    """Move the files of all packages (``nvidia/<package>/include/...``) into one tree (``include/...``)."""
+    for package in sorted((parts / "nvidia").glob("*/")):
+        files = [path for folder in FOLDERS for path in sorted((package / folder).rglob("*")) if path.is_file()]
+        for path in files:
+            _move(path, root / path.relative_to(package))
+        for path in (package / name for name in LIBRARIES):
+            if path.is_file():
+                _move(path, root / "lib64" / path.name)
+    for tool in (root / "bin").glob("*"):
+        tool.chmod(0o755)
+
+
+def _move(source: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    source.rename(target)
+
+
+def _add_fatbinary(root: Path, python: str) -> None:
+    launcher = root / "bin" / "fatbinary"
+    launcher.parent.mkdir(parents=True, exist_ok=True)
+    launcher.write_text(LAUNCHER.format(python=python), encoding="utf-8")
+    launcher.chmod(0o755)
+    shutil.copyfile(program("gpu.fatbinary_program"), launcher.with_name("fatbinary.py"))
