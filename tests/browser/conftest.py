@@ -110,7 +110,12 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     entries = pagedata.release()
     files = install_files.render(entries, [], runtimes=pagedata.RUNTIMES, base_url="")
     files |= landing_page.render(
-        entries, lines=pagedata.LINES, runtimes=pagedata.RUNTIMES, base_url="", material=frozenset(files)
+        entries,
+        lines=pagedata.LINES,
+        runtimes=pagedata.RUNTIMES,
+        gpus=pagedata.GPUS,
+        base_url="",
+        material=frozenset(files),
     )
     for name, data in files.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from tfwheel.config.build_config import load
 from tfwheel.config.colab_runtimes import load as load_runtimes
+from tfwheel.config.gpu_support import load as load_gpus
 from tfwheel.config.paths import CONFIG_DIR
 from tfwheel.index.ledger import LedgerEntry
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 BASE_URL = "https://example.org/index/"
 LINES = load().lines
+GPUS = load_gpus(CONFIG_DIR)
 RUNTIMES = load_runtimes(CONFIG_DIR / "colab")
 FULL = ("sm_75", "sm_80", "sm_89", "sm_90", "compute_90")
 MANYLINUX = "manylinux_2_27_x86_64"

@@ -20,10 +20,7 @@ if TYPE_CHECKING:
     from tfwheel.gpu.fatbin import FatbinContainer
 
 CHUNK = 4 << 20
-RELATIVE = 8  # R_X86_64_RELATIVE (System V psABI for x86-64, table 4.9)
-RELOCATION_WORDS = 3  # of 8 bytes in an Elf64_Rela: place, type, addend
-SECTION_HEADER = 64  # bytes of an Elf64_Shdr
-SYMBOL_TABLES = (".symtab", ".strtab")
+RELOCATION_WORDS = elf.RELA.size // 8
 
 
 class ComparedLibrary(Protocol):
@@ -125,7 +122,7 @@ def _pointers(
         words = array("Q", os.pread(stream.fileno(), table.size, table.offset))
         for index, addend in enumerate(words[2::RELOCATION_WORDS]):
             place, kind = words[RELOCATION_WORDS * index : RELOCATION_WORDS * index + 2]
-            if kind != RELATIVE or addend not in addresses:
+            if kind != elf.RELATIVE or addend not in addresses:
                 continue
             value = struct.pack("<Q", addresses[addend])
             at, moved = table.offset + 24 * index + 16, addresses[addend] != addend
@@ -144,10 +141,10 @@ def _edits(library: ComparedLibrary) -> Iterator[_Span]:
 
 def _symbols(library: ComparedLibrary, sections: Mapping[str, Section]) -> Iterator[_Span]:
     """The symbol tables and their section headers, which are zeros where they were dropped."""
-    for name in () if library.symbols else SYMBOL_TABLES:
+    for name in () if library.symbols else elf.SYMBOL_TABLES:
         if name in sections:
             section = sections[name]
-            for start, size in ((section.offset, section.size), (section.header, SECTION_HEADER)):
+            for start, size in ((section.offset, section.size), (section.header, elf.SECTION.size)):
                 for at in range(start, start + size, CHUNK):
                     end = min(at + CHUNK, start + size)
                     yield _Span(start=at, end=end, now=bytes(end - at))

@@ -36,6 +36,7 @@ class GpuEntry(build_config.Table):
 
     name: str
     capability: Annotated[str, Field(pattern=r"^\d{1,2}\.\d$")]
+    card: str = ""
 
 
 class GpusFile(build_config.Table):
@@ -46,17 +47,25 @@ class GpusFile(build_config.Table):
 
 @dataclass(frozen=True, kw_only=True)
 class Gpu:
-    """A GPU by the name that Colab gives it; ``capability`` as (major, minor)."""
+    """A GPU by Colab's name and, where it says more, that of the card; ``capability`` is (major, minor)."""
 
     name: str
     capability: tuple[int, int]
+    card: str = ""
+
+    @property
+    def label(self) -> str:
+        """Both names, for users."""
+        return f"{self.name} / {self.card}" if self.card else self.name
 
 
 def load(folder: Path) -> tuple[Gpu, ...]:
     """The GPUs of ``gpus.toml``, in its order; ConfigError when it does not say them."""
     entries = build_config.read(folder / "gpus.toml", GpusFile).gpu
-    pairs = [(entry.name, entry.capability.split(".")) for entry in entries]
-    return tuple(Gpu(name=name, capability=(int(major), int(minor))) for name, (major, minor) in pairs)
+    pairs = [(entry, entry.capability.split(".")) for entry in entries]
+    return tuple(
+        Gpu(name=entry.name, capability=(int(major), int(minor)), card=entry.card) for entry, (major, minor) in pairs
+    )
 
 
 def fit(images: Iterable[str], capability: tuple[int, int]) -> str:

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 SYMBOL = struct.Struct("<IBBHQQ")  # name, info, other, section, address, size (gABI, Elf64_Sym)
 SECTION = struct.Struct("<IIQQQQIIQQ")  # name, type, flags, address, offset, size, link, ... (gABI, Elf64_Shdr)
 SYMTAB = 2  # SHT_SYMTAB
+SYMBOL_TABLES = (".symtab", ".strtab")  # what `strip` removes
+RELA = struct.Struct("<QQQ")  # place, type, addend (gABI, Elf64_Rela)
+RELATIVE = 8  # R_X86_64_RELATIVE (System V psABI for x86-64, table 4.9)
 VERSION_SIZE = 16  # bytes of an Elf64_Verneed, and of an Elf64_Vernaux (LSB core, "Symbol Versioning")
 CUDA_NEWER_ABI = 8
 _NUMBERED = re.compile(r"([A-Z]+)_(\d+(?:\.\d+)*)")

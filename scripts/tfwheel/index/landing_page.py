@@ -21,14 +21,13 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from tfwheel.config.colab_runtimes import Runtime
+    from tfwheel.config.gpu_support import Gpu
     from tfwheel.config.targets import Line
     from tfwheel.index.ledger import LedgerEntry
 
 SOURCES = ROOT / "index" / "page"
 MOST_ROWS = 1000  # of more, the newest: a page of 100,000 rows would be 150 MB
 LARGE_MB = 10  # without decimals
-# What Colab offers, and its compute capability (https://developer.nvidia.com/cuda-gpus).
-GPUS = {"T4": "7.5", "A100": "8.0", "L4": "8.9", "H100": "9.0", "G4 / RTX PRO 6000": "12.0"}
 # Packages that Colab brings and that ask for the TensorFlow they were made for.
 COMPANIONS = ("tf_keras", "tensorflow-text", "tensorflow-hub", "ydf_tf", "tensorflow_decision_forests")
 COLUMNS = (
@@ -48,6 +47,7 @@ def render(
     *,
     lines: Mapping[str, Line],
     runtimes: Sequence[Runtime],
+    gpus: Sequence[Gpu],
     base_url: str,
     material: Collection[str] = (),
 ) -> dict[str, bytes]:
@@ -70,7 +70,7 @@ def render(
         lines=[_line(name, lines.get(name), rows) for name in _line_names(rows, lines)],
         base=base_url or install_files.ADDRESS,
         base_url=base_url,
-        data=_json(_data(rows, lines, runtimes, base_url)),
+        data=_json(_data(rows, lines, runtimes, gpus, base_url)),
         **_inlined(),
     )
     return {"index.html": text.encode()}
@@ -189,14 +189,18 @@ def _line(name: str, line: Line | None, rows: Iterable[Mapping[str, Any]]) -> di
 
 
 def _data(
-    rows: Sequence[Mapping[str, Any]], lines: Mapping[str, Line], runtimes: Sequence[Runtime], base_url: str
+    rows: Sequence[Mapping[str, Any]],
+    lines: Mapping[str, Line],
+    runtimes: Sequence[Runtime],
+    gpus: Sequence[Gpu],
+    base_url: str,
 ) -> dict[str, Any]:
     """What the script reads."""
     shown = ("project", "version", "line", "tag", "pythons", "archs", "yanked", "megabytes")
     pythons = {python for row in rows for python in row["pythons"]}
     return {
         "base": base_url,
-        "gpus": [{"name": name, "capability": capability} for name, capability in GPUS.items()],
+        "gpus": [{"name": gpu.label, "capability": "{}.{}".format(*gpu.capability)} for gpu in gpus],
         "lines": [
             {"name": name, "cuda": lines[name].cuda if name in lines else None} for name in _line_names(rows, lines)
         ],

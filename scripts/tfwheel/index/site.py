@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from tfwheel.config import colab_runtimes
+from tfwheel.config import colab_runtimes, gpu_support
 from tfwheel.config.paths import ROOT
 from tfwheel.index import install_files, landing_page, ledger, manifest, simple_pages
 from tfwheel.index.atomic_tree import Part
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tfwheel.config.build_config import Config
+    from tfwheel.config.gpu_support import Gpu
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +34,7 @@ class SiteContent:
             lines=self.settings.lines,
             base_url=self.settings.index.base_url,
             runtimes=digests.of_tree(self._runtimes),
+            gpus=self._gpus,
             locks=digests.of_tree(self.locks / "install"),
             sources=digests.of_tree(landing_page.SOURCES),
             code=sources.digest(__name__),
@@ -43,6 +45,11 @@ class SiteContent:
     def _runtimes(self) -> Path:
         return self.settings.directory / "colab"
 
+    @property
+    def _gpus(self) -> tuple[Gpu, ...]:
+        directory = self.settings.directory
+        return gpu_support.load(directory) if (directory / "gpus.toml").is_file() else ()
+
     def _files(self, lines: bytes) -> dict[str, bytes]:
         entries = ledger.parse(lines, name="the ledger").entries
         known = colab_runtimes.load(self._runtimes) if self._runtimes.is_dir() else ()
@@ -50,7 +57,12 @@ class SiteContent:
         locks = install_files.kept(entries, self.locks)
         material = install_files.render(entries, locks, runtimes=known, base_url=base_url)
         people = landing_page.render(
-            entries, lines=self.settings.lines, runtimes=known, base_url=base_url, material=frozenset(material)
+            entries,
+            lines=self.settings.lines,
+            runtimes=known,
+            gpus=self._gpus,
+            base_url=base_url,
+            material=frozenset(material),
         )
         return {**material, **people}
 

@@ -13,7 +13,7 @@ import struct
 from array import array
 from typing import IO, TYPE_CHECKING
 
-from tfwheel.gpu import fatbin
+from tfwheel.gpu import elf, fatbin
 from tfwheel.retarget.errors import RelocationError, UnknownLayoutError
 from tfwheel.retarget.section_layout import Patch
 
@@ -25,10 +25,8 @@ if TYPE_CHECKING:
     from tfwheel.retarget.section_layout import Layout
 
 WRAPPERS = ".nvFatBinSegment"
-RELATIVE = 8  # R_X86_64_RELATIVE
-RELA = struct.Struct("<QQQ")  # place, type, addend (System V gABI, Elf64_Rela)
-ADDEND_AT = 16
-SYMBOL_WORDS = 3  # of 8 bytes in an Elf64_Sym; its address is the second
+ADDEND_AT = 16  # in an Elf64_Rela
+WORD = 8
 
 
 class Relocations:
@@ -41,7 +39,7 @@ class Relocations:
         container that no wrapper points to, where these could move; UnknownLayoutError for wrappers of another kind.
         """
         self._layout = layout
-        self._paths: dict[int, list[int]] = {}  # address of a container: offsets of the words that have it
+        self._places: dict[int, list[int]] = {}  # address of a container: offsets of the words that have it
         with layout.path.open("rb") as stream:
             self._symbols = _symbol_addresses(stream, layout)
             relocations = [part for part in layout.sections.values() if part.kind == "SHT_RELA" and part.address]
@@ -55,7 +53,7 @@ class Relocations:
         shift = section.address - section.offset
         for container, place in zip(containers, places, strict=True):
             if place != container.offset:
-                for offset in self._paths[container.offset + shift]:
+                for offset in self._places[container.offset + shift]:
                     yield Patch(offset=offset, data=struct.pack("<Q", place + shift))
 
     def _take(self, stream: IO[bytes], table: Section, containers: Mapping[str, Sequence[FatbinContainer]]) -> None:
@@ -73,7 +71,7 @@ class Relocations:
                 message = f"{self._layout.path.name}: {table.name} changes {name} itself, or a symbol is in it"
                 raise RelocationError(message)
             for index in hits:
-                self._take_one(stream, words[3 * index : 3 * index + 3], table.offset + RELA.size * index, inside)
+                self._take_one(stream, words[3 * index : 3 * index + 3], table.offset + elf.RELA.size * index, inside)
 
     def _check_not_inside(self, words: array[int], hits: Iterable[int], inside: Mapping[int, int]) -> None:
         taken = sorted((start + 1, start + size) for start, size in inside.items())
@@ -87,13 +85,15 @@ class Relocations:
 
     def _take_one(self, stream: IO[bytes], relocation: array[int], offset: int, inside: Mapping[int, int]) -> None:
         place, kind, addend = relocation
-        if kind != RELATIVE or addend not in inside:
-            what = "the middle of a container" if kind == RELATIVE else f"GPU code by a relocation of type {kind:#x}"
+        if kind != elf.RELATIVE or addend not in inside:
+            what = (
+                "the middle of a container" if kind == elf.RELATIVE else f"GPU code by a relocation of type {kind:#x}"
+            )
             raise self._error(addend, what)
-        self._paths.setdefault(addend, []).append(offset + ADDEND_AT)
+        self._places.setdefault(addend, []).append(offset + ADDEND_AT)
         stored = self._wrapper(stream, place)
         if stored is not None:
-            self._paths[addend].append(stored)
+            self._places[addend].append(stored)
 
     def _wrapper(self, stream: IO[bytes], place: int) -> int | None:
         """Check that a relocated word is a wrapper's; its offset where the file has the address there, too."""
@@ -113,7 +113,7 @@ class Relocations:
         for name, members in containers.items():
             section = self._layout.sections[name]
             for member in members if name != fatbin.DATA_SECTION else ():
-                if member.offset - section.offset + section.address not in self._paths:
+                if member.offset - section.offset + section.address not in self._places:
                     message = (
                         f"{self._layout.path.name}: no relocation points to the container at byte {member.offset:,} "
                         f"of {name}, so whatever does would not find it elsewhere"
@@ -127,10 +127,10 @@ class Relocations:
 def _words(stream: IO[bytes], section: Section) -> array[int]:
     """A table of 64-bit numbers, little-endian as every x86-64 machine is."""
     words = array("Q")
-    words.frombytes(os.pread(stream.fileno(), section.size - section.size % RELA.size, section.offset))
+    words.frombytes(os.pread(stream.fileno(), section.size - section.size % elf.RELA.size, section.offset))
     return words
 
 
 def _symbol_addresses(stream: IO[bytes], layout: Layout) -> list[int]:
     tables = [part for part in layout.sections.values() if part.kind == "SHT_DYNSYM"]
-    return [address for table in tables for address in _words(stream, table)[1::SYMBOL_WORDS]]
+    return [address for table in tables for address in _words(stream, table)[1 :: elf.SYMBOL.size // WORD]]

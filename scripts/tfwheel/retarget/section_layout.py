@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from tfwheel.gpu.elf import Section
     from tfwheel.gpu.fatbin import FatbinContainer
 
-SECTION_HEADER = 64  # bytes of an Elf64_Shdr
 CHUNK = 1 << 20
 
 
@@ -120,7 +119,7 @@ def symbol_tables(layout: Layout) -> list[Span]:
             raise UnknownLayoutError(message)
         parts += [table, names]
     spans = [Span(offset=part.offset, size=part.size) for part in parts]
-    return spans + [Span(offset=part.header, size=SECTION_HEADER) for part in parts]
+    return spans + [Span(offset=part.header, size=elf.SECTION.size) for part in parts]
 
 
 def size_of(pieces: Iterable[Piece]) -> int:

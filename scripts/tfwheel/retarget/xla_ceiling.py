@@ -210,14 +210,14 @@ def _addresses(name: str, data: mmap.mmap, sections: dict[str, Section]) -> Iter
     symbols, names = sections.get(".symtab"), sections.get(".strtab")
     if not symbols or not names:
         return
-    for place in _paths(b"\0" + name.encode() + b"\0", data, names):
+    for place in _occurrences(b"\0" + name.encode() + b"\0", data, names):
         reference = struct.pack("<I", place + 1 - names.offset)
-        for entry in _paths(reference, data, symbols):
+        for entry in _occurrences(reference, data, symbols):
             if (entry - symbols.offset) % elf.SYMBOL.size == 0:
                 yield elf.SYMBOL.unpack_from(data, entry)[4]
 
 
-def _paths(word: bytes, data: mmap.mmap, section: Section) -> Iterator[int]:
+def _occurrences(word: bytes, data: mmap.mmap, section: Section) -> Iterator[int]:
     end = section.offset + section.size
     found = data.find(word, section.offset, end)
     while found >= 0:

@@ -14,7 +14,12 @@ from tfwheel.index import install_files, landing_page
 
 
 def html(entries: list[Any] | None = None, **changes: Any) -> str:  # noqa: ANN401 -- as the parameters
-    options = {"lines": pagedata.LINES, "runtimes": pagedata.RUNTIMES, "base_url": pagedata.BASE_URL}
+    options = {
+        "lines": pagedata.LINES,
+        "runtimes": pagedata.RUNTIMES,
+        "gpus": pagedata.GPUS,
+        "base_url": pagedata.BASE_URL,
+    }
     entries = pagedata.release() if entries is None else entries
     return landing_page.render(entries, **(options | changes))["index.html"].decode()
 
