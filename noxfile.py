@@ -168,7 +168,7 @@ def summary(session: nox.Session) -> None:
 
 @nox.session(name="verify-index", venv_backend="none", requires=["factory"], default=False)
 def verify_index(session: nox.Session) -> None:
-    """Check a published index from outside (`-- --base-url URL`) or a downloaded one (`-- --offline DIR`)."""
+    """Check a published index (`-- --base-url URL`), a copy (`--offline DIR`) or the releases (`--releases REPO`)."""
     enter(session, "verify_index", *session.posargs)
 
 

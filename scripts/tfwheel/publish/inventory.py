@@ -1,4 +1,4 @@
-"""What is really there: wheels with their records on this machine, or the assets of a repository's releases."""
+"""Compares the ledger with the wheels that a repository's releases really have."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from tfwheel.config import github_limits
 from tfwheel.index import listing_rules
 from tfwheel.publish import github_api
 from tfwheel.publish.errors import InventoryError
+from tfwheel.system import console
 from tfwheel.wheel import metadata
 from tfwheel.wheel.metadata import SIDECAR
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from tfwheel.index.ledger import LedgerEntry
     from tfwheel.publish.github_api import AssetData, GithubApi, ReleaseData
@@ -42,6 +43,17 @@ class Asset:
     version: str
     requires_python: str
     metadata_sha256: str
+
+
+def verify(host: GithubApi, entries: Sequence[LedgerEntry]) -> None:
+    """Compare the ledger with what the releases of a repository have, and say what the ledger does not list.
+
+    Raises what ``published`` and ``compare`` raise.
+    """
+    assets = published(host, known=entries)
+    for asset in compare(entries, assets):
+        console.warn(f"{asset.file} of release {asset.tag} is not in the ledger, so no page lists it")
+    console.say(f"{host.repo}: {len(assets)} wheels, each with digest, sidecar and METADATA; the ledger agrees")
 
 
 def published(host: GithubApi, *, known: Iterable[LedgerEntry] = ()) -> list[Asset]:

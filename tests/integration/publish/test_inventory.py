@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from githubapi import GitHub, Reply
     from tfwheel.index.ledger import LedgerEntry
 
-DOOR = Path(__file__).parents[3] / "scripts" / "check_releases.py"
+DOOR = Path(__file__).parents[3] / "scripts" / "verify_index.py"
 TOKEN = "ghp_very_secret"  # noqa: S105 -- of a server that knows no tokens
 TAG = "cp312-cp312-manylinux_2_17_x86_64"
 FILE = f"tensorflow-2.20.0+cu125.1-{TAG}.whl"
@@ -325,7 +325,7 @@ def test_the_door_says_what_the_ledger_lacks_and_stops_where_they_differ(github:
     asset = put(github, github.release("v1"))
     put(github, github.releases[0], "2.20.0+cu125.2")
     path = tmp_path / "ledger.jsonl"
-    argv = [sys.executable, DOOR, githubapi.REPO, "--api", github.address, "--ledger", path]
+    argv = [sys.executable, DOOR, "--releases", githubapi.REPO, "--api", github.address, "--ledger", path]
     environment = {"XDG_CACHE_HOME": str(tmp_path / "cache"), "GITHUB_TOKEN": TOKEN}
     ledger.write(path, [entry_of(asset, "2.20.0+cu125.1")])
     said = run(argv, env=environment)
