@@ -8,7 +8,7 @@ import sys
 from tfwheel import cli
 from tfwheel.config import build_config
 from tfwheel.config.paths import Paths
-from tfwheel.index import install_files, local_index
+from tfwheel.index import install_files, local_index, server
 from tfwheel.index.site import SiteContent
 from tfwheel.system import console
 
@@ -18,7 +18,7 @@ def main(_: argparse.Namespace) -> None:
     paths, settings = Paths.here(), build_config.load()
     content = SiteContent(settings=settings)
     entries = local_index.update(paths, content)
-    with local_index.serve(paths.site) as address:
+    with server.serve(paths.site) as address:
         locks = install_files.collect(entries, content.locks, index_url=address, platform=settings.repair.ceiling)
     install_files.save(locks, content.locks)
     console.say(f"{len(locks)} locks in {content.locks / 'install'}")

@@ -7,15 +7,13 @@ import tempfile
 import threading
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from filelock import FileLock
 
 from tfwheel.errors import BadWheelError
-from tfwheel.index import atomic_tree, ledger, listing_rules, manifest, simple_pages, site
+from tfwheel.index import atomic_tree, ledger, listing_rules, manifest, server, simple_pages, site
 from tfwheel.index.atomic_tree import Part
 from tfwheel.index.errors import LedgerDamagedError, NothingToServeError
 from tfwheel.index.ledger import Ledger
@@ -25,14 +23,12 @@ from tfwheel.wheel import metadata, records
 from tfwheel.wheel.errors import IndexEntryError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from tfwheel.config.paths import Paths
     from tfwheel.index.ledger import LedgerEntry
     from tfwheel.index.site import SiteContent
     from tfwheel.wheel.records import Record
-
-ADDRESS = "127.0.0.1"
 
 
 def update(paths: Paths, content: SiteContent | None = None) -> tuple[LedgerEntry, ...]:
@@ -105,26 +101,6 @@ def _wheel_part(entry: LedgerEntry | ListedFile, wheel: Path) -> Part:
 
 
 @contextmanager
-def serve(site: Path, *, port: int = 0, log: Callable[[str], None] = console.detail) -> Iterator[str]:
-    """Serve the folder on this machine while the block runs; yields the address, ending with a slash.
-
-    ``port`` 0, or one that cannot be had, means one of the system's choosing. ``log`` receives each request.
-    """
-    handler = partial(_Handler, directory=str(site), log=log)
-    try:
-        server = ThreadingHTTPServer((ADDRESS, port), handler)
-    except OSError as error:
-        console.warn(f"port {port} cannot be used ({error.strerror}); taking another one")
-        server = ThreadingHTTPServer((ADDRESS, 0), handler)
-    with server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        try:
-            yield f"http://{ADDRESS}:{server.server_port}/"
-        finally:
-            server.shutdown()
-
-
-@contextmanager
 def serve_alone(wheel: Path, *, line: str, workdir: Path, sha256: str | None = None) -> Iterator[str]:
     """Serve an index of one wheel, tested or not, while the block runs; yields what ``--extra-index-url`` takes.
 
@@ -147,7 +123,7 @@ def serve_alone(wheel: Path, *, line: str, workdir: Path, sha256: str | None = N
     with tempfile.TemporaryDirectory(dir=workdir, prefix="site-") as folder:
         site = Path(folder) / "site"
         atomic_tree.update(site, simple_pages.parts([row]) | {"wheel": _wheel_part(row, wheel)})
-        with serve(site) as address:
+        with server.serve(site) as address:
             yield f"{address}{line}/"
 
 
@@ -157,7 +133,7 @@ def offer(paths: Paths, content: SiteContent | None = None, *, port: int) -> Non
     if not entries:
         message = f"no wheel below {paths.wheels} has passed its smoke test"
         raise NothingToServeError(message)
-    with serve(paths.site, port=port, log=console.say) as address:
+    with server.serve(paths.site, port=port, log=console.say) as address:
         console.say(f"{paths.site} is at {address} (Ctrl-C ends it). To install:")
         for command in dict.fromkeys(install_command(entry, address) for entry in entries):
             console.say(f"  {command}")
@@ -170,31 +146,6 @@ def offer(paths: Paths, content: SiteContent | None = None, *, port: int) -> Non
 def install_command(entry: LedgerEntry, address: str) -> str:
     """What a user types to get exactly this version, with the index of its line beside PyPI."""
     return f'pip install --extra-index-url {address}{entry.line}/ "{entry.pin}"'
-
-
-class _Handler(SimpleHTTPRequestHandler):
-    """Static files, told to no cache: pip would keep a copy of each 600 MB wheel under an address that is gone."""
-
-    def __init__(self, *words: Any, log: Callable[[str], None], **options: Any) -> None:  # noqa: ANN401 -- handed on
-        self._log = log
-        super().__init__(*words, **options)
-
-    def log_error(self, format: str, *values: Any) -> None:  # noqa: A002, ANN401 -- the base class's signature
-        """Say nothing: the request's own line has the status."""
-
-    def end_headers(self) -> None:
-        self.send_header("Cache-Control", "no-store")
-        super().end_headers()
-
-    def copyfile(self, source: IO[bytes], outputfile: IO[bytes]) -> None:  # type: ignore[override]
-        outputfile.flush()
-        try:
-            self.connection.sendfile(source)
-        except (BrokenPipeError, ConnectionResetError):
-            self._log(f"{self.path}: the client went away")
-
-    def log_message(self, format: str, *values: Any) -> None:  # noqa: A002, ANN401 -- the base class's signature
-        self._log(format % values)
 
 
 def _stamp(path: Path) -> str:
