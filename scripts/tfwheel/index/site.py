@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from functools import partial
+from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from tfwheel.config import colab_runtimes
 from tfwheel.config.paths import ROOT
-from tfwheel.index import install_files, landing_page, ledger, manifest, simple_pages
+from tfwheel.index import documents, install_files, landing_page, ledger, manifest, page_templates, simple_pages
 from tfwheel.index.atomic_tree import Part
 from tfwheel.system import digests
 
@@ -18,28 +19,54 @@ if TYPE_CHECKING:
 
     from tfwheel.config.build_config import Config
 
-DECIDING = ("index.site", "index.install_files", "index.landing_page", "config.colab_runtimes")
+DECIDING = (
+    "index.site",
+    "index.install_files",
+    "index.landing_page",
+    "index.page_templates",
+    "config.colab_runtimes",
+)
+LIBRARIES = ("jinja2", "markdown-it-py", "mdit-py-plugins")  # that make pages of documents
 
 
 @dataclass(frozen=True, kw_only=True)
 class Showcase:
-    """What pages for people say beyond the ledger; ``locks`` is the folder that holds ``install/`` with the locks."""
+    """What pages for people say beyond the ledger.
+
+    ``locks`` is the folder that holds ``install/`` with the locks, ``documents`` the one with the documents.
+    """
 
     settings: Config
     locks: Path = ROOT / "index"
+    documents: Path = documents.SOURCES
 
     def parts(self, lines: bytes) -> dict[str, Part]:
-        """The page for people and the install material, as one part of a site."""
+        """The landing page with the install material, and the documents, each as one part of a site."""
+        return {"people": self._people(lines), "documents": self._documents()}
+
+    def _documents(self) -> Part:
+        repository = self.settings.index.repository
+        key = digests.of_facts(
+            repository=repository,
+            documents=digests.of_tree(self.documents),
+            templates=digests.of_tree(page_templates.SOURCES),
+            libraries={name: version(name) for name in LIBRARIES},
+            code=digests.of_modules(("index.documents", "index.page_templates")),
+        )
+        return Part(key=key, make=lambda: documents.render(documents.read(self.documents), repository=repository))
+
+    def _people(self, lines: bytes) -> Part:
         key = digests.of_facts(
             ledger=hashlib.sha256(lines).hexdigest(),
             lines=self.settings.lines,
             base_url=self.settings.index.base_url,
             runtimes=digests.of_tree(self._runtimes),
             locks=digests.of_tree(self.locks / "install"),
-            sources=digests.of_tree(landing_page.SOURCES),
+            documents=self.documents.is_dir(),
+            sources=digests.of_tree(page_templates.SOURCES),
             code=digests.of_modules(DECIDING),
         )
-        return {"people": Part(key=key, make=partial(self._files, lines))}
+        return Part(key=key, make=partial(self._files, lines))
 
     @property
     def _runtimes(self) -> Path:
@@ -52,7 +79,12 @@ class Showcase:
         locks = install_files.kept(entries, self.locks)
         material = install_files.render(entries, locks, runtimes=known, base_url=base_url)
         people = landing_page.render(
-            entries, lines=self.settings.lines, runtimes=known, base_url=base_url, material=frozenset(material)
+            entries,
+            lines=self.settings.lines,
+            runtimes=known,
+            base_url=base_url,
+            material=frozenset(material),
+            documents=self.documents.is_dir(),
         )
         return {**material, **people}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -34,10 +35,30 @@ def test_without_a_showcase_there_are_pages_for_installers_and_the_ledger() -> N
     assert "index.html" not in found
 
 
-def test_a_showcase_adds_the_page_for_people_and_the_install_material(showcase: Showcase) -> None:
+def test_a_showcase_adds_the_landing_page_the_documents_and_the_install_material(showcase: Showcase) -> None:
     added = paths(site.parts(LINES, showcase)) - paths(site.parts(LINES))
-    assert "index.html" in added
-    assert {path.partition("/")[0] for path in added - {"index.html"}} == {"install"}
+    assert {"index.html", "docs/index.html", "docs/install.html"} <= added
+    assert {path.partition("/")[0] for path in added - {"index.html"}} == {"docs", "install"}
+
+
+def test_documents_are_made_anew_when_they_or_the_repository_change_and_not_for_a_wheel(tmp_path: Path) -> None:
+    (tmp_path / "a.md").write_text("# A\n")
+    settings = build_config.load()
+    showcase = Showcase(settings=settings, documents=tmp_path)
+    before = showcase.parts(LINES)["documents"]
+    assert set(before.make()) == {"docs/a.html"}
+    assert showcase.parts(b"")["documents"].key == before.key
+    moved = replace(settings, index=settings.index.model_copy(update={"repository": "octo/wheels"}))
+    assert Showcase(settings=moved, documents=tmp_path).parts(LINES)["documents"].key != before.key
+    (tmp_path / "a.md").write_text("# B\n")
+    assert showcase.parts(LINES)["documents"].key != before.key
+
+
+def test_without_documents_the_landing_page_links_to_none(showcase: Showcase, tmp_path: Path) -> None:
+    bare = replace(showcase, documents=tmp_path / "none")
+    assert b"docs/" not in bytes(bare.parts(LINES)["people"].make()["index.html"])
+    assert b'href="docs/index.html"' in bytes(showcase.parts(LINES)["people"].make()["index.html"])
+    assert bare.parts(LINES)["documents"].make() == {}
 
 
 def test_the_part_for_people_is_made_anew_when_a_lock_is_added(showcase: Showcase) -> None:
