@@ -33,7 +33,7 @@ class ConfigError(FactoryError):
     """A file under ``build_config/`` does not say what it must."""
 
     exit_code = 10
-    default_remedy = "Correct the file named above; README.md, 'Customise', lists the keys."
+    default_remedy = "Correct the file named above; index/docs/customise.md lists the keys."
 
 
 class UnknownTargetError(FactoryError):
