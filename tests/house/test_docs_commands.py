@@ -11,6 +11,8 @@ import docpages
 from tfwheel.config.paths import ROOT
 from tfwheel.system.processes import run
 
+HARMLESS = {"plan_matrix": None, "edit_ledger": "check"}  # doors that change nothing, or with which first word
+
 RUN = [
     block
     for path in docpages.DOCUMENTS
@@ -27,12 +29,11 @@ def command(line: str) -> list[str]:
             return [sys.executable, "-m", "nox", "-l"]
         case ["nox", "-s", session, *rest]:
             door, *given = docpages.sessions()[session]
-            return [sys.executable, f"scripts/{door}.py", *given, *(word for word in rest if word != "--")]
-        case ["python", *rest]:
-            return [sys.executable, *rest]
-        case _:
-            message = f"no test can run `{line}`: say `{docpages.NOT_RUN} REASON` after the language of its block"
-            raise ValueError(message)
+            words = [*given, *(word for word in rest if word != "--")]
+            if door in HARMLESS and HARMLESS[door] in {None, *words[:1]}:
+                return [sys.executable, f"scripts/{door}.py", *words]
+    message = f"no test can run `{line}`: say `{docpages.NOT_RUN} REASON` after the language of its block"
+    raise ValueError(message)
 
 
 @pytest.mark.parametrize("line", sorted({line for block in RUN for line in block.text.splitlines()}))
@@ -44,6 +45,7 @@ def test_there_are_commands_to_run() -> None:
     assert len({block.where.partition(":")[0] for block in RUN}) > 3
 
 
-def test_a_command_that_is_no_session_is_refused() -> None:
+@pytest.mark.parametrize("line", ["make all", "nox -s publish", "nox -s ledger -- yank x", "python x.py"])
+def test_a_command_that_may_change_something_is_refused(line: str) -> None:
     with pytest.raises(ValueError, match="not-run: REASON"):
-        command("make all")
+        command(line)
