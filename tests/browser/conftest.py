@@ -16,7 +16,7 @@ from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
 
 import pagedata
-from tfwheel.index import install_files, landing_page
+from tfwheel.index import documents, install_files, landing_page
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -105,7 +105,7 @@ class Browser:
 
 @pytest.fixture(scope="session")
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A site with the page and its install material."""
+    """A site with the landing page, its install material and the documents."""
     folder = tmp_path_factory.mktemp("site")
     entries = pagedata.release()
     files = install_files.render(entries, [], runtimes=pagedata.RUNTIMES, base_url="")
@@ -116,7 +116,9 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         gpus=pagedata.GPUS,
         base_url="",
         material=frozenset(files),
+        documents=True,
     )
+    files |= documents.render(documents.read())
     for name, data in files.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(data)

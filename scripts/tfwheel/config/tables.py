@@ -1,4 +1,4 @@
-"""Pure: the matrix as rows for machines (JSON) and as a table for people (Markdown, also in the README)."""
+"""Pure: the matrix as rows for machines (JSON) and as a table for people (Markdown, also in the documents)."""
 
 from __future__ import annotations
 

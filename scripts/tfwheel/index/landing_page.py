@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import json
 import re
-from functools import cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup
 from packaging.version import Version
 
-from tfwheel.config.paths import ROOT
-from tfwheel.index import install_files
+from tfwheel.index import install_files, page_templates
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -25,7 +20,6 @@ if TYPE_CHECKING:
     from tfwheel.config.targets import Line
     from tfwheel.index.ledger import LedgerEntry
 
-SOURCES = ROOT / "index" / "page"
 MOST_ROWS = 1000  # of more, the newest: a page of 100,000 rows would be 150 MB
 LARGE_MB = 10  # without decimals
 # Packages that Colab brings and that ask for the TensorFlow they were made for.
@@ -50,11 +44,13 @@ def render(
     gpus: Sequence[Gpu],
     base_url: str,
     material: Collection[str] = (),
+    documents: bool = False,
 ) -> dict[str, bytes]:
     """The page for people as ``{"index.html": bytes}``; equal ledgers give equal bytes in any order.
 
     ``base_url`` is the site's address ending with a slash, or empty: then the page finds its own, and says ADDRESS/
-    where no script runs. ``material`` are the paths of the install material that the page may link to.
+    where no script runs. ``material`` are the paths of the install material that the page may link to, ``documents``
+    says whether the site has documents to link to.
     """
     every = sorted(
         (entry for entry in entries if entry.removed is None),
@@ -63,7 +59,7 @@ def render(
     newest = every[-MOST_ROWS:]
     rows = [_row(entry, frozenset(material)) for entry in sorted(newest, key=_reading_order, reverse=True)]
     order = {file: place for place, file in enumerate(reversed([row["key"] for row in rows]))}
-    text = _template().render(
+    text = page_templates.template("page.html").render(
         rows=[row | {"order": order[row["key"]]} for row in rows],
         older=len(every) - len(newest),
         columns=COLUMNS,
@@ -71,7 +67,9 @@ def render(
         base=base_url or install_files.ADDRESS,
         base_url=base_url,
         data=_json(_data(rows, lines, runtimes, gpus, base_url)),
-        **_inlined(),
+        documents=documents,
+        **page_templates.inlined("style", "page.css"),
+        **page_templates.inlined("script", "page.js"),
     )
     return {"index.html": text.encode()}
 
@@ -226,27 +224,3 @@ def _json(data: Any) -> Markup:  # noqa: ANN401 -- whatever JSON takes
     """JSON that may stand inside a script element: no ``<`` can end it."""
     text = json.dumps(data, sort_keys=True, separators=(",", ":")).replace("<", "\\u003c")
     return Markup(text)  # noqa: S704 -- escaped in the line above
-
-
-@cache
-def _inlined() -> dict[str, Markup]:
-    """Style and script with the hashes by which the page's policy admits them, and nothing else (CSP level 2)."""
-    parts: dict[str, Markup] = {}
-    for name, suffix in (("style", "css"), ("script", "js")):
-        text = (SOURCES / f"page.{suffix}").read_text(encoding="utf-8")
-        digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
-        parts[name] = Markup(text)  # noqa: S704 -- the project's own file
-        parts[f"{name}_hash"] = Markup(f"sha256-{digest}")  # noqa: S704 -- base64
-    return parts
-
-
-@cache
-def _template() -> Template:
-    environment = Environment(
-        loader=FileSystemLoader(SOURCES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        keep_trailing_newline=True,
-    )
-    return environment.get_template("page.html")

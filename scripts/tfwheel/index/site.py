@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from functools import partial
+from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from tfwheel.config import colab_runtimes, gpu_support
 from tfwheel.config.paths import ROOT
-from tfwheel.index import install_files, landing_page, ledger, manifest, simple_pages
+from tfwheel.index import documents, install_files, landing_page, ledger, manifest, page_templates, simple_pages
 from tfwheel.index.atomic_tree import Part
 from tfwheel.system import digests, sources
 
@@ -19,16 +20,36 @@ if TYPE_CHECKING:
     from tfwheel.config.build_config import Config
     from tfwheel.config.gpu_support import Gpu
 
+LIBRARIES = ("jinja2", "markdown-it-py", "mdit-py-plugins")  # that make pages of documents
+
 
 @dataclass(frozen=True, kw_only=True)
 class SiteContent:
-    """What pages for people say beyond the ledger; ``locks`` is the folder that holds ``install/`` with the locks."""
+    """What pages for people say beyond the ledger.
+
+    ``locks`` is the folder that holds ``install/`` with the locks, ``documents`` the one with the documents.
+    """
 
     settings: Config
     locks: Path = ROOT / "index"
+    documents: Path = documents.SOURCES
 
     def parts(self, lines: bytes) -> dict[str, Part]:
-        """The page for people and the install material, as one part of a site."""
+        """The landing page with the install material, and the documents, each as one part of a site."""
+        return {"people": self._people(lines), "documents": self._documents()}
+
+    def _documents(self) -> Part:
+        repository = self.settings.index.repository
+        key = digests.of_facts(
+            repository=repository,
+            documents=digests.of_tree(self.documents),
+            templates=digests.of_tree(page_templates.SOURCES),
+            libraries={name: version(name) for name in LIBRARIES},
+            code=sources.digest(documents.__name__),
+        )
+        return Part(key=key, make=lambda: documents.render(documents.read(self.documents), repository=repository))
+
+    def _people(self, lines: bytes) -> Part:
         key = digests.of_facts(
             ledger=hashlib.sha256(lines).hexdigest(),
             lines=self.settings.lines,
@@ -36,10 +57,11 @@ class SiteContent:
             runtimes=digests.of_tree(self._runtimes),
             gpus=self._gpus,
             locks=digests.of_tree(self.locks / "install"),
-            sources=digests.of_tree(landing_page.SOURCES),
+            documents=self.documents.is_dir(),
+            sources=digests.of_tree(page_templates.SOURCES),
             code=sources.digest(__name__),
         )
-        return {"people": Part(key=key, make=partial(self._files, lines))}
+        return Part(key=key, make=partial(self._files, lines))
 
     @property
     def _runtimes(self) -> Path:
@@ -63,12 +85,13 @@ class SiteContent:
             gpus=self._gpus,
             base_url=base_url,
             material=frozenset(material),
+            documents=self.documents.is_dir(),
         )
         return {**material, **people}
 
 
 def parts(lines: bytes, content: SiteContent | None = None) -> dict[str, Part]:
-    """All parts of a site but its wheels and its manifest; without a showcase there are none for people."""
+    """All parts of a site but its wheels and its manifest; without ``content`` there are none for people."""
     copy = Part(key=hashlib.sha256(lines).hexdigest(), make=lambda: {manifest.LEDGER: lines})
     people = content.parts(lines) if content else {}
     return {**simple_pages.parts(simple_pages.rows(lines)), "ledger": copy, **people}

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 SUFFIX = ".provenance.json"
 STATEMENT = "https://in-toto.io/Statement/v1"
 PREDICATE = "https://slsa.dev/provenance/v1"
-BUILD_TYPE = ".github/SECURITY.md#provenance-v1"  # the heading under which that page says what the fields mean
+BUILD_TYPE = "index/docs/security.md#provenance-v1"  # the heading under which that page says what the fields mean
 LOCAL = "local"  # the builder's name on a machine of one's own
 COMMIT = 40  # hex digits
 SMOKE = ("passed", "gpu", "client", "python", "date", "evidence")

@@ -165,7 +165,7 @@ print(bad, len(seen))
 """
 WRITER = """
 import itertools, pathlib, sys
-from tfwheel.tree import Part, update
+from tfwheel.index.atomic_tree import Part, update
 def part(text, name): return Part(key=text, make=lambda: {name: text.encode()})
 for number in itertools.count(int(sys.argv[2])):
     update(pathlib.Path(sys.argv[1]), {str(i): part(str(number), str(i)) for i in range(20)}, keep_previous=True)

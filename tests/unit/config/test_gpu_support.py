@@ -91,8 +91,9 @@ def test_a_list_of_gpus_that_says_less_is_refused(tmp_path: Path, text: str) -> 
         gpu_support.load(tmp_path)
 
 
-def test_the_readme_shows_the_table_as_it_is() -> None:
+@pytest.mark.parametrize("name", ["README.md", "index/docs/gpu.md"])
+def test_documents_show_the_table_as_it_is(name: str) -> None:
     targets = [target for target in TARGETS if target.default and target.line.name == "cu12"]
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    text = (ROOT / name).read_text(encoding="utf-8")
     table = tables.gpu_table(gpu_support.rows(CONFIG, targets, GPUS))
-    assert table in readme, "paste the output of `nox -s plan -- --gpus --default --line cu12` into README.md"
+    assert table in text, f"paste the output of `nox -s plan -- --gpus --default --line cu12` into {name}"

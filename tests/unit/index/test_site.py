@@ -1,7 +1,8 @@
-"""Everything a site shows: for installers always, for people where there is a showcase."""
+"""Everything a site shows: for installers always, for people where they are asked for."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -28,16 +29,36 @@ def content(tmp_path: Path) -> SiteContent:
     return SiteContent(settings=build_config.load(), locks=tmp_path)
 
 
-def test_without_a_showcase_there_are_pages_for_installers_and_the_ledger() -> None:
+def test_without_content_there_are_pages_for_installers_and_the_ledger() -> None:
     found = paths(site.parts(LINES))
     assert {"ledger.jsonl", "cu12/index.html", "cu12/tensorflow/index.json"} <= found
     assert "index.html" not in found
 
 
-def test_a_showcase_adds_the_page_for_people_and_the_install_material(content: SiteContent) -> None:
+def test_content_adds_the_landing_page_the_documents_and_the_install_material(content: SiteContent) -> None:
     added = paths(site.parts(LINES, content)) - paths(site.parts(LINES))
-    assert "index.html" in added
-    assert {path.partition("/")[0] for path in added - {"index.html"}} == {"install"}
+    assert {"index.html", "docs/index.html", "docs/install.html"} <= added
+    assert {path.partition("/")[0] for path in added - {"index.html"}} == {"docs", "install"}
+
+
+def test_documents_are_made_anew_when_they_or_the_repository_change_and_not_for_a_wheel(tmp_path: Path) -> None:
+    (tmp_path / "a.md").write_text("# A\n")
+    settings = build_config.load()
+    content = SiteContent(settings=settings, documents=tmp_path)
+    before = content.parts(LINES)["documents"]
+    assert set(before.make()) == {"docs/a.html"}
+    assert content.parts(b"")["documents"].key == before.key
+    moved = replace(settings, index=settings.index.model_copy(update={"repository": "octo/wheels"}))
+    assert SiteContent(settings=moved, documents=tmp_path).parts(LINES)["documents"].key != before.key
+    (tmp_path / "a.md").write_text("# B\n")
+    assert content.parts(LINES)["documents"].key != before.key
+
+
+def test_without_documents_the_landing_page_links_to_none(content: SiteContent, tmp_path: Path) -> None:
+    bare = replace(content, documents=tmp_path / "none")
+    assert b"docs/" not in bytes(bare.parts(LINES)["people"].make()["index.html"])
+    assert b'href="docs/index.html"' in bytes(content.parts(LINES)["people"].make()["index.html"])
+    assert bare.parts(LINES)["documents"].make() == {}
 
 
 def test_the_part_for_people_is_made_anew_when_a_lock_is_added(content: SiteContent) -> None:

@@ -113,7 +113,7 @@ def test_a_build_on_github_names_its_workflow_its_run_and_its_repository() -> No
         "invocationId": "https://github.com/octo/wheels/actions/runs/42/attempts/2"
     }
     assert predicate["buildDefinition"]["buildType"] == (
-        "https://github.com/octo/wheels/blob/HEAD/.github/SECURITY.md#provenance-v1"
+        "https://github.com/octo/wheels/blob/HEAD/index/docs/security.md#provenance-v1"
     )
     assert dependencies(record)["source"]["uri"] == "git+https://github.com/octo/wheels@refs/heads/main"
 

@@ -1,0 +1,161 @@
+"""Pure: from the Markdown of ``index/docs/`` to pages of the site, in the look of its landing page."""
+
+from __future__ import annotations
+
+import posixpath
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import quote, unquote, urlsplit
+
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+from markupsafe import Markup
+from mdit_py_plugins.anchors import anchors_plugin
+
+from tfwheel.config.paths import ROOT
+from tfwheel.index import page_templates
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+SOURCES = ROOT / "index" / "docs"
+PLACE = "index/docs"  # of the documents in the repository
+FOLDER = "docs"  # of the pages in the site
+CONTENTS = "README.md"  # links to the others: their order is the order of the navigation
+DEEPEST = 3  # headings below have no anchor
+SCROLLED = {"tabindex": "0", "class": "scroll"}  # for wide tables and code, reached by keyboard too
+
+
+@dataclass(frozen=True, kw_only=True)
+class Document:
+    """A document, parsed: its title and its sections as (anchor, title)."""
+
+    name: str
+    title: str
+    sections: tuple[tuple[str, str], ...]
+    tokens: Sequence[Token]
+
+    @property
+    def page(self) -> str:
+        """The file name of its page."""
+        return page_of(self.name)
+
+
+def read(folder: Path = SOURCES) -> dict[str, bytes]:
+    """The files of the folder, by path below it; empty when there is none."""
+    paths = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
+
+
+def render(files: Mapping[str, bytes], *, repository: str = "") -> dict[str, bytes]:
+    """The pages of these files, and the images among them, by path below the root of the site.
+
+    ``repository`` is the "owner/name" on GitHub that links to other files of the repository lead to; where it is
+    empty their paths are shown instead. HTML in a document is shown as text.
+    """
+    documents = [parse(name, data.decode()) for name, data in files.items() if name.endswith(".md")]
+    ordered = _in_order({document.name: document for document in documents})
+    pages = {f"{FOLDER}/{document.page}": _page(document, ordered, repository) for document in ordered}
+    return pages | {f"{FOLDER}/{name}": data for name, data in files.items() if name.endswith(".png")}
+
+
+def page_of(name: str) -> str:
+    """The file name of a document's page: the contents are the index."""
+    return "index.html" if name == CONTENTS else f"{name.removesuffix('.md')}.html"
+
+
+def parse(name: str, text: str) -> Document:
+    """Read a document; its anchors are those that GitHub gives to the same headings."""
+    tokens = _markdown().parse(text)
+    headings = [(token, tokens[at + 1]) for at, token in enumerate(tokens) if token.type == "heading_open"]
+    return Document(
+        name=name,
+        title=next((_text(inline) for token, inline in headings if token.tag == "h1"), name),
+        sections=tuple((str(token.attrs["id"]), _text(inline)) for token, inline in headings if token.tag == "h2"),
+        tokens=tokens,
+    )
+
+
+def links(document: Document) -> Iterator[Token]:
+    """Its links and images, whose targets are in ``href`` and ``src``, in the order of the text."""
+    for token in document.tokens:
+        yield from (child for child in token.children or () if child.type in {"link_open", "image"})
+
+
+def _markdown() -> MarkdownIt:
+    """CommonMark and tables; no HTML passes through."""
+    return MarkdownIt("commonmark", {"html": False}).enable("table").use(anchors_plugin, max_level=DEEPEST)
+
+
+def _text(inline: Token) -> str:
+    return "".join(child.content for child in inline.children or ())
+
+
+def _in_order(documents: Mapping[str, Document]) -> list[Document]:
+    """The contents, then the documents as the contents link to them, then the rest by name."""
+    first = documents.get(CONTENTS)
+    linked = [str(token.attrs.get("href")) for token in links(first)] if first else []
+    names = dict.fromkeys([CONTENTS, *linked, *sorted(documents)])
+    return [documents[name] for name in names if name in documents]
+
+
+def _page(document: Document, every: Sequence[Document], repository: str) -> bytes:
+    known = {f"{PLACE}/{other.name}" for other in every}
+    tokens = [_led(token, known, repository) for token in document.tokens]
+    text = page_templates.template("docs.html").render(
+        current=document,
+        documents=every,
+        body=Markup(_html(tokens)),  # noqa: S704 -- rendered with HTML switched off
+        **page_templates.inlined("style", "page.css", "docs.css"),
+    )
+    return text.encode()
+
+
+def _html(tokens: Sequence[Token]) -> str:
+    """HTML of a document; tables and code are put into frames that scroll by themselves."""
+    framed: list[Token] = []
+    for token in tokens:
+        wide = token.type in {"table_open", "table_close", "fence"}
+        opens, closes = wide and token.type != "table_close", wide and token.type != "table_open"
+        framed += [Token("frame_open", "div", 1, attrs=dict(SCROLLED), block=True)] if opens else []
+        framed += [token]
+        framed += [Token("frame_close", "div", -1, block=True)] if closes else []
+    markdown = _markdown()
+    return str(markdown.renderer.render(framed, markdown.options, {}))
+
+
+def _led(token: Token, known: set[str], repository: str) -> Token:
+    """A block whose links lead from the page to where they lead from the document."""
+    if token.type != "inline" or not token.children:
+        return token
+    children: list[Token] = []
+    ended: list[Token] = []  # what stands at the end of the link that is open
+    for child in token.children:
+        if child.type == "link_open":
+            opened, ended = _link(child, known, repository)
+            children += opened
+        elif child.type == "link_close":
+            children += ended
+        else:
+            children.append(child)
+    return token.copy(children=children)
+
+
+def _link(token: Token, known: set[str], repository: str) -> tuple[list[Token], list[Token]]:
+    """What stands before and after the text of a link."""
+    closed = [Token("link_close", "a", -1)]
+    href = str(token.attrs["href"])
+    target = urlsplit(href)
+    if target.scheme or not target.path:
+        return [token], closed
+    path = posixpath.normpath(posixpath.join(PLACE, unquote(target.path)))
+    anchor = f"#{target.fragment}" if target.fragment else ""
+    if path in known:
+        href = f"{quote(page_of(posixpath.relpath(path, PLACE)))}{anchor}"
+    elif repository:
+        href = f"https://github.com/{repository}/blob/HEAD/{quote(path)}{anchor}"
+    else:
+        shown = Token("code_inline", "code", 0, content=path, markup="`")
+        return [], [Token("text", "", 0, content=" ("), shown, Token("text", "", 0, content=")")]
+    return [token.copy(attrs={**token.attrs, "href": href})], closed
