@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+import errorclasses
 from errorclasses import classes, is_raised, kind_of
+from tfwheel import cli
+from tfwheel.build.errors import CompileError
 from tfwheel.config.errors import ConfigError
 from tfwheel.config.paths import ROOT
 from tfwheel.system.errors import CommandError
@@ -75,6 +78,16 @@ def test_every_error_is_raised_in_its_room_and_a_kind_that_only_groups_is_not(er
 def test_errors_are_defined_in_the_errors_modules_alone() -> None:
     found = {node.name for _, tree in trees() for node in ast.walk(tree) if isinstance(node, ast.ClassDef)}
     assert {name for name in found if name.endswith(("Error", "Exception"))} == STANDALONE
+
+
+def test_the_page_of_exit_codes_is_that_of_these_errors(
+    pytestconfig: pytest.Config, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cli._report(CompileError("fused_ops.cu: expected a `;`"))
+    found = errorclasses.page(capsys.readouterr().err.rstrip())
+    if pytestconfig.getoption("--update-golden"):
+        errorclasses.PAGE.write_text(found, encoding="utf-8")
+    assert found == errorclasses.PAGE.read_text(encoding="utf-8"), "if that was meant: pytest --update-golden"
 
 
 def test_an_error_says_what_is_wrong_and_what_to_do() -> None:
