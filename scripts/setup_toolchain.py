@@ -8,7 +8,7 @@ import sys
 from tfwheel import cli
 from tfwheel.build import toolchain
 from tfwheel.config import build_config
-from tfwheel.config.errors import UnknownTargetError
+from tfwheel.config.errors import SelectionError
 from tfwheel.config.paths import Paths
 from tfwheel.system import console
 
@@ -18,7 +18,7 @@ def main(arguments: argparse.Namespace) -> None:
     lines = build_config.load().lines
     if arguments.line not in lines:
         message = f"there is no line `{arguments.line}`; {build_config.nearest(arguments.line, list(lines))}"
-        raise UnknownTargetError(message)
+        raise SelectionError(message)
     chosen = toolchain.prepare(lines[arguments.line], cache=Paths.here().cache)
     console.say(f"{arguments.line}: {chosen.reason}")
     for name, value in (chosen.identity | chosen.environment()).items():

@@ -1,4 +1,4 @@
-"""Check downloaded wheels against the attestation that their release signed; the exit code says what failed."""
+"""Check downloaded wheels against the attestation that their release signed."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ settings.load_profile("any machine")
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the option that accepts what a test found as what it must find from now on."""
-    parser.addoption("--update-golden", action="store_true", help="write tests/data/matrix/ anew")
+    parser.addoption("--update-golden", action="store_true", help="write tests/data/matrix/ and index/docs/errors.md")
 
 
 @pytest.fixture(scope="session")

@@ -17,7 +17,8 @@ from rich.table import Table
 from tfwheel.build import gpu_code, official_wheel
 from tfwheel.build.job import Job
 from tfwheel.config.paths import ROOT
-from tfwheel.index.errors import NothingToServeError
+from tfwheel.errors import UsageError
+from tfwheel.index.errors import WheelMissingError
 from tfwheel.retarget import gpu_image, libraries, ptxas, rewrite
 from tfwheel.system import console
 from tfwheel.system.files import write_atomically
@@ -87,7 +88,7 @@ def rows(paths: Paths, target_id: str, *, runs: int, door: str) -> list[Measurem
     """Measure a finished target: its merge, and its build when nothing changed.
 
     ``door`` is the program that merges once when called with ``TARGET --merge-into FOLDER``. Raises
-    NothingToServeError when the ops of the target are not built yet.
+    WheelMissingError when the ops of the target are not built yet.
     """
     inputs = _inputs(paths, target_id)
     folder = paths.dist / "work" / "bench"
@@ -104,13 +105,13 @@ def retarget_rows(paths: Paths, target_id: str, *, runs: int, door: str) -> list
 
     Its peer is NVIDIA's ptxas by itself on the same modules, on all cores: the least that machine code for another arch
     costs. ``door`` is the program that does ours once when called with ``TARGET --retarget-into FOLDER``. Says the size
-    of the finished wheel beside the official one. Raises NothingToServeError when the target is not built yet.
+    of the finished wheel beside the official one. Raises WheelMissingError when the target is not built yet.
     """
     inputs = _inputs(paths, target_id)
     locked, wanted = inputs.job.base, inputs.job.target.line.retarget
     if wanted is None:
         message = f"the line {inputs.job.target.line.name} leaves the official libraries as they are"
-        raise NothingToServeError(message, remedy="Name a target whose line has a [retarget] table in lines.toml.")
+        raise UsageError(message, remedy="Name a target whose line has a [retarget] table in lines.toml.")
     folder = paths.dist / "work" / "bench"
     argv: list[str | Path] = [sys.executable, door, target_id, "--retarget-into", folder]
     work = f"new GPU code for {locked.file.partition('-cp')[0]}"
@@ -192,7 +193,7 @@ def _inputs(paths: Paths, target_id: str) -> Inputs:
     ops = next((paths.wheels / job.target.ops_id).glob("*.whl"), None)
     if ops is None or not base.is_file():
         message = f"{target_id} is not built here, so there is nothing to measure"
-        raise NothingToServeError(message)
+        raise WheelMissingError(message)
     return Inputs(job=job, base=base, ops=ops)
 
 

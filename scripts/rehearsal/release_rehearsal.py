@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING
 from fake_github import server
 from fake_github.api import GitHub
 from tfwheel.build import pipeline
+from tfwheel.index.errors import WheelMissingError
 from tfwheel.index.site import SiteContent
 from tfwheel.publish import preflight, publish, release, release_files, verify
-from tfwheel.publish.errors import WheelMissingError
 from tfwheel.publish.github_api import GithubApi
 from tfwheel.publish.github_assets import GithubStore
 from tfwheel.publish.github_repository import Repository
@@ -219,7 +219,7 @@ def _deploy(context: ReleaseContext, planned: PlannedRelease, stage: Stage, host
     found = context.site.release_of(planned.tag)
     if found is None:
         message = f"the host has no release {planned.tag} any more"
-        raise WheelMissingError(message)
+        raise WheelMissingError(message, remedy="Rehearse the release from its first step again.")
     index = context.settings.index.model_copy(update={"base_url": host.pages})
     settings = replace(context.settings, index=index)
     job = Publication(

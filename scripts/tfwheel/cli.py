@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def enter(parser: argparse.ArgumentParser, action: Callable[[argparse.Namespace], None]) -> int:
-    """Parse the arguments, do the work, and return the exit code (0, or that of the failure's class)."""
+    """Parse the arguments, do the work, and return the exit code (0, or that of the kind of error)."""
     parser.add_argument("--verbose", action="store_true", help="print every command that is run")
     arguments = parser.parse_args()
     console.verbose = arguments.verbose

@@ -1,4 +1,9 @@
-"""The base of every failure that is reported, and the failures that belong to no single room."""
+"""Base class of all reported errors, and the kinds that several rooms share.
+
+A kind is a class with an ``exit_code`` of its own: what a script can tell apart. Its docstring is its row in
+index/docs/errors.md. A new error derives from a kind, in the errors.py of its room, and needs no number. A kind
+without a remedy is never raised itself.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +11,9 @@ from typing import ClassVar
 
 
 class FactoryError(Exception):
-    """Base of all reported failures; doors print it and exit with ``exit_code``.
+    """Base class of all reported errors; the entry point prints it and exits with ``exit_code``.
 
-    ``message`` says what is wrong and where; ``remedy`` says what to do next. A raise site that knows a
+    ``message`` says what is wrong and where; ``remedy`` says what to do next. Code that raises an error and knows a
     better remedy than its class passes one.
     """
 
@@ -16,32 +21,84 @@ class FactoryError(Exception):
     default_remedy: ClassVar[str] = "Run again with the log above at hand; if it stays, open an issue with it."
 
     def __init__(self, message: str, *, remedy: str | None = None) -> None:
-        """Keep the two texts apart, so that a door can set them apart too."""
+        """Keep the two texts apart, so that they can be printed apart."""
         super().__init__(message)
         self.message = message
         self.remedy = remedy or self.default_remedy
 
     def __str__(self) -> str:
-        """Both texts, for where no door prints them."""
+        """Both texts, for tracebacks."""
         return f"{self.message}\n  remedy: {self.remedy}"
 
 
+class UsageError(FactoryError):
+    """Correct the command: it names a target, event, revision, file or URL that does not exist or is not allowed."""
+
+    exit_code = 11
+    default_remedy = "Correct the command; `--help` lists what it takes."
+
+
+class NoAnswerError(FactoryError):
+    """Run again later: a server did not answer, or answered with an error or a rate limit."""
+
+    exit_code = 20
+
+
+class WrongBytesError(FactoryError):
+    """Do not use the file: its bytes are not the ones that were locked, recorded or signed."""
+
+    exit_code = 21
+
+
+class MissingToolError(FactoryError):
+    """Install what this machine lacks: a compiler, CUDA toolkit, container engine, container image or Python."""
+
+    exit_code = 30
+
+
+class GpuCodeError(FactoryError):
+    """Change the line or its library: the GPU code in it cannot be read, or cannot be rewritten as [retarget] asks."""
+
+    exit_code = 33
+
+
 class BadWheelError(FactoryError):
-    """A wheel that is hostile, broken or not what its own directory says."""
+    """Do not install or publish the wheel: the archive is broken, hostile or contradicts its own RECORD or METADATA."""
 
     exit_code = 40
-    default_remedy = "Nothing was written. Fetch or build the wheel again; never publish this one."
+    default_remedy = "Fetch or build the wheel again; never publish this one. Nothing was written."
+
+
+class GateError(FactoryError):
+    """Do not publish the wheel: a gate or a rule of the index rejects it."""
+
+    exit_code = 50
+
+
+class PublishError(FactoryError):
+    """Run the same command again: publishing stopped half-way, and users still see what was there before."""
+
+    exit_code = 72
+    default_remedy = (
+        "Correct the cause and run the same command again: it goes on where it stopped and sends nothing twice."
+    )
+
+
+class ProgramError(FactoryError):
+    """Read the output: a program that was started failed, and no more specific error is known."""
+
+    exit_code = 82
 
 
 class UnexpectedError(FactoryError):
-    """A fault of this program itself."""
+    """Report a bug: this program itself is at fault."""
 
     exit_code = 90
-    default_remedy = "This is a bug: open an issue with the traceback above."
+    default_remedy = "Open an issue with the traceback above: this is a bug."
 
 
 class InterruptedRunError(FactoryError):
-    """Stopped by the user."""
+    """Run the same command to go on: the user stopped it."""
 
     exit_code = 130
-    default_remedy = "Nothing half-written was kept; run the same command to go on."
+    default_remedy = "Run the same command to go on; nothing half-written was kept."

@@ -1,19 +1,18 @@
-"""Failures of running a workflow here."""
+"""Errors of rehearsing a workflow."""
 
 from __future__ import annotations
 
 from tfwheel.errors import FactoryError
 
 
-class WorkflowError(FactoryError):
-    """A workflow that is not as GitHub reads it, or that has what cannot be rehearsed here."""
-
-    exit_code = 86
-    default_remedy = "Correct the file in .github/workflows/; `nox -s lint` checks all of them."
-
-
 class RehearsalError(FactoryError):
-    """A job of a workflow that failed when it was run on this machine."""
+    """Correct the workflow or the step: a job failed, or cannot be rehearsed, on this machine."""
 
     exit_code = 87
     default_remedy = "Read what the step printed above: it would fail in CI the same way."
+
+
+class WorkflowError(RehearsalError):
+    """A workflow is not valid on GitHub, or uses something that cannot be rehearsed here."""
+
+    default_remedy = "Correct the file in .github/workflows/; `nox -s lint` checks all of them."

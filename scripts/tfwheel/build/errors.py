@@ -1,53 +1,54 @@
-"""Failures of building: what is wrong, and what to do next."""
+"""Errors of the room `build`, by kind."""
 
 from __future__ import annotations
 
-from tfwheel.errors import FactoryError
+from tfwheel.errors import FactoryError, MissingToolError, ProgramError
+
+# --- the machine -----------------------------------------------------------------------------------------
 
 
-class NoCompilerError(FactoryError):
-    """No usable compiler, and no right to install one."""
+class NoCompilerError(MissingToolError):
+    """No usable compiler was found, and none may be installed."""
 
-    exit_code = 30
     default_remedy = "Install one: `sudo apt-get install g++ clang-19`, or set CUDA_HOME to a matching CUDA toolkit."
 
 
-class CompileError(FactoryError):
-    """An op does not compile."""
+class ContainerEngineError(MissingToolError):
+    """docker, podman or cibuildwheel is missing, or cannot start a container."""
 
-    exit_code = 31
-    default_remedy = "Correct the source named above; the compiler's own words are in the log."
-
-
-class ContainerEngineError(FactoryError):
-    """No docker or podman, one that cannot start a container, or no cibuildwheel to drive it."""
-
-    exit_code = 34
-    default_remedy = "Install one (`sudo apt-get install podman`, or Docker from docs.docker.com), or start its daemon."
+    default_remedy = "Install one (`sudo apt-get install podman`, or Docker), or start its daemon."
 
 
-class ContainerImageError(FactoryError):
-    """The image to build in is neither on this machine nor to be had."""
+class ContainerImageError(MissingToolError):
+    """The container image is not on this machine and cannot be pulled."""
 
-    exit_code = 35
     default_remedy = "Correct the name, or make an image from your distribution: tests/container/bootstrap-image NAME."
 
 
-class ContainerBuildError(FactoryError):
-    """A step of the build in the container failed, and not because an op does not compile."""
+# --- the build -------------------------------------------------------------------------------------------
 
-    exit_code = 36
+
+class CompileError(FactoryError):
+    """Correct the source: an op does not compile."""
+
+    exit_code = 31
+    default_remedy = "Correct the source named above; the compiler's output is in the log."
+
+
+class ContainerBuildError(ProgramError):
+    """A step of the build in the container failed, for another reason than an op that does not compile."""
+
     default_remedy = "Read the log; [tool.cibuildwheel] in build_config/ops/pyproject.toml says what each step does."
 
     def __init__(self, message: str, *, step: str = "", output: str = "", remedy: str | None = None) -> None:
-        """Keep the step and what it printed, in which a caller may find a better name for the failure."""
+        """Keep the step and its output: a caller may know a more specific error for it."""
         super().__init__(message, remedy=remedy)
         self.step = step
         self.output = output
 
 
 class RepairError(FactoryError):
-    """auditwheel could not make the wheel portable."""
+    """Link the ops against less: auditwheel could not make the wheel portable."""
 
     exit_code = 42
     default_remedy = "Link only against libtensorflow_framework.so.2, or name the library in repair.toml's `exclude`."

@@ -46,7 +46,7 @@ class Job:
 
     @classmethod
     def of(cls, target_id: str, paths: Paths) -> Job:
-        """Read the settings; UnknownTargetError, NotLockedError or ConfigError when they do not hold the target."""
+        """Read the settings; SelectionError, NotLockedError or ConfigError when they do not hold the target."""
         settings = build_config.load(paths.settings)
         target = plan.find(plan.targets(settings), target_id)
         return cls(config=settings, paths=paths, target=target, base=plan.base_of(settings, target))

@@ -17,7 +17,7 @@ from tfwheel.checks import wheel_gates
 from tfwheel.config.paths import Paths
 from tfwheel.config.targets import WHEEL_EPOCH
 from tfwheel.index import local_index
-from tfwheel.index.errors import NothingToServeError
+from tfwheel.index.errors import WheelMissingError
 from tfwheel.index.site import SiteContent
 from tfwheel.system import console, digests, files, sources
 from tfwheel.wheel import overlay, provenance, sbom
@@ -62,7 +62,7 @@ def smoke_target(target_id: str, *, require_gpu: bool = False, paths: Paths | No
         made = job.kept(job.target.id)
         if made is None:
             message = f"there is no wheel for {target_id} yet"
-            raise NothingToServeError(message, remedy=f"Build it first: `python scripts/build_wheel.py {target_id}`.")
+            raise WheelMissingError(message, remedy=f"Build it first: `python scripts/build_wheel.py {target_id}`.")
         return _smoke_and_serve(job, made, require_gpu=require_gpu, again=True).record
 
 

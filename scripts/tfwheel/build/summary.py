@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tfwheel.config import plan
-from tfwheel.config.errors import UnknownTargetError
+from tfwheel.config.errors import SelectionError
 from tfwheel.errors import BadWheelError
 from tfwheel.system import files
 from tfwheel.wheel import records
@@ -60,7 +60,7 @@ def refresh(paths: Paths, *, source: Path | None = None, expected: Iterable[str]
 def expected(config: Config, words: Iterable[str]) -> list[str]:
     """The folders of dist/wheels that targets fill, ops wheels included; a word is a target id or a whole CI matrix.
 
-    Raises UnknownTargetError for a word that is neither.
+    Raises SelectionError for a word that is neither.
     """
     known, found = plan.targets(config), set()
     for word in words:
@@ -116,7 +116,7 @@ def _ids_of(word: str) -> list[str]:
     except (ValueError, KeyError, TypeError) as error:
         message = f"what is expected is no matrix: {type(error).__name__}: {error}"
         remedy = 'Give target ids, or what `nox -s plan -- --event EVENT` prints: {"include": [{"id": ...}]}.'
-        raise UnknownTargetError(message, remedy=remedy) from error
+        raise SelectionError(message, remedy=remedy) from error
 
 
 def _rows_of(target: str, built: Sequence[Record], on_gpu: Sequence[Record]) -> list[SummaryRow]:

@@ -8,7 +8,7 @@ from array import array
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 
-from tfwheel.checks.errors import UntouchedGateError
+from tfwheel.checks.errors import RetargetGateError
 from tfwheel.errors import BadWheelError
 from tfwheel.gpu import elf, fatbin
 
@@ -58,7 +58,7 @@ def unchanged(
     before: Mapping[str, Sequence[FatbinContainer]],
     after: Mapping[str, Sequence[FatbinContainer]],
 ) -> str:
-    """What was compared, in one line; UntouchedGateError names the first byte that changed and must not have.
+    """What was compared, in one line; RetargetGateError names the first byte that changed and must not have.
 
     Allowed are: the sections that hold containers alone, the room of each container elsewhere, the pointers to
     containers that moved (which must lead to the same container at its new place), declared edits and, where they
@@ -67,7 +67,7 @@ def unchanged(
     size = library.original.stat().st_size
     if library.patched.stat().st_size != size:
         message = f"{library.patched.name} has {library.patched.stat().st_size:,} bytes; the official one {size:,}"
-        raise UntouchedGateError(message)
+        raise RetargetGateError(message)
     try:
         with library.original.open("rb") as old, library.patched.open("rb") as new:
             sections = {section.name: section for section in elf.sections(old)}
@@ -80,7 +80,7 @@ def unchanged(
             same = _compare(old, new, spans, library, size)
     except (BadWheelError, OSError, KeyError) as error:
         message = f"{library.patched.name} cannot be compared with the official library: {error}"
-        raise UntouchedGateError(message) from error
+        raise RetargetGateError(message) from error
     moved = sum(span.moved for span in pointers)
     return f"{same:,} of {size:,} bytes must be the official ones and are; {moved} pointers follow their containers"
 
@@ -162,7 +162,7 @@ def _check_spans(spans: Sequence[_Span], new: BinaryIO, library: ComparedLibrary
                 f"{library.patched.name}, byte {at:,}: found {found[at - span.start : at - span.start + 8].hex(' ')}, "
                 f"declared {span.now[at - span.start : at - span.start + 8].hex(' ')}"
             )
-            raise UntouchedGateError(message)
+            raise RetargetGateError(message)
 
 
 def _compare(old: BinaryIO, new: BinaryIO, spans: Sequence[_Span], library: ComparedLibrary, size: int) -> int:
@@ -178,7 +178,7 @@ def _compare(old: BinaryIO, new: BinaryIO, spans: Sequence[_Span], library: Comp
                     f"{library.patched.name}, byte {first:,}: changed from {was[first - at]:02x} to "
                     f"{now[first - at]:02x}, and nothing was declared there"
                 )
-                raise UntouchedGateError(message)
+                raise RetargetGateError(message)
             same += length
         position = max(position, end)
     return same

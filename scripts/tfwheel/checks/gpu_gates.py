@@ -108,7 +108,7 @@ def promised(wanted: Retarget, *, left_out: Collection[str] = ()) -> dict[str, t
 def run_retarget_gates(library: Retargeted, *, cache: Path) -> dict[str, str]:
     """Hold a retargeted library to every gate, in a fixed order; returns gate name -> finding.
 
-    Raises RetargetGateError for GPU code that is not what it must be, UntouchedGateError for any other byte that
+    Raises RetargetGateError for GPU code that is not what it must be, RetargetGateError for any other byte that
     changed, DownloadError or ToolchainError when NVIDIA's programs cannot be had.
     """
     pair = Pair(library=library, tools=cuda_binutils.prepare(cache))

@@ -15,8 +15,8 @@ from tfwheel.config.ci_settings import RUNNERS, SUBSETS
 from tfwheel.config.errors import (
     BuilderUnavailableError,
     ConfigError,
-    EmptySelectionError,
     MatrixTooLargeError,
+    SelectionError,
     UnknownTriggerError,
 )
 from tfwheel.config.targets import session_of
@@ -48,7 +48,7 @@ def matrix(
     ``changed`` are the files that differ from a state that was built before, None where all is to be built; a label
     may hold several words, between commas. A row has ``id``, ``session`` (nox), ``python``, ``runner`` and
     ``gpu_runner`` (as ``runs-on`` takes them; "" for none) and ``timeout`` in minutes. No row where no build input
-    changed. Raises ConfigError for a fault of runners.toml or subsets.toml, UnknownTriggerError, EmptySelectionError,
+    changed. Raises ConfigError for a fault of runners.toml or subsets.toml, UnknownTriggerError, SelectionError,
     BuilderUnavailableError for a line that no session builds, and MatrixTooLargeError.
     """
     everything = plan.targets(config)
@@ -71,7 +71,7 @@ def check(ci: CiSettings, targets: Sequence[Target]) -> None:
 
 
 def select(ci: CiSettings, targets: Sequence[Target], *, event: str, labels: Iterable[str]) -> list[Target]:
-    """Those of ``targets`` (sorted as plan.py does) that an event builds; UnknownTriggerError, EmptySelectionError."""
+    """Those of ``targets`` (sorted as plan.py does) that an event builds; UnknownTriggerError, SelectionError."""
     if event not in ci.subsets:
         message = f"no event `{event}` builds anything; {nearest(event, list(ci.subsets))}"
         raise UnknownTriggerError(message)
@@ -81,7 +81,7 @@ def select(ci: CiSettings, targets: Sequence[Target], *, event: str, labels: Ite
     named = {target.id for word in selected for target in _named_by(word, targets)}
     if not named:
         message = f"the event `{event}` selects no target" + ("" if subset.select else ", unless a label names some")
-        raise EmptySelectionError(message, remedy="Add `--label` with a word of build_config/subsets.toml.")
+        raise SelectionError(message, remedy="Add `--label` with a word of build_config/subsets.toml.")
     return [target for target in targets if target.id in named]
 
 

@@ -8,13 +8,7 @@ from typing import TYPE_CHECKING
 from packaging.version import Version
 
 from tfwheel.config.build_config import nearest
-from tfwheel.config.errors import (
-    BuilderUnavailableError,
-    ConfigError,
-    EmptySelectionError,
-    NotLockedError,
-    UnknownTargetError,
-)
+from tfwheel.config.errors import BuilderUnavailableError, ConfigError, NotLockedError, SelectionError
 from tfwheel.config.targets import Base, Target, combinations
 
 if TYPE_CHECKING:
@@ -51,22 +45,22 @@ def select(all_targets: Sequence[Target], *, line: str | None = None, default: b
     lines = sorted({target.line.name for target in all_targets})
     if line is not None and line not in lines:
         message = f"no target is on the line `{line}`; {nearest(line, lines)}"
-        raise UnknownTargetError(message)
+        raise SelectionError(message)
     chosen = [
         target for target in all_targets if (line in (None, target.line.name)) and (target.default or not default)
     ]
     if not chosen:
         message = f"no default target on {f'the line `{line}`' if line else 'any line'}"
-        raise EmptySelectionError(message)
+        raise SelectionError(message)
     return chosen
 
 
 def find(all_targets: Iterable[Target], target_id: str) -> Target:
-    """The target of that id; UnknownTargetError gives the nearest one."""
+    """The target of that id; SelectionError gives the nearest one."""
     by_id = {target.id: target for target in all_targets}
     if target_id not in by_id:
         message = f"there is no target `{target_id}`; {nearest(target_id, list(by_id))}"
-        raise UnknownTargetError(message)
+        raise SelectionError(message)
     return by_id[target_id]
 
 

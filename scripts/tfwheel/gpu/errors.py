@@ -1,22 +1,20 @@
-"""Failures of reading GPU code: what is wrong, and what to do next."""
+"""Errors of the room `gpu`, by kind."""
 
 from __future__ import annotations
 
-from tfwheel.errors import FactoryError
+from tfwheel.errors import GpuCodeError, MissingToolError
 
 
-class ToolchainError(FactoryError):
-    """The CUDA parts could not be put together into a working toolchain."""
+class ToolchainError(MissingToolError):
+    """The downloaded CUDA packages do not make a working toolchain."""
 
-    exit_code = 32
     default_remedy = "Delete the toolchain folder named above and run `nox -s toolchain` again."
 
 
-class FatbinError(FactoryError):
-    """GPU code in a library that this program cannot read."""
+class FatbinError(GpuCodeError):
+    """A fatbin in a library cannot be read or written."""
 
-    exit_code = 33
     default_remedy = (
-        "A newer CUDA writes another container format: compare with `cuobjdump -lelf -lptx` and extend fatbin.py, "
-        "or fetch or build the library again if it was cut."
+        "Fetch or build the library again if it was cut; a newer CUDA writes another format: compare with "
+        "`cuobjdump -lelf -lptx` and extend fatbin.py."
     )

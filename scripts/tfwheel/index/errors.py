@@ -1,56 +1,66 @@
-"""Failures of the ledger and the site: what is wrong, and what to do next."""
+"""Errors of the room `index`, by kind."""
 
 from __future__ import annotations
 
-from tfwheel.errors import FactoryError
+from tfwheel.errors import FactoryError, ProgramError, PublishError, UsageError, WrongBytesError
 
 
-class NothingToServeError(FactoryError):
-    """There is no published wheel yet."""
+class NotInLedgerError(UsageError):
+    """The ledger has no file of that name."""
 
-    exit_code = 71
-    default_remedy = "Build one first: `nox -s build-cuda12`."
-
-
-class LockError(FactoryError):
-    """A lock of a version and all it needs could not be made."""
-
-    exit_code = 76
-    default_remedy = "Read uv's own words above: for that Python, published wheels must meet every requirement."
+    default_remedy = "Give the whole file name, as the ledger and the index pages show it."
 
 
-class ManifestError(FactoryError):
+class ManifestError(WrongBytesError):
     """A file of a downloaded index is not the one that its manifest or its ledger names."""
 
-    exit_code = 77
-    default_remedy = "Do not install from this copy. Download the index again, and compare with the signed manifest."
+    default_remedy = "Download the index again, and compare with the signed manifest; do not install from this copy."
 
 
-class SiteError(FactoryError):
-    """The folder of the index cannot be written, or is not one that this program made."""
+class WheelMissingError(FactoryError):
+    """Build the wheel first: there is none to serve, upload or release."""
 
-    exit_code = 78
+    exit_code = 71
+    default_remedy = "Build it first: `nox -s build-cuda12`."
+
+
+class SiteError(PublishError):
+    """The folder of the index cannot be written, or was not made by this program."""
+
     default_remedy = "Make the folder writable and run again; readers see what was there before."
 
 
-class LedgerDamagedError(FactoryError):
-    """A line of the ledger that is malformed, altered by hand, cut or out of order."""
+class LockError(ProgramError):
+    """uv cannot lock a version with all it requires."""
+
+    default_remedy = "Read uv's output above: for that Python, published wheels must meet every requirement."
+
+
+# --- the ledger ------------------------------------------------------------------------------------------
+
+
+class LedgerError(FactoryError):
+    """Restore the ledger: it is damaged, or contradicts an earlier state of itself."""
 
     exit_code = 100
+
+
+class LedgerDamagedError(LedgerError):
+    """A line of the ledger is malformed, altered by hand, cut or out of order."""
+
     default_remedy = (
         "Restore the file from git (`git checkout index/ledger.jsonl`); change it with scripts/edit_ledger.py only."
     )
 
 
-class LedgerConflictError(FactoryError):
-    """Two statements about one file name, or a file that vanished from the ledger."""
+class LedgerHistoryError(LedgerError):
+    """A published file vanished from the ledger or was changed there, or two branches changed it differently."""
+
+    default_remedy = "Restore these lines; to take a file out, use `remove` or `yank`."
+
+
+class NameTakenError(FactoryError):
+    """Raise `build` in targets.toml: the file name or version is published already, with other bytes."""
 
     exit_code = 101
     default_remedy = "Raise `build` in targets.toml: a published file name is never used for other bytes."
-
-
-class NotInLedgerError(FactoryError):
-    """A file that the ledger does not have."""
-
-    exit_code = 102
-    default_remedy = "Give the whole file name, as the ledger and the index pages show it."

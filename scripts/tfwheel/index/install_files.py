@@ -23,6 +23,7 @@ from tfwheel.index.errors import LockError
 from tfwheel.system.errors import CommandError
 from tfwheel.system.files import write_atomically
 from tfwheel.system.processes import run
+from tfwheel.wheel.errors import IndexEntryError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -130,7 +131,7 @@ def collect(entries: Iterable[LedgerEntry], folder: Path, *, index_url: str, pla
     """A lock for each version and Python that can be installed: the one in ``<folder>/install/``, or a new one.
 
     A published lock never changes, although a new one would find newer dependencies. ``index_url`` is the served site,
-    ending with a slash, ``platform`` the newest that is supported ("manylinux_2_35_x86_64"). Raises LockError.
+    ending with a slash, ``platform`` the newest that is supported ("manylinux_2_35_x86_64"). Raises what ``make`` does.
     """
     return [
         _kept(bare, folder) or make(bare, extra=extra, index_url=f"{index_url}{bare.line}/", platform=platform)
@@ -166,8 +167,8 @@ def _wanted(entries: Iterable[LedgerEntry]) -> list[tuple[Lock, str]]:
 def make(bare: Lock, *, extra: str, index_url: str, platform: str) -> Lock:
     """Resolve a pin for its Python with uv, against a served sub-index and the user's ordinary index, wheels only.
 
-    ``extra`` is "" or an extra of the project ("[and-cuda]"). Raises LockError when there is no solution, or one that
-    names an address.
+    ``extra`` is "" or an extra of the project ("[and-cuda]"). Raises LockError when there is no solution, and
+    IndexEntryError for one that names a URL.
     """
     with tempfile.TemporaryDirectory(prefix="tfwheel-lock-") as name:
         folder = Path(name)
@@ -218,8 +219,10 @@ def _portable_wheel(wheel: dict[str, Any]) -> dict[str, Any]:
 def _without_addresses(text: str, lock: Lock) -> str:
     found = re.search(r"\S*://\S*", text)
     if found:
-        message = f"the lock of {lock.pin} for Python {lock.python} names an address: {found[0]}"
-        raise LockError(message, remedy="A wheel that others can install requires names and versions, never addresses.")
+        message = f"the lock of {lock.pin} for Python {lock.python} names a URL: {found[0]}"
+        raise IndexEntryError(
+            message, remedy="Require names and versions, never URLs: others must be able to install it."
+        )
     return text
 
 

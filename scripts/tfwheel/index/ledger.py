@@ -18,7 +18,8 @@ import msgspec
 from filelock import FileLock
 from packaging.utils import canonicalize_name
 
-from tfwheel.index.errors import LedgerConflictError, LedgerDamagedError, NotInLedgerError
+from tfwheel.errors import UsageError
+from tfwheel.index.errors import LedgerDamagedError, NameTakenError, NotInLedgerError
 from tfwheel.system.files import writing
 
 if TYPE_CHECKING:
@@ -143,7 +144,7 @@ def encode(entry: LedgerEntry) -> bytes:
 def read(path: Path) -> Ledger:
     """Read a ledger; one that is not there is empty.
 
-    Raises LedgerDamagedError for a line that is malformed, altered, cut or out of order, and LedgerConflictError
+    Raises LedgerDamagedError for a line that is malformed, altered, cut or out of order, and NameTakenError
     for a file name that stands there twice; both name the line.
     """
     return parse(path.read_bytes() if path.exists() else b"", name=str(path))
@@ -162,7 +163,7 @@ def parse(data: bytes, *, name: str) -> Ledger:
 def write(path: Path, entries: Iterable[LedgerEntry]) -> Ledger:
     """Write a ledger of exactly these entries, whatever was there; equal entries in any order give equal bytes.
 
-    Raises LedgerConflictError when they contradict each other.
+    Raises NameTakenError when they contradict each other.
     """
     return _grow(Ledger(name=str(path)), entries, path)
 
@@ -170,7 +171,7 @@ def write(path: Path, entries: Iterable[LedgerEntry]) -> Ledger:
 def append(path: Path, entries: Iterable[LedgerEntry]) -> Ledger:
     """Add published files and return what the ledger holds then; many processes may do so at once.
 
-    A file that is there already stays as it is, so that a publisher may run again. Raises LedgerConflictError, and
+    A file that is there already stays as it is, so that a publisher may run again. Raises NameTakenError, and
     adds nothing, when one of the names stands for another file or was removed, and LedgerDamagedError when the
     ledger or an entry is not valid.
     """
@@ -225,7 +226,7 @@ def remove(path: Path, file: str, reason: str) -> LedgerEntry:
     """Record that a file is gone, for good: its line stays, so that nobody uses the name again."""
     if not reason.strip():
         message = f"{file} cannot be removed without a reason"
-        raise LedgerConflictError(message, remedy="Say why the file is gone: `remove FILE --reason ...`.")
+        raise UsageError(message, remedy="Say why the file is gone: `remove FILE --reason ...`.")
     return _edit(path, file, removed=reason)
 
 
@@ -239,7 +240,7 @@ def _edit(path: Path, file: str, **change: Any) -> LedgerEntry:  # noqa: ANN401 
         entry = old.entry(index)
         if entry.removed is not None:
             message = f"{file} was removed ({entry.removed}); nothing about it changes any more"
-            raise LedgerConflictError(message)
+            raise NameTakenError(message)
         changed = replace(entry, **change)
         if changed != entry:
             _save(path, (*old.lines[:index], encode(changed), *old.lines[index + 1 :]))
@@ -256,17 +257,17 @@ def differences(one: LedgerEntry, other: LedgerEntry, names: Sequence[str] = LAS
 
 
 def _is_known(ledger: Ledger, entry: LedgerEntry) -> bool:
-    """Whether the file is in the ledger; LedgerConflictError where only its name is."""
+    """Whether the file is in the ledger; NameTakenError where only its name is."""
     index = ledger.find(entry.file)
     if index is None:
         return False
     known = ledger.entry(index)
     if changed := differences(known, entry):
         message = f"{entry.file} is published and stands for another file or place ({'; '.join(changed)})"
-        raise LedgerConflictError(message)
+        raise NameTakenError(message)
     if known.removed is not None:
         message = f"{entry.file} was removed ({known.removed}); a removed name is not used again"
-        raise LedgerConflictError(message)
+        raise NameTakenError(message)
     return True
 
 
@@ -290,7 +291,7 @@ def _ordered(ledger: Ledger) -> Ledger:
             changes = differences(ledger.entry(first - 1), ledger.entry(number - 1))
             what = "; ".join(changes) or "the same file twice"
             message = f"{ledger.name}, lines {first} and {number}: {place.file} stands there twice ({what})"
-            raise LedgerConflictError(message)
+            raise NameTakenError(message)
         if place < last:
             message = f"{ledger.name}, line {number}: {place.file} of {place.uploaded} stands after {last.uploaded}"
             raise LedgerDamagedError(message)

@@ -6,9 +6,9 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from tfwheel.errors import FactoryError
+from tfwheel.errors import FactoryError, UsageError
 from tfwheel.index import ledger
-from tfwheel.index.errors import LedgerConflictError
+from tfwheel.index.errors import LedgerHistoryError, NameTakenError
 from tfwheel.index.ledger import EDITABLE, LASTING, Ledger, LedgerEntry, differences
 from tfwheel.system.errors import CommandError
 from tfwheel.system.processes import run
@@ -29,7 +29,7 @@ def check(path: Path, *, since: Sequence[str] = ()) -> Ledger:
 
     ``since`` names commits; without any they are the one that is checked out, its parents, and the one that is
     being merged, so that a merge which dropped a side is found before and after it is committed. A ledger outside
-    git has no earlier state. Raises LedgerDamagedError and LedgerConflictError.
+    git has no earlier state. Raises LedgerDamagedError, LedgerHistoryError and NameTakenError.
     """
     found = ledger.read(path)
     commits = [_git(path, "rev-parse", "--verify", f"{name}^{{commit}}").strip() for name in since]
@@ -41,7 +41,7 @@ def check(path: Path, *, since: Sequence[str] = ()) -> Ledger:
 def compare(new: Ledger, *, since: Ledger, name: str) -> None:
     """Hold a ledger against an earlier state of it: nothing vanishes, and only what is editable changes.
 
-    ``name`` is what messages call the earlier state. Raises LedgerConflictError with the files it concerns.
+    ``name`` is what messages call the earlier state. Raises LedgerHistoryError with the files it concerns.
     """
     kept = set(new.lines)
     changed = [since.entry(index) for index, line in enumerate(since.lines) if line not in kept]
@@ -49,7 +49,7 @@ def compare(new: Ledger, *, since: Ledger, name: str) -> None:
     if found:
         more = f"\n  and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
         message = f"the ledger contradicts {name}:\n  " + "\n  ".join(found[:SHOWN]) + more
-        raise LedgerConflictError(message, remedy="Restore these lines; to take a file out, use `remove` or `yank`.")
+        raise LedgerHistoryError(message)
 
 
 def _lost(old: LedgerEntry, new: LedgerEntry | None) -> str | None:
@@ -83,19 +83,19 @@ def merge_branches(base: Path, ours: Path, theirs: Path) -> None:
 def merge_conflicted(path: Path) -> Ledger:
     """Replace a ledger that git left with a conflict by the union of both sides; returns it.
 
-    Raises LedgerConflictError when there is no conflict, or when the two sides contradict each other.
+    Raises UsageError when there is no conflict, and what ``join`` does when the two sides contradict each other.
     """
     if not _git(path, "ls-files", "--unmerged", "--", path.name):
         message = f"git knows of no conflict in {path}"
-        raise LedgerConflictError(message, remedy="Nothing is to be done; `check` says whether the ledger is valid.")
+        raise UsageError(message, remedy="Nothing is to be done; `check` says whether the ledger is valid.")
     return ledger.write(path, join(*(_of(path, stage) for stage in STAGES)))
 
 
 def join(base: Ledger, ours: Ledger, theirs: Ledger) -> list[LedgerEntry]:
     """All files of both sides, with the edits of both; ``base`` is the last state they share.
 
-    Raises LedgerConflictError when a side lost a file of ``base``, when a name stands for two files, and when both
-    edited the same field of a file differently.
+    Raises LedgerHistoryError when a side lost a file of ``base`` or both edited the same field of a file differently,
+    and NameTakenError when a name stands for two files.
     """
     for side, name in ((ours, "ours"), (theirs, "theirs")):
         compare(side, since=base, name=f"what both branches had ({name})")
@@ -111,7 +111,7 @@ def _one(base: LedgerEntry | None, ours: LedgerEntry, theirs: LedgerEntry) -> Le
     changed = differences(ours, theirs)
     if changed:
         message = f"{ours.file} stands for two files: {'; '.join(changed)}"
-        raise LedgerConflictError(message)
+        raise NameTakenError(message)
     edits = {field: _field(field, base, ours, theirs) for field in EDITABLE}
     return replace(ours, uploaded=min(ours.uploaded, theirs.uploaded), **edits)
 
@@ -123,7 +123,7 @@ def _field(field: str, base: LedgerEntry | None, ours: LedgerEntry, theirs: Ledg
     if right == before:
         return left
     message = f"both branches changed `{field}` of {ours.file}: {left!r} and {right!r}"
-    raise LedgerConflictError(message, remedy="Make the two branches agree with scripts/edit_ledger.py, then merge.")
+    raise LedgerHistoryError(message, remedy="Make the two branches agree with scripts/edit_ledger.py, then merge.")
 
 
 # --- git -------------------------------------------------------------------------------------------------

@@ -46,7 +46,7 @@ def entry_from(wheel: Path, record: Record, *, url: str, uploaded: str) -> Ledge
     reason = publishable(record) or _stranger(wheel, record)
     if reason:
         message = f"{wheel.name} may not enter the index: {reason}"
-        raise IndexEntryError(message, remedy="Build and smoke-test the target again; only what passed is listed.")
+        raise IndexEntryError(message)
     metadata = metadata_of(wheel)
     facts = facts_of(wheel.name, metadata)
     sidecar = wheel.with_name(wheel.name + SIDECAR)

@@ -15,7 +15,7 @@ from filelock import FileLock
 from tfwheel.errors import BadWheelError
 from tfwheel.index import atomic_tree, ledger, listing_rules, manifest, server, simple_pages, site
 from tfwheel.index.atomic_tree import Part
-from tfwheel.index.errors import LedgerDamagedError, NothingToServeError
+from tfwheel.index.errors import LedgerDamagedError, WheelMissingError
 from tfwheel.index.ledger import Ledger
 from tfwheel.index.simple_pages import ListedFile
 from tfwheel.system import console, files
@@ -38,7 +38,7 @@ def update(paths: Paths, content: SiteContent | None = None) -> tuple[LedgerEntr
 
     Safe to call from several processes at once. This ledger speaks of nothing published, so a wheel that was built
     anew under its name replaces its entry, and one that is gone takes its entry along; both are said. Raises
-    LedgerConflictError when one file name stands for two wheels; nothing is changed then.
+    NameTakenError when one file name stands for two wheels; nothing is changed then.
     """
     paths.site.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(paths.site.with_name(f".{paths.site.name}.lock")):
@@ -128,11 +128,11 @@ def serve_alone(wheel: Path, *, line: str, workdir: Path, sha256: str | None = N
 
 
 def offer(paths: Paths, content: SiteContent | None = None, *, port: int) -> None:
-    """Serve all finished wheels until interrupted, and say how to install each; NothingToServeError without any."""
+    """Serve all finished wheels until interrupted, and say how to install each; WheelMissingError without any."""
     entries = update(paths, content)
     if not entries:
         message = f"no wheel below {paths.wheels} has passed its smoke test"
-        raise NothingToServeError(message)
+        raise WheelMissingError(message)
     with server.serve(paths.site, port=port, log=console.say) as address:
         console.say(f"{paths.site} is at {address} (Ctrl-C ends it). To install:")
         for command in dict.fromkeys(install_command(entry, address) for entry in entries):

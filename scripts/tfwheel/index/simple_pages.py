@@ -18,8 +18,8 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from tfwheel.index.atomic_tree import Part
+from tfwheel.index.errors import NameTakenError
 from tfwheel.system import sources
-from tfwheel.wheel.errors import IndexEntryError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -69,7 +69,7 @@ version = cache(Version)
 def parts(rows: Iterable[ListedFile]) -> dict[str, Part]:
     """The pages as parts of a tree: one part per line, one per project of a line, so that only what changed is made.
 
-    Equal rows give equal bytes in any order. Making a part raises IndexEntryError when its page would list a file
+    Equal rows give equal bytes in any order. Making a part raises NameTakenError when its page would list a file
     name twice.
     """
     projects: dict[str, dict[str, list[ListedFile]]] = defaultdict(lambda: defaultdict(list))
@@ -105,7 +105,7 @@ def _project_pages(line: str, name: str, rows: Sequence[ListedFile]) -> dict[str
     """The list of a project's files, oldest version first."""
     if len({row.file for row in rows}) < len(rows):
         message = f"{line}/{name} would list a file name twice"
-        raise IndexEntryError(message)
+        raise NameTakenError(message)
     ordered = sorted(rows, key=lambda row: (version(row.version), row.file))
     head = {
         "meta": {"api-version": API_VERSION},

@@ -34,6 +34,7 @@ GITHUB = "https://github.com"
 PAYLOAD = "application/vnd.in-toto+json"
 STATEMENT = "https://in-toto.io/Statement/v1"
 PREDICATE = "https://slsa.dev/provenance/v1"
+STEPS = (AttestationFileError, AttestationError, SignerError, SubjectError)  # what each step of a verification raises
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,9 +108,9 @@ def verify(wheel: Path, bundles: Path, *, signer: Signer, trusted_root: Path | N
         else:
             signed = bundle.signing_certificate.not_valid_before_utc
             return Proof(sha256=sha256, identity=signer.identity, signed=signed)
-    worst = max(failures, key=lambda error: error.exit_code)
-    message = f"{wheel.name}: no attestation in {bundles.name} holds: {worst.message}"
-    raise type(worst)(message) from worst
+    furthest = max(failures, key=lambda error: STEPS.index(type(error)))
+    message = f"{wheel.name}: no attestation in {bundles.name} holds: {furthest.message}"
+    raise type(furthest)(message) from furthest
 
 
 def _claim(verifier: Verifier, bundle: Bundle, signer: Signer) -> dict[str, Any]:

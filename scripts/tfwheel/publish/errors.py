@@ -1,95 +1,139 @@
-"""Failures of publishing, releasing and verifying: what is wrong, and what to do next."""
+"""Errors of the room `publish`, by kind."""
 
 from __future__ import annotations
 
-from tfwheel.errors import FactoryError
+from tfwheel.errors import FactoryError, NoAnswerError, PublishError, UsageError, WrongBytesError
+from tfwheel.index.errors import NameTakenError
 
 
-class PublishError(FactoryError):
-    """The index could not be brought to its new state; users see the old one."""
+class HostAnswerError(NoAnswerError):
+    """The release host answers with an error, a rate limit, or something that cannot be read."""
 
-    exit_code = 72
-    default_remedy = "Correct the cause and run the same command again: it goes on where it stopped."
+    default_remedy = "Run again later; nothing was written on half an answer."
 
 
-class VerifyError(FactoryError):
-    """What the published index shows or serves is not what it must be; names the address and the fault."""
+class WheelChangedError(WrongBytesError):
+    """A wheel is not, or not provably, the one that was built and tested."""
+
+    default_remedy = "Download the artifacts again; where they differ still, build them again. Nothing was released."
+
+
+class StoreError(PublishError):
+    """The store of wheels does not take a file, or does not keep it unchanged."""
+
+    default_remedy = "Make the store writable or free some space, and run the same command again."
+
+
+class ReleaseExistsError(NameTakenError):
+    """A different release of that tag is published already, or a draft of it is not ours."""
+
+    default_remedy = "Raise `build` in targets.toml and release that; a published release is never changed."
+
+
+# --- what is published -----------------------------------------------------------------------------------
+
+
+class PublishedStateError(FactoryError):
+    """Correct what is published: the index or a release is wrong, or depends on a name that anyone can register."""
 
     exit_code = 73
-    default_remedy = "The last good index is in place again, where there was one. Correct the cause and publish again."
 
 
-class StoreError(FactoryError):
-    """The place for wheels does not take a file, or does not keep it as it was given."""
+class VerifyError(PublishedStateError):
+    """A page or file of the published index is missing or wrong."""
 
-    exit_code = 74
-    default_remedy = "Make the place writable or free some space, and run the same command again."
+    default_remedy = "Correct the cause and publish again. The last good index is in place again, where there was one."
 
 
-class UnclaimedNameError(FactoryError):
-    """A name that this index serves or depends on could be taken by a stranger on the ordinary index."""
+class InventoryError(PublishedStateError):
+    """A released asset must not be listed, or contradicts the ledger."""
 
-    exit_code = 75
+    default_remedy = "Delete or upload again the asset named above; no page was written."
+
+
+class AssetRenamedError(PublishedStateError):
+    """The release host keeps an asset under another name, or with other bytes, than it was given."""
+
+    default_remedy = "Use plain characters only in file names, and run again. Nothing was published."
+
+
+class UnclaimedNameError(PublishedStateError):
+    """A name that this index serves or depends on is free on the ordinary index (dependency confusion)."""
+
     default_remedy = (
         "Register the name on the ordinary index, choose one that is yours, or acknowledge it with its reason in "
         "build_config/index.toml ([[acknowledge]])."
     )
 
 
-class InventoryError(FactoryError):
-    """A published asset that must not be listed, or that the ledger contradicts."""
-
-    exit_code = 103
-    default_remedy = "Delete or upload again the asset named above; no page was written."
+# --- accounts --------------------------------------------------------------------------------------------
 
 
-class HostAnswerError(FactoryError):
-    """The release host cannot be read: an error, a rate limit, or an answer that is not what it must be."""
+class UploadAddressError(UsageError):
+    """A password must not be sent to this URL, or the URL itself has a password in it."""
 
-    exit_code = 104
-    default_remedy = "Run again later; nothing was written on half an answer."
-
-
-class UploadAddressError(FactoryError):
-    """An address that a password must not be sent to, or one that has the password in it."""
-
-    exit_code = 105
     default_remedy = (
-        "Give an https:// address (http:// only on this machine) without a name and password in it; those come "
-        "from TWINE_USERNAME and TWINE_PASSWORD, or a keyring. One that was typed is in the shell's history: change it."
+        "Give an https:// URL (http:// only on this machine) without a name and password in it; those come from "
+        "TWINE_USERNAME and TWINE_PASSWORD, or a keyring. One that was typed is in the shell's history: change it."
     )
 
 
-class CredentialsMissingError(FactoryError):
-    """Neither the environment nor a keyring has a name and password for a private index; nothing was sent."""
+class CredentialsError(FactoryError):
+    """Supply credentials: a token, name or password is missing or was refused."""
 
-    exit_code = 106
-    default_remedy = "Set TWINE_USERNAME and TWINE_PASSWORD, or keep the password with `keyring set ADDRESS NAME`."
+    exit_code = 119
 
 
-class CredentialsRefusedError(FactoryError):
-    """A private index does not take this name and password."""
+class TokenMissingError(CredentialsError):
+    """The environment has no GitHub token, or no repository is configured."""
 
-    exit_code = 107
+    default_remedy = "Set $GITHUB_TOKEN to a token that may write contents and pull requests of the repository."
+
+
+class CredentialsMissingError(CredentialsError):
+    """Neither the environment nor a keyring has a name and password for the private index; nothing was sent."""
+
+    default_remedy = "Set TWINE_USERNAME and TWINE_PASSWORD, or keep the password with `keyring set URL NAME`."
+
+
+class CredentialsRefusedError(CredentialsError):
+    """The private index refuses this name and password."""
+
     default_remedy = "Correct them, or have the account allowed to upload; then run the same command again."
 
 
-class UploadConflictError(FactoryError):
-    """A private index has other bytes under a wheel's name, or does not say which."""
-
-    exit_code = 108
-    default_remedy = "Raise `build` in targets.toml: a published file name is never used for other bytes."
+# --- releases --------------------------------------------------------------------------------------------
 
 
-class UploadError(FactoryError):
-    """A private index did not take a wheel."""
+class NotReleasableError(FactoryError):
+    """Prepare the release: the tag, the changelog or the CI run of the commit is not ready."""
 
-    exit_code = 109
-    default_remedy = "Correct the cause and run the same command again: what is there already is not sent twice."
+    exit_code = 110
+
+
+class ReleaseTagError(NotReleasableError):
+    """The configuration does not build that version or tag, or the tag is not on this commit."""
+
+    default_remedy = "Release what build_config/targets.toml says, from a checkout of the tag's commit."
+
+
+class ChangelogError(NotReleasableError):
+    """The changelog has no section for the version."""
+
+    default_remedy = "Add a section `## VERSION` with a few words for users to CHANGELOG.md, and tag that commit."
+
+
+class NoGreenRunError(NotReleasableError):
+    """No run of the wheels workflow for the commit is green."""
+
+    default_remedy = "Wait for the run of wheels.yml on that commit, or start one by hand; all its jobs must be green."
+
+
+# --- attestations ----------------------------------------------------------------------------------------
 
 
 class AttestationFileError(FactoryError):
-    """A wheel, a bundle of attestations or a trusted root that cannot be read as one."""
+    """Download it again: the wheel, the attestation bundle or the trusted root cannot be read."""
 
     exit_code = 121
     default_remedy = (
@@ -98,91 +142,19 @@ class AttestationFileError(FactoryError):
 
 
 class AttestationError(FactoryError):
-    """An attestation whose signature, certificate or place in the transparency log does not hold."""
+    """Do not install the wheel: no attestation proves who released it."""
 
     exit_code = 122
     default_remedy = "Do not install the wheel: nobody is known to have signed this. Download both again and compare."
 
 
-class SignerError(FactoryError):
-    """A sound attestation, signed by another than the workflow that releases these wheels."""
+class SignerError(AttestationError):
+    """The attestation is valid, but signed by another than the workflow that releases these wheels."""
 
-    exit_code = 123
     default_remedy = "Do not install the wheel, unless the signer named above is the one you meant (--repo, --ref)."
 
 
-class SubjectError(FactoryError):
-    """A sound attestation of the right signer, made for other files or with another claim."""
+class SubjectError(AttestationError):
+    """The attestation is valid and of the right signer, but is about other files or another claim."""
 
-    exit_code = 124
     default_remedy = "Do not install the wheel: it is not what the release built. Download it again and compare."
-
-
-class ReleaseTagError(FactoryError):
-    """A version or tag that the configuration does not build, or a tag that is not on this commit."""
-
-    exit_code = 110
-    default_remedy = "Release what build_config/targets.toml says, from a checkout of the tag's commit."
-
-
-class ChangelogError(FactoryError):
-    """A release of which the changelog says nothing."""
-
-    exit_code = 111
-    default_remedy = "Add a section `## VERSION` with a few words for users to CHANGELOG.md, and tag that commit."
-
-
-class BuildNumberUsedError(FactoryError):
-    """A version that was published before."""
-
-    exit_code = 112
-    default_remedy = "Raise `build` in targets.toml: a published file name is never used for other bytes."
-
-
-class ProposalError(FactoryError):
-    """A change that could not be brought to the repository."""
-
-    exit_code = 113
-    default_remedy = "Correct the cause and run again: what was pushed already is found and kept."
-
-
-class NoGreenRunError(FactoryError):
-    """A commit for which no run of the wheels workflow has ended well with every wheel."""
-
-    exit_code = 114
-    default_remedy = "Wait for the run of wheels.yml on that commit, or start one by hand; all its jobs must be green."
-
-
-class WheelMissingError(FactoryError):
-    """A wheel that belongs to a release and is not among what was built for it."""
-
-    exit_code = 115
-    default_remedy = "Build the target named above, or download all artifacts of the run, and run again."
-
-
-class WheelChangedError(FactoryError):
-    """A wheel that is not, or not provably, the one that was built and tested."""
-
-    exit_code = 116
-    default_remedy = "Nothing was released. Download the artifacts again; where they differ still, build them again."
-
-
-class AssetRenamedError(FactoryError):
-    """An asset that the release host keeps under another name, or with other bytes, than it was given."""
-
-    exit_code = 117
-    default_remedy = "Nothing was published. Use plain characters only in file names, and run again."
-
-
-class ReleaseExistsError(FactoryError):
-    """A release of that tag which is published already and is another one, or a draft that is not ours."""
-
-    exit_code = 118
-    default_remedy = "Raise `build` in targets.toml and release that; a published release is never changed."
-
-
-class CredentialsError(FactoryError):
-    """No token, or no repository, to release with."""
-
-    exit_code = 119
-    default_remedy = "Set $GITHUB_TOKEN to a token that may write contents and pull requests of the repository."

@@ -10,11 +10,11 @@ from urllib.parse import quote
 
 import msgspec
 
+from tfwheel.index.errors import NameTakenError
 from tfwheel.publish import github_api
 from tfwheel.publish.errors import AssetRenamedError, HostAnswerError, ReleaseExistsError, StoreError
 from tfwheel.publish.github_repository import UNFINISHED, Repository
 from tfwheel.system import console
-from tfwheel.wheel.errors import IndexEntryError
 
 if TYPE_CHECKING:
     from tfwheel.publish.github_api import AssetData, ReleaseData
@@ -47,7 +47,7 @@ class GithubStore:
             return False
         if asset.digest != f"sha256:{sha256}":
             message = f"release {self.release.tag_name}: {name} is there with {asset.digest}; it cannot become {sha256}"
-            raise IndexEntryError(message)
+            raise NameTakenError(message)
         return True
 
     def put(self, name: str, source: IO[bytes], *, sha256: str) -> None:

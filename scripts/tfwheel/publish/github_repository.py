@@ -16,7 +16,7 @@ from urllib.parse import quote
 import msgspec
 
 from tfwheel.publish import github_api
-from tfwheel.publish.errors import CredentialsError, HostAnswerError, ReleaseExistsError
+from tfwheel.publish.errors import HostAnswerError, ReleaseExistsError, TokenMissingError
 from tfwheel.publish.github_api import AssetData, GithubApi, Numbered, ReleaseData
 from tfwheel.system import web
 
@@ -63,15 +63,15 @@ class Repository:
 
     @classmethod
     def of_environment(cls, repository: str) -> Repository:
-        """The one that CI's environment names; CredentialsError without $GITHUB_TOKEN or a repository."""
+        """The one that CI's environment names; TokenMissingError without $GITHUB_TOKEN or a repository."""
         repository = repository or os.environ.get("GITHUB_REPOSITORY", "")
         if not repository:
             message = "which repository? `repository` in build_config/index.toml is empty, and so is $GITHUB_REPOSITORY"
-            raise CredentialsError(message, remedy='Write repository = "owner/name" into build_config/index.toml.')
+            raise TokenMissingError(message, remedy='Write repository = "owner/name" into build_config/index.toml.')
         token = os.environ.get("GITHUB_TOKEN")
         if not token:
             message = f"$GITHUB_TOKEN is not set, so nothing can be released to {repository}"
-            raise CredentialsError(message)
+            raise TokenMissingError(message)
         api = os.environ.get("GITHUB_API_URL", "https://api.github.com")
         web = os.environ.get("GITHUB_SERVER_URL", "https://github.com")
         return cls(host=GithubApi(api=api, repo=repository, token=token), web=web)

@@ -10,13 +10,8 @@ from packaging.version import InvalidVersion, Version
 
 from tfwheel.config import plan
 from tfwheel.index import ledger
-from tfwheel.publish.errors import (
-    BuildNumberUsedError,
-    ChangelogError,
-    NoGreenRunError,
-    ReleaseTagError,
-    WheelMissingError,
-)
+from tfwheel.index.errors import NameTakenError, WheelMissingError
+from tfwheel.publish.errors import ChangelogError, NoGreenRunError, ReleaseTagError
 from tfwheel.system import console
 from tfwheel.system.errors import CommandError
 from tfwheel.system.processes import run
@@ -104,7 +99,7 @@ def _section(changelog: Path, version: str) -> str:
 
 
 def check_number(release: PlannedRelease, path: Path, assets: Mapping[str, AssetData]) -> None:
-    """BuildNumberUsedError when the ledger has files of that version.
+    """NameTakenError when the ledger has files of that version.
 
     ``assets`` are those of its published release, if there is one: where the ledger has exactly those, this is the
     same release, done again.
@@ -114,7 +109,7 @@ def check_number(release: PlannedRelease, path: Path, assets: Mapping[str, Asset
             asset = assets.get(entry.file)
             if asset is None or asset.digest != f"sha256:{entry.sha256}":
                 message = f"{release.version} was released before: {path} has {entry.file} of {entry.uploaded}"
-                raise BuildNumberUsedError(message)
+                raise NameTakenError(message)
 
 
 def commit_of(root: Path) -> str:

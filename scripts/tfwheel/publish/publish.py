@@ -13,10 +13,10 @@ from datetime import UTC, datetime
 from io import BytesIO
 from typing import TYPE_CHECKING
 
-from tfwheel.errors import FactoryError
+from tfwheel.errors import FactoryError, PublishError, UsageError
 from tfwheel.index import atomic_tree, ledger, listing_rules, manifest, site
 from tfwheel.publish import dependency_confusion, verify
-from tfwheel.publish.errors import PublishError, StoreError
+from tfwheel.publish.errors import StoreError
 from tfwheel.system import console, files, locks
 from tfwheel.wheel import metadata, records
 
@@ -68,8 +68,8 @@ class Unverified:
 def publish(job: Publication, *, on_step: Callable[[str], object] = console.detail) -> list[str]:
     """Publish wheels; returns one line for each. The same call after a kill goes on where it stopped.
 
-    ``on_step`` hears the name of each step before it is done. Raises IndexEntryError for a wheel that may not be
-    listed, StoreError, LedgerConflictError, VerifyError, or PublishError when the site cannot be written; index and
+    ``on_step`` hears the name of each step before it is done. Raises UsageError, IndexEntryError for a wheel that may
+    not be listed, StoreError, NameTakenError, VerifyError, or PublishError when the site cannot be written; index and
     ledger are then as they were. What was uploaded stays in the store, where no page links to it.
     """
     on_step("check")
@@ -119,7 +119,7 @@ def _entries(job: Publication) -> tuple[LedgerEntry, ...]:
     strange = set(job.installs) - {wheel.name for wheel in job.wheels}
     if strange:
         message = f"{', '.join(sorted(strange))} cannot be installed: not among the wheels that are published"
-        raise PublishError(message, remedy="Name one of the wheels, without its folder.")
+        raise UsageError(message, remedy="Name one of the wheels, without its folder.")
     for file in job.installs:
         verify.interpreter_for(file)
     return tuple(

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from tfwheel.publish.errors import ProposalError
+from tfwheel.errors import PublishError, UsageError
 from tfwheel.system import console
 from tfwheel.system.errors import CommandError
 from tfwheel.system.processes import run
@@ -49,7 +49,7 @@ def propose(change: ProposedChange, *, site: Repository, remote: str, push: bool
     """Bring a change to the branch ``base`` of ``remote``; returns one line that says what was done.
 
     With ``push`` it goes straight there, otherwise its branch is pushed and has one open pull request, made or brought
-    up to date. Doing it again changes nothing. Raises ProposalError when git does not do it, or when the change and
+    up to date. Doing it again changes nothing. Raises PublishError when git does not do it, or when the change and
     the branch contradict each other, and HostAnswerError when the API does not answer.
     """
     environment = _environment(remote, site.host.token)
@@ -61,7 +61,7 @@ def propose(change: ProposedChange, *, site: Repository, remote: str, push: bool
     except CommandError as error:
         said = (error.output or error.message).strip().replace(site.host.token or "\0", "***")
         message = f"git could not bring `{change.title}` to {remote}: {said}"
-        raise ProposalError(message) from error
+        raise PublishError(message) from error
     if push:
         return f"pushed to {base}: {change.title}"
     pull = site.propose(branch=change.branch, base=base, title=change.title, body=change.body)
@@ -153,15 +153,15 @@ def _environment(remote: str, token: str | None) -> dict[str, str]:
 def copied(root: Path, paths: Sequence[str]) -> Callable[[Path], list[str]]:
     """What ``Change.apply`` is for files that were changed in the checkout ``root``; folders stand for all in them.
 
-    Raises ProposalError for a path that git does not know there, and, when it is applied, for a file that the main
-    branch has changed since that checkout: neither change is thrown away.
+    Raises UsageError for a path that git does not know there, and, when it is applied, PublishError for a file that
+    the main branch has changed since that checkout: neither change is thrown away.
     """
     try:
         options = ["--cached", "--others", "--exclude-standard", "--error-unmatch"]
         listed = run(["git", "-C", root, "ls-files", "-z", *options, "--", *paths])
     except CommandError as error:
         message = f"{', '.join(paths)}: not all of these are files of {root}: {error.output.strip()}"
-        raise ProposalError(message) from error
+        raise UsageError(message) from error
     names = sorted({name for name in listed.split("\0") if name})
 
     def apply(tree: Path) -> list[str]:
@@ -177,7 +177,7 @@ def _copy(root: Path, tree: Path, name: str) -> bool:
         return False
     if _object(root, name) != _object(tree, name):
         message = f"{name} was changed here and, since this checkout, on the main branch too"
-        raise ProposalError(message, remedy="Bring the checkout up to date, make the change again, and propose that.")
+        raise PublishError(message, remedy="Bring the checkout up to date, make the change again, and propose that.")
     if here is None:
         (tree / name).unlink()
     else:

@@ -57,7 +57,7 @@ class ReleaseContext:
 
     @classmethod
     def here(cls, settings: Config, paths: Paths, *, rehearsed: bool) -> ReleaseContext:
-        """This checkout and the repository that the environment names; CredentialsError without a token."""
+        """This checkout and the repository that the environment names; TokenMissingError without a token."""
         site = Repository.of_environment(settings.index.repository)
         root = paths.dist.parent
         return cls(settings=settings, root=root, dist=paths.dist, site=site, remote=site.remote, rehearsed=rehearsed)
@@ -80,7 +80,7 @@ def planned(context: ReleaseContext, version: str) -> PlannedRelease:
 def check(context: ReleaseContext, release: PlannedRelease) -> Run:
     """Everything that can be known before a file is looked at; returns the run that has the wheels.
 
-    Raises ReleaseTagError, BuildNumberUsedError, ReleaseExistsError, NoGreenRunError, WheelMissingError or
+    Raises ReleaseTagError, NameTakenError, ReleaseExistsError, NoGreenRunError, WheelMissingError or
     HostAnswerError.
     """
     context.on_step("check")

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from tfwheel.errors import BadWheelError
 from tfwheel.index import listing_rules
-from tfwheel.publish.errors import WheelChangedError, WheelMissingError
+from tfwheel.index.errors import WheelMissingError
+from tfwheel.publish.errors import WheelChangedError
 from tfwheel.system import console, files
 from tfwheel.system.errors import CommandError
 from tfwheel.system.processes import run
@@ -113,7 +114,7 @@ def stage(wheels: Iterable[BuiltWheel], into: Path) -> Staged:
         reason = listing_rules.publishable(one.record)
         if reason:
             message = f"{one.wheel.name} may not be released: {reason}"
-            raise IndexEntryError(message, remedy="Build and smoke-test the target again; only what passed is listed.")
+            raise IndexEntryError(message)
     _twine_check([one.wheel for one in wheels])
     into.mkdir(parents=True, exist_ok=True)
     (into / SUMS).unlink(missing_ok=True)  # it is written last: without it the folder is not whole
@@ -171,7 +172,7 @@ def _built(folder: str, source: Source, version: str) -> BuiltWheel:
     if not there:
         others = ", ".join(sorted({one.record.version for one in copies}))
         message = f"{folder}: no wheel of {version} below {source.root}" + (f", only of {others}" if others else "")
-        raise WheelMissingError(message)
+        raise WheelMissingError(message, remedy=f"Build {folder}, or download all artifacts of the run, and run again.")
     first = there[0]
     for other in there[1:]:
         if other.record.sha256 != first.record.sha256 or other.wheel.name != first.wheel.name:

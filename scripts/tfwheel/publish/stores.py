@@ -9,9 +9,10 @@ from urllib.parse import quote
 
 from filelock import FileLock
 
-from tfwheel.publish.errors import StoreError
+from tfwheel.errors import UsageError
+from tfwheel.index.errors import NameTakenError
+from tfwheel.publish.errors import StoreError, WheelChangedError
 from tfwheel.system.files import sha256_of, writing
-from tfwheel.wheel.errors import IndexEntryError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,14 +28,14 @@ class Store(Protocol):
         ...
 
     def holds(self, name: str, *, sha256: str) -> bool:
-        """Whether the file is there whole; IndexEntryError when the name stands for other bytes."""
+        """Whether the file is there whole; NameTakenError when the name stands for other bytes."""
         ...
 
     def put(self, name: str, source: IO[bytes], *, sha256: str) -> None:
         """Keep a file under a name, unless it is there already; it appears whole or not at all.
 
-        Raises IndexEntryError when the name stands for other bytes, or the source does not have that sha256, and
-        StoreError when the place does not take the file or does not give it back as it was.
+        Raises NameTakenError when the name stands for other bytes, WheelChangedError when the source does not have
+        that sha256, and StoreError when the place does not take the file or does not give it back as it was.
         """
         ...
 
@@ -47,10 +48,10 @@ class FolderStore:
     address: str
 
     def url(self, name: str) -> str:
-        """See Store; StoreError while nobody has said where the folder is served."""
+        """See Store; UsageError while nobody has said where the folder is served."""
         if not self.address:
             message = f"{name} cannot be listed: where {self.folder} is served is not known"
-            raise StoreError(message, remedy="Add `--store FOLDER --store-url URL`.")
+            raise UsageError(message, remedy="Add `--store FOLDER --store-url URL`.")
         return f"{self.address}{quote(name)}"
 
     def holds(self, name: str, *, sha256: str) -> bool:
@@ -61,7 +62,7 @@ class FolderStore:
         found = sha256_of(path)
         if found != sha256:
             message = f"{path} is published with sha256 {found}; it cannot become {sha256}"
-            raise IndexEntryError(message)
+            raise NameTakenError(message)
         return True
 
     def put(self, name: str, source: IO[bytes], *, sha256: str) -> None:
@@ -85,7 +86,7 @@ class FolderStore:
                 stream.write(chunk)
             if digest.hexdigest() != sha256:
                 message = f"{name} changed while it was published: sha256 {digest.hexdigest()} instead of {sha256}"
-                raise IndexEntryError(message, remedy="Nothing was published of it. Build and smoke-test it again.")
+                raise WheelChangedError(message, remedy="Build and smoke-test it again; nothing was published of it.")
         if sha256_of(path) != sha256:
             path.unlink()
             message = f"{path} does not give back what was written to it"

@@ -19,16 +19,11 @@ from packaging.utils import canonicalize_name
 from twine.exceptions import TwineException
 from twine.settings import Settings
 
+from tfwheel.errors import PublishError
 from tfwheel.index import listing_rules
-from tfwheel.index.errors import NothingToServeError
+from tfwheel.index.errors import NameTakenError, WheelMissingError
 from tfwheel.publish import verify
-from tfwheel.publish.errors import (
-    CredentialsMissingError,
-    CredentialsRefusedError,
-    UploadAddressError,
-    UploadConflictError,
-    UploadError,
-)
+from tfwheel.publish.errors import CredentialsMissingError, CredentialsRefusedError, UploadAddressError
 from tfwheel.system import console, web
 from tfwheel.system.errors import CommandError, DownloadError
 from tfwheel.system.processes import run
@@ -68,15 +63,15 @@ def upload(wheels: Sequence[Path], *, address: str, pages: str | None = None, lo
 
     ``address`` is what twine uploads to, ``pages`` the index that installers read (default: ``simple/`` below it),
     ``log`` receives twine's output. Nothing is sent before all wheels and the account are checked. Raises
-    NothingToServeError, UploadAddressError, BadWheelError and IndexEntryError (as publishing does),
-    CredentialsMissingError, CredentialsRefusedError, UploadConflictError and UploadError.
+    WheelMissingError, UploadAddressError, BadWheelError and IndexEntryError (as publishing does),
+    CredentialsMissingError, CredentialsRefusedError, NameTakenError and PublishError.
     """
     pages = f"{pages or address.rstrip('/') + '/simple'}".rstrip("/") + "/"
     for url in (address, pages):
         check_address(url)
     if not wheels:
         message = "there is no finished wheel to upload"
-        raise NothingToServeError(message)
+        raise WheelMissingError(message)
     entries = [
         listing_rules.entry_from(wheel, records.load(records.path_for(wheel)), url="", uploaded="") for wheel in wheels
     ]
@@ -126,7 +121,7 @@ def account_for(address: str) -> Account:
 
 
 def is_there(wheel: Path, entry: LedgerEntry, pages: str, account: Account) -> bool:
-    """Whether the index lists the wheel with these bytes; UploadConflictError when it lists others, or does not say.
+    """Whether the index lists the wheel with these bytes; NameTakenError when it lists others, or does not say.
 
     An index that does not show its pages to this account is taken to be without it: uploading then tells.
     """
@@ -149,17 +144,17 @@ def _file_of(target: str) -> str:
 
 
 def _is_same(wheel: Path, target: str) -> bool:
-    """True for a link whose digest is that of the wheel; UploadConflictError for any other."""
+    """True for a link whose digest is that of the wheel; NameTakenError for any other."""
     url, fragment = urldefrag(target)
     algorithm, _, digest = fragment.partition("=")
     if algorithm not in DIGESTS:
         message = f"{url} is there already, and its page gives no digest to compare"
-        raise UploadConflictError(message)
+        raise NameTakenError(message)
     with wheel.open("rb") as stream:
         found = hashlib.file_digest(stream, algorithm).hexdigest()
     if found != digest.lower():
         message = f"{url} is there already with {algorithm} {digest}; it cannot become {found}"
-        raise UploadConflictError(message)
+        raise NameTakenError(message)
     return True
 
 
@@ -181,13 +176,13 @@ def _failure(wheel: Path, address: str, error: CommandError, log: Path) -> Excep
         return _refused(address, status)
     if status == CONFLICT:
         message = f"{address} has a file named {wheel.name} already, which its pages do not show"
-        return UploadConflictError(message)
+        return NameTakenError(message)
     said = [line.strip() for line in re.sub(COLOUR, "", error.output).splitlines() if line.strip()]
     named = [line for line in said if re.search(r"\w(Error|Detected): ", line)]
     last = (named or said or [error.message])[-1]
     hint = "; an index answers so, too, when it has a file of that name" if status in range(400, 500) else ""
     message = f"{address} did not take {wheel.name}: {last} (log: {log}){hint}"
-    return UploadError(message)
+    return PublishError(message)
 
 
 def _refused(url: str, status: int) -> CredentialsRefusedError:

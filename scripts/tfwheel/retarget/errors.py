@@ -1,68 +1,58 @@
-"""Failures of retargeting: what is wrong, and what to do next."""
+"""Errors of the room `retarget`: why a library is not rewritten."""
 
 from __future__ import annotations
 
-from tfwheel.errors import FactoryError
+from tfwheel.errors import GpuCodeError
 
 
-class PtxError(FactoryError):
-    """Portable GPU code that ptxas does not take."""
+class PtxError(GpuCodeError):
+    """ptxas does not compile the PTX."""
 
-    exit_code = 43
     default_remedy = (
         "Pin a newer ptxas (`tools` of the line's [retarget] in lines.toml), or leave the arch out of its lists."
     )
 
 
-class UnknownArchError(FactoryError):
-    """An arch that ptxas does not know, or that the library's portable code cannot give."""
+class UnknownArchError(GpuCodeError):
+    """ptxas does not know the arch, or the library has no PTX that can be compiled for it."""
 
-    exit_code = 44
     default_remedy = "Correct `archs` or `generated` of the line's [retarget] in lines.toml, or pin a newer ptxas."
 
 
-class NoGpuCodeError(FactoryError):
-    """A library that was to be retargeted and has no GPU code."""
+class NoGpuCodeError(GpuCodeError):
+    """A library that should be retargeted has no GPU code."""
 
-    exit_code = 45
     default_remedy = "Leave [retarget] out of a line whose base has no GPU code."
 
 
-class DoesNotFitError(FactoryError):
-    """GPU code for the wanted archs that is larger than what the library has room for."""
+class DoesNotFitError(GpuCodeError):
+    """The cubins of the wanted archs are larger than the room in the library."""
 
-    exit_code = 46
     default_remedy = "Drop an arch from the line's [retarget] in lines.toml; the message above has their sizes."
 
 
-class RelocationError(FactoryError):
-    """A pointer to GPU code that this program does not know how to move."""
+class RelocationError(GpuCodeError):
+    """A pointer to GPU code cannot be moved: its kind of relocation is unknown."""
 
-    exit_code = 47
-    default_remedy = "Do not retarget this library: it was linked in a way that pointers.py has not seen."
-
-
-class AlreadyRetargetedError(FactoryError):
-    """A library whose GPU code was rewritten before, or is what the line asks for already."""
-
-    exit_code = 48
-    default_remedy = (
-        "Start from the official library; if that has all that is wanted, leave [retarget] out of the line."
-    )
+    default_remedy = "Leave this library out of `libraries`: it was linked in a way that relocations.py cannot handle."
 
 
-class UnknownLayoutError(FactoryError):
-    """A library whose sections are not those of the official ones that this program knows."""
+class AlreadyRetargetedError(GpuCodeError):
+    """The GPU code of a library was rewritten before, or is already what the line asks for."""
 
-    exit_code = 49
+    default_remedy = "Start from the official library; leave [retarget] out of the line if that has all it asks for."
+
+
+class UnknownLayoutError(GpuCodeError):
+    """The sections of a library are not laid out like those of the official ones."""
+
     default_remedy = "Fetch the library again if it was cut; otherwise do not retarget it."
 
 
-class XlaCeilingError(FactoryError):
-    """A library whose built-in CUDA version for XLA is not where, or not what, the data of its TensorFlow says."""
+class XlaCeilingError(GpuCodeError):
+    """The CUDA version that XLA has built in is not at the place, or not the value, that `build_config/xla/` gives."""
 
-    exit_code = 57
     default_remedy = (
-        "Nothing was written. Fetch the library again if it was cut; for another TensorFlow make its file in "
-        "build_config/xla/ anew, or leave `xla` out of the line's [retarget] in lines.toml."
+        "Fetch the library again if it was cut; for another TensorFlow make its file in build_config/xla/ again, or "
+        "leave `xla` out of the line's [retarget] in lines.toml. Nothing was written."
     )

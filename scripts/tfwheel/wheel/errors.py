@@ -1,26 +1,27 @@
-"""Failures of reading and writing wheels: what is wrong, and what to do next."""
+"""Errors of the room `wheel`, by kind."""
 
 from __future__ import annotations
 
-from tfwheel.errors import FactoryError
+from tfwheel.errors import FactoryError, GateError
 
 
 class PatchError(FactoryError):
-    """A patch that does not apply exactly."""
+    """Make the patch again: it does not apply exactly."""
 
     exit_code = 41
-    default_remedy = "Make the patch anew against the TensorFlow version that its folder names."
+    default_remedy = "Make the patch again, against the TensorFlow version that its folder names."
 
 
-class SbomGateError(FactoryError):
-    """The bill of materials (SBOM) inside the wheel is missing, broken, or of another wheel."""
+# --- gates -----------------------------------------------------------------------------------------------
 
-    exit_code = 120
+
+class SbomGateError(GateError):
+    """The SBOM inside the wheel is missing, broken or of another wheel."""
+
     default_remedy = "Build the wheel again: the build writes the SBOM, nothing else may."
 
 
-class IndexEntryError(FactoryError):
-    """A file that must not enter the index, or one that contradicts what is there."""
+class IndexEntryError(GateError):
+    """The index must not list the wheel: its name, metadata, size or smoke test does not qualify."""
 
-    exit_code = 70
-    default_remedy = "Raise `build` in targets.toml: a published file name is never used for other bytes."
+    default_remedy = "Build and smoke-test the target again; only what passed is listed."

@@ -25,7 +25,7 @@ from tfwheel.checks.errors import GpuRequiredError, SizeGateError, SmokeError
 from tfwheel.config import build_config, plan
 from tfwheel.config.paths import CONFIG_DIR, Paths
 from tfwheel.index import listing_rules
-from tfwheel.index.errors import NothingToServeError
+from tfwheel.index.errors import WheelMissingError
 from tfwheel.system import files, locks
 from tfwheel.system.errors import HashMismatchError, TargetBusyError
 from tfwheel.wheel import provenance, records
@@ -215,7 +215,7 @@ def test_a_gpu_that_is_required_and_absent_is_an_error(factory: Factory) -> None
 
 
 def test_there_is_nothing_to_smoke_before_a_build(factory: Factory) -> None:
-    with pytest.raises(NothingToServeError):
+    with pytest.raises(WheelMissingError):
         pipeline.smoke_target(TARGET, paths=factory.paths)
 
 

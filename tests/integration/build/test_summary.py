@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tfwheel.config.errors import UnknownTargetError
+from tfwheel.config.errors import SelectionError
 from tfwheel.config.paths import ROOT
 from tfwheel.system.errors import CommandError
 from tfwheel.system.processes import run
@@ -59,5 +59,5 @@ def test_what_was_planned_is_what_is_expected(scripts: Path, tmp_path: Path) -> 
 def test_what_nobody_planned_is_refused(scripts: Path) -> None:
     with pytest.raises(CommandError) as caught:
         run([sys.executable, scripts / "write_summary.py", "--expect", "tf9.9.9-cp312-cu12"])
-    assert caught.value.returncode == UnknownTargetError.exit_code
+    assert caught.value.returncode == SelectionError.exit_code
     assert not (scripts.parent / "dist").exists()

@@ -12,7 +12,7 @@ from platformdirs import user_cache_path
 from tfwheel.build import compilers, cuda_tree
 from tfwheel.build.errors import NoCompilerError
 from tfwheel.checks import gpu_gates
-from tfwheel.checks.errors import RetargetGateError, UntouchedGateError
+from tfwheel.checks.errors import RetargetGateError
 from tfwheel.checks.gpu_gates import Retargeted
 from tfwheel.config import build_config
 from tfwheel.gpu import cuda_binutils, elf, fatbin
@@ -117,7 +117,7 @@ def test_one_byte_of_text_is_found(mine: Retargeted) -> None:
     with mine.patched.open("r+b") as stream:
         stream.seek(text)
         stream.write(b"\xcc")
-    with pytest.raises(UntouchedGateError, match=f"byte {text:,}: changed"):
+    with pytest.raises(RetargetGateError, match=f"byte {text:,}: changed"):
         gpu_gates.run_retarget_gates(mine, cache=CACHE)
 
 

@@ -13,7 +13,8 @@ from benchmarks import build_bench
 from gpulibraries import ptx, usual
 from tfwheel.config.paths import CONFIG_DIR, Paths
 from tfwheel.config.targets import Retarget
-from tfwheel.index.errors import NothingToServeError
+from tfwheel.errors import UsageError
+from tfwheel.index.errors import WheelMissingError
 from tfwheel.retarget import gpu_image, ptxas
 from tfwheel.system.errors import CommandError
 from tfwheel.system.processes import run
@@ -57,7 +58,7 @@ def test_the_report_is_a_table_and_json(tmp_path: Path, capsys: pytest.CaptureFi
 
 def test_a_target_that_is_not_built_cannot_be_measured(tmp_path: Path) -> None:
     paths = Paths(settings=CONFIG_DIR, dist=tmp_path / "dist", cache=tmp_path / "cache")
-    with pytest.raises(NothingToServeError, match=r"tf2\.20\.0-cp312-cu12 is not built here"):
+    with pytest.raises(WheelMissingError, match=r"tf2\.20\.0-cp312-cu12 is not built here"):
         build_bench.rows(paths, "tf2.20.0-cp312-cu12", runs=1, door="x")
 
 
@@ -96,5 +97,5 @@ def test_the_peer_is_called_once_for_each_with_its_arch_the_largest_first(tmp_pa
 def test_a_line_that_is_not_retargeted_cannot_be_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     inputs = build_bench.Inputs(job=fakewheels.job(tmp_path), base=tmp_path, ops=tmp_path)
     monkeypatch.setattr(build_bench, "_inputs", lambda *_: inputs)
-    with pytest.raises(NothingToServeError, match="leaves the official libraries as they are"):
+    with pytest.raises(UsageError, match="leaves the official libraries as they are"):
         build_bench.retarget_rows(inputs.job.paths, "x", runs=1, door="x")

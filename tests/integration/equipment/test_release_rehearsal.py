@@ -23,7 +23,7 @@ from tfwheel.config import build_config
 from tfwheel.config.paths import Paths
 from tfwheel.index import ledger
 from tfwheel.publish import release_files, verify
-from tfwheel.publish.errors import CredentialsError
+from tfwheel.publish.errors import TokenMissingError
 from tfwheel.system.errors import CommandError
 from tfwheel.system.processes import run
 
@@ -199,7 +199,7 @@ def test_the_whole_of_it_from_the_command_line_with_three_clients(tmp_path: Path
     assert hashlib.sha256((root / "index" / "ledger.jsonl").read_bytes()).hexdigest() == before
     assert not releasing.git(root, "status", "--porcelain")
     assert not (tmp_path / "output").exists()
-    with pytest.raises(CommandError, match="CredentialsError") as failure:
+    with pytest.raises(CommandError, match="TokenMissingError") as failure:
         run([*door, VERSION], env={"GITHUB_TOKEN": "", "GITHUB_REPOSITORY": "a/b"})
-    assert failure.value.returncode == CredentialsError.exit_code
+    assert failure.value.returncode == TokenMissingError.exit_code
     assert release_files.load(root / "dist" / "release" / VERSION).wheels

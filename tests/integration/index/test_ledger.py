@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ledgers import entry
+from tfwheel.errors import UsageError
 from tfwheel.index import ledger, ledger_history
-from tfwheel.index.errors import LedgerConflictError, LedgerDamagedError
+from tfwheel.index.errors import LedgerDamagedError, LedgerHistoryError, NameTakenError
 from tfwheel.system.errors import CommandError
 from tfwheel.system.processes import run
 
@@ -186,7 +187,7 @@ def test_one_name_for_two_files_is_a_conflict_that_drops_neither(repo: Path, *, 
     assert other.sha256 in text
     with pytest.raises(LedgerDamagedError, match="not merged"):
         ledger_history.check(path)
-    with pytest.raises(LedgerConflictError, match="stands for two files"):
+    with pytest.raises(NameTakenError, match="stands for two files"):
         ledger_history.merge_conflicted(path)
     assert path.read_text() == text
 
@@ -202,7 +203,7 @@ def test_two_files_of_one_name_that_git_merges_as_text_are_found(repo: Path) -> 
     run(["git", "-C", repo, "branch", "-f", "right"])
     on_both(repo, adding(early), adding(late))
     assert merge(repo)
-    with pytest.raises(LedgerConflictError, match="twice"):
+    with pytest.raises(NameTakenError, match="twice"):
         ledger_history.check(path)
 
 
@@ -214,7 +215,7 @@ def test_a_merge_that_dropped_a_side_is_found(repo: Path, side: str, *, committe
     run(["git", "-C", repo, "checkout", side, f"index/{NAME}"])
     if committed:
         commit(repo)
-    with pytest.raises(LedgerConflictError, match="vanished"):
+    with pytest.raises(LedgerHistoryError, match="vanished"):
         ledger_history.check(path)
 
 
@@ -224,11 +225,11 @@ def test_a_line_that_was_deleted_is_found_before_and_after_the_commit(repo: Path
     commit(repo)
     path.write_bytes(path.read_bytes().splitlines(keepends=True)[0])
     for _ in range(2):
-        with pytest.raises(LedgerConflictError, match="vanished"):
+        with pytest.raises(LedgerHistoryError, match="vanished"):
             ledger_history.check(path)
         with pytest.raises(CommandError) as failure:
             run([*DOOR, "--ledger", path, "check"])
-        assert failure.value.returncode == LedgerConflictError.exit_code
+        assert failure.value.returncode == LedgerHistoryError.exit_code
         run(["git", "-C", repo, "commit", "-q", "--allow-empty", "-a", "-m", "x"])
 
 
@@ -239,7 +240,7 @@ def test_a_commit_that_does_not_exist_is_not_an_empty_ledger(repo: Path) -> None
 
 def test_an_older_state_can_be_named(repo: Path) -> None:
     path = on_both(repo, adding(entry(3)), adding(entry(2)))
-    with pytest.raises(LedgerConflictError, match="vanished"):
+    with pytest.raises(LedgerHistoryError, match="vanished"):
         ledger_history.check(path, since=["right"])
     ledger_history.check(path, since=["HEAD", "HEAD^"])
 
@@ -252,7 +253,7 @@ def test_without_git_or_a_commit_there_is_nothing_to_compare_with(tmp_path: Path
 
 
 def test_merge_without_a_conflict_says_so_and_changes_nothing(repo: Path) -> None:
-    with pytest.raises(LedgerConflictError, match="knows of no conflict"):
+    with pytest.raises(UsageError, match="knows of no conflict"):
         ledger_history.merge_conflicted(repo / "index" / NAME)
 
 

@@ -18,10 +18,10 @@ import pytest
 
 import assethost
 from publications import finish, publication, state
-from tfwheel.errors import FactoryError
+from tfwheel.errors import FactoryError, PublishError
 from tfwheel.index import ledger, manifest
 from tfwheel.publish import publish, verify
-from tfwheel.publish.errors import PublishError, StoreError, VerifyError
+from tfwheel.publish.errors import StoreError, VerifyError
 from tfwheel.system.processes import run
 
 if TYPE_CHECKING:

@@ -14,8 +14,9 @@ import githubapi
 from fake_github import server
 from fake_github.server import FakeServer, Response
 from releasing import git
+from tfwheel.errors import PublishError, UsageError
 from tfwheel.publish import pull_request
-from tfwheel.publish.errors import CredentialsError, ProposalError
+from tfwheel.publish.errors import TokenMissingError
 from tfwheel.publish.github_api import GithubApi as Api
 from tfwheel.publish.github_repository import Repository
 from tfwheel.publish.pull_request import ProposedChange
@@ -157,7 +158,7 @@ def test_a_push_goes_straight_to_main_and_once_more_when_main_moved(
         return apply(tree)
 
     change = ProposedChange(branch="pins", title="Update pins", body="", apply=always)
-    with pytest.raises(ProposalError, match="could not bring `Update pins`"):
+    with pytest.raises(PublishError, match="could not bring `Update pins`"):
         pull_request.propose(change, site=site_of(github), remote=remote, push=True)
     assert before == "x"
     assert not github.state.all("pull")
@@ -169,17 +170,17 @@ def test_two_changes_of_one_file_contradict_each_other(root: Path, github: GitHu
     save(other)
     git(other, "push", "-q", str(remote_of(root)), "main")
     (root / "pins.toml").write_text("a = 2\n")
-    with pytest.raises(ProposalError, match=r"pins\.toml was changed here and"):
+    with pytest.raises(PublishError, match=r"pins\.toml was changed here and"):
         propose(root, github)
     assert shown(root, "main") == "a = 9"
 
 
 def test_paths_and_remotes_that_are_not_there_are_said(root: Path, github: GitHub) -> None:
-    with pytest.raises(ProposalError, match=r"nowhere\.txt: not all of these are files"):
+    with pytest.raises(UsageError, match=r"nowhere\.txt: not all of these are files"):
         propose(root, github, "nowhere.txt")
     (root / "pins.toml").write_text("a = 2\n")
     remote_of(root).rename(root.with_name("elsewhere.git"))
-    with pytest.raises(ProposalError, match="could not bring"):
+    with pytest.raises(PublishError, match="could not bring"):
         propose(root, github)
 
 
@@ -199,7 +200,7 @@ class Gate(FakeServer):
 
 def refused(gate: Gate, act: Callable[[str], object]) -> tuple[str, str]:
     """What a refused proposal says, and what the host was told."""
-    with server.serving(gate), pytest.raises(ProposalError) as failure:
+    with server.serving(gate), pytest.raises(PublishError) as failure:
         act(f"{gate.address}/someone/wheels.git")
     return str(failure.value), gate.told[0]
 
@@ -224,9 +225,9 @@ def test_the_token_goes_to_git_and_into_no_message(
 
 def test_the_door_wants_credentials_first_and_then_proposes(root: Path, github: GitHub) -> None:
     words = ["README.md", "--branch", "x", "--title", "y"]
-    with pytest.raises(CommandError, match="CredentialsError") as failure:
+    with pytest.raises(CommandError, match="TokenMissingError") as failure:
         run([sys.executable, DOOR, *words], env={"GITHUB_TOKEN": "", "GITHUB_REPOSITORY": githubapi.REPO})
-    assert failure.value.returncode == CredentialsError.exit_code
+    assert failure.value.returncode == TokenMissingError.exit_code
     here = DOOR.parents[1]
     if not (here / ".git").exists():
         pytest.skip("this is no git checkout")

@@ -18,8 +18,10 @@ import requests
 
 import fakewheels
 from tfwheel.config.paths import ROOT
+from tfwheel.errors import PublishError
+from tfwheel.index.errors import NameTakenError
 from tfwheel.publish import twine_upload
-from tfwheel.publish.errors import CredentialsMissingError, CredentialsRefusedError, UploadConflictError, UploadError
+from tfwheel.publish.errors import CredentialsMissingError, CredentialsRefusedError
 from tfwheel.system import files
 from tfwheel.system.errors import CommandError
 from tfwheel.system.processes import run
@@ -163,7 +165,7 @@ def test_wheels_are_uploaded_once_and_pip_installs_them(index: Server, tmp_path:
 def test_other_bytes_under_the_same_name_are_refused_before_anything_is_sent(index: Server, tmp_path: Path) -> None:
     first = wheel_of(tmp_path / "a")
     upload(index, first, log=tmp_path / "log")
-    with pytest.raises(UploadConflictError, match=r"is there already with sha256 .*; it cannot become") as caught:
+    with pytest.raises(NameTakenError, match=r"is there already with sha256 .*; it cannot become") as caught:
         upload(index, wheel_of(tmp_path / "b", body=b"VALUE = 2\n"), log=tmp_path / "log")
     assert "Raise `build`" in caught.value.remedy
     assert files.sha256_of(index.folder / first.name) == files.sha256_of(first)
@@ -179,7 +181,7 @@ def test_the_digest_that_the_index_gives_is_the_one_compared(tmp_path: Path, alg
     if digests:
         assert "is there already" in upload(server, wheel, log=tmp_path / "log")[0]
     else:
-        with pytest.raises(UploadConflictError, match="gives no digest to compare"):
+        with pytest.raises(NameTakenError, match="gives no digest to compare"):
             upload(server, wheel, log=tmp_path / "log")
     assert next(servers, None) is None
 
@@ -289,7 +291,7 @@ def test_an_index_that_shows_no_pages_has_the_last_word(
     assert send() == [f"{wheel.name} uploaded"]
     assert "uploading without a look at what is there" in capfd.readouterr().err
     with pytest.raises(
-        UploadError, match=r"400 Bad Request .* an index answers so, too, when it has a file of that name"
+        PublishError, match=r"400 Bad Request .* an index answers so, too, when it has a file of that name"
     ):
         send()
 
@@ -297,5 +299,5 @@ def test_an_index_that_shows_no_pages_has_the_last_word(
 @pytest.mark.usefixtures("account")
 def test_an_index_that_is_not_there_is_named(tmp_path: Path) -> None:
     nowhere = Server(address=f"http://127.0.0.1:{free_port()}/", folder=tmp_path)
-    with pytest.raises(UploadError, match=r"did not take tensorflow-.*Connection refused.*log: "):
+    with pytest.raises(PublishError, match=r"did not take tensorflow-.*Connection refused.*log: "):
         upload(nowhere, wheel_of(tmp_path / "a"), log=tmp_path / "log")

@@ -130,7 +130,7 @@ FILL = """
 import os, sys
 from pathlib import Path
 from tfwheel.atomic import writing
-from tfwheel.errors import DiskFullError
+from tfwheel.system.errors import DiskFullError
 try:
     with writing(Path(sys.argv[1]) / "x") as stream:
         for _ in range(4):

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from tfwheel.build import summary
 from tfwheel.config import build_config
-from tfwheel.config.errors import UnknownTargetError
+from tfwheel.config.errors import SelectionError
 from tfwheel.config.paths import Paths
 from tfwheel.system import ci
 from tfwheel.wheel import records
@@ -203,7 +203,7 @@ def test_what_is_expected_may_be_ids_or_a_matrix() -> None:
     ],
 )
 def test_a_word_that_is_neither_is_refused(word: str, words: str) -> None:
-    with pytest.raises(UnknownTargetError, match=words):
+    with pytest.raises(SelectionError, match=words):
         summary.expected(build_config.load(), [word])
 
 

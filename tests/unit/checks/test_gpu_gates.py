@@ -11,7 +11,7 @@ import pytest
 import fakeelf
 from tfwheel.checks import gpu_gates
 from tfwheel.checks.byte_diff import unchanged
-from tfwheel.checks.errors import RetargetGateError, UntouchedGateError
+from tfwheel.checks.errors import RetargetGateError
 from tfwheel.checks.gpu_gates import Pair, Retargeted
 from tfwheel.config.targets import Retarget
 from tfwheel.errors import FactoryError
@@ -215,7 +215,7 @@ def test_a_new_image_that_was_not_made_of_its_source_is_named(good: Retargeted, 
 def test_a_byte_outside_is_found(good: Retargeted) -> None:
     constant = section(good.patched, ".rodata").offset + 5
     write(good.patched, constant, b"\x01")
-    with pytest.raises(UntouchedGateError, match=f"byte {constant:,}: changed from 00 to 01, and nothing was declared"):
+    with pytest.raises(RetargetGateError, match=f"byte {constant:,}: changed from 00 to 01, and nothing was declared"):
         untouched(good)
 
 
@@ -223,7 +223,7 @@ def test_declared_bytes_must_be_those_declared(good: Retargeted) -> None:
     constant = section(good.patched, ".rodata").offset
     edit = Edit(what="", symbol="", distance=0, offset=constant, expected=bytes(2), replacement=b"\x01\x02")
     declared = replace(good, edits=(edit,))
-    with pytest.raises(UntouchedGateError, match="found 00 00, declared 01 02"):
+    with pytest.raises(RetargetGateError, match="found 00 00, declared 01 02"):
         untouched(declared)
     write(good.patched, constant, b"\x01\x02")
     untouched(declared)
@@ -232,37 +232,37 @@ def test_declared_bytes_must_be_those_declared(good: Retargeted) -> None:
 def test_a_pointer_that_does_not_follow_is_found(good: Retargeted) -> None:
     second = section(good.patched, ".rela.dyn").offset + 24 + 16
     write(good.patched, second, struct.pack("<Q", ADDRESS))
-    with pytest.raises(UntouchedGateError, match=f"byte {second:,}: found .* declared"):
+    with pytest.raises(RetargetGateError, match=f"byte {second:,}: found .* declared"):
         untouched(good)
 
 
 def test_room_that_nothing_takes_must_be_empty(good: Retargeted) -> None:
     write(good.patched, section(good.patched, ".nv_fatbin").offset + ROOM - 1, b"\x01")
-    with pytest.raises(UntouchedGateError, match="found 01, declared 00"):
+    with pytest.raises(RetargetGateError, match="found 01, declared 00"):
         untouched(good)
 
 
 def test_symbol_tables_are_zeros_where_they_were_dropped_and_else_as_they_were(good: Retargeted) -> None:
     dropped = replace(good, symbols=False)
-    with pytest.raises(UntouchedGateError, match="declared 00"):
+    with pytest.raises(RetargetGateError, match="declared 00"):
         untouched(dropped)
     for name in (".symtab", ".strtab"):
         part = section(good.original, name)
         write(good.patched, part.offset, bytes(part.size))
         write(good.patched, part.header, bytes(64))
     untouched(dropped)
-    with pytest.raises(UntouchedGateError, match="nothing was declared there"):
+    with pytest.raises(RetargetGateError, match="nothing was declared there"):
         untouched(good)
 
 
 def test_a_library_that_was_cut_or_is_none_is_refused(good: Retargeted) -> None:
     before = pair(good).before
     good.patched.write_bytes(good.patched.read_bytes()[:-1])
-    with pytest.raises(UntouchedGateError, match=r"has [\d,]+ bytes; the official one"):
+    with pytest.raises(RetargetGateError, match=r"has [\d,]+ bytes; the official one"):
         unchanged(good, before, before)
     for path in (good.original, good.patched):
         path.write_bytes(b"\x7fELF" + bytes(100))
-    with pytest.raises(UntouchedGateError, match="cannot be compared"):
+    with pytest.raises(RetargetGateError, match="cannot be compared"):
         unchanged(good, before, before)
 
 
@@ -283,7 +283,3 @@ def test_what_a_line_promises_is_said_by_section() -> None:
     }
     assert gpu_gates.promised(wanted, left_out=["120"])[".rodata"] == ("compute_90",)
     assert gpu_gates.promised(replace(wanted, ptx=None))[".rodata"] == ("sm_120",)
-
-
-def test_exit_codes_are_their_own() -> None:
-    assert (RetargetGateError.exit_code, UntouchedGateError.exit_code) == (58, 59)

@@ -16,8 +16,8 @@ from tfwheel.config.ci_settings import CiSettings, Runner, Subset
 from tfwheel.config.errors import (
     BuilderUnavailableError,
     ConfigError,
-    EmptySelectionError,
     MatrixTooLargeError,
+    SelectionError,
     UnknownTriggerError,
 )
 from tfwheel.config.paths import ROOT
@@ -227,13 +227,13 @@ def test_a_label_that_means_nothing_is_named(event: str, label: str, words: str)
 
 
 def test_a_release_of_nothing_is_an_error() -> None:
-    with pytest.raises(EmptySelectionError, match="`release` selects no target, unless a label names some"):
+    with pytest.raises(SelectionError, match="`release` selects no target, unless a label names some"):
         rows(event="release")
 
 
 def test_a_selection_that_has_become_empty_is_an_error() -> None:
     releases = tuple(release.model_copy(update={"default": False}) for release in CONFIG.releases)
-    with pytest.raises(EmptySelectionError, match="the event `push` selects no target\n"):
+    with pytest.raises(SelectionError, match="the event `push` selects no target\n"):
         ci_jobs.matrix(replace(CONFIG, releases=releases), CI, event="push")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tfwheel.config import build_config, tables
-from tfwheel.config.errors import BuilderUnavailableError, UnknownTargetError
+from tfwheel.config.errors import BuilderUnavailableError, SelectionError
 from tfwheel.config.paths import ROOT
 
 CONFIG = build_config.load()
@@ -49,7 +49,7 @@ def test_the_default_set_of_a_line_is_one_tensorflow() -> None:
 
 
 def test_a_misspelt_line_gets_the_nearest_one() -> None:
-    with pytest.raises(UnknownTargetError, match="did you mean `cu12`"):
+    with pytest.raises(SelectionError, match="did you mean `cu12`"):
         tables.rows(CONFIG, line="cu1")
 
 

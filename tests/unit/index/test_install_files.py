@@ -12,6 +12,7 @@ from tfwheel.index import install_files
 from tfwheel.index.errors import LockError
 from tfwheel.index.install_files import Lock
 from tfwheel.system.errors import CommandError
+from tfwheel.wheel.errors import IndexEntryError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -183,5 +184,5 @@ def test_no_solution_is_a_lock_error(tmp_path: Path, monkeypatch: pytest.MonkeyP
 def test_a_lock_with_an_address_in_it_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     text = REQUIREMENTS + "thing @ https://mirror.example.org/thing.whl\n"
     stub_uv(monkeypatch, {"requirements.txt": text, "pylock.toml": PYLOCK})
-    with pytest.raises(LockError, match="mirror"):
+    with pytest.raises(IndexEntryError, match="mirror"):
         collect_one(tmp_path)

@@ -13,8 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ledgers import entry
+from tfwheel.errors import UsageError
 from tfwheel.index import ledger
-from tfwheel.index.errors import LedgerConflictError, LedgerDamagedError, NotInLedgerError
+from tfwheel.index.errors import LedgerDamagedError, NameTakenError, NotInLedgerError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -95,7 +96,7 @@ def test_appending_leaves_the_lines_that_are_there(path: Path) -> None:
 )
 def test_a_name_never_stands_for_another_file_or_place(path: Path, change: dict[str, Any], said: str) -> None:
     before = path.read_bytes()
-    with pytest.raises(LedgerConflictError, match=said) as failure:
+    with pytest.raises(NameTakenError, match=said) as failure:
         ledger.append(path, [entry(4), replace(ONE, **change)])
     assert ONE.file in failure.value.message
     assert "build" in failure.value.remedy
@@ -104,7 +105,7 @@ def test_a_name_never_stands_for_another_file_or_place(path: Path, change: dict[
 
 @pytest.mark.parametrize("change", [{"sha256": "0" * 64}, {}, {"line": "cpu", "uploaded": "2027-01-01T00:00:00Z"}])
 def test_one_name_twice_in_one_append_is_refused(tmp_path: Path, change: dict[str, Any]) -> None:
-    with pytest.raises(LedgerConflictError, match=r"lines 1 and 2.*twice"):
+    with pytest.raises(NameTakenError, match=r"lines 1 and 2.*twice"):
         ledger.append(tmp_path / "l", [ONE, replace(ONE, **change)])
     assert not (tmp_path / "l").exists()
 
@@ -180,7 +181,7 @@ def test_a_file_cut_anywhere_in_its_last_line_is_found(path: Path, length: int) 
 def test_every_single_changed_byte_is_found(path: Path) -> None:
     data = ledger.encode(ONE) + b"\n"
     for place in range(len(data)):
-        with pytest.raises((LedgerDamagedError, LedgerConflictError)):
+        with pytest.raises((LedgerDamagedError, NameTakenError)):
             ledger.parse(data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :], name="x")
     assert path.exists()
 
@@ -202,14 +203,14 @@ def test_conflict_markers_point_to_merge(path: Path) -> None:
 def test_the_same_line_twice_is_refused(path: Path) -> None:
     lines = lines_of(path)
     path.write_bytes(b"".join([*lines, lines[0]]))
-    with pytest.raises(LedgerConflictError, match=r"lines 1 and 4.*the same file twice"):
+    with pytest.raises(NameTakenError, match=r"lines 1 and 4.*the same file twice"):
         ledger.read(path)
 
 
 def test_two_files_of_one_name_are_refused_with_both_hashes(path: Path) -> None:
     other = replace(ONE, sha256="0" * 64, uploaded="2027-01-01T00:00:00Z")
     path.write_bytes(path.read_bytes() + ledger.encode(other) + b"\n")
-    with pytest.raises(LedgerConflictError, match=rf"lines 1 and 4.*{ONE.sha256}.*{'0' * 64}"):
+    with pytest.raises(NameTakenError, match=rf"lines 1 and 4.*{ONE.sha256}.*{'0' * 64}"):
         ledger.read(path)
 
 
@@ -237,14 +238,14 @@ def test_a_removed_file_keeps_its_line_and_its_name(path: Path) -> None:
     ledger.remove(path, ONE.file, "the asset was deleted")
     assert ledger.read(path).entries[0].removed == "the asset was deleted"
     for again in (ONE, replace(ONE, sha256="0" * 64)):
-        with pytest.raises(LedgerConflictError):
+        with pytest.raises(NameTakenError):
             ledger.append(path, [again])
-    with pytest.raises(LedgerConflictError, match="was removed"):
+    with pytest.raises(NameTakenError, match="was removed"):
         ledger.yank(path, ONE.file)
 
 
 def test_a_removal_needs_a_reason(path: Path) -> None:
-    with pytest.raises(LedgerConflictError, match="reason"):
+    with pytest.raises(UsageError, match="reason"):
         ledger.remove(path, ONE.file, " ")
     assert ledger.read(path).entries[0] == ONE
 

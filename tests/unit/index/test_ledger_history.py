@@ -10,7 +10,7 @@ import pytest
 
 from ledgers import entry
 from tfwheel.index import ledger, ledger_history
-from tfwheel.index.errors import LedgerConflictError
+from tfwheel.index.errors import LedgerHistoryError, NameTakenError
 
 if TYPE_CHECKING:
     from tfwheel.index.ledger import Ledger, LedgerEntry
@@ -49,19 +49,19 @@ def test_growing_and_editing_are_allowed(new: Ledger) -> None:
     ],
 )
 def test_a_lost_or_changed_file_is_named(new: Ledger, said: str) -> None:
-    with pytest.raises(LedgerConflictError, match=said) as failure:
+    with pytest.raises(LedgerHistoryError, match=said) as failure:
         ledger_history.compare(new, since=of(ONE, TWO), name="HEAD")
     assert ONE.file in failure.value.message
 
 
 @pytest.mark.parametrize("now", [None, "another reason"])
 def test_a_removal_is_for_good(now: str | None) -> None:
-    with pytest.raises(LedgerConflictError, match="no longer recorded"):
+    with pytest.raises(LedgerHistoryError, match="no longer recorded"):
         ledger_history.compare(of(replace(ONE, removed=now)), since=of(replace(ONE, removed="gone")), name="HEAD")
 
 
 def test_many_lost_files_are_counted() -> None:
-    with pytest.raises(LedgerConflictError, match="and 5 more"):
+    with pytest.raises(LedgerHistoryError, match="and 5 more"):
         ledger_history.compare(of(), since=of(*map(entry, range(15))), name="HEAD")
 
 
@@ -99,15 +99,19 @@ def test_one_file_published_on_both_branches_stands_once_with_its_first_time() -
 @pytest.mark.parametrize(
     ("base", "ours", "theirs", "said"),
     [
-        (of(), of(ONE), of(replace(ONE, sha256="0" * 64)), "stands for two files: sha256"),
         (of(ONE), of(replace(ONE, yanked="a")), of(replace(ONE, yanked="b")), "both branches changed `yanked`"),
         (of(ONE, TWO), of(ONE, TWO), of(ONE), r"\(theirs\).*vanished"),
         (of(ONE, TWO), of(TWO), of(ONE, TWO), r"\(ours\).*vanished"),
     ],
 )
 def test_branches_that_contradict_each_other_are_refused(base: Ledger, ours: Ledger, theirs: Ledger, said: str) -> None:
-    with pytest.raises(LedgerConflictError, match=f"(?s){said}"):
+    with pytest.raises(LedgerHistoryError, match=f"(?s){said}"):
         ledger_history.join(base, ours, theirs)
+
+
+def test_a_name_that_stands_for_two_files_is_taken() -> None:
+    with pytest.raises(NameTakenError, match="stands for two files: sha256"):
+        ledger_history.join(of(), of(ONE), of(replace(ONE, sha256="0" * 64)))
 
 
 def test_no_merge_ever_loses_a_file() -> None:

@@ -10,7 +10,7 @@ import pytest
 import fakewheels
 from tfwheel.config.paths import Paths
 from tfwheel.index import ledger, local_index, manifest
-from tfwheel.index.errors import LedgerConflictError, NothingToServeError
+from tfwheel.index.errors import NameTakenError, WheelMissingError
 from tfwheel.system import files
 from tfwheel.wheel import metadata, records
 from tfwheel.wheel.records import Record
@@ -165,7 +165,7 @@ def test_a_contradiction_changes_nothing(paths: Paths) -> None:
     local_index.update(paths)
     before = paths.site.readlink(), paths.ledger.read_bytes()
     finished(paths, folder="other", body=b"other = True\n")
-    with pytest.raises(LedgerConflictError, match="twice"):
+    with pytest.raises(NameTakenError, match="twice"):
         local_index.update(paths)
     assert (paths.site.readlink(), paths.ledger.read_bytes()) == before
 
@@ -186,7 +186,7 @@ def test_a_damaged_ledger_of_this_machine_is_made_anew(paths: Paths, capsys: pyt
 
 
 def test_an_empty_site_is_not_offered(paths: Paths) -> None:
-    with pytest.raises(NothingToServeError, match="passed its smoke test"):
+    with pytest.raises(WheelMissingError, match="passed its smoke test"):
         local_index.offer(paths, port=0)
 
 

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from tfwheel.index import ledger, simple_pages
+from tfwheel.index.errors import NameTakenError
 from tfwheel.index.ledger import LedgerEntry
-from tfwheel.wheel.errors import IndexEntryError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -195,7 +195,7 @@ def test_an_empty_ledger_has_no_pages() -> None:
 
 
 def test_a_page_never_lists_a_file_name_twice() -> None:
-    with pytest.raises(IndexEntryError, match="cu12/tensorflow"):
+    with pytest.raises(NameTakenError, match="cu12/tensorflow"):
         pages([ROW, replace(ROW, sha256="c" * 64)])
 
 

@@ -37,7 +37,6 @@ def test_all_free_names_are_named_at_once() -> None:
         dependency_confusion.check(
             {"gamma", "alpha", "numpy"}, acknowledged=(), is_claimed=lambda name: name == "numpy"
         )
-    assert caught.value.exit_code == 75
     assert "index.toml" in caught.value.remedy
 
 

@@ -13,8 +13,9 @@ from ledgers import entry
 from releasing import IDS, OPS, TAG, VERSION
 from tfwheel.config import build_config
 from tfwheel.index import ledger
+from tfwheel.index.errors import NameTakenError
 from tfwheel.publish import preflight
-from tfwheel.publish.errors import BuildNumberUsedError, ChangelogError, ReleaseTagError
+from tfwheel.publish.errors import ChangelogError, ReleaseTagError
 from tfwheel.publish.github_api import AssetData
 
 if TYPE_CHECKING:
@@ -127,7 +128,7 @@ def test_a_build_number_is_used_once(settings: Config, changelog: Path, tmp_path
     ledger.append(path, [used])
     other = hashlib.sha256(b"other").hexdigest()
     for assets in ({}, {"x": asset("x", used.sha256)}, {used.file: asset(used.file, other)}):
-        with pytest.raises(BuildNumberUsedError, match=r"2\.20\.0\+cu125\.2 was released before"):
+        with pytest.raises(NameTakenError, match=r"2\.20\.0\+cu125\.2 was released before"):
             preflight.check_number(release, path, assets)
     preflight.check_number(release, path, {used.file: asset(used.file, used.sha256)})
 
@@ -135,7 +136,7 @@ def test_a_build_number_is_used_once(settings: Config, changelog: Path, tmp_path
 def test_a_removed_build_number_stays_used(settings: Config, changelog: Path, tmp_path: Path) -> None:
     path = tmp_path / "ledger.jsonl"
     ledger.append(path, [entry(2, removed="a reason")])
-    with pytest.raises(BuildNumberUsedError):
+    with pytest.raises(NameTakenError):
         preflight.check_number(planned(settings, changelog), path, {})
 
 

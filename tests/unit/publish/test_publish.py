@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from publications import finish, publication, state
+from tfwheel.errors import PublishError, UsageError
 from tfwheel.index import ledger, manifest
-from tfwheel.index.errors import SiteError
+from tfwheel.index.errors import NameTakenError, SiteError
 from tfwheel.publish import publish, verify
-from tfwheel.publish.errors import PublishError, StoreError, VerifyError
+from tfwheel.publish.errors import StoreError, VerifyError, WheelChangedError
 from tfwheel.system import files, locks
 from tfwheel.system.errors import TargetBusyError
 from tfwheel.wheel.errors import IndexEntryError
@@ -135,7 +136,7 @@ def test_a_wheel_that_changes_after_the_check_is_refused(second: Publication, tm
             with second.wheels[0].open("ab") as stream:
                 stream.write(b"more")
 
-    with pytest.raises(IndexEntryError, match="changed while it was published"):
+    with pytest.raises(WheelChangedError, match="changed while it was published"):
         publish.publish(second, on_step=meddle)
     after = state(tmp_path)
     assert {name: after[name] for name in before} == before
@@ -146,7 +147,7 @@ def test_a_name_is_never_used_for_other_bytes(second: Publication, tmp_path: Pat
     before = state(tmp_path)
     job = publication(tmp_path, [finish(tmp_path / "other", 1, body=b"other")])
     for act in (publish.publish, publish.plan):
-        with pytest.raises(IndexEntryError, match="cannot become"):
+        with pytest.raises(NameTakenError, match="cannot become"):
             act(job)
     assert state(tmp_path) == before
     assert second.wheels[0].exists()
@@ -160,7 +161,7 @@ def test_a_store_that_forgets_is_found_out(first: Publication, monkeypatch: pyte
 
 
 def test_what_is_to_be_installed_must_be_among_the_wheels(first: Publication, tmp_path: Path) -> None:
-    with pytest.raises(PublishError, match=r"typo\.whl cannot be installed"):
+    with pytest.raises(UsageError, match=r"typo\.whl cannot be installed"):
         publish.publish(replace(first, installs=("typo.whl",)))
     assert state(tmp_path) == {}
 

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tfwheel.errors import UsageError
+from tfwheel.index.errors import NameTakenError
 from tfwheel.publish import stores
-from tfwheel.publish.errors import StoreError
+from tfwheel.publish.errors import StoreError, WheelChangedError
 from tfwheel.publish.stores import FolderStore
-from tfwheel.wheel.errors import IndexEntryError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -49,13 +50,13 @@ def test_a_file_that_is_there_is_not_written_again(shelf: FolderStore) -> None:
 def test_a_name_that_is_taken_is_not_used_for_other_bytes(shelf: FolderStore) -> None:
     shelf.put(NAME, BytesIO(DATA), sha256=DIGEST)
     other = hashlib.sha256(b"other").hexdigest()
-    with pytest.raises(IndexEntryError, match="cannot become"):
+    with pytest.raises(NameTakenError, match="cannot become"):
         shelf.put(NAME, BytesIO(b"other"), sha256=other)
     assert (shelf.folder / NAME).read_bytes() == DATA
 
 
 def test_bytes_that_are_not_the_announced_ones_are_not_kept(shelf: FolderStore) -> None:
-    with pytest.raises(IndexEntryError, match="changed while it was published"):
+    with pytest.raises(WheelChangedError, match="changed while it was published"):
         shelf.put(NAME, BytesIO(b"other"), sha256=DIGEST)
     assert files(shelf) == []
 
@@ -83,5 +84,5 @@ def test_a_place_that_is_no_folder_is_named(tmp_path: Path) -> None:
 
 
 def test_a_file_gets_no_address_while_nobody_said_where_the_folder_is_served(tmp_path: Path) -> None:
-    with pytest.raises(StoreError, match="is served is not known"):
+    with pytest.raises(UsageError, match="is served is not known"):
         FolderStore(folder=tmp_path, address="").url(NAME)

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 import pagedata
-from tfwheel.index.errors import NothingToServeError
+from tfwheel.errors import PublishError
+from tfwheel.index.errors import NameTakenError, WheelMissingError
 from tfwheel.publish import twine_upload
-from tfwheel.publish.errors import CredentialsRefusedError, UploadAddressError, UploadConflictError, UploadError
+from tfwheel.publish.errors import CredentialsRefusedError, UploadAddressError
 from tfwheel.system import web
 from tfwheel.system.errors import CommandError
 from tfwheel.system.web import Answer
@@ -58,7 +59,7 @@ def test_an_address_with_a_password_in_it_is_refused_without_repeating_it(url: s
 
 
 def test_no_wheels_are_nothing_to_upload() -> None:
-    with pytest.raises(NothingToServeError):
+    with pytest.raises(WheelMissingError):
         twine_upload.upload([], address="https://example.org/", log=LOG)
 
 
@@ -87,12 +88,12 @@ def test_an_index_that_hides_its_pages_is_taken_to_be_without_the_wheel_unless_i
     [
         ("ERROR    HTTPError: 401 Unauthorized from https://x/\n", CredentialsRefusedError, "answers 401"),
         ("ERROR    HTTPError: 403 Forbidden from https://x/\n", CredentialsRefusedError, "answers 403"),
-        ("ERROR    HTTPError: 409 Conflict from https://x/\n", UploadConflictError, "which its pages do not show"),
-        ("ERROR    HTTPError: 413 Payload Too Large from https://x/\nToo Large", UploadError, "413 Payload Too Large"),
-        ("ERROR    HTTPError: 500 Oops from https://x/\nOops\n", UploadError, "500 Oops from https://x/ (log"),
-        ("RedirectDetected: https://x attempted to redirect\nmore\n", UploadError, "attempted to redirect (log"),
-        ("something\nthe end\n\n", UploadError, "the end (log: upload.log)"),
-        ("", UploadError, "did not start"),
+        ("ERROR    HTTPError: 409 Conflict from https://x/\n", NameTakenError, "which its pages do not show"),
+        ("ERROR    HTTPError: 413 Payload Too Large from https://x/\nToo Large", PublishError, "413 Payload Too Large"),
+        ("ERROR    HTTPError: 500 Oops from https://x/\nOops\n", PublishError, "500 Oops from https://x/ (log"),
+        ("RedirectDetected: https://x attempted to redirect\nmore\n", PublishError, "attempted to redirect (log"),
+        ("something\nthe end\n\n", PublishError, "the end (log: upload.log)"),
+        ("", PublishError, "did not start"),
     ],
 )
 def test_twines_words_get_their_name(output: str, kind: type[Exception], words: str) -> None:
