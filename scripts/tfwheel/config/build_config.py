@@ -13,7 +13,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, 
 
 from tfwheel.config.errors import ConfigError
 from tfwheel.config.paths import CONFIG_DIR
-from tfwheel.config.targets import Base, BuilderName, Line, RepairRules, Retarget
+from tfwheel.config.targets import Base, BuilderName, Line, RepairRules
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -74,13 +74,23 @@ class TargetsFile(Table):
     exclude: list[ExclusionEntry] = Field(default_factory=list)
 
 
-class RetargetEntry(Table):
-    """A table ``[LINE.retarget]`` of ``lines.toml``."""
+class Retarget(Table):
+    """A table ``[LINE.retarget]`` of ``lines.toml``: the GPU code that replaces that of the official libraries.
 
-    archs: Annotated[list[Capability], Field(min_length=1)]
-    generated: Annotated[list[Capability], Field(min_length=1)]
-    tools: Annotated[list[RequirementText], Field(min_length=2, max_length=2)]
-    libraries: Annotated[list[str], Field(min_length=1)] = Field(default_factory=lambda: list(Retarget.libraries))
+    ``archs`` are the compute capabilities ("120") that get SASS, ``ptx`` is the one whose PTX stays (None: none does).
+    ``generated`` is for the kernels that MLIR generated, which cannot be moved: archs in order of priority; as many are
+    taken as there is room for. ``tools`` pin the packages that have ptxas and libnvfatbin, in this order. ``libraries``
+    are file names. ``symbols`` says whether the symbol tables stay. ``xla`` is the newest CUDA version that XLA shall
+    make code for.
+    """
+
+    archs: Annotated[tuple[Capability, ...], Field(min_length=1, strict=False)]
+    generated: Annotated[tuple[Capability, ...], Field(min_length=1, strict=False)]
+    tools: Annotated[tuple[RequirementText, ...], Field(min_length=2, max_length=2, strict=False)]
+    libraries: Annotated[tuple[str, ...], Field(min_length=1, strict=False)] = (
+        "libtensorflow_cc.so.2",
+        "libtensorflow_framework.so.2",
+    )
     ptx: Capability | None = None
     symbols: bool = True
     xla: Annotated[str, Field(pattern=r"^\d+\.\d+$")] | None = None
@@ -96,7 +106,7 @@ class LineEntry(Table):
     ptx: Capability | None = None
     toolkit: list[RequirementText] = Field(default_factory=list)
     builder: BuilderName = "overlay"
-    retarget: RetargetEntry | None = None
+    retarget: Retarget | None = None
 
 
 class RepairFile(Table):
@@ -214,7 +224,8 @@ def _explain(detail: ErrorDetails, shape: Any) -> str:  # noqa: ANN401 -- any an
         return f"`{place}` is missing"
     if detail["type"] == "string_type" and type(detail["input"]) in (int, float):
         return f'`{place}` must be quoted: write "{detail["input"]}" (an unquoted 3.10 would be the number 3.1)'
-    return f"`{place}`: {detail['msg'][0].lower()}{detail['msg'][1:]} (got {detail['input']!r})"
+    said = detail["msg"].replace("Tuple", "List")  # TOML has lists
+    return f"`{place}`: {said[0].lower()}{said[1:]} (got {detail['input']!r})"
 
 
 def _keys_near(place: tuple[int | str, ...], shape: Any) -> list[str]:  # noqa: ANN401 -- as above
@@ -257,27 +268,21 @@ def _line(name: str, entry: LineEntry, path: Path) -> Line:
     )
 
 
-def _retarget(place: str, entry: RetargetEntry) -> Retarget:
+def _retarget(place: str, entry: Retarget) -> Retarget:
     """Check what no single key shows; ``place`` begins the messages."""
     for key, archs in (("archs", entry.archs), ("generated", entry.generated)):
         if len(set(archs)) < len(archs):
             message = f"{place}.{key}` names {max(archs, key=archs.count)} more than once"
             raise ConfigError(message)
     if strange := [arch for arch in entry.generated if arch not in entry.archs]:
-        message = f"{place}.generated` has {strange[0]}, which `archs` has not; {nearest(strange[0], entry.archs)}"
+        message = (
+            f"{place}.generated` has {strange[0]}, which `archs` has not; {nearest(strange[0], list(entry.archs))}"
+        )
         raise ConfigError(message)
     if loose := [one for one in entry.tools if not str(Requirement(one).specifier).startswith("==")]:
         message = f"{place}.tools` must be exact versions, `nvidia-cuda-nvcc-cu12==12.9.86` (got {loose[0]!r})"
         raise ConfigError(message)
-    return Retarget(
-        archs=tuple(sorted(entry.archs, key=int)),
-        generated=tuple(entry.generated),
-        tools=tuple(entry.tools),
-        libraries=tuple(entry.libraries),
-        ptx=entry.ptx,
-        symbols=entry.symbols,
-        xla=entry.xla,
-    )
+    return entry.model_copy(update={"archs": tuple(sorted(entry.archs, key=int))})
 
 
 def _base(entry: BaseEntry) -> Base:

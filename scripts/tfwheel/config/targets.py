@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from tfwheel.config.build_config import Retarget
+
 WHEEL_EPOCH = 1_577_836_800  # 2020-01-01: the date of every file in a wheel of ours (SOURCE_DATE_EPOCH)
 BuilderName = Literal["overlay", "ops", "source"]
 # The nox session that builds a line, by how the line's name begins.
@@ -32,26 +34,6 @@ def combinations(table: Mapping[str, Any]) -> Iterator[tuple[Mapping[str, Any], 
             for line in release["lines"]:
                 if (release["tensorflow"], python, line) not in excluded:
                     yield release, python, line
-
-
-@dataclass(frozen=True, kw_only=True)
-class Retarget:
-    """What GPU code the official libraries of a line shall have in place of theirs.
-
-    ``archs`` are the compute capabilities ("120") that get native code, ``ptx`` is the one whose portable code stays
-    (None: none does). ``generated`` is for the kernels that MLIR generated, which cannot be moved: archs in order of
-    priority, of which as many are taken as there is room for. ``tools`` pin the packages that have ptxas and
-    libnvfatbin, in this order. ``libraries`` are the file names of the libraries that it is about.
-    ``symbols`` says whether the symbol tables stay. ``xla`` is the newest CUDA version that XLA shall make code for.
-    """
-
-    archs: tuple[str, ...]
-    generated: tuple[str, ...]
-    tools: tuple[str, ...]
-    libraries: tuple[str, ...] = ("libtensorflow_cc.so.2", "libtensorflow_framework.so.2")
-    ptx: str | None = None
-    symbols: bool = True
-    xla: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-    from tfwheel.config.targets import Base, Retarget
+    from tfwheel.config.build_config import Retarget
+    from tfwheel.config.targets import Base
     from tfwheel.gpu.elf import Edit
     from tfwheel.retarget.ptxas import PtxCompiler
     from tfwheel.retarget.rewrite import Report
@@ -180,7 +181,7 @@ class _Maker:
         """Digest of everything that decides the bytes of the stream."""
         return digests.of_facts(
             library=self.sha256,
-            wanted=asdict(self.wanted),
+            wanted=self.wanted.model_dump(),
             compiler=self.compiler.identity,
             ceiling=repr(self.edits_of),
             compression={"level": LEVEL, "zlib-ng": version("zlib-ng"), "lz4": version("lz4")},

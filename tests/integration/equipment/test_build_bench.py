@@ -11,8 +11,8 @@ import pytest
 import fakewheels
 from benchmarks import build_bench
 from gpulibraries import ptx, usual
+from tfwheel.config.build_config import Retarget
 from tfwheel.config.paths import CONFIG_DIR, Paths
-from tfwheel.config.targets import Retarget
 from tfwheel.errors import UsageError
 from tfwheel.index.errors import WheelMissingError
 from tfwheel.retarget import gpu_image, ptxas
@@ -63,7 +63,7 @@ def test_a_target_that_is_not_built_cannot_be_measured(tmp_path: Path) -> None:
 
 
 CC = "tensorflow/libtensorflow_cc.so.2"
-WANTED = Retarget(archs=("70", "80", "120"), generated=("70", "120"), tools=("ptxas==1",), ptx="90")
+WANTED = Retarget(archs=("70", "80", "120"), generated=("70", "120"), tools=("ptxas==1", "nvfatbin==1"), ptx="90")
 
 
 def modules(folder: Path) -> Path:

@@ -13,7 +13,7 @@ import pytest
 import fakewheels
 from tfwheel.build import gpu_code
 from tfwheel.checks import gpu_gates
-from tfwheel.config.targets import Retarget
+from tfwheel.config.build_config import Retarget
 from tfwheel.retarget import ptxas
 from tfwheel.retarget.image_plan import Family
 from tfwheel.retarget.libraries import RetargetedLibraries, RetargetResult
@@ -66,7 +66,7 @@ def test_a_block_that_fails_does_not_wait_for_what_has_not_begun(job: Job, monke
 def test_the_gates_are_told_what_the_line_promises_less_what_had_no_room(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[Retargeted] = []
     monkeypatch.setattr(gpu_gates, "run_retarget_gates", lambda library, **_: asked.append(library) or {"a": "b"})
-    wanted = Retarget(archs=("70", "120"), generated=("70", "120"), tools=("ptxas==1",), ptx="90")
+    wanted = Retarget(archs=("70", "120"), generated=("70", "120"), tools=("ptxas==1", "nvfatbin==1"), ptx="90")
     generated = Family(containers=1, before={}, after={}, new={}, room=1, used=1, left_out={"120": 8})
     report = Report(library="x", families={"generated": generated}, pointers=0, symbols=False, tools=())
     result = RetargetResult(official=NOWHERE, patched=NOWHERE, report=report, edits=())

@@ -13,7 +13,7 @@ from tfwheel.checks import gpu_gates
 from tfwheel.checks.byte_diff import unchanged
 from tfwheel.checks.errors import RetargetGateError
 from tfwheel.checks.gpu_gates import Pair, Retargeted
-from tfwheel.config.targets import Retarget
+from tfwheel.config.build_config import Retarget
 from tfwheel.errors import FactoryError
 from tfwheel.gpu import elf, fatbin
 from tfwheel.gpu.elf import Edit
@@ -275,11 +275,11 @@ def test_a_container_that_cannot_be_read_is_an_error_of_the_project(
 
 
 def test_what_a_line_promises_is_said_by_section() -> None:
-    wanted = Retarget(archs=("70", "120"), generated=("120",), tools=("nvidia-cuda-nvcc-cu12==12.9.86",), ptx="90")
+    wanted = Retarget(archs=("70", "120"), generated=("120",), tools=("ptxas==1", "nvfatbin==1"), ptx="90")
     assert gpu_gates.promised(wanted) == {
         ".nv_fatbin": ("sm_70", "sm_120", "compute_90"),
         "__nv_relfatbin": ("sm_70", "sm_120", "compute_90"),
         ".rodata": ("sm_120", "compute_90"),
     }
     assert gpu_gates.promised(wanted, left_out=["120"])[".rodata"] == ("compute_90",)
-    assert gpu_gates.promised(replace(wanted, ptx=None))[".rodata"] == ("sm_120",)
+    assert gpu_gates.promised(wanted.model_copy(update={"ptx": None}))[".rodata"] == ("sm_120",)

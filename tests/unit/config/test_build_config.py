@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tfwheel.config import build_config
+from tfwheel.config.build_config import Retarget
 from tfwheel.config.errors import ConfigError
-from tfwheel.config.targets import Retarget
 
 if TYPE_CHECKING:
     from pathlib import Path

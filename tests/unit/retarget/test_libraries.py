@@ -10,7 +10,7 @@ import pytest
 
 import fakewheels
 from gpulibraries import machine_code, ptx, usual
-from tfwheel.config.targets import Retarget
+from tfwheel.config.build_config import Retarget
 from tfwheel.retarget import gpu_image, libraries, ptxas
 from tfwheel.retarget.errors import DoesNotFitError, NoGpuCodeError
 from tfwheel.wheel.reader import WheelReader
@@ -125,7 +125,7 @@ def test_another_python_with_the_same_library_is_served_from_the_cache(
 
 def test_other_wishes_make_another_stream(tmp_path: Path) -> None:
     first = make(tmp_path, a_base(tmp_path))
-    second = make(tmp_path, a_base(tmp_path), replace(WANTED, symbols=False))
+    second = make(tmp_path, a_base(tmp_path), WANTED.model_copy(update={"symbols": False}))
     assert first.deflated.sha256 != second.deflated.sha256
     assert len(streams(tmp_path)) == 2
 
@@ -141,7 +141,7 @@ def test_what_is_damaged_in_the_cache_is_made_again(tmp_path: Path, name: str) -
 def test_a_failure_leaves_nothing(tmp_path: Path) -> None:
     work = tmp_path / "work"
     work.mkdir()
-    wanted = replace(WANTED, archs=("60", "70", "80", "90", "120"))
+    wanted = WANTED.model_copy(update={"archs": ("60", "70", "80", "90", "120")})
     with pytest.raises(DoesNotFitError):
         libraries.replacements(
             a_base(tmp_path),
@@ -158,10 +158,10 @@ def test_a_failure_leaves_nothing(tmp_path: Path) -> None:
 
 
 def test_the_libraries_are_found_by_name_where_the_lock_lists_gpu_code(tmp_path: Path) -> None:
-    wanted = replace(WANTED, libraries=("libtensorflow_cc.so.2",))
+    wanted = WANTED.model_copy(update={"libraries": ("libtensorflow_cc.so.2",)})
     locked = replace(fakewheels.locked(a_base(tmp_path)), archs={CC: ("sm_60",), "tensorflow/python/x.so": ("sm_60",)})
     assert libraries.members(locked, wanted) == [CC]
     with pytest.raises(
         NoGpuCodeError, match=r"has no library libx\.so with GPU code; it has libtensorflow_cc\.so\.2, x"
     ):
-        libraries.members(locked, replace(wanted, libraries=("libx.so",)))
+        libraries.members(locked, wanted.model_copy(update={"libraries": ("libx.so",)}))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import struct
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,7 +13,7 @@ from hypothesis import strategies as st
 import gpulibraries
 from fakeelf import ELF, PTX, Part, container, elf
 from gpulibraries import ADDRESS, LZ4, RELATIVE, SHT_RELA, ZSTD, changed, kernels, machine_code, packed, ptx, usual
-from tfwheel.config.targets import Retarget
+from tfwheel.config.build_config import Retarget
 from tfwheel.errors import BadWheelError, FactoryError
 from tfwheel.gpu import fatbin
 from tfwheel.gpu.elf import sections
@@ -181,7 +180,7 @@ def test_a_container_that_would_be_empty_stays_as_it_is(tmp_path: Path) -> None:
 
 
 def test_without_symbols_both_tables_and_their_headers_are_zeros(tmp_path: Path) -> None:
-    before, after, report = retarget(tmp_path, usual(), replace(WANTED, symbols=False))
+    before, after, report = retarget(tmp_path, usual(), WANTED.model_copy(update={"symbols": False}))
     assert b"names of symbols" not in after
     assert b"symbols symbols" not in after
     assert not report.symbols
@@ -191,7 +190,7 @@ def test_without_symbols_both_tables_and_their_headers_are_zeros(tmp_path: Path)
 
 
 def test_archs_of_generated_code_are_taken_by_priority_as_long_as_there_is_room(tmp_path: Path) -> None:
-    wanted = replace(WANTED, generated=("120", "70", "80"), archs=("70", "80", "90", "120"))
+    wanted = WANTED.model_copy(update={"generated": ("120", "70", "80"), "archs": ("70", "80", "90", "120")})
     _, after, report = retarget(tmp_path, usual(), wanted, sizes={"add": 300, "mul": 300})
     chosen = [name for name, _ in images(after, ".rodata")[0]]
     assert "sm_120" in chosen
@@ -244,7 +243,7 @@ def test_what_can_move_is_compressed_further_only_as_far_as_needed(tmp_path: Pat
     for entry, name in zip(loose, ("matmul", "conv", "reduce"), strict=True):
         made.place_of(gpu_image.portable(ptx(name)), "120").write_bytes(entry)
     path = changed(movable=movable).write(tmp_path / "library.so")
-    report = retarget_library(path, wanted=replace(WANTED, archs=("120",)), compiler=made)
+    report = retarget_library(path, wanted=WANTED.model_copy(update={"archs": ("120",)}), compiler=made)
     assert report.families["fatbin"].tightened == 1
     assert loose[0] in path.read_bytes()
     assert loose[1] not in path.read_bytes()
@@ -263,7 +262,7 @@ def test_what_is_kept_is_compressed_further_only_where_all_else_is_not_enough(tm
     before = images(path.read_bytes(), ".nv_fatbin")
     made = compiler(tmp_path)
     made.place_of(gpu_image.portable(ptx("matmul")), "120").write_bytes(new)
-    report = retarget_library(path, wanted=replace(WANTED, archs=("80", "120")), compiler=made)
+    report = retarget_library(path, wanted=WANTED.model_copy(update={"archs": ("80", "120")}), compiler=made)
     assert report.families["fatbin"].tightened == 2
     after = dict(images(path.read_bytes(), ".nv_fatbin")[0])
     assert after["sm_80"] == dict(before[0])["sm_80"]
@@ -423,12 +422,12 @@ def test_a_library_that_has_what_is_wanted(tmp_path: Path) -> None:
 
 
 def test_archs_older_than_the_portable_code(tmp_path: Path) -> None:
-    message = refused(tmp_path, usual(), UnknownArchError, replace(WANTED, archs=("70", "75", "120")))
+    message = refused(tmp_path, usual(), UnknownArchError, WANTED.model_copy(update={"archs": ("70", "75", "120")}))
     assert "no machine code for 75, and portable code only from 90 on; it has 60, 70, 80, 90" in message
 
 
 def test_archs_that_do_not_fit_say_by_how_much_and_what_to_drop(tmp_path: Path) -> None:
-    wanted = replace(WANTED, archs=("60", "70", "80", "90", "120"))
+    wanted = WANTED.model_copy(update={"archs": ("60", "70", "80", "90", "120")})
     message = refused(tmp_path, usual(), DoesNotFitError, wanted)
     named = ("matmul", 900), ("conv", 300), ("reduce", 600)
     old = {arch: [machine_code(arch, name, size) for name, size in named] for arch in (60, 70, 80, 90)}
@@ -446,7 +445,7 @@ def test_generated_code_for_which_there_is_no_room_at_all(tmp_path: Path) -> Non
     made.place_of(gpu_image.portable(ptx("add")), "120").write_bytes(packed(ELF, 120, big))
     path = changed(generated=[tight]).write(tmp_path / "library.so")
     with pytest.raises(DoesNotFitError, match="no room for any of 120"):
-        retarget_library(path, wanted=replace(WANTED, generated=("120",)), compiler=made)
+        retarget_library(path, wanted=WANTED.model_copy(update={"generated": ("120",)}), compiler=made)
 
 
 @settings(max_examples=60)
