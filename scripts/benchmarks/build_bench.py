@@ -29,8 +29,8 @@ from tfwheel.wheel.reader import WheelReader
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from tfwheel.config.build_config import Retarget
     from tfwheel.config.paths import Paths
+    from tfwheel.config.schema import Retarget
     from tfwheel.retarget.ptxas import PtxCompiler
 
 STOPWATCH = Path(__file__).with_name("stopwatch.py")

@@ -15,7 +15,7 @@ from pydantic import BaseModel
 
 import docpages
 import pagedata
-from tfwheel.config import build_config, ci_settings, gpu_support
+from tfwheel.config import build_config, ci_settings, gpu_support, schema
 from tfwheel.config.paths import ROOT
 from tfwheel.index import ledger, site
 
@@ -32,10 +32,10 @@ MADE = {"index/ledger.jsonl", "index/install/"}  # by publishing, or by locking
 LANGUAGES = {*docpages.SHELLS, "toml", "python", "text"}
 IMAGE_BYTES, ALL_IMAGE_BYTES = 200_000, 400_000
 KEYS: dict[str, Any] = {
-    "targets.toml": build_config.TargetsFile,
-    "lines.toml": build_config.LineEntry,
-    "repair.toml": build_config.RepairFile,
-    "index.toml": build_config.IndexSettings,
+    "targets.toml": schema.TargetsFile,
+    "lines.toml": schema.LineEntry,
+    "repair.toml": schema.RepairFile,
+    "index.toml": schema.IndexSettings,
     "runners.toml": ci_settings.RunnersFile,
     "subsets.toml": ci_settings.SubsetsFile,
     "gpus.toml": gpu_support.GpusFile,

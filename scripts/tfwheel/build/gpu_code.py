@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tfwheel.build.job import Job
-    from tfwheel.config.build_config import Retarget
+    from tfwheel.config.schema import Retarget
     from tfwheel.retarget.libraries import RetargetResult
 
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from tfwheel.config.build_config import Retarget
+    from tfwheel.config.schema import Retarget
     from tfwheel.gpu.elf import Edit
     from tfwheel.gpu.fatbin import FatbinContainer, FatbinEntry
 

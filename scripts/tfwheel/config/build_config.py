@@ -6,14 +6,25 @@ import difflib
 import re
 import tomllib
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from packaging.requirements import InvalidRequirement, Requirement
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from packaging.requirements import Requirement
+from pydantic import TypeAdapter, ValidationError
 
 from tfwheel.config.errors import ConfigError
 from tfwheel.config.paths import CONFIG_DIR
-from tfwheel.config.targets import Base, BuilderName, Line, RepairRules
+from tfwheel.config.schema import (
+    BaseEntry,
+    BasesFile,
+    ExclusionEntry,
+    IndexSettings,
+    LineEntry,
+    ReleaseEntry,
+    RepairFile,
+    Retarget,
+    TargetsFile,
+)
+from tfwheel.config.targets import Base, Line, RepairRules
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,143 +32,6 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 Parsed = TypeVar("Parsed")
-
-
-def _requirement(text: str) -> str:
-    try:
-        Requirement(text)
-    except InvalidRequirement as error:
-        message = f"not a requirement: {error}"
-        raise ValueError(message) from error
-    return text
-
-
-Version = Annotated[str, Field(pattern=r"^\d+\.\d+\.\d+$")]
-PythonVersion = Annotated[str, Field(pattern=r"^3\.\d+$")]
-Capability = Annotated[str, Field(pattern=r"^\d{2,3}$")]
-Label = Annotated[str, Field(pattern=r"^[a-z0-9]+$")]
-RequirementText = Annotated[str, AfterValidator(_requirement)]
-Reason = Annotated[str, Field(min_length=10)]
-
-
-class Table(BaseModel):
-    """A table of a configuration file: no unknown keys, no guessed types."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
-
-
-class ReleaseEntry(Table):
-    """One TensorFlow version and what is built of it."""
-
-    tensorflow: Version
-    build: Annotated[int, Field(ge=1)]
-    pythons: Annotated[list[PythonVersion], Field(min_length=1)]
-    lines: Annotated[list[str], Field(min_length=1)]
-    builder: BuilderName | None = None
-    default: bool = False
-    requires: list[RequirementText] = Field(default_factory=list)
-
-
-class ExclusionEntry(Table):
-    """A combination that is not built, with its reason."""
-
-    tensorflow: Version
-    python: PythonVersion
-    line: str
-    reason: Reason
-
-
-class TargetsFile(Table):
-    """``targets.toml``."""
-
-    release: Annotated[list[ReleaseEntry], Field(min_length=1)]
-    exclude: list[ExclusionEntry] = Field(default_factory=list)
-
-
-class Retarget(Table):
-    """A table ``[LINE.retarget]`` of ``lines.toml``: the GPU code that replaces that of the official libraries.
-
-    ``archs`` are the compute capabilities ("120") that get SASS, ``ptx`` is the one whose PTX stays (None: none does).
-    ``generated`` is for the kernels that MLIR generated, which cannot be moved: archs in order of priority; as many are
-    taken as there is room for. ``tools`` pin the packages that have ptxas and libnvfatbin, in this order. ``libraries``
-    are file names. ``symbols`` says whether the symbol tables stay. ``xla`` is the newest CUDA version that XLA shall
-    make code for.
-    """
-
-    archs: Annotated[tuple[Capability, ...], Field(min_length=1, strict=False)]
-    generated: Annotated[tuple[Capability, ...], Field(min_length=1, strict=False)]
-    tools: Annotated[tuple[RequirementText, ...], Field(min_length=2, max_length=2, strict=False)]
-    libraries: Annotated[tuple[str, ...], Field(min_length=1, strict=False)] = (
-        "libtensorflow_cc.so.2",
-        "libtensorflow_framework.so.2",
-    )
-    ptx: Capability | None = None
-    symbols: bool = True
-    xla: Annotated[str, Field(pattern=r"^\d+\.\d+$")] | None = None
-
-
-class LineEntry(Table):
-    """One table of ``lines.toml``."""
-
-    label: Label
-    base: str
-    cuda: Version | None = None
-    archs: list[Capability] = Field(default_factory=list)
-    ptx: Capability | None = None
-    toolkit: list[RequirementText] = Field(default_factory=list)
-    builder: BuilderName = "overlay"
-    retarget: Retarget | None = None
-
-
-class RepairFile(Table):
-    """``repair.toml``."""
-
-    ceiling: Annotated[str, Field(pattern=r"^manylinux_2_\d+_x86_64$")]
-    max_bytes: Annotated[int, Field(gt=0)]
-    exclude: list[str]
-
-
-class Acknowledged(Table):
-    """A name that only this index serves, with the reason why that is no danger."""
-
-    name: str
-    reason: Reason
-
-
-class IndexSettings(Table):
-    """``index.toml``. ``base_url`` is the address of the published site, empty while there is none.
-
-    ``repository`` is the "owner/name" that has the releases, empty where $GITHUB_REPOSITORY says it; ``ledger_change``
-    is how a release brings its lines of the ledger to the main branch.
-    """
-
-    base_url: Annotated[str, Field(pattern=r"^(https?://.+/)?$")] = ""
-    repository: Annotated[str, Field(pattern=r"^([\w.-]+/[\w.-]+)?$")] = ""
-    ledger_change: Literal["pull-request", "push"] = "pull-request"
-    acknowledge: list[Acknowledged] = Field(default_factory=list)
-
-
-class BaseEntry(Table):
-    """One table of ``bases.toml``."""
-
-    project: str
-    version: Version
-    python: PythonVersion
-    file: str
-    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-    size: Annotated[int, Field(gt=0)]
-    platforms: list[str]
-    requires_python: str
-    requires_dist: list[str]
-    runpaths: dict[str, str] = Field(default_factory=dict)
-    archs: dict[str, list[str]] = Field(default_factory=dict)
-    families: dict[str, list[str]] = Field(default_factory=dict)
-
-
-class BasesFile(Table):
-    """``bases.toml``."""
-
-    base: list[BaseEntry] = Field(default_factory=list)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import Field
 
 from tfwheel.config import build_config
-from tfwheel.config.build_config import Table
 from tfwheel.config.errors import ConfigError
 from tfwheel.config.paths import CONFIG_DIR
+from tfwheel.config.schema import Table
 
 if TYPE_CHECKING:
     from pathlib import Path

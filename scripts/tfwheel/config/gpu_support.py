@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
-from tfwheel.config import build_config, plan
+from tfwheel.config import build_config, plan, schema
 from tfwheel.config.errors import NotLockedError
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ OFFICIAL = "official"
 NEWER_PTXAS_FROM = 10  # major compute capability that ptxas 12.5 does not know (build_config/xla/)
 
 
-class GpuEntry(build_config.Table):
+class GpuEntry(schema.Table):
     """One table ``[[gpu]]``."""
 
     name: str
@@ -39,7 +39,7 @@ class GpuEntry(build_config.Table):
     card: str = ""
 
 
-class GpusFile(build_config.Table):
+class GpusFile(schema.Table):
     """``gpus.toml``."""
 
     gpu: Annotated[list[GpuEntry], Field(min_length=1)]

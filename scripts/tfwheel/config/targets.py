@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from tfwheel.config.build_config import Retarget
+    from tfwheel.config.schema import BuilderName, Retarget
 
 WHEEL_EPOCH = 1_577_836_800  # 2020-01-01: the date of every file in a wheel of ours (SOURCE_DATE_EPOCH)
-BuilderName = Literal["overlay", "ops", "source"]
 # The nox session that builds a line, by how the line's name begins.
 SESSIONS = {"cpu": "build-cpu", "cu12": "build-cuda12"}
 

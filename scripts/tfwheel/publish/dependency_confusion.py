@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
     from pathlib import Path
 
-    from tfwheel.config.build_config import IndexSettings
+    from tfwheel.config.schema import IndexSettings
 
 
 def names(metadata: Iterable[bytes]) -> set[str]:

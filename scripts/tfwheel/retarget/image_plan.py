@@ -24,7 +24,7 @@ from tfwheel.retarget.section_layout import Span
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from tfwheel.config.build_config import Retarget
+    from tfwheel.config.schema import Retarget
     from tfwheel.gpu.fatbin import FatbinContainer, FatbinEntry
     from tfwheel.retarget.ptxas import PtxCompiler
     from tfwheel.retarget.section_layout import Layout, Piece

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-    from tfwheel.config.build_config import Retarget
+    from tfwheel.config.schema import Retarget
     from tfwheel.config.targets import Base
     from tfwheel.gpu.elf import Edit
     from tfwheel.retarget.ptxas import PtxCompiler

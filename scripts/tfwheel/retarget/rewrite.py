@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from tfwheel.config.build_config import Retarget
+    from tfwheel.config.schema import Retarget
     from tfwheel.gpu.fatbin import FatbinContainer
     from tfwheel.retarget.image_plan import Family
     from tfwheel.retarget.ptxas import PtxCompiler, PtxModule

@@ -20,7 +20,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 from pydantic import AfterValidator, Field
 
-from tfwheel.config import build_config
+from tfwheel.config import build_config, schema
 from tfwheel.errors import BadWheelError
 from tfwheel.gpu import elf
 from tfwheel.gpu.elf import Edit
@@ -48,11 +48,11 @@ HexBytes = Annotated[str, Field(min_length=2), AfterValidator(_hex)]
 CudaVersion = Annotated[str, Field(pattern=r"^\d+\.\d+$")]
 
 
-class EditEntry(build_config.Table):
+class EditEntry(schema.Table):
     """One table ``[[edit]]``."""
 
-    what: build_config.Reason
-    found: build_config.Reason
+    what: schema.Reason
+    found: schema.Reason
     symbol: str
     distance: Annotated[int, Field(ge=0)]
     offset: Annotated[int, Field(gt=0)]
@@ -60,14 +60,14 @@ class EditEntry(build_config.Table):
     replacement: HexBytes
 
 
-class CeilingFile(build_config.Table):
+class CeilingFile(schema.Table):
     """A file of ``build_config/xla/``."""
 
-    tensorflow: build_config.Version
+    tensorflow: schema.Version
     ptxas: CudaVersion
-    measured: build_config.Reason
+    measured: schema.Reason
     cuda: CudaVersion | None = None
-    unneeded: build_config.Reason | None = None
+    unneeded: schema.Reason | None = None
     member: str = ""
     sha256: Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$")] = ""
     edit: list[EditEntry] = Field(default_factory=list)

@@ -11,8 +11,8 @@ import pytest
 import fakewheels
 from benchmarks import build_bench
 from gpulibraries import ptx, usual
-from tfwheel.config.build_config import Retarget
 from tfwheel.config.paths import CONFIG_DIR, Paths
+from tfwheel.config.schema import Retarget
 from tfwheel.errors import UsageError
 from tfwheel.index.errors import WheelMissingError
 from tfwheel.retarget import gpu_image, ptxas

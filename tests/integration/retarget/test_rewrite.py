@@ -15,7 +15,7 @@ from platformdirs import user_cache_path
 from tfwheel.build import compilers, cuda_tree
 from tfwheel.build.errors import NoCompilerError
 from tfwheel.config import build_config
-from tfwheel.config.build_config import Retarget
+from tfwheel.config.schema import Retarget
 from tfwheel.gpu import fatbin
 from tfwheel.gpu.errors import FatbinError, ToolchainError
 from tfwheel.gpu.fatbinary_program import FatbinWriter

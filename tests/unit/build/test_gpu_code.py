@@ -13,7 +13,7 @@ import pytest
 import fakewheels
 from tfwheel.build import gpu_code
 from tfwheel.checks import gpu_gates
-from tfwheel.config.build_config import Retarget
+from tfwheel.config.schema import Retarget
 from tfwheel.retarget import ptxas
 from tfwheel.retarget.image_plan import Family
 from tfwheel.retarget.libraries import RetargetedLibraries, RetargetResult

@@ -13,7 +13,7 @@ from tfwheel.checks import gpu_gates
 from tfwheel.checks.byte_diff import unchanged
 from tfwheel.checks.errors import RetargetGateError
 from tfwheel.checks.gpu_gates import Pair, Retargeted
-from tfwheel.config.build_config import Retarget
+from tfwheel.config.schema import Retarget
 from tfwheel.errors import FactoryError
 from tfwheel.gpu import elf, fatbin
 from tfwheel.gpu.elf import Edit

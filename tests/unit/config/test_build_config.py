@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tfwheel.config import build_config
-from tfwheel.config.build_config import Retarget
+from tfwheel.config import build_config, schema
 from tfwheel.config.errors import ConfigError
+from tfwheel.config.schema import Retarget
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -232,7 +232,7 @@ def test_a_misspelt_word_gets_a_hint(word: str, known: list[str], hint: str) -> 
 
 
 def test_the_index_has_no_address_and_no_free_names_unless_they_are_given(tmp_path: Path) -> None:
-    assert load(tmp_path).index == build_config.IndexSettings(base_url="", acknowledge=[])
+    assert load(tmp_path).index == schema.IndexSettings(base_url="", acknowledge=[])
     text = 'base_url = "https://example.org/index/"\n[[acknowledge]]\nname = "our-ops"\nreason = "only by exact pin"\n'
     found = load(tmp_path, index=text).index
     assert (found.base_url, found.acknowledge[0].name) == ("https://example.org/index/", "our-ops")

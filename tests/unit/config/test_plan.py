@@ -9,8 +9,9 @@ import pytest
 
 from fakewheels import CPU, LINE, RULES
 from tfwheel.config import plan
-from tfwheel.config.build_config import Config, ExclusionEntry, ReleaseEntry
+from tfwheel.config.build_config import Config
 from tfwheel.config.errors import BuilderUnavailableError, ConfigError, NotLockedError, SelectionError
+from tfwheel.config.schema import ExclusionEntry, ReleaseEntry
 from tfwheel.config.targets import Base
 
 SOURCE = replace(LINE, name="cu13", label="cu130", builder="source")

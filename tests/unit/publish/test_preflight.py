@@ -11,7 +11,7 @@ import pytest
 import releasing
 from ledgers import entry
 from releasing import IDS, OPS, TAG, VERSION
-from tfwheel.config import build_config
+from tfwheel.config import build_config, schema
 from tfwheel.index import ledger
 from tfwheel.index.errors import NameTakenError
 from tfwheel.publish import preflight
@@ -39,7 +39,7 @@ def settings(tmp_path: Path) -> Config:
     found = build_config.load()
     targets = tmp_path / "targets.toml"
     targets.write_text(releasing.TARGETS)
-    (release,) = build_config.read(targets, build_config.TargetsFile).release
+    (release,) = build_config.read(targets, schema.TargetsFile).release
     return replace(found, releases=(release,), exclusions=())
 
 
@@ -152,9 +152,9 @@ def test_settings_of_a_release_are_checked(line: str, wrong: str, tmp_path: Path
     path = tmp_path / "index.toml"
     path.write_text(f"{line}\n")
     with pytest.raises(build_config.ConfigError, match=wrong):
-        build_config.read(path, build_config.IndexSettings)
+        build_config.read(path, schema.IndexSettings)
     path.write_text('repository = "some-one/wheels.x"\nledger_change = "push"\n')
-    assert build_config.read(path, build_config.IndexSettings).ledger_change == "push"
+    assert build_config.read(path, schema.IndexSettings).ledger_change == "push"
 
 
 def test_the_changelog_has_a_section_for_everything_that_is_built() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 import fakewheels
 from gpulibraries import machine_code, ptx, usual
-from tfwheel.config.build_config import Retarget
+from tfwheel.config.schema import Retarget
 from tfwheel.retarget import gpu_image, libraries, ptxas
 from tfwheel.retarget.errors import DoesNotFitError, NoGpuCodeError
 from tfwheel.wheel.reader import WheelReader

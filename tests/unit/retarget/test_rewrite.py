@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 import gpulibraries
 from fakeelf import ELF, PTX, Part, container, elf
 from gpulibraries import ADDRESS, LZ4, RELATIVE, SHT_RELA, ZSTD, changed, kernels, machine_code, packed, ptx, usual
-from tfwheel.config.build_config import Retarget
+from tfwheel.config.schema import Retarget
 from tfwheel.errors import BadWheelError, FactoryError
 from tfwheel.gpu import fatbin
 from tfwheel.gpu.elf import sections
