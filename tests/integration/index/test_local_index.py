@@ -165,7 +165,7 @@ print(bad, len(seen))
 """
 WRITER = """
 import itertools, pathlib, sys
-from tfwheel.tree import Part, update
+from tfwheel.index.atomic_tree import Part, update
 def part(text, name): return Part(key=text, make=lambda: {name: text.encode()})
 for number in itertools.count(int(sys.argv[2])):
     update(pathlib.Path(sys.argv[1]), {str(i): part(str(number), str(i)) for i in range(20)}, keep_previous=True)
@@ -176,17 +176,20 @@ def test_a_reader_sees_whole_trees_while_writers_are_killed(tmp_path: Path) -> N
     place, env = tmp_path / "site", {**os.environ, "PYTHONPATH": str(SCRIPTS)}
     atomic_tree.update(place, {str(name): Part(key="0", make=partial(dict, {str(name): b"0"})) for name in range(20)})
     reader = subprocess.Popen([sys.executable, "-c", READER, place], stdout=subprocess.PIPE, text=True)
-    for number in range(1, 41):
-        first = number * 100_000
-        writer = subprocess.Popen([sys.executable, "-c", WRITER, place, str(first)], env=env)
-        while int((place / "0").read_text()) < first:
-            time.sleep(0.002)
-        time.sleep(number / 2000)  # each is killed at another instant of its work
-        writer.kill()
-        writer.wait()
-        assert len({(place / str(name)).read_text() for name in range(20)}) == 1
-    (tmp_path / "stop").touch()
-    said, _ = reader.communicate(timeout=60)
+    try:
+        for number in range(1, 41):
+            first = number * 100_000
+            writer = subprocess.Popen([sys.executable, "-c", WRITER, place, str(first)], env=env)
+            while int((place / "0").read_text()) < first:
+                assert writer.poll() is None, "the writer ended by itself"
+                time.sleep(0.002)
+            time.sleep(number / 2000)  # each is killed at another instant of its work
+            writer.kill()
+            writer.wait()
+            assert len({(place / str(name)).read_text() for name in range(20)}) == 1
+    finally:
+        (tmp_path / "stop").touch()  # a reader whose test failed would take a core for ever
+        said, _ = reader.communicate(timeout=60)
     bad, seen = map(int, said.split())
     assert bad == 0
     assert seen > 1
@@ -195,8 +198,8 @@ def test_a_reader_sees_whole_trees_while_writers_are_killed(tmp_path: Path) -> N
 def test_an_offered_site_says_how_to_install_and_ends_on_ctrl_c(paths: Paths) -> None:
     wheel = finish(paths, 1)
     program = (
-        "from pathlib import Path; from tfwheel.config.paths import Places; from tfwheel.index import local_index;"
-        "here = Path(); local_index.offer(Places(settings=here, dist=here, cache=here), port=0)"
+        "from pathlib import Path; from tfwheel.config.paths import Paths; from tfwheel.index import local_index;"
+        "here = Path(); local_index.offer(Paths(settings=here, dist=here, cache=here), port=0)"
     )
     process = subprocess.Popen(
         [sys.executable, "-c", program],

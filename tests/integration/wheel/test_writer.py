@@ -129,8 +129,8 @@ def test_a_full_disk_is_said_and_leaves_nothing(tmp_path: Path) -> None:
 FILL = """
 import os, sys
 from pathlib import Path
-from tfwheel.atomic import writing
-from tfwheel.errors import DiskFullError
+from tfwheel.system.errors import DiskFullError
+from tfwheel.system.files import writing
 try:
     with writing(Path(sys.argv[1]) / "x") as stream:
         for _ in range(4):
