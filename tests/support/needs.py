@@ -10,10 +10,7 @@ from prepare_tests import NEEDS
 from tfwheel.system import distribution
 
 PACKAGES = {name: package for programs in NEEDS.values() for name, package in programs.items()}
-PACKAGES |= {
-    "nvcc": "nvidia-cuda-toolkit",
-    "unshare": "util-linux",
-}  # large, and everywhere: nobody installs them for us
+PACKAGES |= {"nvcc": "nvidia-cuda-toolkit", "unshare": "util-linux"}  # not installed for us: the one is gigabytes
 
 
 def programs(*names: str) -> list[str]:
