@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -34,6 +36,9 @@ VERSION = "2.20.0+cu125.1"
 TAG = "py3-none-manylinux_2_17_x86_64"
 WHEEL = f"tensorflow-{VERSION}-{TAG}.whl"
 PAGE = "cu12/tensorflow"
+# A server of processes that has imported everything: a writer starts in milliseconds, and can be killed for real.
+PROCESSES = multiprocessing.get_context("forkserver")
+PROCESSES.set_forkserver_preload(["tfwheel.index.local_index", "fakewheels", "pytest"])
 
 
 def fetch(address: str) -> HTTPResponse:
@@ -163,29 +168,31 @@ while not (site.parent / "stop").exists():
     seen |= texts
 print(bad, len(seen))
 """
-WRITER = """
-import itertools, pathlib, sys
-from tfwheel.index.atomic_tree import Part, update
-def part(text, name): return Part(key=text, make=lambda: {name: text.encode()})
-for number in itertools.count(int(sys.argv[2])):
-    update(pathlib.Path(sys.argv[1]), {str(i): part(str(number), str(i)) for i in range(20)}, keep_previous=True)
-"""
+
+
+def write_for_ever(place: Path, first: int) -> None:
+    """Write tree after tree, each of twenty files with the same number, until somebody kills this process."""
+    for number in itertools.count(first):
+        text = str(number)
+        parts = {str(name): Part(key=text, make=partial(dict, {str(name): text.encode()})) for name in range(20)}
+        atomic_tree.update(place, parts, keep_previous=True)
 
 
 def test_a_reader_sees_whole_trees_while_writers_are_killed(tmp_path: Path) -> None:
-    place, env = tmp_path / "site", {**os.environ, "PYTHONPATH": str(SCRIPTS)}
+    place = tmp_path / "site"
     atomic_tree.update(place, {str(name): Part(key="0", make=partial(dict, {str(name): b"0"})) for name in range(20)})
     reader = subprocess.Popen([sys.executable, "-c", READER, place], stdout=subprocess.PIPE, text=True)
     try:
         for number in range(1, 41):
             first = number * 100_000
-            writer = subprocess.Popen([sys.executable, "-c", WRITER, place, str(first)], env=env)
+            writer = PROCESSES.Process(target=write_for_ever, args=(place, first))
+            writer.start()
             while int((place / "0").read_text()) < first:
-                assert writer.poll() is None, "the writer ended by itself"
+                assert writer.is_alive(), "the writer ended by itself"
                 time.sleep(0.002)
             time.sleep(number / 2000)  # each is killed at another instant of its work
             writer.kill()
-            writer.wait()
+            writer.join()
             assert len({(place / str(name)).read_text() for name in range(20)}) == 1
     finally:
         (tmp_path / "stop").touch()  # a reader whose test failed would take a core for ever
