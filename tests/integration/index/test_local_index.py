@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import multiprocessing
 import os
 import signal
@@ -19,6 +18,7 @@ from urllib.request import urlopen
 import pytest
 
 import fakewheels
+import treewriter
 from tfwheel.config.paths import Paths
 from tfwheel.index import atomic_tree, local_index
 from tfwheel.index.atomic_tree import Part
@@ -38,7 +38,7 @@ WHEEL = f"tensorflow-{VERSION}-{TAG}.whl"
 PAGE = "cu12/tensorflow"
 # A server of processes that has imported everything: a writer starts in milliseconds, and can be killed for real.
 PROCESSES = multiprocessing.get_context("forkserver")
-PROCESSES.set_forkserver_preload(["tfwheel.index.local_index", "fakewheels", "pytest"])
+PROCESSES.set_forkserver_preload(["treewriter", "pytest"])
 
 
 def fetch(address: str) -> HTTPResponse:
@@ -170,14 +170,6 @@ print(bad, len(seen))
 """
 
 
-def write_for_ever(place: Path, first: int) -> None:
-    """Write tree after tree, each of twenty files with the same number, until somebody kills this process."""
-    for number in itertools.count(first):
-        text = str(number)
-        parts = {str(name): Part(key=text, make=partial(dict, {str(name): text.encode()})) for name in range(20)}
-        atomic_tree.update(place, parts, keep_previous=True)
-
-
 def test_a_reader_sees_whole_trees_while_writers_are_killed(tmp_path: Path) -> None:
     place = tmp_path / "site"
     atomic_tree.update(place, {str(name): Part(key="0", make=partial(dict, {str(name): b"0"})) for name in range(20)})
@@ -185,7 +177,7 @@ def test_a_reader_sees_whole_trees_while_writers_are_killed(tmp_path: Path) -> N
     try:
         for number in range(1, 41):
             first = number * 100_000
-            writer = PROCESSES.Process(target=write_for_ever, args=(place, first))
+            writer = PROCESSES.Process(target=treewriter.write_for_ever, args=(place, first))
             writer.start()
             while int((place / "0").read_text()) < first:
                 assert writer.is_alive(), "the writer ended by itself"
