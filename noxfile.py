@@ -223,6 +223,7 @@ def rehearse(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Run unit and integration tests and hold line coverage of scripts/tfwheel at 95 % or more."""
     install(session, "tests")
+    session.run("python", "scripts/prepare_tests.py")
     session.run("coverage", "erase")
     session.run("coverage", "run", "-m", "pytest", "--numprocesses=auto", "--dist=worksteal", *session.posargs)
     session.run("coverage", "combine")

@@ -33,9 +33,10 @@ PROGRAM = f"""
 import sys
 from pathlib import Path
 sys.path.insert(0, {str(ROOT / "scripts")!r})
-from tfwheel import ledger, render, tree
+from tfwheel.index import atomic_tree, ledger, simple_pages
 known = ledger.read(Path(sys.argv[1]))
-tree.update(Path(sys.argv[2], "site"), render.parts(render.rows(b"\\n".join(known.lines))))
+rows = simple_pages.rows(b"\\n".join(known.lines))
+atomic_tree.update(Path(sys.argv[2], "site"), simple_pages.parts(rows))
 """
 OURS = "this project"
 WHO: dict[str, list[str]] = {OURS: [], "dumb-pypi, no per-release JSON": ["--no-per-release-json"], "dumb-pypi": []}

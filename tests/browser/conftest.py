@@ -1,11 +1,10 @@
-"""A real Chromium on the page, served from this machine; skipped, and that is said, where there is none."""
+"""A real Chromium on the page, served from this machine; skipped, and that is said with a command, where none is."""
 
 from __future__ import annotations
 
 import base64
 import json
 import os
-import shutil
 import subprocess
 import tarfile
 from pathlib import Path
@@ -15,6 +14,7 @@ import pytest
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
 
+import needs
 import pagedata
 from tfwheel.index import documents, install_files, landing_page
 
@@ -128,9 +128,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def driver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrome]:
-    chromium, chromedriver = shutil.which("chromium"), shutil.which("chromedriver")
-    if not chromium or not chromedriver:
-        pytest.skip("no chromium here: apt-get install chromium chromium-driver")
+    chromium, chromedriver = needs.programs("chromium", "chromedriver")
     options = webdriver.ChromeOptions()
     options.binary_location = chromium
     for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('chromium')}"):
@@ -159,9 +157,7 @@ def axe() -> str:
     cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "tfwheel" / "npm"
     kept = cache / f"{AXE.replace('@', '-')}.tgz"
     if not kept.exists():
-        npm = shutil.which("npm")
-        if not npm:
-            pytest.skip("no npm here, which fetches axe-core")
+        (npm,) = needs.programs("npm")
         cache.mkdir(parents=True, exist_ok=True)
         subprocess.run([npm, "pack", "--silent", AXE], cwd=cache, check=True)
     with tarfile.open(kept) as archive:

@@ -6,20 +6,18 @@ What is missing is installed where that is allowed (root on Debian or Ubuntu) an
 from __future__ import annotations
 
 import os
-import platform
 import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
 from tfwheel.build.errors import NoCompilerError
-from tfwheel.system import console
+from tfwheel.system import distribution
 from tfwheel.system.errors import CommandError
 from tfwheel.system.processes import run
 
 OLDEST_CLANG = 17  # the first that knows CUDA 12 and sm_90
 CLANGS = (19, 18, 17, 20, 21, 22, 23, 24)  # the order of choice: what this project is tested with comes first
-APT_INSTALL = ("apt-get", "install", "-y", "--no-install-recommends")
 PACKAGE_MANAGERS = {  # by ID or ID_LIKE of os-release(5)
     "fedora": "dnf install gcc-c++ clang",
     "rhel": "dnf install gcc-c++ clang",
@@ -116,32 +114,20 @@ def _first_line(path: str) -> str:
 
 def _install(what: str) -> None:
     """Install g++ or clang as root on a Debian-like system; NoCompilerError with the command everywhere else."""
-    family = _family()
-    may = family == "debian" and os.geteuid() == 0 and shutil.which("apt-get")
-    if not may:
+    family = distribution.family()
+    if not distribution.may_install():
         message = f"there is no {what} on PATH" + (f" ({OLDEST_CLANG} or newer)" if what == "clang" else "")
         raise NoCompilerError(message, remedy=_remedy(what, family))
     try:
-        run(["apt-get", "update"])
+        distribution.refresh()
         package = _apt_package(what)
         if package is None:
             message = f"there is no clang {OLDEST_CLANG} or newer here, and this distribution has none to install"
             raise NoCompilerError(message, remedy=_remedy(what, family))
-        with console.step(f"install the system package {package} with apt-get (it was missing, and you are root)"):
-            run([*APT_INSTALL, package], env={"DEBIAN_FRONTEND": "noninteractive"})
+        distribution.install(package)
     except CommandError as error:
         message = f"there is no {what}, and apt-get could not install it: {error.message}"
         raise NoCompilerError(message, remedy=_remedy(what, family)) from error
-
-
-def _family() -> str:
-    """The family of this Linux: "debian", a key of PACKAGE_MANAGERS, or "" for others."""
-    try:
-        release = platform.freedesktop_os_release()
-    except OSError:
-        return ""
-    names = [release.get("ID", ""), *release.get("ID_LIKE", "").split()]
-    return next((name for name in names if name in ("debian", *PACKAGE_MANAGERS)), "")
 
 
 def _apt_package(what: str) -> str | None:
@@ -159,6 +145,6 @@ def _remedy(what: str, family: str) -> str:
         return f"Run `sudo {PACKAGE_MANAGERS[family]}`, then run again.{otherwise}"
     package = _apt_package(what) if family == "debian" and shutil.which("apt-cache") else None
     if package:
-        return f"Run `sudo apt-get install {package}`, then run again.{otherwise}"
+        return f"Run `{distribution.command(package)}`, then run again.{otherwise}"
     wanted = f"clang {OLDEST_CLANG} or newer" if what == "clang" else what
     return f"Install {wanted} and see that it is on PATH.{otherwise}"

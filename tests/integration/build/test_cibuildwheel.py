@@ -13,6 +13,7 @@ import pytest
 from platformdirs import user_cache_path
 
 import fakewheels
+import needs
 from tfwheel.build import cibuildwheel, ops_in_container, pins, pipeline
 from tfwheel.build.errors import CompileError, ContainerBuildError, ContainerEngineError, ContainerImageError
 from tfwheel.checks.errors import ArchGateError
@@ -87,14 +88,15 @@ def engine() -> Iterator[str]:
         try:
             yield cibuildwheel.find_engine()
         except ContainerEngineError as error:
-            pytest.skip(error.message)
+            pytest.skip(str(error))
 
 
 @pytest.fixture(scope="module")
 def tag(engine: str) -> str:
     """The tag of the Python in the image, which is made first."""
-    if os.geteuid() != 0 or not shutil.which("debootstrap"):
-        pytest.skip("making an image needs root and debootstrap")
+    needs.programs("debootstrap")
+    if os.geteuid() != 0:
+        pytest.skip("only root can make an image from packages: run `sudo nox -s tests`")
     run([BOOTSTRAP, IMAGE, engine], env={"PYTHON": sys.executable})
     names = run([engine, "run", "--rm", IMAGE, "ls", "/opt/python"]).split()
     return next(name.partition("-")[0] for name in names if not name.startswith("cp39-"))
@@ -121,7 +123,7 @@ def factory(tag: str, official: Path, tmp_path: Path, monkeypatch: pytest.Monkey
     try:
         interpreters.find(python)
     except InterpreterMissingError as error:
-        pytest.skip(error.message)
+        pytest.skip(f"{error.message}: run `uv python install {python}`")
     scripts = Path(sys.executable).parent  # cibuildwheel is there
     monkeypatch.setenv("PATH", f"{scripts}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.setenv("PIP_FIND_LINKS", f"{os.environ.get('PIP_FIND_LINKS', '')} {official}")

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import fakewheels
+import sharing
 from benchmarks import build_bench
 from tfwheel.build import job, pins, pipeline
 from tfwheel.build.errors import CompileError
@@ -109,14 +110,13 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str
         server.shutdown()
 
 
-@pytest.fixture
-def factory(served: tuple[Path, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Factory:
-    """Fresh settings, dist and cache, with the official wheel locked."""
-    index, url = served
-    monkeypatch.setenv("PIP_EXTRA_INDEX_URL", url)
-    made = Factory(
-        paths=Paths(settings=tmp_path / "settings", dist=tmp_path / "dist", cache=tmp_path / "cache"), index=index
-    )
+def factory_in(folder: Path, index: Path) -> Factory:
+    return Factory(paths=Paths(settings=folder / "settings", dist=folder / "dist", cache=folder / "cache"), index=index)
+
+
+def lock(folder: Path, index: Path) -> None:
+    """Write settings and lock the official wheel."""
+    made = factory_in(folder, index)
     for name, text in [("targets.toml", TARGETS_TOML), ("lines.toml", LINES_TOML), ("repair.toml", REPAIR_TOML)]:
         made.write(name, text)
     made.write("patches/2.99.0/label.patch", PATCH)
@@ -124,11 +124,46 @@ def factory(served: tuple[Path, str], tmp_path: Path, monkeypatch: pytest.Monkey
     shutil.copytree(CONFIG_DIR / "ops" / "backend", made.paths.settings / "ops" / "backend")
     settings = build_config.load(made.paths.settings)
     pins.update(settings, plan.targets(settings), made.paths.cache)
-    return made
 
 
-def test_the_main_job_from_lock_to_index(factory: Factory, capfd: pytest.CaptureFixture[str]) -> None:
-    record = factory.build()
+@pytest.fixture
+def factory(
+    served: tuple[Path, str],
+    tmp_path: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Factory:
+    """Fresh settings, dist and cache, with the official wheel locked."""
+    index, url = served
+    monkeypatch.setenv("PIP_EXTRA_INDEX_URL", url)
+    locked = sharing.once(tmp_path_factory, "pipeline-locked", partial(lock, index=index))
+    shutil.copytree(locked, tmp_path, dirs_exist_ok=True)
+    return factory_in(tmp_path, index)
+
+
+@pytest.fixture
+def built(factory: Factory, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Factory:
+    """The same after one build, which fetched all it needed."""
+
+    def build(folder: Path) -> None:
+        shutil.copytree(tmp_path, folder, dirs_exist_ok=True)
+        made = factory_in(folder, factory.index)
+        shutil.rmtree(made.paths.cache / "bases", ignore_errors=True)
+        made.build()
+
+    whole = sharing.once(tmp_path_factory, "pipeline-built", build)
+    shutil.copytree(whole, tmp_path, dirs_exist_ok=True, symlinks=True)
+    return factory
+
+
+def record_of(factory: Factory) -> records.Record:
+    """What the one build recorded of its wheel."""
+    (wheel,) = (factory.paths.wheels / TARGET).glob("*.whl")
+    return records.load(records.path_for(wheel))
+
+
+def test_the_main_job_from_lock_to_index(built: Factory, capfd: pytest.CaptureFixture[str]) -> None:
+    factory, record = built, record_of(built)
     assert record.passed_smoke
     assert record.version == "2.99.0+cpu.1"
     assert record.smoke is not None
@@ -191,8 +226,8 @@ def test_a_patch_that_does_not_apply_stops_the_build(factory: Factory) -> None:
     assert not [name for name in factory.files("wheels") if name.startswith("tensorflow-")]
 
 
-def test_a_failed_gate_leaves_what_was_there(factory: Factory) -> None:
-    first = factory.build()
+def test_a_failed_gate_leaves_what_was_there(built: Factory) -> None:
+    factory, first = built, record_of(built)
     factory.write("repair.toml", REPAIR_TOML.replace("10_000_000", "100"))
     with pytest.raises(SizeGateError, match="tfwheel_ops"):  # new rules hold for the ops that were compiled before, too
         factory.build()
@@ -250,10 +285,9 @@ def test_a_killed_build_leaves_nothing_in_the_way(factory: Factory) -> None:
     assert all(path.stat().st_mtime >= start for path in (factory.paths.wheels / TARGET).iterdir())
 
 
-def test_what_came_from_a_cache_is_in_the_record_and_the_summary(factory: Factory) -> None:
-    fetched = factory.paths.cache / "bases"
-    shutil.rmtree(fetched, ignore_errors=True)
-    assert factory.build().cached == []
+def test_what_came_from_a_cache_is_in_the_record_and_the_summary(built: Factory) -> None:
+    factory, fetched = built, built.paths.cache / "bases"
+    assert record_of(built).cached == []
     assert factory.build(force=True).cached == ["official wheel", "headers"]
     factory.write("patches/2.99.0/label.patch", PATCH.replace("@VERSION@", "another"))
     assert factory.build().cached == ["official wheel", "ops"]
@@ -270,9 +304,9 @@ def test_a_build_that_fails_is_in_the_summary_too(factory: Factory) -> None:
     assert f"| missing | `{TARGET}`" in factory.summary()
 
 
-def test_a_run_on_a_gpu_is_kept_beside_the_others(factory: Factory, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_on_a_gpu_is_kept_beside_the_others(built: Factory, monkeypatch: pytest.MonkeyPatch) -> None:
     """There is no GPU here, so what one would report stands in; everything around it is real."""
-    sha256 = factory.build().sha256
+    factory, sha256 = built, record_of(built).sha256
 
     def on_gpu(**report: object) -> records.Record:
         told = {"wheel_sha256": sha256, "reason": "no kernel", "gpu": {"name": "T4"}} | report

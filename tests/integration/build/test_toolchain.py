@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
 from platformdirs import user_cache_path
 
+import needs
 from tfwheel.build import compilers, cuda_tree, toolchain
 from tfwheel.build.errors import NoCompilerError
 from tfwheel.config import build_config
@@ -208,9 +208,9 @@ def test_the_real_machine_has_a_toolchain_for_cu12_and_the_second_look_is_the_sa
     assert (first.cuda_root / "include" / "cuda_runtime.h").is_file()
 
 
-@pytest.mark.skipif(not shutil.which("nvcc"), reason="this machine has no nvcc")
 def test_a_real_nvcc_serves_the_lines_of_its_own_major(tmp_path: Path, kernel: Path) -> None:
-    version = run(["nvcc", "--version"]).partition("release ")[2].partition(",")[0]
+    (nvcc,) = needs.programs("nvcc")
+    version = run([nvcc, "--version"]).partition("release ")[2].partition(",")[0]
     found, _ = compilers.nvcc(f"{version}.0")
     assert found
     assert (compilers.cuda_root(found.path) / "bin" / "nvcc").is_file()

@@ -92,7 +92,7 @@ def test_the_door_of_a_session_takes_the_words_that_a_step_gives_it(place: str, 
 def trial(tmp_path: Path) -> Rehearsal:
     """A rehearsal of this checkout, which must be one of git."""
     if not (ROOT / ".git").exists():
-        pytest.skip("this is no git checkout, and the jobs work in clones of one")
+        pytest.skip("the jobs work in clones of a git checkout: `git clone` the repository and work in there")
     return Rehearsal(checkout=ROOT, folder=tmp_path / "rehearsal", occasion=Event(labels=("python:3.13",)))
 
 

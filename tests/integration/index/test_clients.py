@@ -21,6 +21,7 @@ from rich.table import Table
 
 import assethost
 import fakewheels
+import sharing
 from tfwheel.index import atomic_tree, ledger, simple_pages
 from tfwheel.index.ledger import LedgerEntry
 from tfwheel.system.errors import CommandError
@@ -43,13 +44,14 @@ VERSION = "2.20.0+cu125.1"
 @pytest.fixture(scope="session")
 def pips(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """An environment with each pip; its Python."""
-    folder = tmp_path_factory.mktemp("clients")
-    found = {}
-    for name, wanted in zip(PIPS, ("pip==24.1.2", "pip"), strict=True):
-        run([sys.executable, "-m", "virtualenv", "-q", "--no-periodic-update", folder / name])
-        found[name] = folder / name / "bin" / "python"
-        run([found[name], "-m", "pip", "install", "-q", "--upgrade", wanted])
-    return found
+
+    def make(folder: Path) -> None:
+        for name, wanted in zip(PIPS, ("pip==24.1.2", "pip"), strict=True):
+            run([sys.executable, "-m", "virtualenv", "-q", "--no-periodic-update", folder / name])
+            run([folder / name / "bin" / "python", "-I", "-m", "pip", "install", "-q", "--upgrade", wanted])
+
+    folder = sharing.once(tmp_path_factory, "clients", make)
+    return {name: folder / name / "bin" / "python" for name in PIPS}
 
 
 @pytest.fixture(scope="module")

@@ -34,7 +34,7 @@ NAME = "ledger.jsonl"
 def program(code: str, *words: str) -> subprocess.Popen[str]:
     """A process of its own that appends to a ledger."""
     paths = os.pathsep.join([str(ROOT / "scripts"), str(ROOT / "tests" / "support")])
-    start = "import sys\nfrom pathlib import Path\nfrom ledgers import entry\nfrom tfwheel import ledger\n"
+    start = "import sys\nfrom pathlib import Path\nfrom ledgers import entry\nfrom tfwheel.index import ledger\n"
     argv = [sys.executable, "-c", start + code, *words]
     return subprocess.Popen(argv, env={**os.environ, "PYTHONPATH": paths}, stdout=subprocess.PIPE, text=True)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -17,8 +18,9 @@ from urllib.request import urlopen
 import pytest
 
 import fakewheels
+import treewriter
 from tfwheel.config.paths import Paths
-from tfwheel.index import atomic_tree, local_index, server
+from tfwheel.index import atomic_tree, local_index
 from tfwheel.index.atomic_tree import Part
 from tfwheel.system import files
 from tfwheel.system.processes import run
@@ -34,6 +36,9 @@ VERSION = "2.20.0+cu125.1"
 TAG = "py3-none-manylinux_2_17_x86_64"
 WHEEL = f"tensorflow-{VERSION}-{TAG}.whl"
 PAGE = "cu12/tensorflow"
+# A server of processes that has imported everything: a writer starts in milliseconds, and can be killed for real.
+PROCESSES = multiprocessing.get_context("forkserver")
+PROCESSES.set_forkserver_preload(["treewriter", "pytest"])
 
 
 def fetch(address: str) -> HTTPResponse:
@@ -59,7 +64,7 @@ def served(paths: Paths) -> Iterator[tuple[Path, str, list[str]]]:
     finish(paths, 1)
     local_index.update(paths)
     requests: list[str] = []
-    with server.serve(paths.site, log=requests.append) as address:
+    with local_index.serve(paths.site, log=requests.append) as address:
         yield paths.site, address, requests
 
 
@@ -89,7 +94,7 @@ def test_a_port_that_is_taken_is_said_and_another_one_is_used(
     served: tuple[Path, str, list[str]], capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder, address, _ = served
-    with server.serve(folder, port=int(address.rsplit(":", 1)[1].strip("/"))) as other, fetch(other) as answer:
+    with local_index.serve(folder, port=int(address.rsplit(":", 1)[1].strip("/"))) as other, fetch(other) as answer:
         assert other != address
         assert answer.status == 200
     assert "cannot be used" in capsys.readouterr().err
@@ -98,7 +103,7 @@ def test_a_port_that_is_taken_is_said_and_another_one_is_used(
 def test_a_client_that_goes_away_does_not_end_the_server(tmp_path: Path) -> None:
     (tmp_path / "big").write_bytes(bytes(64 << 20))
     requests: list[str] = []
-    with server.serve(tmp_path, log=requests.append) as address:
+    with local_index.serve(tmp_path, log=requests.append) as address:
         fetch(f"{address}big").close()
         with fetch(f"{address}big") as answer:
             assert len(answer.read()) == 64 << 20
@@ -163,30 +168,27 @@ while not (site.parent / "stop").exists():
     seen |= texts
 print(bad, len(seen))
 """
-WRITER = """
-import itertools, pathlib, sys
-from tfwheel.index.atomic_tree import Part, update
-def part(text, name): return Part(key=text, make=lambda: {name: text.encode()})
-for number in itertools.count(int(sys.argv[2])):
-    update(pathlib.Path(sys.argv[1]), {str(i): part(str(number), str(i)) for i in range(20)}, keep_previous=True)
-"""
 
 
 def test_a_reader_sees_whole_trees_while_writers_are_killed(tmp_path: Path) -> None:
-    place, env = tmp_path / "site", {**os.environ, "PYTHONPATH": str(SCRIPTS)}
+    place = tmp_path / "site"
     atomic_tree.update(place, {str(name): Part(key="0", make=partial(dict, {str(name): b"0"})) for name in range(20)})
     reader = subprocess.Popen([sys.executable, "-c", READER, place], stdout=subprocess.PIPE, text=True)
-    for number in range(1, 41):
-        first = number * 100_000
-        writer = subprocess.Popen([sys.executable, "-c", WRITER, place, str(first)], env=env)
-        while int((place / "0").read_text()) < first:
-            time.sleep(0.002)
-        time.sleep(number / 2000)  # each is killed at another instant of its work
-        writer.kill()
-        writer.wait()
-        assert len({(place / str(name)).read_text() for name in range(20)}) == 1
-    (tmp_path / "stop").touch()
-    said, _ = reader.communicate(timeout=60)
+    try:
+        for number in range(1, 41):
+            first = number * 100_000
+            writer = PROCESSES.Process(target=treewriter.write_for_ever, args=(place, first))
+            writer.start()
+            while int((place / "0").read_text()) < first:
+                assert writer.is_alive(), "the writer ended by itself"
+                time.sleep(0.002)
+            time.sleep(number / 2000)  # each is killed at another instant of its work
+            writer.kill()
+            writer.join()
+            assert len({(place / str(name)).read_text() for name in range(20)}) == 1
+    finally:
+        (tmp_path / "stop").touch()  # a reader whose test failed would take a core for ever
+        said, _ = reader.communicate(timeout=60)
     bad, seen = map(int, said.split())
     assert bad == 0
     assert seen > 1
@@ -195,8 +197,8 @@ def test_a_reader_sees_whole_trees_while_writers_are_killed(tmp_path: Path) -> N
 def test_an_offered_site_says_how_to_install_and_ends_on_ctrl_c(paths: Paths) -> None:
     wheel = finish(paths, 1)
     program = (
-        "from pathlib import Path; from tfwheel.config.paths import Places; from tfwheel.index import local_index;"
-        "here = Path(); local_index.offer(Places(settings=here, dist=here, cache=here), port=0)"
+        "from pathlib import Path; from tfwheel.config.paths import Paths; from tfwheel.index import local_index;"
+        "here = Path(); local_index.offer(Paths(settings=here, dist=here, cache=here), port=0)"
     )
     process = subprocess.Popen(
         [sys.executable, "-c", program],

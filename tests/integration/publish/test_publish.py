@@ -181,15 +181,23 @@ class Arena:
         assert len(trees) == 2  # this one and the one before
 
 
-@pytest.fixture
-def arena(host: AssetHost, tmp_path: Path) -> Arena:
+@pytest.fixture(scope="module")
+def made_arena(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Arena]:
     """See Arena."""
-    return Arena(host, tmp_path)
+    folder = tmp_path_factory.mktemp("arena")
+    with assethost.running(folder / "live" / "site", folder / "live" / "assets") as running:
+        yield Arena(running, folder)
+
+
+@pytest.fixture
+def arena(made_arena: Arena) -> Arena:
+    """The arena in the state before; what is undisturbed is published once for all kills."""
+    made_arena.reset()
+    return made_arena
 
 
 @pytest.mark.parametrize("step", STEPS)
 def test_a_kill_before_any_step_does_no_harm(step: str, arena: Arena, tmp_path: Path) -> None:
-    arena.reset()
     process, _ = child(arena.job, kill_at=step)
     process.join()
     assert process.exitcode == -signal.SIGKILL

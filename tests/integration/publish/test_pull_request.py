@@ -230,7 +230,7 @@ def test_the_door_wants_credentials_first_and_then_proposes(root: Path, github: 
     assert failure.value.returncode == TokenMissingError.exit_code
     here = DOOR.parents[1]
     if not (here / ".git").exists():
-        pytest.skip("this is no git checkout")
+        pytest.skip("this is no git checkout: `git clone` the repository and work in there")
     git(root, "clone", "-q", "--bare", str(here), str(root.with_name("here.git")))
     git(root.with_name("here.git"), "branch", "-f", "main", git(here, "rev-parse", "HEAD"))
     environment = {"GITHUB_TOKEN": TOKEN, "GITHUB_REPOSITORY": githubapi.REPO, "GITHUB_API_URL": github.address}

@@ -116,9 +116,9 @@ def xla(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
     bases = [base for base in CONFIG.bases if (base.project, base.version) == ("tensorflow", request.param)]
     wheels = [path for base in bases if (path := cache / base.sha256 / base.file).is_file()]
     if not wheels:
-        pytest.skip(
-            f"the official wheel of TensorFlow {request.param} is not in {cache}: build one of its targets first"
-        )
+        target = f"tf{request.param}-cp{bases[0].python.replace('.', '')}-cu12"
+        build = f'nox -s "build-cuda12({target})"'
+        pytest.skip(f"the official wheel of TensorFlow {request.param} is not in {cache}: `{build}` brings it there")
     folder = tmp_path_factory.mktemp("libraries")
     with WheelReader(wheels[0]) as reader:
         for name in LIBRARIES:

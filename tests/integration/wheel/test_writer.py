@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 import zipfile
@@ -13,6 +12,7 @@ import pytest
 from installer.sources import WheelFile
 
 import fakewheels
+import needs
 from tfwheel.config.targets import Base, Line, Target
 from tfwheel.wheel import sbom
 from tfwheel.wheel.overlay import merge_overlay
@@ -110,9 +110,7 @@ def test_more_than_65535_members(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_is_said_and_leaves_nothing(tmp_path: Path) -> None:
-    unshare = shutil.which("unshare")
-    if unshare is None:
-        pytest.skip("no `unshare` on this machine")
+    (unshare,) = needs.programs("unshare")
     script = 'mount -t tmpfs -o size=1m none "$1" || exit 77; "$2" -c "$3" "$1"; ls -A "$1"'
     done = subprocess.run(
         [unshare, "--map-root-user", "--mount", "sh", "-c", script, "sh", tmp_path, sys.executable, FILL],
@@ -122,15 +120,16 @@ def test_a_full_disk_is_said_and_leaves_nothing(tmp_path: Path) -> None:
         env={**os.environ, "PYTHONPATH": str(SCRIPTS)},
     )
     if done.returncode == 77 or "unshare" in done.stderr:
-        pytest.skip(f"this machine lets nobody mount: {done.stderr.strip()}")
+        allow = "sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0"
+        pytest.skip(f"only root may mount here: run as root, or `{allow}` (Ubuntu): {done.stderr.strip()}")
     assert done.stdout == "DiskFullError\n", done.stderr
 
 
 FILL = """
 import os, sys
 from pathlib import Path
-from tfwheel.atomic import writing
 from tfwheel.system.errors import DiskFullError
+from tfwheel.system.files import writing
 try:
     with writing(Path(sys.argv[1]) / "x") as stream:
         for _ in range(4):

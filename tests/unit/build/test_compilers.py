@@ -11,6 +11,7 @@ import pytest
 
 from tfwheel.build import compilers
 from tfwheel.build.errors import NoCompilerError
+from tfwheel.system import distribution
 from tfwheel.system.errors import CommandError
 
 if TYPE_CHECKING:
@@ -56,11 +57,12 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
     """An empty Debian machine, used by somebody who is not root."""
     found = Machine(tmp_path)
     monkeypatch.setattr(compilers, "run", found.run)
+    monkeypatch.setattr(distribution, "run", found.run)
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     monkeypatch.setenv("PATH", str(found.bin))
     for name in ("CXX", "CUDA_HOME", "CUDA_PATH"):
         monkeypatch.delenv(name, raising=False)
-    distribution(monkeypatch, ID="debian")
+    release_of(monkeypatch, ID="debian")
     return found
 
 
@@ -74,7 +76,7 @@ def debian_root(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> Machine:
     return machine
 
 
-def distribution(monkeypatch: pytest.MonkeyPatch, **release: str) -> None:
+def release_of(monkeypatch: pytest.MonkeyPatch, **release: str) -> None:
     """Make the machine one of that os-release."""
     monkeypatch.setattr(platform, "freedesktop_os_release", lambda: release)
 
@@ -113,7 +115,7 @@ def test_without_gxx_the_error_has_the_command(machine: Machine) -> None:
 
 def test_root_on_debian_gets_it_installed_and_is_told(debian_root: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[str] = []
-    monkeypatch.setattr(compilers.console, "say", told.append)
+    monkeypatch.setattr(distribution.console, "say", told.append)
     assert compilers.host().path == debian_root.bin / "g++"
     assert [words[1] for words in debian_root.ran if words[0] == "apt-get"] == ["update", "install"]
     assert any("g++ with apt-get" in line for line in told)
@@ -227,7 +229,7 @@ def test_each_distribution_is_told_its_own_command(
     machine: Machine, monkeypatch: pytest.MonkeyPatch, release: dict[str, str], command: str
 ) -> None:
     machine.add("apt-cache", CLANGS_OF_DEBIAN)
-    distribution(monkeypatch, **release)
+    release_of(monkeypatch, **release)
     with pytest.raises(NoCompilerError) as caught:
         compilers.clang()
     assert command in caught.value.remedy
