@@ -147,60 +147,6 @@ def test_a_renamed_wheel_is_refused(tmp_path: Path, false_name: str) -> None:
         enter(wheel)
 
 
-@pytest.mark.parametrize("data", [b"", b"PK\x03\x04 cut short"])
-def test_a_file_that_is_no_zip_is_no_wheel(tmp_path: Path, data: bytes) -> None:
-    wheel = tmp_path / FILE
-    wheel.write_bytes(data)
-    with pytest.raises(BadWheelError, match="not a wheel"):
-        metadata.metadata_of(wheel)
-
-
-@pytest.mark.parametrize(
-    ("text", "said"),
-    [
-        ("Name: tensorflow\nVersion: 2.20.0\n", "METADATA is for 'tensorflow' '2.20.0'"),
-        (f"Name: keras\nVersion: {VERSION}\n", "METADATA is for 'keras'"),
-        (f"Version: {VERSION}\n", "METADATA is for ''"),
-        ("Name: tensorflow\n", "cannot be read"),
-        ("", "cannot be read"),
-        ("Name: tensorflow\nVersion: newest\n", "cannot be read"),
-        (f"Name: tensorflow\nVersion: {VERSION}\nVersion: {VERSION}\n", "cannot be read"),
-        (f"Name: tensorflow\nVersion: {VERSION}\nRequires-Python: three\n", "cannot be read"),
-        (f"Name: tensorflow\nVersion: {VERSION}\nRequires-Dist: numpy >> 1\n", "cannot be read"),
-        (f"\0\xff\nName: tensorflow\nVersion: {VERSION}\n", "cannot be read"),
-    ],
-)
-def test_metadata_that_an_installer_would_refuse_is_refused(text: str, said: str) -> None:
-    with pytest.raises(IndexEntryError, match=said) as failure:
-        metadata.facts_of(FILE, b"Metadata-Version: 2.1\n" + text.encode("latin-1") if text else b"")
-    assert FILE in failure.value.message
-
-
-def test_spelling_variants_of_a_name_are_one_name() -> None:
-    facts = metadata.facts_of(f"tfwheel_ops-{VERSION}-{TAG}.whl", f"Name: TFWheel.ops\nVersion: {VERSION}\n".encode())
-    assert (facts.project, facts.requires_python) == ("TFWheel.ops", "")
-
-
-@pytest.mark.parametrize(
-    ("file", "said"),
-    [
-        (f"tensorflow-1!2.20.0-{TAG}.whl", "because of `!`"),
-        ("tensorflow-2.20.0.tar.gz", "wheel"),
-        ("tensorflow-2.20.0.whl", "wheel"),
-        (f"tensorflow-2.20.0 1-{TAG}.whl", "nvalid"),
-        (f"tensorflow-2.20.0~1-{TAG}.whl", "nvalid"),
-        (f"tensor:flow-2.20.0-{TAG}.whl", "nvalid"),
-        (f"../tensorflow-2.20.0-{TAG}.whl", "nvalid"),
-        (f"tensorflow-2.20.0-{TAG}(1).whl", "because of"),
-        (f".tensorflow-2.20.0-{TAG}.whl", "because of `.`"),
-        (f"tensörflow-2.20.0-{TAG}.whl", "because of `ö`"),
-    ],
-)
-def test_a_name_that_cannot_be_served_is_refused(file: str, said: str) -> None:
-    with pytest.raises(IndexEntryError, match=said):
-        metadata.named_by(file)
-
-
 @pytest.mark.parametrize("size", [0, -1, 2 << 30, 3 << 30])
 def test_a_size_that_no_host_takes_is_refused(size: int) -> None:
     with pytest.raises(IndexEntryError, match="2,147,483,648"):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,8 +11,15 @@ from packaging.metadata import Metadata
 
 from tfwheel.errors import BadWheelError
 from tfwheel.wheel import metadata
+from tfwheel.wheel.errors import IndexEntryError
 from tfwheel.wheel.metadata import RecordRow
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
+VERSION = "2.20.0+cu125.1"
+TAG = "cp312-cp312-manylinux_2_17_x86_64"
+FILE = f"tensorflow-{VERSION}-{TAG}.whl"
 OWN = "demo-1.0.dist-info/RECORD"
 HASH = "sha256=47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU"
 OFFICIAL = """\
@@ -193,3 +202,60 @@ def test_the_stricter_platform_wins(base: str, ops: str, expected: tuple[str, ..
 def test_platforms_that_do_not_go_together_are_refused(platforms: list[str], reason: str) -> None:
     with pytest.raises(BadWheelError, match=reason):
         metadata.stricter_platforms([f"a-1-py3-none-{platform}.whl" for platform in platforms])
+
+
+# --- what an index repeats ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("data", [b"", b"PK\x03\x04 cut short"])
+def test_a_file_that_is_no_zip_is_no_wheel(tmp_path: Path, data: bytes) -> None:
+    wheel = tmp_path / FILE
+    wheel.write_bytes(data)
+    with pytest.raises(BadWheelError, match="not a wheel"):
+        metadata.metadata_of(wheel)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("Name: tensorflow\nVersion: 2.20.0\n", "METADATA is for 'tensorflow' '2.20.0'"),
+        (f"Name: keras\nVersion: {VERSION}\n", "METADATA is for 'keras'"),
+        (f"Version: {VERSION}\n", "METADATA is for ''"),
+        ("Name: tensorflow\n", "cannot be read"),
+        ("", "cannot be read"),
+        ("Name: tensorflow\nVersion: newest\n", "cannot be read"),
+        (f"Name: tensorflow\nVersion: {VERSION}\nVersion: {VERSION}\n", "cannot be read"),
+        (f"Name: tensorflow\nVersion: {VERSION}\nRequires-Python: three\n", "cannot be read"),
+        (f"Name: tensorflow\nVersion: {VERSION}\nRequires-Dist: numpy >> 1\n", "cannot be read"),
+        (f"\0\xff\nName: tensorflow\nVersion: {VERSION}\n", "cannot be read"),
+    ],
+)
+def test_metadata_that_an_installer_would_refuse_is_refused(text: str, said: str) -> None:
+    with pytest.raises(IndexEntryError, match=said) as failure:
+        metadata.facts_of(FILE, b"Metadata-Version: 2.1\n" + text.encode("latin-1") if text else b"")
+    assert FILE in failure.value.message
+
+
+def test_spelling_variants_of_a_name_are_one_name() -> None:
+    facts = metadata.facts_of(f"tfwheel_ops-{VERSION}-{TAG}.whl", f"Name: TFWheel.ops\nVersion: {VERSION}\n".encode())
+    assert (facts.project, facts.requires_python) == ("TFWheel.ops", "")
+
+
+@pytest.mark.parametrize(
+    ("file", "said"),
+    [
+        (f"tensorflow-1!2.20.0-{TAG}.whl", "because of `!`"),
+        ("tensorflow-2.20.0.tar.gz", "wheel"),
+        ("tensorflow-2.20.0.whl", "wheel"),
+        (f"tensorflow-2.20.0 1-{TAG}.whl", "nvalid"),
+        (f"tensorflow-2.20.0~1-{TAG}.whl", "nvalid"),
+        (f"tensor:flow-2.20.0-{TAG}.whl", "nvalid"),
+        (f"../tensorflow-2.20.0-{TAG}.whl", "nvalid"),
+        (f"tensorflow-2.20.0-{TAG}(1).whl", "because of"),
+        (f".tensorflow-2.20.0-{TAG}.whl", "because of `.`"),
+        (f"tensörflow-2.20.0-{TAG}.whl", "because of `ö`"),
+    ],
+)
+def test_a_name_that_cannot_be_served_is_refused(file: str, said: str) -> None:
+    with pytest.raises(IndexEntryError, match=said):
+        metadata.named_by(file)
