@@ -20,7 +20,7 @@ import pytest
 import fakewheels
 import treewriter
 from tfwheel.config.paths import Paths
-from tfwheel.index import atomic_tree, local_index
+from tfwheel.index import atomic_tree, local_index, server
 from tfwheel.index.atomic_tree import Part
 from tfwheel.system import files
 from tfwheel.system.processes import run
@@ -64,7 +64,7 @@ def served(paths: Paths) -> Iterator[tuple[Path, str, list[str]]]:
     finish(paths, 1)
     local_index.update(paths)
     requests: list[str] = []
-    with local_index.serve(paths.site, log=requests.append) as address:
+    with server.serve(paths.site, log=requests.append) as address:
         yield paths.site, address, requests
 
 
@@ -94,7 +94,7 @@ def test_a_port_that_is_taken_is_said_and_another_one_is_used(
     served: tuple[Path, str, list[str]], capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder, address, _ = served
-    with local_index.serve(folder, port=int(address.rsplit(":", 1)[1].strip("/"))) as other, fetch(other) as answer:
+    with server.serve(folder, port=int(address.rsplit(":", 1)[1].strip("/"))) as other, fetch(other) as answer:
         assert other != address
         assert answer.status == 200
     assert "cannot be used" in capsys.readouterr().err
@@ -103,7 +103,7 @@ def test_a_port_that_is_taken_is_said_and_another_one_is_used(
 def test_a_client_that_goes_away_does_not_end_the_server(tmp_path: Path) -> None:
     (tmp_path / "big").write_bytes(bytes(64 << 20))
     requests: list[str] = []
-    with local_index.serve(tmp_path, log=requests.append) as address:
+    with server.serve(tmp_path, log=requests.append) as address:
         fetch(f"{address}big").close()
         with fetch(f"{address}big") as answer:
             assert len(answer.read()) == 64 << 20
