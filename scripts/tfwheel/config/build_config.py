@@ -1,4 +1,4 @@
-"""Reads ``build_config/`` into the project's types, and refuses what it does not understand before any work."""
+"""Read ``build_config/`` into the project's types and check all of it before any work starts."""
 
 from __future__ import annotations
 
@@ -41,13 +41,13 @@ Reason = Annotated[str, Field(min_length=10)]
 
 
 class Table(BaseModel):
-    """A table of a configuration file: no unknown keys, no guessed types."""
+    """A table of a configuration file; unknown keys and values of another type are errors."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
 class ReleaseEntry(Table):
-    """One TensorFlow version and what is built of it."""
+    """One ``[[release]]``: a TensorFlow version, and the Pythons and lines it is built for."""
 
     tensorflow: Version
     build: Annotated[int, Field(ge=1)]
@@ -59,7 +59,7 @@ class ReleaseEntry(Table):
 
 
 class ExclusionEntry(Table):
-    """A combination that is not built, with its reason."""
+    """One ``[[exclude]]``: a combination that is not built, and why."""
 
     tensorflow: Version
     python: PythonVersion
@@ -108,17 +108,17 @@ class RepairFile(Table):
 
 
 class Acknowledged(Table):
-    """A name that only this index serves, with the reason why that is no danger."""
+    """A project name that only this index serves, and the reason why that is safe."""
 
     name: str
     reason: Reason
 
 
 class IndexSettings(Table):
-    """``index.toml``. ``base_url`` is the address of the published site, empty while there is none.
+    """``index.toml``. ``base_url`` is the URL of the published site, empty while there is none.
 
-    ``repository`` is the "owner/name" that has the releases, empty where $GITHUB_REPOSITORY says it; ``ledger_change``
-    is how a release brings its lines of the ledger to the main branch.
+    ``repository`` is the "owner/name" that has the releases, empty to use $GITHUB_REPOSITORY; ``ledger_change`` is how
+    a release adds its lines of the ledger to the main branch.
     """
 
     base_url: Annotated[str, Field(pattern=r"^(https?://.+/)?$")] = ""
@@ -152,7 +152,7 @@ class BasesFile(Table):
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
-    """Everything ``build_config/`` says, checked."""
+    """The checked contents of ``build_config/``."""
 
     directory: Path
     releases: tuple[ReleaseEntry, ...]
@@ -164,7 +164,7 @@ class Config:
 
 
 def load(directory: Path = CONFIG_DIR) -> Config:
-    """Read and check every file of the folder; ConfigError names file, key and remedy of the first fault."""
+    """Read and check every file of the folder; raise ConfigError with file, key and remedy of the first fault."""
     targets = read(directory / "targets.toml", TargetsFile)
     entries = read(directory / "lines.toml", dict[str, LineEntry])
     bases = read(directory / "bases.toml", BasesFile) if (directory / "bases.toml").exists() else BasesFile()
@@ -184,13 +184,13 @@ def load(directory: Path = CONFIG_DIR) -> Config:
 
 
 def nearest(word: str, known: list[str]) -> str:
-    """A hint for a misspelt word: the nearest known one, or all of them."""
+    """Return a hint for a misspelt word: the nearest known word, or all known words."""
     match = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
     return f"did you mean `{match[0]}`?" if match else f"known: {', '.join(sorted(known)) or 'none'}"
 
 
 def read(path: Path, shape: type[Parsed]) -> Parsed:
-    """A file of the folder in its type; ConfigError names the file and explains each fault of it."""
+    """Read a TOML file as the type ``shape``; raise ConfigError with the file and each of its faults."""
     try:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
@@ -218,7 +218,7 @@ def _explain(detail: ErrorDetails, shape: Any) -> str:  # noqa: ANN401 -- any an
 
 
 def _keys_near(place: tuple[int | str, ...], shape: Any) -> list[str]:  # noqa: ANN401 -- as above
-    """The keys that the table at ``place`` may have, read from the JSON schema of the whole file."""
+    """Return the keys that the table at ``place`` may have, according to the JSON schema of the whole file."""
     schema = node = TypeAdapter(shape).json_schema()
     for part in place[:-1]:
         if isinstance(part, int):
@@ -258,13 +258,13 @@ def _line(name: str, entry: LineEntry, path: Path) -> Line:
 
 
 def _retarget(place: str, entry: RetargetEntry) -> Retarget:
-    """Check what no single key shows; ``place`` begins the messages."""
+    """Check the rules that involve several keys; ``place`` begins the messages."""
     for key, archs in (("archs", entry.archs), ("generated", entry.generated)):
         if len(set(archs)) < len(archs):
             message = f"{place}.{key}` names {max(archs, key=archs.count)} more than once"
             raise ConfigError(message)
-    if strange := [arch for arch in entry.generated if arch not in entry.archs]:
-        message = f"{place}.generated` has {strange[0]}, which `archs` has not; {nearest(strange[0], entry.archs)}"
+    if unknown := [arch for arch in entry.generated if arch not in entry.archs]:
+        message = f"{place}.generated` has {unknown[0]}, which `archs` lacks; {nearest(unknown[0], entry.archs)}"
         raise ConfigError(message)
     if loose := [one for one in entry.tools if not str(Requirement(one).specifier).startswith("==")]:
         message = f"{place}.tools` must be exact versions, `nvidia-cuda-nvcc-cu12==12.9.86` (got {loose[0]!r})"
@@ -298,7 +298,7 @@ def _base(entry: BaseEntry) -> Base:
 
 
 def _check_names(targets: TargetsFile, lines: dict[str, Line], path: Path) -> None:
-    """Every line named in targets.toml exists, and every exclusion removes something."""
+    """Check that every line named in targets.toml exists, and that every exclusion removes something."""
     combinations = {
         (release.tensorflow, python, line)
         for release in targets.release
