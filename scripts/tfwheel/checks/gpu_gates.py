@@ -285,7 +285,7 @@ def _kernels(pair: Pair, entry: FatbinEntry) -> frozenset[bytes]:
     """The kernels of a new image; RetargetGateError when it is no machine code for its arch."""
     place = f"{pair.name}: {entry.name} at byte {entry.offset:,} ({entry.section})"
     try:
-        found = cuda_binutils.machine_code(pair.image(entry))
+        found = cuda_binutils.read_cubin(pair.image(entry))
     except BadWheelError as error:
         message = f"{place} is no machine code"
         raise RetargetGateError(message) from error
