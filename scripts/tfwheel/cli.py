@@ -1,4 +1,4 @@
-"""What every door shares: the place where failures are caught, said to a person, and turned into an exit code."""
+"""Run the action of every command-line script: report failures and turn them into exit codes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def enter(parser: argparse.ArgumentParser, action: Callable[[argparse.Namespace], None]) -> int:
-    """Parse the arguments, do the work, and return the exit code (0, or that of the kind of error)."""
+    """Parse the arguments, run the action, and return the exit code (0, or that of the kind of error)."""
     parser.add_argument("--verbose", action="store_true", help="print every command that is run")
     arguments = parser.parse_args()
     console.verbose = arguments.verbose
@@ -31,7 +31,7 @@ def enter(parser: argparse.ArgumentParser, action: Callable[[argparse.Namespace]
         if error.errno == errno.ENOSPC:
             return _report(DiskFullError(f"no space left: {error.filename or error}"))
         return _unexpected(error)
-    except Exception as error:  # noqa: BLE001 -- the last catch: whatever it is, a person is told
+    except Exception as error:  # noqa: BLE001 -- the last catch: report whatever it is
         return _unexpected(error)
     return 0
 

@@ -1,7 +1,7 @@
-"""Base class of all reported errors, and the kinds that several rooms share.
+"""Define the base class of all reported errors, and the kinds of error that several rooms share.
 
-A kind is a class with an ``exit_code`` of its own: what a script can tell apart. Its docstring is its row in
-index/docs/errors.md. A new error derives from a kind, in the errors.py of its room, and needs no number. A kind
+A kind is a class with its own ``exit_code``, by which a script can recognise it. Its docstring is its row in
+index/docs/errors.md. A new error derives from a kind, in the errors.py of its room, and needs no exit code. A kind
 without a remedy is never raised itself.
 """
 
@@ -13,21 +13,20 @@ from typing import ClassVar
 class FactoryError(Exception):
     """Base class of all reported errors; the entry point prints it and exits with ``exit_code``.
 
-    ``message`` says what is wrong and where; ``remedy`` says what to do next. Code that raises an error and knows a
-    better remedy than its class passes one.
+    ``message`` says what is wrong and where; ``remedy`` says what to do next and defaults to ``default_remedy``.
     """
 
     exit_code: ClassVar[int] = 1
-    default_remedy: ClassVar[str] = "Run again with the log above at hand; if it stays, open an issue with it."
+    default_remedy: ClassVar[str] = "Run again; if it fails again, open an issue and attach the log above."
 
     def __init__(self, message: str, *, remedy: str | None = None) -> None:
-        """Keep the two texts apart, so that they can be printed apart."""
+        """Keep the two texts separate, so that they can be printed separately."""
         super().__init__(message)
         self.message = message
         self.remedy = remedy or self.default_remedy
 
     def __str__(self) -> str:
-        """Both texts, for tracebacks."""
+        """Return both texts, for tracebacks."""
         return f"{self.message}\n  remedy: {self.remedy}"
 
 
@@ -45,7 +44,7 @@ class NoAnswerError(FactoryError):
 
 
 class WrongBytesError(FactoryError):
-    """Do not use the file: its bytes are not the ones that were locked, recorded or signed."""
+    """Do not use the file: its bytes are not those that were locked, recorded or signed."""
 
     exit_code = 21
 
@@ -80,12 +79,12 @@ class PublishError(FactoryError):
 
     exit_code = 72
     default_remedy = (
-        "Correct the cause and run the same command again: it goes on where it stopped and sends nothing twice."
+        "Correct the cause and run the same command again: it continues where it stopped and sends nothing twice."
     )
 
 
 class ProgramError(FactoryError):
-    """Read the output: a program that was started failed, and no more specific error is known."""
+    """Read the output: a program failed, and no more specific error is known."""
 
     exit_code = 82
 
@@ -98,7 +97,7 @@ class UnexpectedError(FactoryError):
 
 
 class InterruptedRunError(FactoryError):
-    """Run the same command to go on: the user stopped it."""
+    """Run the same command to continue: the user stopped it."""
 
     exit_code = 130
-    default_remedy = "Run the same command to go on; nothing half-written was kept."
+    default_remedy = "Run the same command to continue; nothing half-written was kept."

@@ -1,4 +1,4 @@
-"""Proves that two versions of a library differ where they were declared to, and nowhere else, in pieces."""
+"""Check that two versions of a library differ only in declared byte ranges, reading both in pieces."""
 
 from __future__ import annotations
 
@@ -19,33 +19,33 @@ if TYPE_CHECKING:
     from tfwheel.gpu.elf import Edit, Section
     from tfwheel.gpu.fatbin import FatbinContainer
 
-CHUNK = 4 << 20
+CHUNK = 4 << 20  # bytes
 RELOCATION_WORDS = elf.RELA.size // 8
 
 
 class ComparedLibrary(Protocol):
-    """The two files, the bytes of XLA that were changed, and whether the symbol tables are still there."""
+    """The official and the retargeted file, the edits of XLA, and whether the symbol tables are kept."""
 
     @property
     def original(self) -> Path:
-        """The official one."""
+        """The official library."""
 
     @property
     def patched(self) -> Path:
-        """What was made of it."""
+        """The retargeted library."""
 
     @property
     def edits(self) -> Sequence[Edit]:
-        """Declared bytes, each with what must stand there now."""
+        """The declared edits; their replacement bytes must be in the retargeted library."""
 
     @property
     def symbols(self) -> bool:
-        """False where the symbol tables must be zeros."""
+        """Whether the symbol tables are kept; otherwise they must be zeros."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Span:
-    """Bytes from ``start`` up to ``end`` that may differ, and what they must be now (None: others look at them)."""
+    """Bytes from ``start`` to before ``end`` that may differ, and their required value (None: other gates check it)."""
 
     start: int
     end: int
@@ -58,11 +58,11 @@ def unchanged(
     before: Mapping[str, Sequence[FatbinContainer]],
     after: Mapping[str, Sequence[FatbinContainer]],
 ) -> str:
-    """What was compared, in one line; RetargetGateError names the first byte that changed and must not have.
+    """Compare the two files; return a line for the record. Raise RetargetGateError at the first undeclared change.
 
-    Allowed are: the sections that hold containers alone, the room of each container elsewhere, the pointers to
-    containers that moved (which must lead to the same container at its new place), declared edits and, where they
-    were dropped, the symbol tables. Room that no container takes any more must be zero.
+    These bytes may differ: sections that hold containers alone, the room of each container elsewhere, pointers to
+    containers that moved (which must lead to the same container at its new place), declared edits and, if they were
+    dropped, the symbol tables. Room that no container occupies any more must be zero.
     """
     size = library.original.stat().st_size
     if library.patched.stat().st_size != size:
@@ -90,7 +90,7 @@ def _code(
     before: Mapping[str, Sequence[FatbinContainer]],
     after: Mapping[str, Sequence[FatbinContainer]],
 ) -> Iterator[_Span]:
-    """The room for containers; what lies between and behind them must be zero."""
+    """Yield the room for containers; bytes between and after them must be zero."""
     for name, members in before.items():
         now = after.get(name, [])
         if name == fatbin.DATA_SECTION:
@@ -112,7 +112,7 @@ def _pointers(
     before: Mapping[str, Sequence[FatbinContainer]],
     after: Mapping[str, Sequence[FatbinContainer]],
 ) -> Iterator[_Span]:
-    """The words that hold the address of a container in a section that was laid out anew, and their new values."""
+    """Yield the words that hold the address of a container in a rewritten section, with their new values."""
     addresses: dict[int, int] = {}
     for name in set(before) - {fatbin.DATA_SECTION}:
         shift = sections[name].address - sections[name].offset
@@ -140,7 +140,7 @@ def _edits(library: ComparedLibrary) -> Iterator[_Span]:
 
 
 def _symbols(library: ComparedLibrary, sections: Mapping[str, Section]) -> Iterator[_Span]:
-    """The symbol tables and their section headers, which are zeros where they were dropped."""
+    """Yield the symbol tables and their section headers, which must be zeros if they were dropped."""
     for name in () if library.symbols else elf.SYMBOL_TABLES:
         if name in sections:
             section = sections[name]
@@ -151,7 +151,7 @@ def _symbols(library: ComparedLibrary, sections: Mapping[str, Section]) -> Itera
 
 
 def _check_spans(spans: Sequence[_Span], new: BinaryIO, library: ComparedLibrary) -> None:
-    """What may differ and is known must be what is known."""
+    """Raise RetargetGateError for a span whose bytes are not the required ones."""
     for span in spans:
         if span.now is None:
             continue
@@ -166,7 +166,7 @@ def _check_spans(spans: Sequence[_Span], new: BinaryIO, library: ComparedLibrary
 
 
 def _compare(old: BinaryIO, new: BinaryIO, spans: Sequence[_Span], library: ComparedLibrary, size: int) -> int:
-    """Compare everything between the spans; returns how many bytes that are."""
+    """Compare everything between the spans; return the number of compared bytes."""
     position = same = 0
     for start, end in [*((span.start, span.end) for span in spans), (size, size)]:
         for at in range(position, start, CHUNK):

@@ -1,4 +1,4 @@
-"""The environment in which a wheel is tried: virtual, fresh, as a user's is, and made while other things go on."""
+"""Make a fresh virtual environment for the smoke test of a wheel, in the background."""
 
 from __future__ import annotations
 
@@ -25,17 +25,19 @@ if TYPE_CHECKING:
 
     from tfwheel.config.targets import Target
 
-# A full wheel of 0.62 GB, its copy in pip's hands, and 2.1 GB installed (measured, TensorFlow 2.20.0).
+# Bytes on disk per byte of wheel: 0.62 GB for the wheel, as much for pip's copy, and 2.1 GB installed (measured with
+# TensorFlow 2.20.0).
 ROOM_PER_BYTE = 5
 INSTALL = ("-m", "pip", "install", "--no-input", "--progress-bar", "off")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Environment:
-    """A virtual environment for one trial, in ``folder``, which is scratch and goes with it.
+    """A virtual environment for one smoke run, in the scratch folder ``folder``.
 
-    All output goes to ``log``. ``gpus`` are those that must be used. ``making`` ends when it can be used, with the
-    version of its pip; CommandError when it could not be made. ``programs`` are those that run there, and end with it.
+    All output goes to ``log``. ``gpus`` are the GPUs that must be used. ``making`` is done when the environment is
+    ready; its result is the version of pip, or CommandError if it could not be made. ``programs`` are the programs that
+    run there.
     """
 
     folder: Path
@@ -45,11 +47,11 @@ class Environment:
     programs: Programs
 
     def run(self, *words: str | Path) -> str:
-        """Run its Python, isolated from this checkout, this process and the user's own packages."""
+        """Run the environment's Python, isolated from this checkout and the user's own packages; raise CommandError."""
         return run([_python(self.folder), "-I", *words], cwd=self.folder, log=self.log, among=self.programs)
 
     def raise_disk_full(self, why: str) -> NoReturn:
-        """DiskFullError for this environment."""
+        """Raise DiskFullError for this environment."""
         message = f"the smoke test in {self.folder.parent} {why}"
         raise DiskFullError(message, remedy="Free some space, or set TMPDIR to a larger folder.")
 
@@ -58,12 +60,11 @@ class Environment:
 def made(
     target: Target, *, log: Path, size: int, requires: Sequence[str] = (), require_gpu: bool = False
 ) -> Iterator[Environment]:
-    """An environment of a target's Python for as long as the block runs; a thread makes it, and the block may go on.
+    """Yield an environment with a target's Python, which a thread makes while the block runs; delete it afterwards.
 
-    ``size`` is that of all large wheels together that will be installed, in bytes. ``requires`` are requirements
-    (PEP 508) to install beforehand, as a runtime has most of them: what pip cannot install of them is left to the
-    installation of the wheel, which says why. Raises InterpreterMissingError, GpuRequiredError and DiskFullError
-    before anything is done.
+    ``size`` is the total size in bytes of all large wheels that will be installed. ``requires`` are requirements
+    (PEP 508) to install in advance; if pip cannot install them, the installation of the wheel tries again and reports
+    why. Raises InterpreterMissingError, GpuRequiredError or DiskFullError before the block runs.
     """
     gpus = _gpus(target, require_gpu=require_gpu)
     interpreter = interpreters.find(target.python)
@@ -83,7 +84,7 @@ def made(
 
 
 def applicable(requires: Sequence[str], python: str) -> list[str]:
-    """The requirements that a Python (such as ``3.12``) on this machine has without any extra, markers left out."""
+    """Return the requirements that apply to a Python (such as ``3.12``) here without extras, without their markers."""
     values = {"python_version": python, "python_full_version": f"{python}.0", "extra": ""}
     found = []
     for requirement in map(Requirement, requires):
@@ -94,7 +95,7 @@ def applicable(requires: Sequence[str], python: str) -> list[str]:
 
 
 def host_gpus() -> list[dict[str, str]]:
-    """Name and driver of each GPU that ``nvidia-smi`` lists; empty where there is none."""
+    """Return name and driver of each GPU that ``nvidia-smi`` lists; empty without one."""
     try:
         answer = run(["nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader"])
     except CommandError:
@@ -117,7 +118,7 @@ def _make(folder: Path, interpreter: Path, requires: Sequence[str], run_there: C
     run_there([sys.executable, "-m", "virtualenv", *options, "--python", interpreter, folder / "venv"])
     python = _python(folder)
     if requires:
-        with suppress(CommandError):  # politely: it has until the wheel is built, and the build has not
+        with suppress(CommandError):  # nice: this can wait until the wheel is built, the build cannot
             run_there(["nice", python, "-I", *INSTALL, *requires])
     return run_there([python, "-I", "-m", "pip", "--version"]).split()[1]
 

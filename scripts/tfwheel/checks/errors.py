@@ -14,7 +14,7 @@ class ContentsGateError(GateError):
 
 
 class RunpathGateError(GateError):
-    """A TensorFlow library lost or changed its RUNPATH, so CUDA would not be found at run time."""
+    """The RUNPATH of a TensorFlow library is missing or changed, so it would not find CUDA at run time."""
 
     default_remedy = "Repair only the ops wheel: no tool may rewrite TensorFlow's own libraries."
 
@@ -32,7 +32,7 @@ class PlatformGateError(GateError):
 
 
 class ArchGateError(GateError):
-    """The SASS or PTX in the built libraries is not what the line promises."""
+    """The compute capabilities of the SASS or PTX in the built libraries are not those of the line."""
 
     default_remedy = "Compare `archs` and `ptx` of the line in lines.toml with the compiler's flags in the log."
 
@@ -50,7 +50,7 @@ class MetadataGateError(GateError):
 
 
 class RetargetGateError(GateError):
-    """A retargeted library has other GPU code than promised, or differs from the official one where it must not."""
+    """The GPU code of a retargeted library is not what the line asks for, or an undeclared byte changed."""
 
     default_remedy = "Delete the cached parts of the retarget and build again; never publish this library."
 

@@ -1,7 +1,7 @@
-"""The gates of a retargeted library: read back, beside the official one, independently of what wrote it.
+"""Check a retargeted library against the official one, independently of the code that wrote it.
 
-A gate takes a Pair and returns what it found, in one line for the record, or raises its error. Listing is NVIDIA's own
-cuobjdump, a sample is disassembled by NVIDIA's nvdisasm; the files are read in pieces, never whole.
+A gate takes a Pair and returns its finding, one line for the record, or raises RetargetGateError. NVIDIA's cuobjdump
+lists all images, NVIDIA's nvdisasm disassembles a sample; the files are read in pieces, never whole.
 """
 
 from __future__ import annotations
@@ -28,21 +28,21 @@ if TYPE_CHECKING:
     from tfwheel.gpu.elf import Edit
     from tfwheel.gpu.fatbin import FatbinContainer, FatbinEntry
 
-PIECE = 16 << 20  # bytes of containers in one call: cuobjdump takes about five times as much memory
-SAMPLE = 4  # new images that are disassembled
-SAMPLE_SIZE = 64 << 10  # bytes of the largest of them: nvdisasm takes 10 s and more for one of a few MB
+PIECE = 16 << 20  # bytes of containers per call: cuobjdump takes about five times as much memory
+SAMPLE = 4  # number of new images that are disassembled
+SAMPLE_SIZE = 64 << 10  # bytes of the largest one: nvdisasm takes 10 s and more for a few MB
 RELOCATABLE = "__nv_relfatbin"
-_TIED = re.compile(rb"^(\.target\s+sm_\d+)[af]\b", re.MULTILINE)  # PTX ISA, `.target`: for one GPU or family alone
+_TIED = re.compile(rb"^(\.target\s+sm_\d+)[af]\b", re.MULTILINE)  # PTX ISA, `.target`: PTX for one GPU or family alone
 _TARGET = re.compile(rb"^\.target\s+sm_(\w+)", re.MULTILINE)
 _ENTRY = re.compile(rb"\.entry\s+([\w$]+)")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Retargeted:
-    """A library before and after, and all that may differ.
+    """A library before and after retargeting, and the declared differences.
 
-    ``archs`` maps a section to the images its containers were promised ("sm_120", "compute_90"); ``edits`` are the
-    bytes of XLA; ``symbols`` says whether the symbol tables are still there.
+    ``archs`` maps a section to the images that its containers must have ("sm_120", "compute_90"); ``edits`` are the
+    changed bytes of XLA; ``symbols`` says whether the symbol tables are kept.
     """
 
     original: Path
@@ -54,7 +54,7 @@ class Retargeted:
 
 @dataclass(frozen=True, kw_only=True)
 class Pair:
-    """A Retargeted that is being read; ``tools`` is the folder of NVIDIA's programs."""
+    """Reads a Retargeted for the gates; ``tools`` is the folder of NVIDIA's programs."""
 
     library: Retargeted
     tools: Path
@@ -75,7 +75,7 @@ class Pair:
         return _by_section(self.library.patched)
 
     def containers(self) -> Iterator[tuple[FatbinContainer, FatbinContainer]]:
-        """Each container beside what it was, in the order of the file; RetargetGateError where their numbers differ."""
+        """Yield (old, new) for each container, in file order; raise RetargetGateError if their numbers differ."""
         for section in sorted({*self.before, *self.after}):
             old, new = self.before.get(section, []), self.after.get(section, [])
             if len(old) != len(new):
@@ -84,32 +84,32 @@ class Pair:
             yield from zip(old, new, strict=True)
 
     def bytes_of(self, entry: FatbinEntry, *, official: bool = False) -> bytes:
-        """The payload of an entry, as it stands in the file."""
+        """Read the payload of an entry, as it is in the file."""
         path = self.library.original if official else self.library.patched
         with path.open("rb") as stream:
             return os.pread(stream.fileno(), entry.size, entry.offset)
 
     def image(self, entry: FatbinEntry, *, official: bool = False) -> bytes:
-        """The code of an entry, decompressed."""
+        """Read the code of an entry, decompressed; raise FatbinError if that fails."""
         return fatbin.image(entry, self.bytes_of(entry, official=official))
 
 
 def promised(wanted: Retarget, *, left_out: Collection[str] = ()) -> dict[str, tuple[str, ...]]:
-    """What a line promises, by section, as ``Retargeted.archs`` takes it.
+    """Return the images that a line promises, by section: the value of ``Retargeted.archs``.
 
-    ``left_out`` are archs ("120") for which the generated kernels of this library had no room, as its record says.
+    ``left_out`` are the archs ("120") for which the generated kernels had no room, according to the library's record.
     """
-    portable = (f"compute_{wanted.ptx}",) if wanted.ptx else ()
-    moved = (*(f"sm_{arch}" for arch in wanted.archs), *portable)
-    generated = (*(f"sm_{arch}" for arch in wanted.generated if arch not in left_out), *portable)
+    ptx = (f"compute_{wanted.ptx}",) if wanted.ptx else ()
+    moved = (*(f"sm_{arch}" for arch in wanted.archs), *ptx)
+    generated = (*(f"sm_{arch}" for arch in wanted.generated if arch not in left_out), *ptx)
     return {".nv_fatbin": moved, RELOCATABLE: moved, fatbin.DATA_SECTION: generated}
 
 
 def run_retarget_gates(library: Retargeted, *, cache: Path) -> dict[str, str]:
-    """Hold a retargeted library to every gate, in a fixed order; returns gate name -> finding.
+    """Check a retargeted library with every gate, in a fixed order; return gate name -> finding.
 
-    Raises RetargetGateError for GPU code that is not what it must be, RetargetGateError for any other byte that
-    changed, DownloadError or ToolchainError when NVIDIA's programs cannot be had.
+    Raises RetargetGateError for wrong GPU code or any other changed byte, and DownloadError or ToolchainError if
+    NVIDIA's programs are not available.
     """
     pair = Pair(library=library, tools=cuda_binutils.prepare(cache))
     try:
@@ -122,7 +122,7 @@ def run_retarget_gates(library: Retargeted, *, cache: Path) -> dict[str, str]:
 
 
 def archs(pair: Pair) -> str:
-    """Each container has exactly the images that it was promised, and those that it could not be given are told."""
+    """Check that each container has exactly the images that ``_expected`` derives from the promise; count them."""
     counts: dict[tuple[str, str], int] = {}
     for old, new in pair.containers():
         found, expected = [entry.name for entry in new.entries], _expected(old, pair.library.archs)
@@ -141,7 +141,7 @@ def archs(pair: Pair) -> str:
 
 
 def listed(pair: Pair) -> str:
-    """NVIDIA's cuobjdump lists the same images in the same order as are read here."""
+    """Check that NVIDIA's cuobjdump lists the same images in the same order as ``fatbin``."""
     groups = list(_groups([new for _, new in pair.containers()]))
     with ThreadPoolExecutor(2) as pool:
         answers = pool.map(lambda group: _ask_cuobjdump(pair, group), groups)
@@ -152,7 +152,7 @@ def listed(pair: Pair) -> str:
                 if found != expected:
                     message = (
                         f"{pair.name}: cuobjdump lists {len(found)} images ({kind}) in the {len(group)} containers "
-                        f"from byte {group[0].offset:,} on, and not the {len(expected)} that were promised"
+                        f"from byte {group[0].offset:,} on; promised are {len(expected)}"
                     )
                     raise RetargetGateError(message)
     images = sum(len(container.entries) for group in groups for container in group)
@@ -160,8 +160,8 @@ def listed(pair: Pair) -> str:
 
 
 def kept(pair: Pair) -> str:
-    """Each image that stays is the official one; PTX for one GPU alone may lose that mark, and nothing else."""
-    same = portable = 0
+    """Check that each kept image is the official one; PTX for one GPU alone may lose its suffix, and nothing else."""
+    same = untied = 0
     for old, new in pair.containers():
         was = {entry.name: entry for entry in old.entries}
         for entry in new.entries:
@@ -169,8 +169,8 @@ def kept(pair: Pair) -> str:
                 same += entry.name in was
                 continue
             before, after = pair.image(was[entry.name], official=True), pair.image(entry)
-            if entry.kind == "PTX" and _portable(before) == _portable(after):
-                portable += 1
+            if entry.kind == "PTX" and _untied(before) == _untied(after):
+                untied += 1
             elif before != after:
                 message = (
                     f"{pair.name}: {entry.name} at byte {entry.offset:,} ({entry.section}) is not the official image"
@@ -178,11 +178,11 @@ def kept(pair: Pair) -> str:
                 raise RetargetGateError(message)
             else:
                 same += 1
-    return f"{same} images as in the official library, {portable} of PTX made portable"
+    return f"{same} images as in the official library, {untied} of PTX made portable"
 
 
 def compiled(pair: Pair) -> str:
-    """Each new image is machine code for its arch, with the kernels of the portable code that it was made from."""
+    """Check that each new image is a cubin for its arch, with the kernels of the PTX that it was compiled from."""
     number = kernels = 0
     for old, new in pair.containers():
         made = [entry for entry in new.entries if entry.name not in {one.name for one in old.entries}]
@@ -202,7 +202,7 @@ def compiled(pair: Pair) -> str:
 
 
 def portable(pair: Pair) -> str:
-    """No PTX is left that only one GPU could run."""
+    """Check that no PTX is for one GPU or family alone."""
     texts = [entry for _, new in pair.containers() for entry in new.entries if entry.kind == "PTX"]
     for entry in texts:
         target = _TARGET.search(pair.image(entry))
@@ -214,7 +214,7 @@ def portable(pair: Pair) -> str:
 
 
 def disassembled(pair: Pair) -> str:
-    """NVIDIA's nvdisasm reads some of the smaller new images, the same each time, from the first to the last."""
+    """Check that NVIDIA's nvdisasm reads a sample of the smaller new images, evenly spread and always the same."""
     new = [
         entry
         for old, container in pair.containers()
@@ -240,9 +240,9 @@ def _by_section(library: Path) -> dict[str, list[FatbinContainer]]:
 
 
 def _expected(old: FatbinContainer, promised: Mapping[str, Sequence[str]]) -> list[str]:
-    """The images that a container must have now: those promised that it had, or has portable code to make from.
+    """Return the images that a container must have now: the promised ones that it had, or has PTX to compile from.
 
-    One that would be left with none keeps all it had, and so does a section of which nothing was promised.
+    A container that would have none keeps all of its images, and so does a section without a promise.
     """
     was = [entry.name for entry in old.entries]
     has_source = old.section != RELOCATABLE and any(entry.kind == "PTX" for entry in old.entries)
@@ -250,12 +250,12 @@ def _expected(old: FatbinContainer, promised: Mapping[str, Sequence[str]]) -> li
     return [name for name in wanted if name in was or (has_source and name.startswith("sm_"))] or was
 
 
-def _portable(ptx: bytes) -> bytes:
+def _untied(ptx: bytes) -> bytes:
     return _TIED.sub(rb"\1", ptx.rstrip(b"\0"), count=1)
 
 
 def _groups(containers: Sequence[FatbinContainer]) -> Iterator[list[FatbinContainer]]:
-    """Neighbours of one section, as many as fit into a piece."""
+    """Group neighbouring containers of one section, up to PIECE bytes per group."""
     group: list[FatbinContainer] = []
     for container in containers:
         size = sum(one.size for one in group)
@@ -282,15 +282,15 @@ def _ask_cuobjdump(pair: Pair, group: Sequence[FatbinContainer]) -> list[tuple[s
 
 
 def _kernels(pair: Pair, entry: FatbinEntry) -> frozenset[bytes]:
-    """The kernels of a new image; RetargetGateError when it is no machine code for its arch."""
+    """Return the kernels of a new image; raise RetargetGateError if it is not a cubin for its arch."""
     place = f"{pair.name}: {entry.name} at byte {entry.offset:,} ({entry.section})"
     try:
-        found = cuda_binutils.machine_code(pair.image(entry))
+        found = cuda_binutils.read_cubin(pair.image(entry))
     except BadWheelError as error:
-        message = f"{place} is no machine code"
+        message = f"{place} is not a cubin"
         raise RetargetGateError(message) from error
     if found.arch != entry.arch:
-        message = f"{place} is machine code for another processor: {found.arch or 'no GPU'}"
+        message = f"{place} is for another processor: {found.arch or 'no GPU'}"
         raise RetargetGateError(message)
     return found.kernels
 
@@ -298,10 +298,10 @@ def _kernels(pair: Pair, entry: FatbinEntry) -> frozenset[bytes]:
 def _ask_nvdisasm(pair: Pair, entry: FatbinEntry) -> None:
     place = f"{entry.name} at byte {entry.offset:,} ({entry.section})"
     try:
-        said = cuda_binutils.disassemble(pair.tools, pair.image(entry))
+        listing = cuda_binutils.disassemble(pair.tools, pair.image(entry))
     except CommandError as error:
-        message = f"{pair.name}: nvdisasm refuses {place}: {error.message}"
+        message = f"{pair.name}: nvdisasm cannot read {place}: {error.message}"
         raise RetargetGateError(message) from error
-    if not re.search(rf"(\.target\s+sm_|EF_CUDA_SM){entry.arch}\b", said):
+    if not re.search(rf"(\.target\s+sm_|EF_CUDA_SM){entry.arch}\b", listing):
         message = f"{pair.name}: nvdisasm finds no code for {place}"
         raise RetargetGateError(message)

@@ -1,7 +1,7 @@
-"""A finished wheel opened for the gates, beside the official wheel it was made from.
+"""Open a finished wheel for the gates, beside the official wheel it was made from.
 
-What the two share is compared as it stands in the files, still compressed; only the members that are the wheel's own
-are unpacked, to disk. So memory use does not grow with the wheel.
+Members that both have are compared as compressed bytes; only the wheel's own members are unpacked, to disk. So memory
+use does not grow with the wheel.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ ELF_MAGIC = b"\x7fELF"
 
 
 class MergedFiles(Protocol):
-    """A merged wheel and the member names declared with it: added to its base, replaced in it, left out of it.
+    """A merged wheel and its declared changes: members added to its base, replaced in it, or removed from it.
 
-    Added and replaced ones are named as in the new wheel, removed ones as in the base.
+    Added and replaced members have their names in the new wheel, removed ones their names in the base.
     """
 
     @property
     def wheel(self) -> Path:
-        """Where it is."""
+        """The wheel file."""
 
     @property
     def added(self) -> Collection[str]:
@@ -45,18 +45,18 @@ class MergedFiles(Protocol):
 
     @property
     def replaced(self) -> Collection[str]:
-        """Members that the base has with other bytes."""
+        """Members whose bytes differ from the base."""
 
     @property
     def removed(self) -> Collection[str]:
-        """Members of the base that were left out."""
+        """Members of the base that the wheel does not have."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class OpenedOfficial:
-    """The official wheel, opened, and what is locked about it.
+    """The opened official wheel and its entry in ``bases.toml``.
 
-    ``kept`` maps the name of each member that must be the official one, byte for byte, to its name there.
+    ``kept`` maps each member that must be official, byte for byte, to its name in the official wheel.
     """
 
     wheel: WheelReader
@@ -66,10 +66,10 @@ class OpenedOfficial:
 
 @dataclass(frozen=True, kw_only=True)
 class OpenedWheel:
-    """A wheel before the gates.
+    """A wheel opened for the gates.
 
-    ``own`` are the members that it does not share with an official wheel: their names, and where those that are
-    there lie unpacked. ``project`` is its normalised name, ``tag`` the start of its tags ("cp312-cp312").
+    ``own`` maps each member that it does not share with an official wheel to its unpacked file, which does not exist
+    if the member is missing. ``project`` is its normalised name, ``tag`` the start of its tags ("cp312-cp312").
     """
 
     wheel: WheelReader
@@ -87,7 +87,7 @@ class OpenedWheel:
 
     @cached_property
     def files(self) -> frozenset[str]:
-        """Its members, folders left out: they hold nothing."""
+        """Its members without folders, which hold nothing."""
         return _files(self.wheel)
 
     @property
@@ -101,7 +101,7 @@ class OpenedWheel:
         return {name: path for name, path in self.own.items() if path.is_file() and _magic(path) == ELF_MAGIC}
 
     def is_official(self, name: str) -> bool:
-        """Whether a member has size and CRC of the official one that it must be."""
+        """Return whether a member has size, CRC, method and compressed size of its official counterpart."""
         if self.official is None or name not in self.official.kept or name not in self.files:
             return False
         ours, theirs = self.wheel.member(name), self.official.wheel.member(self.official.kept[name])
@@ -110,7 +110,7 @@ class OpenedWheel:
         )
 
     def has_official_bytes(self, name: str) -> bool:
-        """Whether a member's compressed bytes, and its row in RECORD, are those of the official one."""
+        """Return whether a member has the compressed bytes and the RECORD row of its official counterpart."""
         if self.official is None or not self.is_official(name):
             return False
         there = self.official.kept[name]
@@ -126,7 +126,7 @@ class OpenedWheel:
 def opened(
     merged: MergedFiles, *, base: Path, locked: Base, target: Target, rules: RepairRules
 ) -> Iterator[OpenedWheel]:
-    """Open a merged wheel beside its base; BadWheelError when one of the two is not a sound wheel."""
+    """Open a merged wheel beside its base; raise BadWheelError if one of the two is not a sound wheel."""
     with ExitStack() as stack:
         wheel = stack.enter_context(WheelReader(merged.wheel))
         official = stack.enter_context(WheelReader(base))
@@ -152,7 +152,7 @@ def opened(
 
 @contextmanager
 def opened_ops(path: Path, *, target: Target, rules: RepairRules) -> Iterator[OpenedWheel]:
-    """Open an ops wheel: its package and its metadata are its own, and nothing else may be there."""
+    """Open an ops wheel; ``own`` are its package and its metadata, and it may hold nothing else."""
     with ExitStack() as stack:
         wheel = stack.enter_context(WheelReader(path))
         own = {name for name in _files(wheel) if name.startswith((OPS_PACKAGE, f"{wheel.dist_info}/"))}
@@ -171,10 +171,10 @@ def _files(wheel: WheelReader) -> frozenset[str]:
 
 
 def _unpacked(wheel: WheelReader, names: Collection[str], stack: ExitStack) -> dict[str, Path]:
-    """Where each name lies unpacked, until the stack closes; a name that is not in the wheel has no file there.
+    """Unpack members until the stack closes; return their paths. A name that is not in the wheel has no file.
 
-    All cores work, on the largest first: two libraries are nearly all of it. Of several bad members the error names
-    the first in that order.
+    Uses all cores, the largest members first: two libraries are nearly all of the wheel. Of several bad members the
+    error names the first in that order.
     """
     folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tfwheel-gates-")))
     paths = {name: folder / str(number) for number, name in enumerate(sorted(names))}

@@ -1,6 +1,6 @@
-"""Does a wheel work for a user: an environment like theirs, pip, a served index, and checks that compute.
+"""Smoke-test a wheel: install it with pip from a served index into a fresh environment, and let it compute.
 
-A failure of the wheel is part of the report, so that the record keeps it; ``require_passed`` raises it.
+A failure of the wheel goes into the report, and so into the record; ``require_passed`` raises it.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ OPS_PACKAGE = "tfwheel_ops"
 
 @dataclass(frozen=True, kw_only=True)
 class WheelUnderTest:
-    """A wheel to try, and where pip finds it.
+    """A wheel to test, and the index from which pip installs it.
 
-    ``index_url`` is the served sub-index that lists it. A wheel that only adds to TensorFlow is tried beside the
-    wheel ``official``, or beside the one on the user's ordinary index where that is None.
+    ``index_url`` is the served sub-index that lists it. A wheel that only adds to TensorFlow is tested with the wheel
+    ``official``, or, if that is None, with the one on pip's configured index.
     """
 
     target: Target
@@ -48,7 +48,7 @@ class WheelUnderTest:
     official: Path | None = None
 
     def requirements(self, *, extra: str) -> list[str]:
-        """What pip is asked for: exact pins only; ``extra`` ("" or "[and-cuda]") is TensorFlow's."""
+        """Return the requirements for pip, all exact pins; ``extra`` ("" or "[and-cuda]") is TensorFlow's."""
         pin = f"=={self.record.version}"
         if self.record.project == "tensorflow":
             return [f"tensorflow{extra}{pin}"]
@@ -60,28 +60,28 @@ class WheelUnderTest:
 
 @dataclass(frozen=True, kw_only=True)
 class SmokeRun:
-    """One smoke run, and what has been measured so far."""
+    """One smoke run and its times so far, in seconds by step."""
 
-    candidate: WheelUnderTest
+    under_test: WheelUnderTest
     environment: Environment
     times: dict[str, float] = field(default_factory=dict)
 
 
-def smoke(candidate: WheelUnderTest, environment: Environment) -> dict[str, Any]:
-    """Install a wheel as a user would and let it compute; returns the report for its record, passed or not.
+def smoke(under_test: WheelUnderTest, environment: Environment) -> dict[str, Any]:
+    """Install a wheel as a user would and let it compute; return the report for its record, passed or not.
 
-    Where the environment has a GPU to use, it gets the CUDA libraries (``[and-cuda]``) and everything runs on the GPU
-    too. Raises DiskFullError, which says nothing about the wheel.
+    If the environment has a GPU, it gets the CUDA libraries (``[and-cuda]``), and every check runs on the GPU, too.
+    Raises DiskFullError, which is no fault of the wheel.
     """
-    trial = SmokeRun(candidate=candidate, environment=environment)
+    smoke_run = SmokeRun(under_test=under_test, environment=environment)
     report: dict[str, Any] = {"passed": False, "reason": None, "gpu": "not reached", "checks": []}
     try:
-        with console.step("smoke: environment", trial.times):
+        with console.step("smoke: environment", smoke_run.times):
             report["client"] = f"pip {environment.making.result()}"
-        with console.step("smoke: install", trial.times):
-            _install(trial)
-        with console.step("smoke: checks", trial.times):
-            report |= _check(trial)
+        with console.step("smoke: install", smoke_run.times):
+            _install(smoke_run)
+        with console.step("smoke: checks", smoke_run.times):
+            report |= _check(smoke_run)
     except CommandError as error:
         if "No space left on device" in error.output:
             environment.raise_disk_full("ran out of space")
@@ -91,20 +91,20 @@ def smoke(candidate: WheelUnderTest, environment: Environment) -> dict[str, Any]
     return report | {
         "date": f"{datetime.now(UTC):%Y-%m-%d}",
         "evidence": "run on a GPU" if isinstance(report["gpu"], dict) else "not run on a GPU",
-        "wheel_sha256": candidate.record.sha256,
-        "times": dict(trial.times),
+        "wheel_sha256": under_test.record.sha256,
+        "times": dict(smoke_run.times),
     }
 
 
 def require_passed(report: dict[str, Any], *, log: Path) -> None:
-    """Raise SmokeError, with the reason in one line, unless the report is of a run that passed."""
+    """Raise SmokeError, with the reason in one line, unless the run of this report passed."""
     if not report["passed"]:
         message = f"smoke test failed: {report['reason']} (log: {log})"
         raise SmokeError(message)
 
 
 def reason_of(error: CommandError) -> str:
-    """One line for a program that failed: the signal and the check it fell in, pip's own error, or its last line."""
+    """Return one line about a failed program: the signal and the running check, pip's error, or its last line."""
     lines = [line.strip() for line in error.output.splitlines() if line.strip()]
     checks = [line.removesuffix(" ...") for line in lines if line.startswith("check ") and line.endswith(" ...")]
     where = f" in the {checks[-1]}" if checks else ""
@@ -117,15 +117,21 @@ def reason_of(error: CommandError) -> str:
     return (complaints or lines or [error.message.splitlines()[0]])[-1]
 
 
-def _install(trial: SmokeRun) -> None:
-    """Install the exact pin, and prove that what was installed is the candidate and fits what it came with.
+def _install(smoke_run: SmokeRun) -> None:
+    """Install the exact pin; raise SmokeError if pip took another file, CommandError if ``pip check`` fails.
 
-    ``--no-compile`` because compiling 13,000 Python files, of which few are imported, takes longer than the checks.
+    Uses ``--no-compile``: compiling 13,000 Python files, few of which are imported, takes longer than the checks.
     """
-    environment, record = trial.environment, trial.candidate.record
-    wanted = trial.candidate.requirements(extra="[and-cuda]" if environment.gpus else "")
+    environment, record = smoke_run.environment, smoke_run.under_test.record
+    wanted = smoke_run.under_test.requirements(extra="[and-cuda]" if environment.gpus else "")
     report = environment.folder / "install.json"
-    options: list[str | Path] = ["--no-compile", "--report", report, "--extra-index-url", trial.candidate.index_url]
+    options: list[str | Path] = [
+        "--no-compile",
+        "--report",
+        report,
+        "--extra-index-url",
+        smoke_run.under_test.index_url,
+    ]
     environment.run(*environments.INSTALL, *options, *wanted)
     hashes = {
         canonicalize_name(item["metadata"]["name"]): item["download_info"].get("archive_info", {}).get("hashes", {})
@@ -138,14 +144,14 @@ def _install(trial: SmokeRun) -> None:
     environment.run("-m", "pip", "check")
 
 
-def _check(trial: SmokeRun) -> dict[str, Any]:
+def _check(smoke_run: SmokeRun) -> dict[str, Any]:
     """Run smoke_checks.py with the environment's Python and return its report."""
-    record, environment = trial.candidate.record, trial.environment
+    record, environment = smoke_run.under_test.record, smoke_run.environment
     script, answer = environment.folder / "smoke_checks.py", environment.folder / "report.json"
     shutil.copyfile(program("checks.smoke_checks"), script)
     words = ["--project", record.project, "--version", record.version]
-    words += ["--tensorflow", trial.candidate.target.tensorflow, "--json", str(answer)]
-    words += ["--ops"] if _brings_ops(trial.candidate.wheel) else []
+    words += ["--tensorflow", smoke_run.under_test.target.tensorflow, "--json", str(answer)]
+    words += ["--ops"] if _brings_ops(smoke_run.under_test.wheel) else []
     words += ["--expect-gpu"] if environment.gpus else []
     try:
         environment.run("-X", "faulthandler", script, *words)
@@ -161,7 +167,7 @@ def _check(trial: SmokeRun) -> dict[str, Any]:
 
 
 def _runs(environment: Environment, capability: str) -> dict[str, Any]:
-    """What is in the installed libraries, by kind of GPU code, and what of it this GPU runs."""
+    """Return the images in the installed libraries by kind of GPU code, and what this GPU runs of them."""
     major, _, minor = capability.partition(".")
     libraries = (environment.folder / "venv").glob("lib/python3*/site-packages/tensorflow/libtensorflow_*.so.2")
     images = code_inventory.images_of(sorted(libraries))

@@ -1,7 +1,7 @@
-"""Runs inside a user's environment: does the installed TensorFlow, with its custom ops, compute what it must?
+"""Check inside a user's environment that the installed TensorFlow and its custom ops compute correct results.
 
-Standard library, numpy and TensorFlow only, in the syntax of Python 3.9. Writes one JSON object to ``--json`` and
-exits with 1 if a check failed. Prints each check before it starts, so that a crash can be placed.
+Imports the standard library, numpy and TensorFlow only, in the syntax of Python 3.9. Writes one JSON object to
+``--json`` and exits with 1 if a check failed. Prints each check before it starts, so that a crash can be attributed.
 """
 # ruff: noqa: T201, S101, BLE001 -- a program of its own: it prints, asserts, and reports whatever a check raises
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     Check = Callable[[], Any]
 
 SEED = 7
-FIRST_KERNEL_WORD = "first-kernel"  # makes this program the child that `jit_use` asks
+FIRST_KERNEL_WORD = "first-kernel"  # the argument of the child processes of `jit_use`
 FIRST_KERNEL = {
     "cached": {},
     "cold": {"CUDA_CACHE_DISABLE": "1"},
@@ -40,14 +40,14 @@ CHILD_TIMEOUT_S = 300
 
 
 def main(words: list[str] | None = None) -> int:
-    """Run the checks that the arguments ask for; returns the exit code."""
+    """Run the checks that the arguments ask for; return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--project", required=True, help="the distribution under test")
     parser.add_argument("--version", required=True, help="its exact version")
-    parser.add_argument("--tensorflow", required=True, help="the version that TensorFlow itself must give")
-    parser.add_argument("--ops", action="store_true", help="the package tfwheel_ops must be there and be right")
+    parser.add_argument("--tensorflow", required=True, help="the version that tf.__version__ must have")
+    parser.add_argument("--ops", action="store_true", help="check the package tfwheel_ops, too")
     parser.add_argument("--expect-gpu", action="store_true", help="fail unless TensorFlow sees a GPU")
-    parser.add_argument("--timeout", type=float, default=900, help="seconds until all stacks are shown and it ends")
+    parser.add_argument("--timeout", type=float, default=900, help="seconds until it prints all stacks and ends")
     parser.add_argument("--json", type=Path, required=True, help="where the report goes")
     arguments = parser.parse_args(words)
     faulthandler.dump_traceback_later(arguments.timeout, exit=True)
@@ -59,9 +59,9 @@ def main(words: list[str] | None = None) -> int:
 
 
 def run_all(arguments: argparse.Namespace) -> dict[str, Any]:
-    """The report: every check with its time, the first failure as the reason, and what is known of the GPU.
+    """Run all checks; return the report: each check with its time, the first failure as the reason, and the GPU.
 
-    After a failed import nothing else is tried; after any other failure the remaining checks still run.
+    A failed import ends the run; after any other failure the remaining checks still run.
     """
     start = time.perf_counter()
     report: dict[str, Any] = {
@@ -88,24 +88,24 @@ def run_all(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def jit_use() -> dict[str, Any]:
-    """Does the driver compile kernels of TensorFlow when they are first used, and how long does that take?
+    """Measure whether the driver compiles kernels of TensorFlow at first use (JIT), and how long that takes.
 
-    ``first_kernel_s``: seconds to the first result of a cast and of an add, which MLIR generated, in programs of their
-    own: "cached" with the driver's cache, "cold" without it (CUDA_CACHE_DISABLE), "native" where the driver may use
-    machine code alone (CUDA_DISABLE_PTX_JIT); None where that one failed. ``jit`` says what follows.
+    ``first_kernel_s``: seconds to the first results of a cast and an add, whose kernels MLIR generated, in a new
+    process each: "cached" with the driver's cache, "cold" without it (CUDA_CACHE_DISABLE), "native" with SASS alone
+    (CUDA_DISABLE_PTX_JIT); None for a process that failed. ``jit`` is the conclusion in words.
     """
     seconds = {name: _first_kernel(variables) for name, variables in FIRST_KERNEL.items()}
     if seconds["native"] is not None:
-        jit = "not used: the generated kernels have machine code for this GPU"
+        jit = "not used: the generated kernels have SASS for this GPU"
     elif seconds["cold"] is not None:
-        jit = "used: the generated kernels have no machine code for this GPU"
+        jit = "used: the generated kernels have no SASS for this GPU"
     else:
         jit = "failed: the generated kernels do not run on this GPU"
     return {"first_kernel_s": seconds, "jit": jit}
 
 
 def _first_kernel(variables: dict[str, str]) -> float | None:
-    """Seconds that a program of its own needs for its first kernel under these variables, None where it fails."""
+    """Return the seconds to the first kernel in a new process with these variables, None if it fails."""
     words = [sys.executable, "-I", __file__, FIRST_KERNEL_WORD]
     try:
         done = subprocess.run(
@@ -117,7 +117,7 @@ def _first_kernel(variables: dict[str, str]) -> float | None:
 
 
 def time_first_kernel() -> float:
-    """Seconds to the first results of a cast and an add on the GPU; copying to it comes before, and is not counted."""
+    """Return the seconds to the first results of a cast and an add on the GPU, without the copy to it."""
     tf = importlib.import_module("tensorflow")
     with _on(tf, "GPU:0"):
         values = tf.constant(_random((8,)))
@@ -129,7 +129,7 @@ def time_first_kernel() -> float:
 
 
 def checks_on(tf: ModuleType, device: str, *, ops: bool) -> dict[str, Check]:
-    """The checks of one device, in order; the first of them is the first kernel that runs there."""
+    """Return the checks of one device, in order; the first one runs the first kernel there."""
     found: dict[str, Check] = {
         "first kernel": partial(check_first_kernel, tf, device),
         "matmul": partial(check_matmul, tf, device),
@@ -143,7 +143,7 @@ def checks_on(tf: ModuleType, device: str, *, ops: bool) -> dict[str, Check]:
 
 
 def _attempt(report: dict[str, Any], name: str, device: str, check: Check) -> bool:
-    """Run one check and note how it went; whatever it raises is its failure."""
+    """Run one check and add its entry to the report; any exception is a failure. Return whether it passed."""
     label = f"{name} on {device}" if device else name
     print(f"check {label} ...", flush=True)
     entry: dict[str, Any] = {"name": name, "device": device, "passed": True}
@@ -161,7 +161,7 @@ def _attempt(report: dict[str, Any], name: str, device: str, check: Check) -> bo
 
 
 def check_import(report: dict[str, Any], *, expect_gpu: bool) -> str:
-    """TensorFlow can be imported; notes its version and its GPU in the report."""
+    """Check that TensorFlow can be imported; add its version and its GPU to the report."""
     tf = importlib.import_module("tensorflow")
     report["tensorflow"] = tf.__version__
     gpus = tf.config.list_physical_devices("GPU")
@@ -176,7 +176,7 @@ def check_import(report: dict[str, Any], *, expect_gpu: bool) -> str:
 
 
 def check_version(tf: ModuleType, arguments: argparse.Namespace) -> str:
-    """The distribution has exactly the pinned version, and TensorFlow is the one it was made from."""
+    """Check that the distribution has exactly the pinned version, and TensorFlow the version it was made from."""
     installed = importlib.metadata.version(arguments.project)
     assert installed == arguments.version, f"{arguments.project} is {installed}, not {arguments.version}"
     assert tf.__version__ == arguments.tensorflow, f"tf.__version__ is {tf.__version__}, not {arguments.tensorflow}"
@@ -187,7 +187,7 @@ def check_version(tf: ModuleType, arguments: argparse.Namespace) -> str:
 
 
 def check_first_kernel(tf: ModuleType, device: str) -> float:
-    """The device can be had, and a kernel runs on it."""
+    """Check that the device is available and runs a kernel."""
     with _on(tf, device):
         result = tf.square(tf.constant(3.0))
     _assert_close(result, 9.0, 0.0, device)
@@ -195,7 +195,7 @@ def check_first_kernel(tf: ModuleType, device: str) -> float:
 
 
 def check_matmul(tf: ModuleType, device: str) -> float:
-    """A float32 product against numpy's in float64."""
+    """Compare a float32 product with numpy's in float64."""
     left, right = _random((64, 96)), _random((96, 32))
     with _on(tf, device):
         result = tf.matmul(tf.constant(left), tf.constant(right))
@@ -203,7 +203,7 @@ def check_matmul(tf: ModuleType, device: str) -> float:
 
 
 def check_conv2d(tf: ModuleType, device: str) -> float:
-    """A float32 convolution (NHWC, valid) against sliding windows in float64; on a GPU this is cuDNN."""
+    """Compare a float32 convolution (NHWC, valid) with sliding windows in float64; on a GPU this is cuDNN."""
     images, kernels = _random((2, 12, 10, 3)), _random((3, 3, 3, 8))
     with _on(tf, device):
         result = tf.nn.conv2d(tf.constant(images), tf.constant(kernels), strides=1, padding="VALID")
@@ -212,10 +212,10 @@ def check_conv2d(tf: ModuleType, device: str) -> float:
 
 
 def check_keras_fit(tf: ModuleType, device: str) -> list[float]:
-    """A small Keras model learns: its loss is finite and falls."""
+    """Check that a small Keras model learns: its loss is finite and falls."""
     features = _random((64, 8))
     labels = features.sum(axis=1, keepdims=True)
-    # Keras's data pipeline has CPU-only parts, so placement is asked of the weights instead of being forced.
+    # Keras's data pipeline has CPU-only parts, so placement is not forced; the device of the weights is checked.
     with tf.device("/" + device):
         model = tf.keras.Sequential([tf.keras.Input((8,)), tf.keras.layers.Dense(1)])
         model.compile(optimizer="sgd", loss="mse")
@@ -227,7 +227,7 @@ def check_keras_fit(tf: ModuleType, device: str) -> list[float]:
 
 
 def check_xla(tf: ModuleType, device: str) -> float:
-    """A function compiled by XLA (which refuses what it cannot compile) gives numpy's result."""
+    """Compare a function compiled by XLA, which raises for what it cannot compile, with numpy."""
     values = _random((32, 32))
     with _on(tf, device):
         compiled = tf.function(lambda x: tf.reduce_sum(tf.tanh(tf.matmul(x, x)), axis=1), jit_compile=True)
@@ -237,7 +237,7 @@ def check_xla(tf: ModuleType, device: str) -> float:
 
 
 def check_custom_ops(tf: ModuleType, device: str) -> list[dict[str, Any]]:
-    """Every custom op, forward and gradient, against its float64 reference."""
+    """Compare every custom op, forward and gradient, with its float64 reference."""
     ops = importlib.import_module("tfwheel_ops")
     with _on(tf, device):
         results: list[dict[str, Any]] = ops.selftest("/" + device)
@@ -250,7 +250,7 @@ def check_custom_ops(tf: ModuleType, device: str) -> list[dict[str, Any]]:
 
 
 class _on:  # noqa: N801 -- reads as a word: `with _on(tf, device):`
-    """Work on one device and nowhere else: an op without a kernel for it fails instead of moving to the CPU."""
+    """Run ops on one device alone: an op without a kernel for it fails instead of moving to the CPU."""
 
     def __init__(self, tf: ModuleType, device: str) -> None:
         self.tf = tf
@@ -270,7 +270,7 @@ def _assert_placed(tensor: Any, device: str) -> None:  # noqa: ANN401 -- TensorF
 
 
 def _assert_close(tensor: Any, expected: Any, tolerance: float, device: str) -> float:  # noqa: ANN401 -- as above
-    """The largest absolute difference, which must not be over the tolerance."""
+    """Return the largest absolute difference; raise AssertionError if it exceeds the tolerance."""
     _assert_placed(tensor, device)
     result = tensor.numpy()
     assert result.shape == np.shape(expected), f"shape {result.shape} instead of {np.shape(expected)}"

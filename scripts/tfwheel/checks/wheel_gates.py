@@ -1,6 +1,6 @@
-"""The gates of a finished wheel: each proves one property by reading the wheel, and has an error of its own.
+"""Check a finished wheel: each gate proves one property by reading the wheel, and has its own error.
 
-A gate takes a Candidate and returns what it found, in one line for the record, or raises its error.
+A gate takes an OpenedWheel and returns its finding, one line for the record, or raises its error.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from tfwheel.checks.opened_wheel import MergedFiles, OpenedWheel, opened, opened
 from tfwheel.gpu import elf, fatbin
 from tfwheel.system.errors import CommandError
 from tfwheel.system.processes import run
-from tfwheel.wheel import sbom as bills
+from tfwheel.wheel import sbom as wheel_sbom
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -46,166 +46,171 @@ SHOWN = 5  # names in one message; the others are counted
 
 
 def run_gates(merged: MergedFiles, *, base: Path, locked: Base, target: Target, rules: RepairRules) -> dict[str, str]:
-    """Hold a merged wheel to every gate, in a fixed order; returns gate name -> finding.
+    """Check a merged wheel with every gate, in a fixed order; return gate name -> finding.
 
     ``base`` is the official wheel it was made from. Raises the error of the first gate that fails, and BadWheelError
-    when one of the two files is not a sound wheel.
+    if one of the two files is not a sound wheel.
     """
-    with opened(merged, base=base, locked=locked, target=target, rules=rules) as candidate:
-        return {gate.__name__: gate(candidate) for gate in GATES}
+    with opened(merged, base=base, locked=locked, target=target, rules=rules) as opened_wheel:
+        return {gate.__name__: gate(opened_wheel) for gate in GATES}
 
 
 def run_ops_gates(wheel: Path, *, target: Target, rules: RepairRules) -> dict[str, str]:
-    """Hold a repaired ops wheel to the same gates; returns and raises what ``run_gates`` does."""
-    with opened_ops(wheel, target=target, rules=rules) as candidate:
-        return {gate.__name__: gate(candidate) for gate in GATES}
+    """Check a repaired ops wheel with the same gates; return and raise what ``run_gates`` does."""
+    with opened_ops(wheel, target=target, rules=rules) as opened_wheel:
+        return {gate.__name__: gate(opened_wheel) for gate in GATES}
 
 
-def contents(candidate: OpenedWheel) -> str:
-    """The members are those expected, and each one shared with the official wheel has its very bytes."""
-    names, expected = candidate.files, candidate.expected
-    kept = candidate.official.kept.keys() if candidate.official else frozenset()
+def contents(opened_wheel: OpenedWheel) -> str:
+    """Check that the members are the expected ones, and that each one shared with the official wheel has its bytes."""
+    names, expected = opened_wheel.files, opened_wheel.expected
+    kept = opened_wheel.official.kept.keys() if opened_wheel.official else frozenset()
     faults = {
         "holds what neither its base nor a declared change brings": names - expected,
         "lacks": expected - names,
         "differs from its base, undeclared, in": {
-            name for name in names & kept if not candidate.has_official_bytes(name)
+            name for name in names & kept if not opened_wheel.has_official_bytes(name)
         },
     }
     for fault, found in faults.items():
         if found:
-            message = f"{candidate.name} {fault}: {_some(found)}"
+            message = f"{opened_wheel.name} {fault}: {_some(found)}"
             raise ContentsGateError(message)
-    return f"{len(names)} files: {len(kept)} as in the official wheel, {len(candidate.own)} declared"
+    return f"{len(names)} files: {len(kept)} as in the official wheel, {len(opened_wheel.own)} declared"
 
 
-def runpath(candidate: OpenedWheel) -> str:
-    """Each official library has its locked RUNPATH: read from it where its bytes changed, else known by them."""
-    locked = candidate.official.locked.runpaths if candidate.official else {}
+def runpath(opened_wheel: OpenedWheel) -> str:
+    """Check that each official library has its locked RUNPATH; an unchanged library is not read again."""
+    locked = opened_wheel.official.locked.runpaths if opened_wheel.official else {}
     for name, expected in locked.items():
-        if candidate.is_official(name):
+        if opened_wheel.is_official(name):
             continue
-        if name not in candidate.libraries:
-            message = f"{candidate.name}: `{name}` is gone, or was changed undeclared"
+        if name not in opened_wheel.libraries:
+            message = f"{opened_wheel.name}: `{name}` is gone, or was changed undeclared"
             raise RunpathGateError(message)
-        with candidate.libraries[name].open("rb") as stream:
+        with opened_wheel.libraries[name].open("rb") as stream:
             found = elf.dynamic(stream).runpath
         if found != expected:
-            message = f"{candidate.name}: `{name}` has the RUNPATH {found or '(none)'}; locked is {expected}"
+            message = f"{opened_wheel.name}: `{name}` has the RUNPATH {found or '(none)'}; locked is {expected}"
             raise RunpathGateError(message)
     return f"{len(locked)} libraries of TensorFlow as locked"
 
 
-def graft(candidate: OpenedWheel) -> str:
-    """No library that TensorFlow or the driver brings was copied in, and a repair copied in none at all."""
-    for name in sorted(candidate.files - OWN_LIBRARIES):
+def graft(opened_wheel: OpenedWheel) -> str:
+    """Check that no library of CUDA, the driver or TensorFlow was copied in, and that a repair copied in none."""
+    for name in sorted(opened_wheel.files - OWN_LIBRARIES):
         path = PurePosixPath(name)
         if path.parts[0].endswith(".libs"):
-            message = f"{candidate.name}: a repair copied `{name}` in"
+            message = f"{opened_wheel.name}: a repair copied `{name}` in"
             raise GraftGateError(message)
         if ".so" not in path.suffixes:
             continue
-        if pattern := next((one for one in candidate.rules.exclude if fnmatch(path.name, one)), None):
-            message = f"{candidate.name}: `{name}` must not be in a wheel (`{pattern}` in repair.toml)"
+        if pattern := next((one for one in opened_wheel.rules.exclude if fnmatch(path.name, one)), None):
+            message = f"{opened_wheel.name}: `{name}` must not be in a wheel (`{pattern}` in repair.toml)"
             raise GraftGateError(message)
     return "no library copied in"
 
 
-def platform(candidate: OpenedWheel) -> str:
-    """The platform tags are within the ceiling, and its own libraries need no newer symbols than those promise.
+def platform(opened_wheel: OpenedWheel) -> str:
+    """Check that the platform tags are within the ceiling, and cover the symbols that the wheel's own libraries need.
 
     The policies are auditwheel's (PEP 600). Of several tags the oldest counts: a wheel installs where one fits.
     """
     policies = WheelPolicies(libc=Libc.GLIBC, arch=Architecture.x86_64)
-    ceiling = policies.get_policy_by_name(candidate.rules.ceiling)
+    ceiling = policies.get_policy_by_name(opened_wheel.rules.ceiling)
     try:
-        claimed = max(policies.get_policy_by_name(tag.platform) for tag in _tags(candidate))
+        claimed = max(policies.get_policy_by_name(tag.platform) for tag in _tags(opened_wheel))
     except LookupError as error:
-        message = f"{candidate.name}: not a manylinux wheel for x86_64 ({error})"
+        message = f"{opened_wheel.name}: not a manylinux wheel for x86_64 ({error})"
         raise PlatformGateError(message) from error
     if claimed < ceiling:
-        message = f"{candidate.name} needs {claimed.name}, and the ceiling is {ceiling.name}"
+        message = f"{opened_wheel.name} needs {claimed.name}, and the ceiling is {ceiling.name}"
         raise PlatformGateError(message)
-    for name, path in candidate.libraries.items():
+    for name, path in opened_wheel.libraries.items():
         with path.open("rb") as stream:
             needs = {f"{family}_{number}" for family, number in elf.dynamic(stream).versions.items()}
         needed = policies.versioned_symbols_policy({name: needs})
         if needed < claimed:
             message = (
-                f"{candidate.name}: `{name}` needs {needed.name} for {_some(needs)}; the file name says {claimed.name}"
+                f"{opened_wheel.name}: `{name}` needs {needed.name} for {_some(needs)}; "
+                f"the file name says {claimed.name}"
             )
             raise PlatformGateError(message)
     return f"{claimed.name}, ceiling {ceiling.name}"
 
 
-def arch(candidate: OpenedWheel) -> str:
-    """The GPU code in its own libraries is exactly what the line promises; a line without CUDA has none.
+def arch(opened_wheel: OpenedWheel) -> str:
+    """Check that the GPU code in its own libraries is exactly what the line promises; a line without CUDA has none.
 
-    Of TensorFlow's libraries, where they were retargeted, gates of their own speak.
+    Leaves out retargeted libraries of TensorFlow, which gpu_gates.py checks.
     """
-    promised = candidate.target.line.gpu_code
-    retargeted = candidate.target.line.retarget
+    promised = opened_wheel.target.line.gpu_code
+    retargeted = opened_wheel.target.line.retarget
     others = retargeted.libraries if retargeted else ()
-    own = {name: path for name, path in candidate.libraries.items() if PurePosixPath(name).name not in others}
+    own = {name: path for name, path in opened_wheel.libraries.items() if PurePosixPath(name).name not in others}
     found = {name: fatbin.archs_of(path) for name, path in own.items()}
     with_code = {name: archs for name, archs in found.items() if archs}
     for name, archs in with_code.items():
         if set(archs) != set(promised):
-            message = f"{candidate.name}: `{name}` has GPU code for {_list(archs)}; the line promises {_list(promised)}"
+            message = (
+                f"{opened_wheel.name}: `{name}` has GPU code for {_list(archs)}; the line promises {_list(promised)}"
+            )
             raise ArchGateError(message)
     if found and promised and not with_code:
-        message = f"{candidate.name}: no GPU code in {_some(found)}; the line promises {_list(promised)}"
+        message = f"{opened_wheel.name}: no GPU code in {_some(found)}; the line promises {_list(promised)}"
         raise ArchGateError(message)
     return f"{_list(promised) if with_code else 'no GPU code'} in {len(found)} libraries of its own"
 
 
-def size(candidate: OpenedWheel) -> str:
-    """The file is not larger than what hosts of wheels take."""
-    found, limit = candidate.wheel.path.stat().st_size, candidate.rules.max_bytes
+def size(opened_wheel: OpenedWheel) -> str:
+    """Check that the file is not larger than ``max_bytes``."""
+    found, limit = opened_wheel.wheel.path.stat().st_size, opened_wheel.rules.max_bytes
     if found > limit:
-        message = f"{candidate.name} has {found:,} bytes; the limit is {limit:,}"
+        message = f"{opened_wheel.name} has {found:,} bytes; the limit is {limit:,}"
         raise SizeGateError(message)
     return f"{found:,} bytes, limit {limit:,}"
 
 
-def metadata(candidate: OpenedWheel) -> str:
-    """File name, METADATA and WHEEL are valid, agree with each other, and say what the target is.
+def metadata(opened_wheel: OpenedWheel) -> str:
+    """Check that file name, METADATA and WHEEL are valid and agree with each other and with the target.
 
-    Held against the core metadata specification (by packaging), PEP 427, and ``twine check --strict``.
+    The rules are the core metadata specification (by packaging), PEP 427, and ``twine check --strict``.
     """
-    parsed = _parsed(candidate)
-    tags = _tags(candidate)
-    project, version = candidate.name.split("-")[:2]
+    parsed = _parsed(opened_wheel)
+    tags = _tags(opened_wheel)
+    project, version = opened_wheel.name.split("-")[:2]
     disagreements = {
-        "project": {canonicalize_name(parsed.name), canonicalize_name(project), candidate.project},
-        "version": {str(parsed.version), version, candidate.target.version},
-        "metadata folder": {candidate.wheel.dist_info, f"{project}-{version}.dist-info"},
-        "tags": {" ".join(sorted(map(str, tags))), " ".join(sorted(map(str, _tags_in_wheel_file(candidate))))},
-        "Python tag": {f"{tag.interpreter}-{tag.abi}" for tag in tags} | {candidate.tag},
+        "project": {canonicalize_name(parsed.name), canonicalize_name(project), opened_wheel.project},
+        "version": {str(parsed.version), version, opened_wheel.target.version},
+        "metadata folder": {opened_wheel.wheel.dist_info, f"{project}-{version}.dist-info"},
+        "tags": {" ".join(sorted(map(str, tags))), " ".join(sorted(map(str, _tags_in_wheel_file(opened_wheel))))},
+        "Python tag": {f"{tag.interpreter}-{tag.abi}" for tag in tags} | {opened_wheel.tag},
     }
     for what, values in disagreements.items():
         if len(values) > 1:
             message = (
-                f"{candidate.name}: file name, metadata and target disagree on the {what}: {_list(sorted(values))}"
+                f"{opened_wheel.name}: file name, metadata and target disagree on the {what}: {_list(sorted(values))}"
             )
             raise MetadataGateError(message)
     pythons = parsed.requires_python
-    if pythons is None or candidate.target.python not in pythons:
-        message = f"{candidate.name}: Requires-Python is `{pythons or ''}`; the target is {candidate.target.python}"
+    if pythons is None or opened_wheel.target.python not in pythons:
+        message = (
+            f"{opened_wheel.name}: Requires-Python is `{pythons or ''}`; the target is {opened_wheel.target.python}"
+        )
         raise MetadataGateError(message)
-    _ask_twine(candidate)
+    _ask_twine(opened_wheel)
     return (
         f"{parsed.name} {parsed.version}, {len(parsed.requires_dist or [])} requirements, twine check --strict passed"
     )
 
 
-def sbom(candidate: OpenedWheel) -> str:
-    """The bill of materials (PEP 770) is there, is of this wheel, and names the official wheel that is locked."""
-    locked = candidate.official.locked if candidate.official else None
-    return bills.check(
-        candidate.wheel,
-        project=candidate.project,
-        version=candidate.target.version,
+def sbom(opened_wheel: OpenedWheel) -> str:
+    """Check that the SBOM (PEP 770) is there, is of this wheel, and names the locked official wheel."""
+    locked = opened_wheel.official.locked if opened_wheel.official else None
+    return wheel_sbom.check(
+        opened_wheel.wheel,
+        project=opened_wheel.project,
+        version=opened_wheel.target.version,
         base_sha256=locked.sha256 if locked else None,
     )
 
@@ -213,33 +218,33 @@ def sbom(candidate: OpenedWheel) -> str:
 GATES = (contents, runpath, graft, platform, arch, size, metadata, sbom)
 
 
-def _parsed(candidate: OpenedWheel) -> Metadata:
+def _parsed(opened_wheel: OpenedWheel) -> Metadata:
     try:
-        return Metadata.from_email(_info_file(candidate, "METADATA"), validate=True)
+        return Metadata.from_email(_info_file(opened_wheel, "METADATA"), validate=True)
     except ExceptionGroup as group:
-        message = f"{candidate.name}: METADATA: {'; '.join(str(error) for error in group.exceptions)}"
+        message = f"{opened_wheel.name}: METADATA: {'; '.join(str(error) for error in group.exceptions)}"
         raise MetadataGateError(message) from group
 
 
-def _tags(candidate: OpenedWheel) -> frozenset[Tag]:
+def _tags(opened_wheel: OpenedWheel) -> frozenset[Tag]:
     try:
-        return parse_wheel_filename(candidate.name)[3]
+        return parse_wheel_filename(opened_wheel.name)[3]
     except InvalidWheelFilename as error:
         raise MetadataGateError(str(error)) from error
 
 
-def _tags_in_wheel_file(candidate: OpenedWheel) -> set[Tag]:
-    lines = _info_file(candidate, "WHEEL").decode().splitlines()
+def _tags_in_wheel_file(opened_wheel: OpenedWheel) -> set[Tag]:
+    lines = _info_file(opened_wheel, "WHEEL").decode().splitlines()
     return {tag for line in lines if line.startswith("Tag:") for tag in parse_tag(line.removeprefix("Tag:").strip())}
 
 
-def _ask_twine(candidate: OpenedWheel) -> None:
-    """Run twine on a wheel of the metadata alone: METADATA is all that it checks, but it hashes the whole file."""
+def _ask_twine(opened_wheel: OpenedWheel) -> None:
+    """Run twine on a copy with the metadata alone: twine checks METADATA only, but would hash the whole wheel."""
     with tempfile.TemporaryDirectory(prefix="tfwheel-twine-") as folder:
-        small = Path(folder, candidate.name)
+        small = Path(folder, opened_wheel.name)
         with zipfile.ZipFile(small, "w") as archive:
             for name in ("METADATA", "WHEEL"):
-                archive.writestr(f"{candidate.wheel.dist_info}/{name}", _info_file(candidate, name))
+                archive.writestr(f"{opened_wheel.wheel.dist_info}/{name}", _info_file(opened_wheel, name))
         try:
             run(
                 [sys.executable, "-m", "twine", "--no-color", "check", "--strict", small.name],
@@ -247,12 +252,12 @@ def _ask_twine(candidate: OpenedWheel) -> None:
                 env={"COLUMNS": "200"},
             )
         except CommandError as error:
-            message = f"{candidate.name}: twine refuses its metadata\n{error.output.strip()}"
+            message = f"{opened_wheel.name}: twine rejects its metadata\n{error.output.strip()}"
             raise MetadataGateError(message) from error
 
 
-def _info_file(candidate: OpenedWheel, name: str) -> bytes:
-    return candidate.wheel.read(f"{candidate.wheel.dist_info}/{name}")
+def _info_file(opened_wheel: OpenedWheel, name: str) -> bytes:
+    return opened_wheel.wheel.read(f"{opened_wheel.wheel.dist_info}/{name}")
 
 
 def _some(names: Collection[str]) -> str:

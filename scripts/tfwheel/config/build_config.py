@@ -1,4 +1,4 @@
-"""Reads ``build_config/`` into the project's types, and refuses what it does not understand before any work."""
+"""Read ``build_config/`` into the project's types and check all of it before any work starts."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ Parsed = TypeVar("Parsed")
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
-    """Everything ``build_config/`` says, checked."""
+    """The checked contents of ``build_config/``."""
 
     directory: Path
     releases: tuple[ReleaseEntry, ...]
@@ -48,7 +48,7 @@ class Config:
 
 
 def load(directory: Path = CONFIG_DIR) -> Config:
-    """Read and check every file of the folder; ConfigError names file, key and remedy of the first fault."""
+    """Read and check every file of the folder; raise ConfigError with file, key and remedy of the first fault."""
     targets = read(directory / "targets.toml", TargetsFile)
     entries = read(directory / "lines.toml", dict[str, LineEntry])
     bases = read(directory / "bases.toml", BasesFile) if (directory / "bases.toml").exists() else BasesFile()
@@ -68,13 +68,13 @@ def load(directory: Path = CONFIG_DIR) -> Config:
 
 
 def nearest(word: str, known: list[str]) -> str:
-    """A hint for a misspelt word: the nearest known one, or all of them."""
+    """Return a hint for a misspelt word: the nearest known word, or all known words."""
     match = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
     return f"did you mean `{match[0]}`?" if match else f"known: {', '.join(sorted(known)) or 'none'}"
 
 
 def read(path: Path, shape: type[Parsed]) -> Parsed:
-    """A file of the folder in its type; ConfigError names the file and explains each fault of it."""
+    """Read a TOML file as the type ``shape``; raise ConfigError with the file and each of its faults."""
     try:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
@@ -103,7 +103,7 @@ def _explain(detail: ErrorDetails, shape: Any) -> str:  # noqa: ANN401 -- any an
 
 
 def _keys_near(place: tuple[int | str, ...], shape: Any) -> list[str]:  # noqa: ANN401 -- as above
-    """The keys that the table at ``place`` may have, read from the JSON schema of the whole file."""
+    """Return the keys that the table at ``place`` may have, according to the JSON schema of the whole file."""
     schema = node = TypeAdapter(shape).json_schema()
     for part in place[:-1]:
         if isinstance(part, int):
@@ -143,15 +143,13 @@ def _line(name: str, entry: LineEntry, path: Path) -> Line:
 
 
 def _retarget(place: str, entry: Retarget) -> Retarget:
-    """Check what no single key shows; ``place`` begins the messages."""
+    """Check the rules that involve several keys; ``place`` begins the messages."""
     for key, archs in (("archs", entry.archs), ("generated", entry.generated)):
         if len(set(archs)) < len(archs):
             message = f"{place}.{key}` names {max(archs, key=archs.count)} more than once"
             raise ConfigError(message)
-    if strange := [arch for arch in entry.generated if arch not in entry.archs]:
-        message = (
-            f"{place}.generated` has {strange[0]}, which `archs` has not; {nearest(strange[0], list(entry.archs))}"
-        )
+    if unknown := [arch for arch in entry.generated if arch not in entry.archs]:
+        message = f"{place}.generated` has {unknown[0]}, which `archs` lacks; {nearest(unknown[0], list(entry.archs))}"
         raise ConfigError(message)
     if loose := [one for one in entry.tools if not str(Requirement(one).specifier).startswith("==")]:
         message = f"{place}.tools` must be exact versions, `nvidia-cuda-nvcc-cu12==12.9.86` (got {loose[0]!r})"
@@ -177,7 +175,7 @@ def _base(entry: BaseEntry) -> Base:
 
 
 def _check_names(targets: TargetsFile, lines: dict[str, Line], path: Path) -> None:
-    """Every line named in targets.toml exists, and every exclusion removes something."""
+    """Check that every line named in targets.toml exists, and that every exclusion removes something."""
     combinations = {
         (release.tensorflow, python, line)
         for release in targets.release

@@ -1,7 +1,7 @@
-"""Pure: turns an event, labels and changed files into the jobs of CI, one per target; all is checked before any job.
+"""Turn an event, labels and changed files into the jobs of CI, one per target, without side effects.
 
-A pull request may come from anybody's fork with any code in it, so it never reaches a runner that has a GPU, nor one
-that is not GitHub's own: a rule of this module, not of the configuration.
+A pull request may come from any fork and contain any code, so its jobs never run on a runner that has a GPU or that
+GitHub does not host. This module enforces that, whatever the configuration says.
 """
 
 from __future__ import annotations
@@ -36,19 +36,19 @@ KINDS: dict[str, Callable[[Target], str]] = {
     "version": lambda target: target.version,
     "target": lambda target: target.id,
 }
-SLIP = 0.8  # how alike, from 0 to 1: `pyton` and `lines` are slips, `area` is another word
+SLIP = 0.8  # similarity from 0 to 1: `pyton` and `lines` are misspelt words of ours, `area` is another word
 ALL, DEFAULT, CORNERS = "all", "default", "corners"
 
 
 def matrix(
     config: Config, ci: CiSettings, *, event: str, labels: Iterable[str] = (), changed: Collection[str] | None = None
 ) -> dict[str, list[dict[str, Any]]]:
-    """What GitHub's ``strategy.matrix`` takes: ``{"include": [...]}``, a row per target, sorted by id.
+    """Return the value of GitHub's ``strategy.matrix``: ``{"include": [...]}``, a row per target, sorted by id.
 
-    ``changed`` are the files that differ from a state that was built before, None where all is to be built; a label
-    may hold several words, between commas. A row has ``id``, ``session`` (nox), ``python``, ``runner`` and
-    ``gpu_runner`` (as ``runs-on`` takes them; "" for none) and ``timeout`` in minutes. No row where no build input
-    changed. Raises ConfigError for a fault of runners.toml or subsets.toml, UnknownTriggerError, SelectionError,
+    ``changed`` are the files that differ from a state that was built before, or None to build everything. A label may
+    hold several words, separated by commas. A row has ``id``, ``session`` (nox), ``python``, ``runner`` and
+    ``gpu_runner`` (values for ``runs-on``; "" for none) and ``timeout`` in minutes. There are no rows when no build
+    input changed. Raises ConfigError for a fault in runners.toml or subsets.toml, UnknownTriggerError, SelectionError,
     BuilderUnavailableError for a line that no session builds, and MatrixTooLargeError.
     """
     everything = plan.targets(config)
@@ -61,7 +61,7 @@ def matrix(
 
 
 def check(ci: CiSettings, targets: Sequence[Target]) -> None:
-    """Raise ConfigError for a word of any event's selection that names nothing."""
+    """Raise ConfigError for a word in any event's ``select`` that selects nothing."""
     for event, subset in ci.subsets.items():
         for word in subset.select:
             fault = _fault(word, targets)
@@ -71,7 +71,7 @@ def check(ci: CiSettings, targets: Sequence[Target]) -> None:
 
 
 def select(ci: CiSettings, targets: Sequence[Target], *, event: str, labels: Iterable[str]) -> list[Target]:
-    """Those of ``targets`` (sorted as plan.py does) that an event builds; UnknownTriggerError, SelectionError."""
+    """Return the ``targets`` (sorted as in plan.py) that an event builds; raise UnknownTriggerError, SelectionError."""
     if event not in ci.subsets:
         message = f"no event `{event}` builds anything; {nearest(event, list(ci.subsets))}"
         raise UnknownTriggerError(message)
@@ -86,7 +86,7 @@ def select(ci: CiSettings, targets: Sequence[Target], *, event: str, labels: Ite
 
 
 def touches_build(ci: CiSettings, changed: Iterable[str]) -> bool:
-    """Whether one of these files (paths from the root of the checkout) decides what is in a wheel."""
+    """Return whether one of these files (paths from the root of the checkout) decides the contents of a wheel."""
     return any(
         file.startswith(known) if known.endswith("/") else file == known
         for file in changed
@@ -98,7 +98,7 @@ def touches_build(ci: CiSettings, changed: Iterable[str]) -> bool:
 
 
 def _words(labels: Iterable[str], subset: Subset, targets: Sequence[Target], event: str) -> list[str]:
-    """The labels that name targets. Only where labels add may there be others: they speak of something else."""
+    """Return the words of the labels that select targets; where labels only add, ignore labels about other things."""
     given = [word.strip() for label in labels for word in label.split(",") if word.strip()]
     if given and subset.labels == "refuse":
         message = f"the event `{event}` takes no labels, and got {', '.join(given)}"
@@ -112,13 +112,13 @@ def _words(labels: Iterable[str], subset: Subset, targets: Sequence[Target], eve
 
 
 def _is_meant_for_us(label: str) -> bool:
-    """Whether a label is a word of ours, or nearly: a slip must not pass for somebody else's label."""
+    """Return whether a label is a word of ours or a misspelt one, which must not be ignored as an unrelated label."""
     kind, colon, _ = label.partition(":")
     return label == ALL or bool(colon and difflib.get_close_matches(kind, KINDS, cutoff=SLIP))
 
 
 def _fault(word: str, targets: Sequence[Target]) -> str | None:
-    """Why a word names no target, with the nearest that does, or None."""
+    """Return why a word selects no target, with the nearest one that does; None if it selects one."""
     kind, colon, value = word.partition(":")
     if not colon:
         known = [ALL, DEFAULT, CORNERS]
@@ -134,7 +134,7 @@ def _ids(targets: Iterable[Target]) -> list[str]:
 
 
 def _named_by(word: str, targets: Sequence[Target]) -> list[Target]:
-    """The targets that a word names; ``default`` may name none."""
+    """Return the targets that a word selects; ``default`` may select none."""
     kind, colon, value = word.partition(":")
     if colon:
         return [target for target in targets if KINDS[kind](target) == value]
@@ -144,7 +144,7 @@ def _named_by(word: str, targets: Sequence[Target]) -> list[Target]:
 
 
 def _corners(targets: Sequence[Target]) -> list[Target]:
-    """The first and last of each line: targets are sorted by TensorFlow, then Python."""
+    """Return the first and the last target of each line, in the order of TensorFlow, then Python."""
     by_line: dict[str, list[Target]] = {}
     for target in targets:
         by_line.setdefault(target.line.name, []).append(target)
@@ -155,16 +155,16 @@ def _corners(targets: Sequence[Target]) -> list[Target]:
 
 
 def _runners(ci: CiSettings, event: str) -> tuple[Runner, Runner | None]:
-    """Where an event's jobs build, and where they use a GPU; ConfigError when it may reach no builder."""
-    reached = [runner for runner in ci.runners if event != FROM_STRANGERS or (runner.hosted and not runner.gpu)]
-    build = next((runner for runner in reached if not runner.gpu), None)
+    """Return the runners for building and for GPU jobs of an event; raise ConfigError when it may use none to build."""
+    allowed = [runner for runner in ci.runners if event != FROM_STRANGERS or (runner.hosted and not runner.gpu)]
+    build = next((runner for runner in allowed if not runner.gpu), None)
     if build is None:
         only = "that is hosted by GitHub " if event == FROM_STRANGERS else ""
         message = f"{ci.directory / RUNNERS}: the event `{event}` needs a runner {only}with `gpu = false`"
         raise ConfigError(
             message, remedy="Add one, for example `ubuntu-24.04`: forks must not reach your own machines."
         )
-    return build, next((runner for runner in reached if runner.gpu), None)
+    return build, next((runner for runner in allowed if runner.gpu), None)
 
 
 def _row(target: Target, build: Runner, gpu: Runner | None) -> dict[str, Any]:

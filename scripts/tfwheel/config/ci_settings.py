@@ -1,4 +1,4 @@
-"""Reads ``runners.toml`` and ``subsets.toml``: where CI jobs can run, and which targets each event builds."""
+"""Read ``runners.toml`` and ``subsets.toml``: where CI jobs can run, and which targets each event builds."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 RUNNERS, SUBSETS = "runners.toml", "subsets.toml"
-SELF_HOSTED = "self-hosted"  # the label that every runner gets that is not GitHub's
+SELF_HOSTED = "self-hosted"  # the label of every runner that GitHub does not host
 
 Text = Annotated[str, Field(min_length=1)]
 
 
 class Runner(Table):
-    """One ``[[runner]]``: the labels of its ``runs-on``, minutes a job may take there, and what that costs.
+    """One ``[[runner]]``: the labels for ``runs-on``, the time limit of a job in minutes, and the cost class.
 
-    ``hosted`` is true for a machine of GitHub's, fresh for each job. ``source`` is where the cost class was read.
+    ``hosted`` is true for a machine of GitHub, fresh for each job. ``source`` is the URL that states the cost class.
     """
 
     name: Text
@@ -43,14 +43,14 @@ class RunnersFile(Table):
 
 
 class Subset(Table):
-    """What an event builds: the targets that the words of ``select`` name, and what labels do to them."""
+    """The targets an event builds: those that the words of ``select`` name, changed by labels as ``labels`` says."""
 
     select: list[str] = Field(default_factory=list)
     labels: Literal["add", "replace", "refuse"] = "refuse"
 
 
 class Events(Table):
-    """The events that build, by GitHub's names for them."""
+    """The events that build something, by GitHub's names."""
 
     pull_request: Subset
     push: Subset
@@ -68,7 +68,7 @@ class SubsetsFile(Table):
 
 @dataclass(frozen=True, kw_only=True)
 class CiSettings:
-    """Both files, checked; ``directory`` is where they stand."""
+    """The checked contents of both files, which are in ``directory``."""
 
     directory: Path
     runners: tuple[Runner, ...]
@@ -77,7 +77,7 @@ class CiSettings:
 
 
 def load(directory: Path = CONFIG_DIR) -> CiSettings:
-    """Read both files of the folder; ConfigError names file, key and remedy of the first fault."""
+    """Read both files of the folder; raise ConfigError with file, key and remedy of the first fault."""
     runners = build_config.read(directory / RUNNERS, RunnersFile).runner
     subsets = build_config.read(directory / SUBSETS, SubsetsFile)
     names = [runner.name for runner in runners]
@@ -86,9 +86,7 @@ def load(directory: Path = CONFIG_DIR) -> CiSettings:
             message = f"{directory / RUNNERS}: two runners have the name `{runner.name}`"
             raise ConfigError(message)
         if runner.hosted and SELF_HOSTED in runner.runs_on:
-            message = (
-                f"{directory / RUNNERS}: `{runner.name}` is said to be hosted by GitHub and labelled {SELF_HOSTED}"
-            )
+            message = f"{directory / RUNNERS}: `{runner.name}` has `hosted = true` and the label {SELF_HOSTED}"
             raise ConfigError(message, remedy="Write `hosted = false`: pull requests must not reach such a machine.")
     return CiSettings(
         directory=directory,

@@ -1,4 +1,4 @@
-"""Colab's runtimes, read from the snapshots that Colab publishes (``build_config/colab/``)."""
+"""Read Colab's runtimes from the package snapshots that Colab publishes (``build_config/colab/``)."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Runtime:
-    """One runtime: its Python ("3.13.15") and what is installed in it.
+    """One runtime: its Python ("3.13.15") and its installed packages.
 
-    ``pins`` maps the name as it was written to the exact version; ``direct`` are the names installed from an
-    address or a file, which have no version that an index could answer for.
+    ``pins`` maps each name, as written, to the exact version; ``direct`` are the names installed from a URL or a file,
+    whose version an index does not know.
     """
 
     name: str
@@ -32,22 +32,22 @@ class Runtime:
 
     @property
     def python_minor(self) -> str:
-        """For example ``3.13``."""
+        """The minor version, for example ``3.13``."""
         return ".".join(self.python.split(".")[:2])
 
     @property
     def tensorflow(self) -> str | None:
-        """The TensorFlow that is preinstalled, None without one."""
+        """The version of the preinstalled TensorFlow, None without one."""
         return self.version_of("tensorflow")
 
     def version_of(self, project: str) -> str | None:
-        """The version of a package by its name in any spelling, None where it is not there."""
+        """Return the version of a package by its name in any spelling, None if it is not installed."""
         wanted = canonicalize_name(project)
         return next((version for name, version in self.pins.items() if canonicalize_name(name) == wanted), None)
 
 
 def load(folder: Path) -> tuple[Runtime, ...]:
-    """The runtimes that ``runtimes.toml`` names, in its order; ConfigError when it or a snapshot is not readable."""
+    """Read the runtimes of ``runtimes.toml``, in its order; raise ConfigError if it or a snapshot cannot be read."""
     path = folder / "runtimes.toml"
     try:
         tables = tomllib.loads(path.read_text(encoding="utf-8"))["runtime"]
@@ -58,10 +58,10 @@ def load(folder: Path) -> tuple[Runtime, ...]:
 
 
 def parse_freeze(text: str, *, source: str) -> tuple[dict[str, str], tuple[str, ...]]:
-    """The pins (name -> version) and the direct references of what ``pip freeze`` printed.
+    """Parse the output of ``pip freeze`` into pins (name -> version) and direct references.
 
-    Editable installs (``-e``) count as direct references. ``source`` is how a complaint names the text. Raises
-    ConfigError at a line that is neither a pin, a direct reference, nor a comment.
+    Editable installs (``-e``) count as direct references. ``source`` names the text in the error. Raises ConfigError
+    at a line that is neither a pin, a direct reference, nor a comment.
     """
     pins: dict[str, str] = {}
     direct: list[str] = []
@@ -91,7 +91,7 @@ def _lines(text: str) -> Iterator[str]:
 
 
 def _entry(line: str) -> tuple[str, str | None]:
-    """Name and version of one line; no version for a direct reference."""
+    """Return name and version of one line; version None for a direct reference."""
     editable = re.fullmatch(r"-e\s.*[#&]egg=([A-Za-z0-9._-]+).*", line)
     if editable:
         return editable[1], None

@@ -1,8 +1,8 @@
-"""Pure: what each GPU of Colab runs of a wheel, by kind of GPU code: native code, portable code, or nothing.
+"""Compute what each GPU of Colab runs of a wheel, by kind of GPU code: SASS, PTX compiled by the driver, or nothing.
 
-The rules are NVIDIA's (CUDA C++ Programming Guide, "Binary compatibility" and "PTX compatibility"): machine code runs
-on its compute capability and on later ones of the same major number; PTX on its own and all later ones, unless it is
-for one GPU alone ("sm_90a").
+The rules are NVIDIA's (CUDA C++ Programming Guide, "Binary compatibility" and "PTX compatibility"): SASS runs on its
+compute capability and on later ones of the same major number; PTX runs on its own and all later ones, unless it is for
+one GPU alone ("sm_90a").
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ NOTHING = "nothing"
 JIT = "PTX (JIT)"
 COLUMNS = ("TensorFlow", "wheel", "GPU", "capability", "big kernels", "generated kernels", "custom ops", "XLA")
 OFFICIAL = "official"
-NEWER_PTXAS_FROM = 10  # major compute capability that ptxas 12.5 does not know (build_config/xla/)
+NEWER_PTXAS_FROM = 10  # first major compute capability that ptxas 12.5 does not know (build_config/xla/)
 
 
 class GpuEntry(schema.Table):
@@ -47,7 +47,7 @@ class GpusFile(schema.Table):
 
 @dataclass(frozen=True, kw_only=True)
 class Gpu:
-    """A GPU by Colab's name and, where it says more, that of the card; ``capability`` is (major, minor)."""
+    """A GPU by Colab's name, and the name of the card where that differs; ``capability`` is (major, minor)."""
 
     name: str
     capability: tuple[int, int]
@@ -60,7 +60,7 @@ class Gpu:
 
 
 def load(folder: Path) -> tuple[Gpu, ...]:
-    """The GPUs of ``gpus.toml``, in its order; ConfigError when it does not say them."""
+    """Read the GPUs of ``gpus.toml``, in its order; raise ConfigError if it is missing or malformed."""
     entries = build_config.read(folder / "gpus.toml", GpusFile).gpu
     pairs = [(entry, entry.capability.split(".")) for entry in entries]
     return tuple(
@@ -69,23 +69,24 @@ def load(folder: Path) -> tuple[Gpu, ...]:
 
 
 def fit(images: Iterable[str], capability: tuple[int, int]) -> str:
-    """What a GPU runs of these images ("sm_80", "compute_90a"): "SASS", "SASS sm_80", "PTX (JIT)" or "nothing".
+    """Return what a GPU runs of these images ("sm_80", "compute_90a"): "SASS", "SASS sm_80", "PTX (JIT)" or "nothing".
 
-    A driver prefers machine code to PTX, and of that the code nearest to the GPU.
+    The driver prefers SASS to PTX, and among SASS images the one nearest to the GPU.
     """
     major, minor = capability
     found = [match.groups() for match in map(NAMED.fullmatch, images) if match]
     native = [int(low) for kind, high, low, mark in found if kind == "sm" and int(high) == major and int(low) <= minor]
     if native:
         return "SASS" if max(native) == minor else f"SASS sm_{major}{max(native)}"
-    portable = [((int(high), int(low)), mark) for kind, high, low, mark in found if kind == "compute"]
-    return JIT if any(one == capability or (one < capability and not mark) for one, mark in portable) else NOTHING
+    ptx = [((int(high), int(low)), mark) for kind, high, low, mark in found if kind == "compute"]
+    return JIT if any(one == capability or (one < capability and not mark) for one, mark in ptx) else NOTHING
 
 
 def rows(settings: Config, targets: Iterable[Target], gpus: Sequence[Gpu]) -> list[list[str]]:
-    """One row per wheel and GPU, the official wheel above the one made of it; all Pythons of a version are alike.
+    """Return one row per wheel and GPU, the official wheel above the one made from it.
 
-    Lines without GPU code are left out. NotLockedError where ``bases.toml`` lacks the wheel or what is in it.
+    All Pythons of a version share their rows. Lines without GPU code have none. Raises NotLockedError where
+    ``bases.toml`` lacks the wheel or its GPU code.
     """
     found: dict[tuple[str, str], list[list[str]]] = {}
     for target in targets:
@@ -108,14 +109,14 @@ def rows(settings: Config, targets: Iterable[Target], gpus: Sequence[Gpu]) -> li
 
 
 def retargeted(base: Base, line: Line) -> dict[str, tuple[str, ...]]:
-    """The images of a line's wheel by family: the official ones, or what its ``retarget`` asks for."""
+    """Return the images of a line's wheel by family: the official ones, or those its ``retarget`` asks for."""
     wanted = line.retarget
     if wanted is None:
         return dict(base.families)
-    portable = (f"compute_{wanted.ptx}",) if wanted.ptx else ()
+    ptx = (f"compute_{wanted.ptx}",) if wanted.ptx else ()
     return {
-        "fatbin": (*(f"sm_{arch}" for arch in wanted.archs), *portable),
-        "generated": (*(f"sm_{arch}" for arch in wanted.generated), *portable),
+        "fatbin": (*(f"sm_{arch}" for arch in wanted.archs), *ptx),
+        "generated": (*(f"sm_{arch}" for arch in wanted.generated), *ptx),
     }
 
 

@@ -1,4 +1,4 @@
-"""Where things stand: the checkout, what is made in it, and the cache that checkouts share."""
+"""Define the paths of the checkout, its build output and the shared cache."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ CONFIG_DIR = ROOT / "build_config"
 
 @dataclass(frozen=True, kw_only=True)
 class Paths:
-    """All paths follow from these: the settings, ``dist/`` of the checkout, and the cache."""
+    """The settings, ``dist/`` of the checkout, and the cache; all other paths follow from these."""
 
     settings: Path
     dist: Path
@@ -21,7 +21,7 @@ class Paths:
 
     @classmethod
     def here(cls) -> Paths:
-        """The checkout that this file is in, and ``$XDG_CACHE_HOME/tfwheel``."""
+        """Return the paths of the checkout that holds this file, and ``$XDG_CACHE_HOME/tfwheel``."""
         return cls(settings=CONFIG_DIR, dist=ROOT / "dist", cache=user_cache_path("tfwheel"))
 
     @property
@@ -31,10 +31,10 @@ class Paths:
 
     @property
     def ledger(self) -> Path:
-        """What the served tree lists; the published index has a ledger of its own, in ``index/``."""
+        """The ledger of the local index; the published index has another one, in ``index/``."""
         return self.dist / "ledger.jsonl"
 
     @property
     def site(self) -> Path:
-        """The served tree."""
+        """The site of the local index."""
         return self.dist / "site"

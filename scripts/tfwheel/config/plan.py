@@ -1,4 +1,4 @@
-"""Pure: turns the configuration into the sorted list of targets, and a selection into a part of it."""
+"""Turn the configuration into the sorted list of targets, and select from it; without side effects."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def targets(config: Config) -> list[Target]:
-    """Every target of the configuration, sorted by TensorFlow, Python and line; duplicate ids are a ConfigError."""
+    """Return every target, sorted by TensorFlow, Python and line; raise ConfigError for duplicate ids."""
     releases = [release.model_dump() for release in config.releases]
     exclusions = [exclusion.model_dump() for exclusion in config.exclusions]
     found = [
@@ -41,7 +41,7 @@ def targets(config: Config) -> list[Target]:
 
 
 def select(all_targets: Sequence[Target], *, line: str | None = None, default: bool = False) -> list[Target]:
-    """The targets of one line, or of all; ``default`` keeps those that a plain build makes. Empty is an error."""
+    """Return the targets of one line or all, with ``default`` only the default ones; raise SelectionError for none."""
     lines = sorted({target.line.name for target in all_targets})
     if line is not None and line not in lines:
         message = f"no target is on the line `{line}`; {nearest(line, lines)}"
@@ -56,7 +56,7 @@ def select(all_targets: Sequence[Target], *, line: str | None = None, default: b
 
 
 def find(all_targets: Iterable[Target], target_id: str) -> Target:
-    """The target of that id; SelectionError gives the nearest one."""
+    """Return the target with that id; raise SelectionError, which suggests the nearest one."""
     by_id = {target.id: target for target in all_targets}
     if target_id not in by_id:
         message = f"there is no target `{target_id}`; {nearest(target_id, list(by_id))}"
@@ -65,7 +65,7 @@ def find(all_targets: Iterable[Target], target_id: str) -> Target:
 
 
 def base_of(config: Config, target: Target) -> Base:
-    """The locked official wheel a target starts from; NotLockedError when ``bases.toml`` has none."""
+    """Return the locked official wheel a target starts from; raise NotLockedError if ``bases.toml`` has none."""
     if target.builder == "source":
         message = f"{target.id} needs the source builder, which is not part of this version"
         raise BuilderUnavailableError(message)

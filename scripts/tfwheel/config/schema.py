@@ -27,13 +27,13 @@ Reason = Annotated[str, Field(min_length=10)]
 
 
 class Table(BaseModel):
-    """A table of a configuration file: no unknown keys, no guessed types."""
+    """A table of a configuration file; unknown keys and values of another type are errors."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
 class ReleaseEntry(Table):
-    """One TensorFlow version and what is built of it."""
+    """One ``[[release]]``: a TensorFlow version, and the Pythons and lines it is built for."""
 
     tensorflow: Version
     build: Annotated[int, Field(ge=1)]
@@ -45,7 +45,7 @@ class ReleaseEntry(Table):
 
 
 class ExclusionEntry(Table):
-    """A combination that is not built, with its reason."""
+    """One ``[[exclude]]``: a combination that is not built, and why."""
 
     tensorflow: Version
     python: PythonVersion
@@ -61,13 +61,13 @@ class TargetsFile(Table):
 
 
 class Retarget(Table):
-    """A table ``[LINE.retarget]`` of ``lines.toml``: the GPU code that replaces that of the official libraries.
+    """A table ``[LINE.retarget]`` of ``lines.toml``: the GPU code that official libraries get in place of their own.
 
-    ``archs`` are the compute capabilities ("120") that get SASS, ``ptx`` is the one whose PTX stays (None: none does).
-    ``generated`` is for the kernels that MLIR generated, which cannot be moved: archs in order of priority; as many are
-    taken as there is room for. ``tools`` pin the packages that have ptxas and libnvfatbin, in this order. ``libraries``
-    are file names. ``symbols`` says whether the symbol tables stay. ``xla`` is the newest CUDA version that XLA shall
-    make code for.
+    ``archs`` are the compute capabilities ("120") that get SASS, ``ptx`` is the one whose PTX is kept (None: none is).
+    ``generated`` is for the kernels that MLIR generated, which cannot be moved: archs in order of priority, as many as
+    there is room for. ``tools`` pin the packages that have ptxas and libnvfatbin, in this order. ``libraries`` are the
+    file names of the libraries to rewrite. ``symbols`` says whether the symbol tables are kept. ``xla`` is the newest
+    CUDA version for which XLA generates code.
     """
 
     archs: Annotated[tuple[Capability, ...], Field(min_length=1, strict=False)]
@@ -104,17 +104,17 @@ class RepairFile(Table):
 
 
 class Acknowledged(Table):
-    """A name that only this index serves, with the reason why that is no danger."""
+    """A project name that only this index serves, and the reason why that is safe."""
 
     name: str
     reason: Reason
 
 
 class IndexSettings(Table):
-    """``index.toml``. ``base_url`` is the address of the published site, empty while there is none.
+    """``index.toml``. ``base_url`` is the URL of the published site, empty while there is none.
 
-    ``repository`` is the "owner/name" that has the releases, empty where $GITHUB_REPOSITORY says it; ``ledger_change``
-    is how a release brings its lines of the ledger to the main branch.
+    ``repository`` is the "owner/name" that has the releases, empty to use $GITHUB_REPOSITORY; ``ledger_change`` is how
+    a release adds its lines of the ledger to the main branch.
     """
 
     base_url: Annotated[str, Field(pattern=r"^(https?://.+/)?$")] = ""

@@ -1,4 +1,4 @@
-"""Pure: the matrix as rows for machines (JSON) and as a table for people (Markdown, also in the documents)."""
+"""Format the targets as rows for programs (JSON) and as a table for users (Markdown, also in the documents)."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ COLUMNS = {
 
 
 def rows(config: Config, *, line: str | None = None, default: bool = False) -> list[dict[str, Any]]:
-    """One row per target, sorted; BuilderUnavailableError explains a line that only the source builder could make."""
+    """Return one row per target, sorted; raise BuilderUnavailableError for a line that needs the source builder."""
     known = config.lines.get(line or "")
     if known and known.builder == "source":
         message = (
@@ -52,12 +52,12 @@ def rows(config: Config, *, line: str | None = None, default: bool = False) -> l
 
 
 def table(entries: Sequence[dict[str, Any]]) -> str:
-    """The rows as an aligned Markdown table."""
+    """Return the rows of ``rows`` as an aligned Markdown table."""
     return markdown(tuple(COLUMNS), [[str(entry[key]) for key in COLUMNS.values()] for entry in entries])
 
 
 def text(config: Config, *, kind: str, line: str | None = None, default: bool = False) -> str:
-    """The targets as a table, as JSON, or (``kind`` is "gpus") what each GPU of Colab runs of their wheels."""
+    """Return the targets as a table, as JSON, or (``kind`` "gpus") what each GPU of Colab runs of their wheels."""
     if kind == "gpus":
         targets = plan.select(plan.targets(config), line=line, default=default)
         return gpu_table(gpu_support.rows(config, targets, gpu_support.load(config.directory)))
@@ -66,12 +66,12 @@ def text(config: Config, *, kind: str, line: str | None = None, default: bool = 
 
 
 def gpu_table(entries: Sequence[Sequence[str]]) -> str:
-    """The rows of ``gpufit.rows`` as a table of the same kind."""
+    """Return the rows of ``gpu_support.rows`` as a Markdown table."""
     return markdown(gpu_support.COLUMNS, entries)
 
 
 def markdown(columns: Sequence[str], body: Sequence[Sequence[str]]) -> str:
-    """Rows of text under these headings, as a Markdown table whose columns are aligned in plain text too."""
+    """Return a Markdown table of these columns, padded so that it is aligned as plain text, too."""
     widths = [max(map(len, column)) for column in zip(columns, *body, strict=True)]
     ruler = ["-" * width for width in widths]
     return "\n".join(

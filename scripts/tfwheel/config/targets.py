@@ -1,4 +1,4 @@
-"""The types every stage speaks: a CUDA line, a target, and the official wheel it starts from."""
+"""Define the types that all rooms share: a CUDA line, a target, and the official wheel it starts from."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ SESSIONS = {"cpu": "build-cpu", "cu12": "build-cuda12"}
 
 
 def target_id(tensorflow: str, python: str, line: str) -> str:
-    """For example ``tf2.20.0-cp312-cu12``: the one name under which all that belongs to a target is found."""
+    """Return a target's id, which names everything that belongs to it; for example ``tf2.20.0-cp312-cu12``."""
     return f"tf{tensorflow}-cp{python.replace('.', '')}-{line}"
 
 
 def session_of(line: str) -> str | None:
-    """The nox session that builds a line's targets (``cu12`` and ``cu12x``: ``build-cuda12``), None without one."""
+    """Return the nox session that builds a line (``cu12`` and ``cu12x``: ``build-cuda12``), None without one."""
     return next((session for start, session in SESSIONS.items() if line.startswith(start)), None)
 
 
 def combinations(table: Mapping[str, Any]) -> Iterator[tuple[Mapping[str, Any], str, str]]:
-    """The release, Python and line of every target that ``targets.toml`` asks for, exclusions left out."""
+    """Yield the release, Python and line of every target in ``targets.toml``, exclusions left out."""
     excluded = {(skip["tensorflow"], skip["python"], skip["line"]) for skip in table.get("exclude", ())}
     for release in table["release"]:
         for python in release["pythons"]:
@@ -40,9 +40,9 @@ class Line:
     """One CUDA line, which is one sub-index.
 
     ``cuda`` is the exact toolkit version, None for a line without GPU code. ``archs`` are compute
-    capabilities without the dot ("75") that get native code (SASS), ``ptx`` the one that gets portable code.
-    ``toolkit`` are pinned requirements for the parts of that toolkit on PyPI. ``retarget`` says what becomes of the
-    GPU code of the official libraries; None leaves it as it is.
+    capabilities without the dot ("75") that get SASS, ``ptx`` the one that gets PTX. ``toolkit`` are pinned
+    requirements for the parts of that toolkit on PyPI. ``retarget`` says which GPU code the official libraries get;
+    None leaves them unchanged.
     """
 
     name: str
@@ -57,7 +57,7 @@ class Line:
 
     @property
     def gpu_code(self) -> tuple[str, ...]:
-        """What a library of this line holds, as NVIDIA's tools name it: ``("sm_75", ..., "compute_90")``."""
+        """The images in a library of this line, as NVIDIA's tools name them: ``("sm_75", ..., "compute_90")``."""
         return (*(f"sm_{arch}" for arch in self.archs), *((f"compute_{self.ptx}",) if self.ptx else ()))
 
 
@@ -75,7 +75,7 @@ class Target:
 
     @property
     def id(self) -> str:
-        """For example ``tf2.20.0-cp312-cu12``."""
+        """The target's id, for example ``tf2.20.0-cp312-cu12``."""
         return target_id(self.tensorflow, self.python, self.line.name)
 
     @property
@@ -85,12 +85,12 @@ class Target:
 
     @property
     def version(self) -> str:
-        """Version with local label (PEP 440), for example ``2.20.0+cu125.1``."""
+        """The version with its local label (PEP 440), for example ``2.20.0+cu125.1``."""
         return f"{self.tensorflow}+{self.line.label}.{self.build}"
 
     @property
     def ops_id(self) -> str:
-        """The id under which the thin ops wheel of this target stands, shared by all its Pythons."""
+        """The id of this target's thin ops wheel, which all Pythons share."""
         return f"ops-tf{self.tensorflow}-{self.line.name}"
 
 
@@ -98,9 +98,9 @@ class Target:
 class Base:
     """An official wheel as locked in ``bases.toml``.
 
-    ``runpaths`` maps a library that loads CUDA to its RUNPATH, ``archs`` one to the GPU code found inside it
-    ("sm_80", "compute_90"), ``families`` the kinds of GPU code of TensorFlow's own libraries to the same ("fatbin": big
-    kernels, "generated": those that MLIR made); PTX that serves one GPU alone keeps its mark, "compute_90a". ``size``
+    ``runpaths`` maps a library that loads CUDA to its RUNPATH. ``archs`` maps a library to the images in it ("sm_80",
+    "compute_90"). ``families`` maps a kind of GPU code to the images of TensorFlow's own libraries ("fatbin": big
+    kernels, "generated": kernels that MLIR generated); PTX for one GPU alone keeps its suffix, "compute_90a". ``size``
     is in bytes.
     """
 
@@ -120,7 +120,7 @@ class Base:
 
 @dataclass(frozen=True, kw_only=True)
 class RepairRules:
-    """What a published wheel may be: platform policy ceiling, libraries left out on purpose, size limit in bytes."""
+    """Limits of a published wheel: newest platform policy, libraries that must not be in it, size limit in bytes."""
 
     ceiling: str
     max_bytes: int

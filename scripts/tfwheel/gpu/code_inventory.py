@@ -1,4 +1,4 @@
-"""Which images a library of TensorFlow has, by kind of GPU code: big kernels, and those that MLIR generated."""
+"""List the GPU images of TensorFlow's libraries by kind: big kernels (nvcc fatbins) and kernels that MLIR generated."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
-FAMILIES = {".nv_fatbin": "fatbin", fatbin.DATA_SECTION: "generated"}  # where the kernels of an op come from
+FAMILIES = {".nv_fatbin": "fatbin", fatbin.DATA_SECTION: "generated"}  # kind of GPU code by section
 
 
 def images_of(libraries: Iterable[Path]) -> dict[str, tuple[str, ...]]:
-    """The images of some libraries together, by family: ``{"generated": ("sm_70", "sm_80", "compute_90a")}``.
+    """Return the images of all these libraries by family: ``{"generated": ("sm_70", "sm_80", "compute_90a")}``.
 
-    The mark "a" is on PTX that serves one GPU alone. Raises what ``fatbin.entries`` raises.
+    The suffix "a" marks PTX for one GPU alone. Raises what ``fatbin.entries`` raises.
     """
     found: dict[str, set[str]] = {}
     for library in libraries:
@@ -31,7 +31,7 @@ def images_of(libraries: Iterable[Path]) -> dict[str, tuple[str, ...]]:
 
 
 def merged(*parts: Mapping[str, Iterable[str]]) -> dict[str, tuple[str, ...]]:
-    """Several such answers as one: machine code before PTX, each in numeric order."""
+    """Merge several results of ``images_of`` into one: SASS before PTX, each in numeric order."""
     names = {family: {name for part in parts for name in part.get(family, ())} for part in parts for family in part}
     return {family: tuple(sorted(names[family], key=_order)) for family in sorted(names)}
 

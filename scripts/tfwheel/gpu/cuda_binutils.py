@@ -1,4 +1,4 @@
-"""Machine code for GPUs, looked at: NVIDIA's cuobjdump and nvdisasm, fetched once, and the symbols of a cubin."""
+"""Inspect cubins: run NVIDIA's cuobjdump and nvdisasm, and read arch and kernels from the symbols."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ if TYPE_CHECKING:
 CUOBJDUMP = "nvidia-cuda-cuobjdump==13.5.37"
 NVDISASM = "nvidia-cuda-nvdisasm==13.5.37"
 _LISTED = re.compile(r"^(ELF|PTX) file +\d+: .*\.sm_(\d+)[af]?\.(?:cubin|ptx)$", re.MULTILINE)
-_KERNEL_INFO, _KERNEL_OTHER = 0x2, 0x10  # STT_FUNC, and what NVIDIA's tools set for a kernel (STO_CUDA_ENTRY)
+_KERNEL_INFO, _KERNEL_OTHER = 0x2, 0x10  # STT_FUNC; NVIDIA's mark of a kernel in st_other (STO_CUDA_ENTRY)
 
 
 @dataclass(frozen=True, kw_only=True)
-class MachineCode:
-    """What a cubin is for: its arch (90; 0 where it is for no GPU), and the kernels in it."""
+class Cubin:
+    """The arch of a cubin (90; 0 if it is not for a GPU) and the names of its kernels."""
 
     arch: int
     kernels: frozenset[bytes]
 
 
 def prepare(cache: Path) -> Path:
-    """The folder with both programs, fetched on the first call; raises DownloadError and ToolchainError."""
+    """Return the folder with both programs, fetched on the first call; raise DownloadError or ToolchainError."""
     files = {"cuobjdump": "bin", "nvdisasm": "bin"}
     return nvidia_tools.fetch((CUOBJDUMP, NVDISASM), files, cache=cache, remedy="Correct the pins in cuda_binutils.py.")
 
 
 def listing(tools: Path, containers: Iterable[bytes]) -> list[tuple[str, int]]:
-    """Kind ("ELF", "PTX") and arch of all images of some containers as cuobjdump lists them; raises CommandError.
+    """Return kind ("ELF", "PTX") and arch of all images in these containers, as cuobjdump lists them.
 
-    It takes about five times their size in memory.
+    cuobjdump takes about five times their size in memory. Raises CommandError if it cannot read them.
     """
     with tempfile.NamedTemporaryFile(prefix="tfwheel-cuobjdump-", suffix=".fatbin") as piece:
         for container in containers:
@@ -48,18 +48,18 @@ def listing(tools: Path, containers: Iterable[bytes]) -> list[tuple[str, int]]:
 
 
 def disassemble(tools: Path, cubin: bytes) -> str:
-    """What nvdisasm makes of machine code; raises CommandError where it refuses it."""
+    """Return nvdisasm's output for a cubin; raise CommandError if it cannot read it."""
     with tempfile.NamedTemporaryFile(prefix="tfwheel-nvdisasm-", suffix=".cubin") as piece:
         piece.write(cubin)
         piece.flush()
         return run([tools / "nvdisasm", piece.name])
 
 
-def machine_code(cubin: bytes) -> MachineCode:
-    """Read the arch and the kernels from the header and the symbols; BadWheelError when it is no ELF file."""
+def read_cubin(cubin: bytes) -> Cubin:
+    """Read the arch from the header and the kernels from the symbols; raise BadWheelError if it is not an ELF file."""
     found = set()
     arch = elf.gpu_arch(cubin)
     for name, info, other in elf.symbols(cubin):
         if info & 0xF == _KERNEL_INFO and other & _KERNEL_OTHER:
             found.add(name)
-    return MachineCode(arch=arch, kernels=frozenset(found))
+    return Cubin(arch=arch, kernels=frozenset(found))

@@ -1,4 +1,4 @@
-"""Reads what the linker wrote into a library: search path, needed libraries, symbol versions, sections."""
+"""Read the ELF structures of a library: search path, needed libraries, symbol versions, sections, symbols."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ SYMBOL_TABLES = (".symtab", ".strtab")  # what `strip` removes
 RELA = struct.Struct("<QQQ")  # place, type, addend (gABI, Elf64_Rela)
 RELATIVE = 8  # R_X86_64_RELATIVE (System V psABI for x86-64, table 4.9)
 VERSION_SIZE = 16  # bytes of an Elf64_Verneed, and of an Elf64_Vernaux (LSB core, "Symbol Versioning")
-CUDA_NEWER_ABI = 8
+CUDA_NEWER_ABI = 8  # from this EI_ABIVERSION on, e_flags has the arch in bits 8 to 15
 _NUMBERED = re.compile(r"([A-Z]+)_(\d+(?:\.\d+)*)")
 _TEXTS = {"DT_RUNPATH": "runpath", "DT_RPATH": "rpath", "DT_NEEDED": "needed"}  # tags and pyelftools' names for them
-# What pyelftools lets through from a header that points nowhere, besides its own errors.
+# Besides its own errors, pyelftools raises these for a header with wrong offsets.
 _PARSER_ERRORS = (
     ELFError,
     ConstructError,
@@ -46,11 +46,11 @@ _PARSER_ERRORS = (
 
 @dataclass(frozen=True, kw_only=True)
 class Dynamic:
-    """What a library asks of the machine it is loaded on.
+    """The requirements of a library at load time.
 
-    ``runpath`` is DT_RUNPATH, or the older DT_RPATH where only that is there, with each folder named once: to search
-    one again finds nothing new, and official libraries repeat theirs by the hundred. ``versions`` maps a family of
-    symbol versions ("GLIBC", "GLIBCXX", "CXXABI") to the highest one asked for ("2.17").
+    ``runpath`` is DT_RUNPATH, or the older DT_RPATH if only that is there, without repeated folders: official libraries
+    repeat theirs by the hundred, and a second search finds nothing new. ``versions`` maps a family of symbol versions
+    ("GLIBC", "GLIBCXX", "CXXABI") to the highest required one ("2.17").
     """
 
     runpath: str | None = None
@@ -62,8 +62,8 @@ class Dynamic:
 class Section:
     """A named part of the file; ``offset`` and ``size`` are in bytes.
 
-    ``number`` is its place in the section table and ``header`` the offset of its entry there, ``link`` the number of
-    the section it refers to, ``kind`` its type ("SHT_RELA"), ``address`` where it lies in memory (0 where it does not).
+    ``number`` is its index in the section table, ``header`` the file offset of its entry there, ``link`` the index of
+    the section it refers to, ``kind`` its type ("SHT_RELA"), ``address`` its memory address (0 if it is not loaded).
     """
 
     number: int
@@ -77,7 +77,7 @@ class Section:
 
 
 def dynamic(stream: BinaryIO) -> Dynamic:
-    """Read the dynamic section (System V gABI, chapter 5); BadWheelError when the bytes are not an ELF file."""
+    """Read the dynamic section (System V gABI, chapter 5); raise BadWheelError if it is not an ELF file."""
     with _parsed(stream) as image:
         parts = list(image.iter_sections())
         tags = [tag for part in parts if isinstance(part, DynamicSection) for tag in part.iter_tags()]
@@ -91,7 +91,7 @@ def dynamic(stream: BinaryIO) -> Dynamic:
 
 
 def sections(stream: BinaryIO) -> tuple[Section, ...]:
-    """The sections that have bytes in the file, in its order; BadWheelError when it is not an ELF file."""
+    """Return the sections that have bytes in the file, in table order; raise BadWheelError if it is not an ELF file."""
     with _parsed(stream) as image:
         return tuple(
             Section(
@@ -110,16 +110,16 @@ def sections(stream: BinaryIO) -> tuple[Section, ...]:
 
 
 def is_x86_64(stream: BinaryIO) -> bool:
-    """Whether it is a 64-bit little-endian file for x86-64; BadWheelError when it is not an ELF file."""
+    """Return whether it is a 64-bit little-endian file for x86-64; raise BadWheelError if it is not an ELF file."""
     with _parsed(stream) as image:
         facts = (image["e_ident"]["EI_CLASS"], image["e_ident"]["EI_DATA"], image["e_machine"])
         return facts == ("ELFCLASS64", "ELFDATA2LSB", "EM_X86_64")
 
 
 def gpu_arch(cubin: bytes) -> int:
-    """The compute capability (90) that machine code for NVIDIA GPUs is for, 0 for other code; BadWheelError for no ELF.
+    """Return the compute capability (90) of a cubin, 0 for other ELF files; raise BadWheelError if it is no ELF file.
 
-    It stands in e_flags: in bits 0 to 7, and in bits 8 to 15 of the newer form that CUDA 12.8 writes for new GPUs.
+    It is in e_flags: in bits 0 to 7, or in bits 8 to 15 of the newer form that CUDA 12.8 writes for new GPUs.
     """
     with _parsed(io.BytesIO(cubin)) as image:
         newer = image["e_ident"]["EI_ABIVERSION"] >= CUDA_NEWER_ABI
@@ -127,9 +127,9 @@ def gpu_arch(cubin: bytes) -> int:
 
 
 def symbols(image: bytes) -> Iterator[tuple[bytes, int, int]]:
-    """Name, st_info and st_other of each symbol of a file in memory; BadWheelError when it is not a whole ELF file.
+    """Yield name, st_info and st_other of each symbol; raise BadWheelError if the bytes are not a whole ELF file.
 
-    Sections are looked at as plain structs: a cubin has several for each kernel, and 1,400 of them are read in a row.
+    Unpacks sections as plain structs for speed: a cubin has several per kernel, and a gate reads 1,400 cubins.
     """
     with _parsed(io.BytesIO(image)) as header:
         start, count, step = header["e_shoff"], header.num_sections(), header["e_shentsize"]
@@ -146,9 +146,9 @@ def symbols(image: bytes) -> Iterator[tuple[bytes, int, int]]:
 
 
 def _needed_versions(part: GNUVerNeedSection) -> Iterator[str]:
-    """The names of the symbol versions in a section of needs; ValueError when it counts more than it has room for.
+    """Yield the symbol versions of a SHT_GNU_verneed section; raise ValueError if its counts exceed its size.
 
-    pyelftools believes the counts, and a wrong one of them keeps it busy for minutes.
+    pyelftools trusts the counts: a wrong one keeps it busy for minutes.
     """
     room = part["sh_size"] // VERSION_SIZE
     _check_count(part["sh_info"], room)
@@ -178,7 +178,7 @@ def _once(path: str | None) -> str | None:
 
 
 def _highest(names: Iterable[str]) -> dict[str, str]:
-    """The highest number of each family: GLIBC_2.4 and GLIBC_2.17 give {"GLIBC": "2.17"}."""
+    """Return the highest number of each family: GLIBC_2.4 and GLIBC_2.17 give {"GLIBC": "2.17"}."""
     found: dict[str, str] = {}
     for match in filter(None, map(_NUMBERED.fullmatch, names)):
         family, number = match.groups()
@@ -188,9 +188,9 @@ def _highest(names: Iterable[str]) -> dict[str, str]:
 
 @dataclass(frozen=True, kw_only=True)
 class Edit:
-    """Bytes that must stand at an offset of the file, and what takes their place (as many).
+    """The bytes expected at an offset of the file, and as many bytes to replace them.
 
-    ``symbol`` names the function or constant that they belong to, ``distance`` how far into it they are.
+    ``symbol`` names the function or constant that holds them, ``distance`` their offset in it.
     """
 
     what: str

@@ -1,19 +1,19 @@
-"""NVIDIA's fat binary containers: the GPU code in a library, read and written without running anything.
+"""Read and write NVIDIA's fat binary containers, which hold the GPU code of a library.
 
-NVIDIA does not document the format. The layout here was read from files that nvcc and nvFatbin wrote, agrees with
-what NVIDIA's ``cuobjdump`` lists of them, and with the headers in github.com/n-eiling/cuda-fatbin-decompression.
-All numbers are little-endian; a container stands at a multiple of 8 bytes::
+NVIDIA does not document the format. The layout here was read from files that nvcc and nvFatbin wrote. It agrees with
+the listings of NVIDIA's ``cuobjdump`` and with the headers in github.com/n-eiling/cuda-fatbin-decompression. All
+numbers are little-endian; a container is aligned to 8 bytes::
 
     container  0 u32 magic BA55ED50   4 u16 version, 1   6 u16 size of this header, 16   8 u64 bytes of all entries
-    entry      0 u16 kind: 1 PTX, 2 ELF (machine code)   2 u16 version   4 u32 size of this header
-               8 u64 bytes of the payload, padded to 8   16 u32 bytes of it when compressed, without the padding
-              20 u32 where in this header attributes stand, 0 where there are none
+    entry      0 u16 kind: 1 PTX, 2 ELF (a cubin)   2 u16 version   4 u32 size of this header
+               8 u64 size of the payload, padded to 8   16 u32 its compressed size without padding, if compressed
+              20 u32 offset of the attributes in this header, 0 without any
               24 u16 minor  26 u16 major version   28 u32 compute capability (90 for 9.0)   32 u32, 36 u32 name
-              40 u64 flags   48 u64 0   56 u64 size when decompressed, 0 where it is not compressed
-              64 16 bytes about options (PTX), or 32 of attributes (code for 10.0 and newer, from CUDA 12.8 on);
+              40 u64 flags   48 u64 0   56 u64 decompressed size, 0 if not compressed
+              64 16 bytes of options (PTX), or 32 of attributes (cubins for 10.0 and newer, from CUDA 12.8 on);
                  then the payload
 
-A program finds a container by a wrapper of 24 bytes (``__fatBinC_Wrapper_t`` in CUDA's fatbinary_section.h)::
+A program finds a container through a wrapper of 24 bytes (``__fatBinC_Wrapper_t`` in CUDA's fatbinary_section.h)::
 
                0 u32 magic 466243B1   4 u32 version: 1, or 2 after device linking   8 address of the container
               16 address of other containers or of a name
@@ -41,12 +41,12 @@ if TYPE_CHECKING:
 MAGIC = struct.pack("<I", 0xBA55ED50)
 VERSION = 1
 CODE_SECTIONS = (".nv_fatbin", "__nv_relfatbin")  # hold containers and nothing else
-DATA_SECTION = ".rodata"  # may hold some among other constants: TensorFlow's generated kernels do
+DATA_SECTION = ".rodata"  # may hold containers among other constants: TensorFlow's generated kernels are there
 ALIGNMENT = 8
 WRAPPER = struct.Struct("<IIQQ")
 WRAPPER_MAGIC = 0x466243B1
 WRAPPER_VERSIONS = (1, 2)
-CONTAINER_AT = 8  # where a wrapper has the address of its container
+CONTAINER_AT = 8  # offset in a wrapper of the address of its container
 CHUNK = 1 << 20
 _HEADER = struct.Struct("<4sHHQ")
 HEADER_SIZE = _HEADER.size
@@ -56,17 +56,17 @@ _SIZES_AT, _PLAIN_SIZE_AT = 8, 56
 _LZ4 = 0x2000
 _TARGET = re.compile(rb"^(\.target\s+sm_\d+)[af]\b", re.MULTILINE)
 _TIGHTEST = 12  # the highest level of LZ4
-# 64 bit, debug, Linux, LZ4, machine code for 10.0 and newer. Known but not read here: 0x8000, Zstandard.
+# 64 bit, debug, Linux, LZ4, cubin for 10.0 and newer. Known but not supported here: 0x8000, Zstandard.
 _KNOWN_FLAGS = 0x1 | 0x2 | 0x10 | _LZ4 | 0x1000000
 
 
 @dataclass(frozen=True, kw_only=True)
 class FatbinEntry:
-    """One image of one container: machine code ("ELF") or portable code ("PTX") for a compute capability.
+    """One image of one container: a cubin ("ELF") or PTX ("PTX") for a compute capability.
 
-    ``container``, ``header`` and ``offset`` (of the payload) count bytes from the start of the file; ``size`` is what
-    the payload occupies there, ``packed_size`` what of that is compressed data (0 where it is not compressed),
-    ``plain_size`` what it is when decompressed (the same where it is not compressed).
+    ``container``, ``header`` and ``offset`` (of the payload) are byte offsets in the file. ``size`` is the size of the
+    payload in bytes, ``packed_size`` the size of the compressed data in it (0 if not compressed), ``plain_size`` the
+    decompressed size (``size`` if not compressed).
     """
 
     section: str
@@ -82,18 +82,18 @@ class FatbinEntry:
 
     @property
     def name(self) -> str:
-        """As compilers call it: ``sm_80`` for machine code, ``compute_80`` for PTX."""
+        """The compilers' name for it: ``sm_80`` for a cubin, ``compute_80`` for PTX."""
         return f"{'sm' if self.kind == 'ELF' else 'compute'}_{self.arch}"
 
     @property
     def end(self) -> int:
-        """The first byte of the file that is no longer its own."""
+        """The offset of the first byte after the payload."""
         return self.offset + self.size
 
 
 @dataclass(frozen=True, kw_only=True)
 class FatbinContainer:
-    """Images of one piece of a program, for several GPUs; ``offset`` from the start of the file, ``size`` in bytes."""
+    """The images of one part of a program, for several GPUs; ``offset`` in the file and ``size`` are in bytes."""
 
     section: str
     offset: int
@@ -102,25 +102,24 @@ class FatbinContainer:
 
 
 def archs_of(library: Path | bytes) -> tuple[str, ...]:
-    """The GPU code in a library, for example ``("sm_75", "sm_80", "compute_90")``; empty when there is none.
+    """Return the GPU code in a library, for example ``("sm_75", "sm_80", "compute_90")``; empty without any.
 
-    Machine code comes first, each in numeric order. Raises what ``entries`` raises.
+    Cubins come before PTX, each in numeric order. Raises what ``entries`` raises.
     """
     found = {(entry.kind, entry.arch, entry.name) for entry in entries(library)}
     return tuple(name for _, _, name in sorted(found))
 
 
 def entries(library: Path | bytes) -> Iterator[FatbinEntry]:
-    """Every image in an ELF file (library or object), in the order of the file; raises what ``containers`` raises."""
+    """Yield every image in an ELF file (library or object), in file order; raise what ``containers`` raises."""
     for container in containers(library):
         yield from container.entries
 
 
 def containers(library: Path | bytes) -> Iterator[FatbinContainer]:
-    """Every container in an ELF file, in the order of the file; memory use does not grow with it.
+    """Yield every container in an ELF file, in file order; memory use does not depend on the size of the file.
 
-    Raises BadWheelError when the bytes are not an ELF file, and FatbinError on containers of a kind or version
-    that this reader does not know.
+    Raises BadWheelError if it is not an ELF file, and FatbinError for a container of an unknown kind or version.
     """
     with library.open("rb") if isinstance(library, Path) else io.BytesIO(library) as stream:
         for section in sections(stream):
@@ -129,7 +128,7 @@ def containers(library: Path | bytes) -> Iterator[FatbinContainer]:
 
 
 def parse(data: bytes, *, section: str = "") -> FatbinContainer:
-    """The one container that these bytes are; FatbinError when they are something else."""
+    """Parse bytes that are exactly one container; raise FatbinError if they are not."""
     found = _container_at(io.BytesIO(data), section, 0, len(data))
     if found is None or found.size != len(data):
         message = f"{len(data):,} bytes are not one container"
@@ -138,18 +137,18 @@ def parse(data: bytes, *, section: str = "") -> FatbinContainer:
 
 
 def pack(raw_entries: Iterable[bytes]) -> bytes:
-    """A container of entries as they stand elsewhere, headers included."""
+    """Return a container of complete entries, headers included."""
     body = b"".join(raw_entries)
     return header(HEADER_SIZE + len(body)) + body
 
 
 def header(size: int) -> bytes:
-    """What a container of that size, in bytes, begins with."""
+    """Return the header of a container of ``size`` bytes."""
     return _HEADER.pack(MAGIC, VERSION, HEADER_SIZE, size - HEADER_SIZE)
 
 
 def check(entry: FatbinEntry) -> None:
-    """Raise FatbinError for an entry whose flags are not all known, or whose compression is not LZ4."""
+    """Raise FatbinError for an entry with unknown flags, or with a compression other than LZ4."""
     compressed = bool(entry.flags & _LZ4)
     whole = 0 < entry.packed_size <= entry.size if compressed else entry.plain_size == entry.size
     if entry.flags & ~_KNOWN_FLAGS or not whole:
@@ -161,9 +160,9 @@ def check(entry: FatbinEntry) -> None:
 
 
 def image(entry: FatbinEntry, payload: bytes) -> bytes:
-    """The code of an entry, decompressed, from its payload (the bytes from ``offset`` to ``end``).
+    """Return the decompressed code of an entry from its payload (the bytes from ``offset`` to ``end``).
 
-    Raises FatbinError for a compression that is not known, and for data that is not what its header says.
+    Raises FatbinError for an unknown compression, and for data that contradicts the header.
     """
     check(entry)
     if not entry.flags & _LZ4:
@@ -180,9 +179,9 @@ def image(entry: FatbinEntry, payload: bytes) -> bytes:
 
 
 def with_image(raw_entry: bytes, plain: bytes) -> bytes:
-    """A compressed entry with another image in it, as small as LZ4 gets that; what reads the one reads the other.
+    """Return a compressed entry with ``plain`` as its image, compressed by LZ4 at its highest level.
 
-    Raises FatbinError for an entry that is not compressed.
+    Keeps the rest of the header. Raises FatbinError for an entry that is not compressed.
     """
     (entry,) = parse(pack([raw_entry])).entries
     if not entry.flags & _LZ4:
@@ -197,7 +196,7 @@ def with_image(raw_entry: bytes, plain: bytes) -> bytes:
 
 
 def tightened(raw_entry: bytes) -> bytes:
-    """An entry with its image compressed as far as LZ4 goes, where that is smaller; raises what ``image`` raises."""
+    """Return an entry recompressed by LZ4 at its highest level if that is smaller; raise what ``image`` raises."""
     data = pack([raw_entry])
     (entry,) = parse(data).entries
     again = with_image(raw_entry, image(entry, data[entry.offset : entry.end]))
@@ -214,7 +213,7 @@ def _containers_in(stream: BinaryIO, section: Section) -> Iterator[FatbinContain
 
 
 def _container_at(stream: BinaryIO, section: str, start: int, end: int) -> FatbinContainer | None:
-    """The container at a magic number; None for the mere constant, which any program that handles them has."""
+    """Return the container at a magic number; None for the bare constant, which code that handles containers has."""
     magic, version, header_size, size = _HEADER.unpack(_read(stream, start, _HEADER.size))
     plausible = magic == MAGIC and header_size == _HEADER.size and 0 < size <= end - start - _HEADER.size
     if plausible and version == VERSION:
@@ -252,7 +251,7 @@ def _entries_of(stream: BinaryIO, section: str, container: int, end: int) -> Ite
 
 
 def _find(stream: BinaryIO, start: int, end: int) -> int | None:
-    """Where the next magic number stands, in pieces, so that a library of a gigabyte never stands in memory."""
+    """Return the offset of the next magic number; read in pieces: a library can have a gigabyte."""
     while start <= end - _HEADER.size:
         piece = _read(stream, start, min(CHUNK, end - start))
         found = piece.find(MAGIC)
@@ -272,14 +271,14 @@ def _read(stream: BinaryIO, offset: int, size: int) -> bytes:
 
 
 def untied(ptx: bytes) -> bytes:
-    """PTX for every GPU from its version on: `.target sm_90a` becomes `sm_90`, and nothing else changes.
+    """Return PTX for every GPU from its version on: `.target sm_90a` becomes `sm_90`, and nothing else changes.
 
-    The suffixes "a" and "f" tie code to one GPU or family (PTX ISA, `.target`); ptxas refuses the result where the
-    code uses what only that one has.
+    The suffixes "a" and "f" tie code to one GPU or family (PTX ISA, `.target`). ptxas rejects the result if the code
+    uses features of that GPU or family alone.
     """
     return _TARGET.sub(rb"\1", ptx, count=1)
 
 
 def is_tied(ptx: bytes) -> bool:
-    """Whether PTX is for one GPU or family alone."""
+    """Return whether PTX is for one GPU or family alone."""
     return _TARGET.search(ptx) is not None

@@ -1,8 +1,8 @@
-"""The program ``fatbinary`` for clang, on NVIDIA's own libnvfatbin: CUDA 12 on PyPI has the library, not the program.
+"""Replace the program ``fatbinary`` for clang by calls of NVIDIA's libnvfatbin: CUDA 12 on PyPI lacks the program.
 
-A copy of this file stands in every toolchain tree as ``bin/fatbinary.py``, so it imports nothing but the standard
-library. Calls understood: ``-64 --create OUT --image=profile=sm_80,file=F`` (clang 20 and older) and
-``--image3=kind=elf,sm=80,file=F`` (newer ones). The functions called are those of NVIDIA's ``nvFatbin.h``.
+Every toolchain tree has a copy of this file as ``bin/fatbinary.py``, so it imports the standard library alone. Supports
+``-64 --create OUT --image=profile=sm_80,file=F`` (clang 20 and older) and ``--image3=kind=elf,sm=80,file=F`` (newer).
+The library's functions are declared in NVIDIA's ``nvFatbin.h``.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 LIBRARY = "libnvfatbin.so.12"
-# LZ4 for machine code and PTX alike, as in the official TensorFlow libraries (entry flags 0x2011).
+# LZ4 for cubins and PTX alike, as in the official TensorFlow libraries (entry flags 0x2011).
 OPTIONS = ("-64", "-host=linux", "-compress-all")
 _PROFILE = re.compile(r"profile=(?P<kind>sm|compute)_(?P<arch>\d+[af]?),file=(?P<file>.+)")
 _IMAGE3 = re.compile(r"kind=(?P<kind>elf|ptx),sm=(?P<arch>\d+[af]?),file=(?P<file>.+)")
@@ -34,11 +34,11 @@ class CompiledKernel(NamedTuple):
 
 
 class NvFatbinError(Exception):
-    """The library refused something; the text is its own."""
+    """A call of the library failed; the text is the library's."""
 
 
 def image(text: str) -> CompiledKernel:
-    """Read the value of ``--image`` or ``--image3``; raises argparse's error for anything else."""
+    """Parse the value of ``--image`` or ``--image3``; raise argparse's error for anything else."""
     match = _PROFILE.fullmatch(text) or _IMAGE3.fullmatch(text)
     if not match:
         message = f"not understood: {text}"
@@ -47,13 +47,13 @@ def image(text: str) -> CompiledKernel:
 
 
 class FatbinWriter:
-    """A fat binary in the making.
+    """A fat binary container being written.
 
-    Its images get no names: clang would give those of its temporary files, and every build would differ.
+    Its images get no names: clang passes names of temporary files, so every build would differ.
     """
 
     def __init__(self, library: Path, options: Sequence[str] = OPTIONS) -> None:
-        """Load the library and begin; OSError when it cannot be loaded, NvFatbinError for unknown options."""
+        """Load the library and begin; raise OSError if it cannot be loaded, NvFatbinError for unknown options."""
         self._library = ctypes.CDLL(str(library))
         self._library.nvFatbinGetErrorString.restype = ctypes.c_char_p
         self._handle = ctypes.c_void_p()
@@ -61,12 +61,12 @@ class FatbinWriter:
         self._call("nvFatbinCreate", ctypes.byref(self._handle), words, ctypes.c_size_t(len(options)))
 
     def add(self, part: CompiledKernel) -> None:
-        """Take in one image; NvFatbinError when its content does not fit its kind and arch."""
+        """Add an image from a file; raise NvFatbinError if its content does not fit its kind and arch."""
         about = f" ({part.kind} for {part.arch}: {part.file})"
         self.add_code(part.kind, part.arch, part.file.read_bytes(), about=about)
 
     def add_code(self, kind: str, arch: str, code: bytes, *, about: str = "") -> None:
-        """The same with an image that is no file; ``about`` goes into the error."""
+        """Add an image from memory; ``about`` is appended to the error. Raises as ``add`` does."""
         size, name = ctypes.c_size_t(len(code)), arch.encode()
         if kind == "elf":
             self._call("nvFatbinAddCubin", self._handle, code, size, name, b"", about=about)
@@ -74,7 +74,7 @@ class FatbinWriter:
             self._call("nvFatbinAddPTX", self._handle, code, size, name, b"", b"", about=about)
 
     def to_bytes(self) -> bytes:
-        """The finished container, after which this object is of no more use."""
+        """Return the finished container and free the handle; the object cannot be used afterwards."""
         size = ctypes.c_size_t()
         self._call("nvFatbinSize", self._handle, ctypes.byref(size))
         buffer = ctypes.create_string_buffer(size.value)
@@ -91,7 +91,7 @@ class FatbinWriter:
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
-    """Read the command line; an unknown option ends the program, so that nothing is left out silently."""
+    """Parse the command line; an unknown option ends the program, so that none is ignored silently."""
     parser = argparse.ArgumentParser(prog="fatbinary", allow_abbrev=False)
     parser.add_argument("-64", dest="wide", action="store_true", required=True, help="for 64-bit hosts: always")
     parser.add_argument("-g", dest="debug", action="store_true", help="the images carry debug information")
@@ -101,7 +101,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
 
 
 def main(arguments: Sequence[str], library: Path) -> int:
-    """Make one container; the exit code is 1, and the reason on stderr, when that fails."""
+    """Write one container; on failure print the reason to stderr and return exit code 1."""
     wanted = parse(arguments)
     temporary = wanted.create.with_name(f".{wanted.create.name}.{os.getpid()}")
     try:

@@ -1,4 +1,4 @@
-"""NVIDIA's programs and libraries from their packages on PyPI: fetched once, only the files that are needed."""
+"""Fetch single programs and libraries of NVIDIA from their packages on PyPI, once."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 
 def fetch(packages: Sequence[str], files: Mapping[str, str], *, cache: Path, remedy: str) -> Path:
-    """The folder with these files of some pinned packages; from the second call on that takes no time.
+    """Return a folder with these files of pinned packages; only the first call downloads them.
 
-    ``files`` maps the name of each to the folder that it is in below ``nvidia/<part>/`` ("bin", "lib"). Raises
-    DownloadError, and ToolchainError with ``remedy`` when a file is in none of the packages.
+    ``files`` maps a file name to its folder below ``nvidia/<part>/`` in the package ("bin", "lib"). Raises
+    DownloadError, and ToolchainError with ``remedy`` if no package has a file.
     """
     key = digests.of_facts(packages=packages, files=files, code=sources.digest(__name__))
     folder = cache / "toolchains" / f"{next(iter(files))}-{key[:16]}"
@@ -34,7 +34,7 @@ def fetch(packages: Sequence[str], files: Mapping[str, str], *, cache: Path, rem
 def _unpack(packages: Sequence[str], files: Mapping[str, str], folder: Path, *, remedy: str) -> None:
     unfinished = folder.with_name(f"{folder.name}.unfinished")
     parts, kept = unfinished / "parts", unfinished / "kept"
-    shutil.rmtree(unfinished, ignore_errors=True)  # of a run that was killed; the lock says that it is gone
+    shutil.rmtree(unfinished, ignore_errors=True)  # left by a killed run: the lock proves that it has ended
     kept.mkdir(parents=True)
     try:
         with console.step(f"fetch {' and '.join(packages)} (once)"):

@@ -1,4 +1,4 @@
-"""Errors of the room `retarget`: why a library is not rewritten."""
+"""Errors of the room `retarget`: reasons not to rewrite a library."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from tfwheel.errors import GpuCodeError
 
 
 class PtxError(GpuCodeError):
-    """ptxas does not compile the PTX."""
+    """ptxas cannot compile the PTX."""
 
     default_remedy = (
         "Pin a newer ptxas (`tools` of the line's [retarget] in lines.toml), or leave the arch out of its lists."
@@ -38,7 +38,7 @@ class RelocationError(GpuCodeError):
 
 
 class AlreadyRetargetedError(GpuCodeError):
-    """The GPU code of a library was rewritten before, or is already what the line asks for."""
+    """The GPU code of a library was rewritten before, or is exactly what the line asks for."""
 
     default_remedy = "Start from the official library; leave [retarget] out of the line if that has all it asks for."
 
@@ -50,7 +50,7 @@ class UnknownLayoutError(GpuCodeError):
 
 
 class XlaCeilingError(GpuCodeError):
-    """The CUDA version that XLA has built in is not at the place, or not the value, that `build_config/xla/` gives."""
+    """The CUDA version built into XLA is not where `build_config/xla/` declares it, or is another one."""
 
     default_remedy = (
         "Fetch the library again if it was cut; for another TensorFlow make its file in build_config/xla/ again, or "

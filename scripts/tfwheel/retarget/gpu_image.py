@@ -1,6 +1,7 @@
-"""What decides the bytes of a new GPU image besides its PTX: how ptxas is called, and the container entry made of it.
+"""Define what decides the bytes of a new GPU image besides its PTX: the call of ptxas and the container entry.
 
-A module of its own because ``<cache>/gpu-code`` depends on it: a change here compiles everything again, for minutes.
+This is a separate module because the keys of ``<cache>/gpu-code`` include its digest: after a change here everything is
+compiled again, which takes minutes.
 """
 
 from __future__ import annotations
@@ -14,22 +15,22 @@ from tfwheel.gpu.fatbinary_program import FatbinWriter, NvFatbinError
 if TYPE_CHECKING:
     from pathlib import Path
 
-ARGUMENTS = ("-arch", "sm_{arch}")  # all else as nvcc calls it: optimised in full
+ARGUMENTS = ("-arch", "sm_{arch}")  # otherwise ptxas's defaults, as nvcc has them: full optimisation
 
 
 def portable(ptx: bytes) -> bytes:
-    """The same as ptxas takes it: text without an end mark."""
+    """Return PTX as ptxas reads it: for every GPU from its version on, without the final NUL."""
     return fatbin.untied(ptx).rstrip(b"\0")
 
 
 def entry(nvfatbin: Path, code: bytes, *, arch: str) -> bytes:
-    """A container entry for machine code, header included, as NVIDIA's libnvfatbin makes it; FatbinError on refusal."""
+    """Return the container entry of a cubin, made by NVIDIA's libnvfatbin; raise FatbinError if that fails."""
     try:
         container = FatbinWriter(nvfatbin)
         container.add_code("elf", arch, code)
         data = container.to_bytes()
     except (OSError, NvFatbinError) as error:
-        message = f"libnvfatbin takes no machine code of {len(code):,} bytes for {arch}: {error}"
+        message = f"libnvfatbin accepts no cubin of {len(code):,} bytes for {arch}: {error}"
         raise FatbinError(message) from error
     (made,) = fatbin.parse(data).entries
     return data[made.header : made.end]

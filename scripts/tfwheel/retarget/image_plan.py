@@ -1,9 +1,9 @@
-"""Chooses the images that each container of a library is to have: kept, compiled, or made portable.
+"""Plan the images of each container of a library: kept, compiled, or PTX without its suffix.
 
-Kept entries are copied byte for byte (the one exception is in ``_movable``), new ones come from the library's own
-portable code. Three families: what nvcc made (``.nv_fatbin``) can move and gets every arch, what it made to be linked
-again (``__nv_relfatbin``) only loses archs, and kernels that MLIR generated (``.rodata``) stay where they are and get
-what there is room for.
+Kept entries are copied byte for byte (the one exception is in ``_movable``); new ones are compiled from the library's
+own PTX. There are three families. Containers of nvcc (``.nv_fatbin``) can move and get every arch. Containers of
+relocatable code (``__nv_relfatbin``) only lose archs. Kernels that MLIR generated (``.rodata``) cannot move and get as
+many archs as there is room for.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ MOVABLE, RELOCATABLE, GENERATED = ".nv_fatbin", "__nv_relfatbin", fatbin.DATA_SE
 
 @dataclass(frozen=True, kw_only=True)
 class Family:
-    """One kind of GPU code of a library: before and after, as images per arch ("sm_80": 248); ``containers`` in all.
+    """Numbers about one kind of GPU code: images per arch ("sm_80": 248) before and after, and containers in total.
 
-    ``new`` are images that were compiled or made portable here, ``left_out`` archs for which there was no room, with
-    the bytes that lacked, ``without_source`` containers that hold no portable code to compile, ``tightened`` entries
-    (of generated code: containers) that had to be compressed as far as LZ4 goes. ``room`` and ``used`` are in bytes.
+    ``new`` counts images that were compiled or lost their suffix, ``left_out`` maps an arch without room to the missing
+    bytes, ``without_source`` counts containers without PTX to compile, ``tightened`` counts entries (of generated code:
+    containers) that were recompressed at LZ4's highest level to fit. ``room`` and ``used`` are in bytes.
     """
 
     containers: int
@@ -55,7 +55,7 @@ class Family:
 
 @dataclass(frozen=True, kw_only=True)
 class PlannedImage:
-    """One entry of a container to be: as it was, or new."""
+    """One entry of a planned container: kept, or new."""
 
     name: str
     piece: Piece
@@ -75,23 +75,23 @@ class SectionPlan:
 
     @property
     def pieces(self) -> list[list[Piece]]:
-        """What each container consists of."""
+        """The entries of each container."""
         return [[image.piece for image in images] for images in self.images]
 
     @property
     def sizes(self) -> list[int]:
-        """The bytes of each container."""
+        """The size of each container in bytes."""
         return [section_layout.size_of(pieces) for pieces in self.pieces]
 
     @property
     def unchanged(self) -> bool:
-        """Whether every container would be what it was."""
+        """Whether no container would change."""
         return self.sizes == [container.size for container in self.containers] and not any(
             image.new for images in self.images for image in images
         )
 
     def facts(self) -> Family:
-        """The same in numbers."""
+        """Return the numbers for the report."""
         images = [image for each in self.images for image in each]
         return Family(
             containers=len(self.containers),
@@ -108,15 +108,15 @@ class SectionPlan:
 
 @dataclass(frozen=True, kw_only=True)
 class ImagePlanner:
-    """One library being retargeted."""
+    """Plans the images of one library."""
 
     layout: Layout
     wanted: Retarget
     compiler: PtxCompiler
-    texts: dict[int, PlannedImage] = field(default_factory=dict)  # portable code made once, by the offset of its entry
+    texts: dict[int, PlannedImage] = field(default_factory=dict)  # PTX for every GPU, by the offset of its entry
 
     def plans(self, containers: Mapping[str, Sequence[FatbinContainer]]) -> dict[str, SectionPlan]:
-        """What becomes of each section; everything that is missing is compiled in one go."""
+        """Return the plan of each section, after compiling all missing images in one call."""
         modules = self.modules(containers)
         files = ptxas.compile_all(
             list(modules.values()), self.compiler, name=f"compile GPU code of {self.layout.path.name}"
@@ -128,7 +128,7 @@ class ImagePlanner:
         }
 
     def modules(self, containers: Mapping[str, Sequence[FatbinContainer]]) -> dict[tuple[int, str], ptxas.PtxModule]:
-        """What has to be compiled, by the offset of its container and its arch."""
+        """Return the PTX modules to compile, by the offset of their container and the arch."""
         archs = {MOVABLE: self.wanted.archs, GENERATED: self.wanted.generated}
         return {
             (container.offset, arch): self._module(container, arch)
@@ -138,24 +138,24 @@ class ImagePlanner:
         }
 
     def _missing(self, container: FatbinContainer, archs: Iterable[str]) -> list[str]:
-        """The archs for which a container has no machine code, as far as it has portable code to compile."""
+        """Return the archs for which a container lacks a cubin; none if it has no PTX. Raises UnknownArchError."""
         there = {str(entry.arch) for entry in container.entries if entry.kind == "ELF"}
         missing = [arch for arch in archs if arch not in there]
         source = _source(container)
         for arch in missing if source else ():
             if source and int(arch) < source.arch:
                 message = (
-                    f"{self.layout.path.name}: {container.section} has no machine code for {arch}, and portable code "
-                    f"only from {source.arch} on; it has {', '.join(sorted(there, key=int))}"
+                    f"{self.layout.path.name}: {container.section} has no SASS for {arch}, and PTX only from "
+                    f"{source.arch} on; it has {', '.join(sorted(there, key=int))}"
                 )
                 raise UnknownArchError(message)
         return missing if source else []
 
     def _module(self, container: FatbinContainer, arch: str) -> ptxas.PtxModule:
         source = _source(container)
-        assert source is not None  # noqa: S101 -- _missing gives none without
+        assert source is not None  # noqa: S101 -- without PTX, _missing returns no arch
         return ptxas.PtxModule(
-            name=f"the code at byte {container.offset:,} of {self.layout.path.name} ({container.section})",
+            name=f"the PTX at byte {container.offset:,} of {self.layout.path.name} ({container.section})",
             size=source.plain_size,
             arch=arch,
             read=partial(self._text, source),
@@ -166,9 +166,9 @@ class ImagePlanner:
             return fatbin.image(entry, os.pread(stream.fileno(), entry.size, entry.offset))
 
     def _movable(self, name: str, members: Sequence[FatbinContainer], made: Made) -> SectionPlan:
-        """Every arch in every container; where room lacks, entries are compressed further, the largest new ones first.
+        """Give every container every arch; if there is no room, recompress entries, the largest new ones first.
 
-        Only where those are not enough, kept ones are too: other bytes then, but the same image.
+        Recompresses kept entries only if that is not enough: their bytes change, their image does not.
         """
         images = [self._images(container, self.wanted.archs, made) for container in members]
         room = self.layout.sections[name].size
@@ -196,12 +196,12 @@ class ImagePlanner:
         enough = [arch for arch, size in sizes.items() if size >= over]
         message = (
             f"{self.layout.path.name}: {name} has {room:,} bytes and would need {over:,} more "
-            f"(bytes by arch: {listed}); to drop {' or '.join(enough) or 'several'} is enough"
+            f"(bytes by arch: {listed}); dropping {' or '.join(enough) or 'several'} is enough"
         )
         return DoesNotFitError(message)
 
     def _generated(self, members: Sequence[FatbinContainer], made: Made) -> SectionPlan:
-        """Take archs in their order of priority, as long as every container has room for them where it is."""
+        """Add archs in order of priority while every container has room for them; raise DoesNotFitError for none."""
         chosen: list[str] = []
         left_out: dict[str, int] = {}
         for arch in self.wanted.generated:
@@ -229,14 +229,14 @@ class ImagePlanner:
         )
 
     def _fitting(self, container: FatbinContainer, archs: Sequence[str], made: Made) -> list[PlannedImage]:
-        """The entries of a container to be, the new ones compressed further where it has no room otherwise."""
+        """Return the entries of a planned container; recompress the new ones if they do not fit otherwise."""
         images = self._images(container, archs, made)
         if section_layout.size_of(image.piece for image in images) <= container.size:
             return images
         return [self._tightened(image) if image.new else image for image in images]
 
     def _images(self, container: FatbinContainer, archs: Sequence[str], made: Made) -> list[PlannedImage]:
-        """The entries of a container to be: machine code in numeric order, then portable code."""
+        """Return the entries of a planned container: cubins in numeric order, then PTX."""
         kept = [entry for entry in container.entries if entry.kind == "ELF" and str(entry.arch) in archs]
         images = [(entry.arch, PlannedImage(name=entry.name, piece=_span(entry))) for entry in kept]
         there = {entry.arch for entry in kept}
@@ -246,11 +246,11 @@ class ImagePlanner:
             if int(arch) not in there and (container.offset, arch) in made
         ]
         texts = [entry for entry in container.entries if entry.kind == "PTX" and str(entry.arch) == self.wanted.ptx]
-        chosen = [image for _, image in sorted(images, key=lambda pair: pair[0])] + list(map(self._portable, texts))
-        # A container is never left empty: what a program does with one nobody has promised.
+        chosen = [image for _, image in sorted(images, key=lambda pair: pair[0])] + list(map(self._ptx_for_all, texts))
+        # Never leave a container empty: NVIDIA does not document what programs do with one.
         return chosen or [PlannedImage(name=entry.name, piece=_span(entry)) for entry in container.entries]
 
-    def _portable(self, entry: FatbinEntry) -> PlannedImage:
+    def _ptx_for_all(self, entry: FatbinEntry) -> PlannedImage:
         if entry.header not in self.texts:
             text, piece = self._text(entry), _span(entry)
             tied = fatbin.is_tied(text)
@@ -267,12 +267,12 @@ class ImagePlanner:
 
 
 def _source(container: FatbinContainer) -> FatbinEntry | None:
-    """The portable code that further machine code is made from."""
+    """Return the PTX entry from which further cubins are compiled, None without one."""
     return next((entry for entry in container.entries if entry.kind == "PTX"), None)
 
 
 def _by_need(images: Sequence[Sequence[PlannedImage]]) -> list[tuple[int, int]]:
-    """Where images stand, new ones before kept ones, in each the largest first."""
+    """Return the (row, column) of all images, new ones before kept ones, largest first."""
     places = [(row, column) for row, each in enumerate(images) for column in range(len(each))]
     return sorted(
         places, key=lambda at: (not images[at[0]][at[1]].new, -section_layout.size_of([images[at[0]][at[1]].piece]), at)

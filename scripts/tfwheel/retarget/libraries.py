@@ -1,6 +1,6 @@
-"""The official libraries with other GPU code, deflated and ready to be placed in a wheel; made once, kept in the cache.
+"""Make official libraries with other GPU code, deflated for the wheel, and keep them in the cache.
 
-A library that several Pythons share byte for byte is made for one of them and serves all.
+A library that several Pythons share byte for byte is made once for all of them.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ FACTS, STREAM = "facts.json", "member.deflate"
 
 @dataclass(frozen=True, kw_only=True)
 class Replacement:
-    """One library of a wheel: what takes its place, and what was done to it, for the record."""
+    """The replacement of one member, deflated, and its facts for the record."""
 
     member: str
     deflated: Deflated
@@ -48,7 +48,7 @@ class Replacement:
 
 @dataclass(frozen=True, kw_only=True)
 class RetargetResult:
-    """A library that was retargeted, beside the official one; both files are gone after the check."""
+    """A retargeted library and the official one; both files are deleted after the check."""
 
     official: Path
     patched: Path
@@ -58,7 +58,7 @@ class RetargetResult:
 
 @dataclass(frozen=True, kw_only=True)
 class Check:
-    """What a library must pass before it is kept: a function that returns findings or raises, and a digest of it."""
+    """The check of a library before it is kept: a function that returns findings or raises, and its digest."""
 
     key: str
     run: Callable[[RetargetResult], Mapping[str, str]]
@@ -66,19 +66,19 @@ class Check:
 
 @dataclass(frozen=True, kw_only=True)
 class RetargetedLibraries:
-    """What retargeting gives a wheel: libraries in place of official ones, and requirements in addition."""
+    """The results of retargeting for a wheel: replaced libraries and additional requirements."""
 
     libraries: tuple[Replacement, ...] = ()
     requires: tuple[str, ...] = ()
 
     @property
     def deflated(self) -> dict[str, Deflated]:
-        """What takes the place of each member."""
+        """The replacement of each member."""
         return {library.member: library.deflated for library in self.libraries}
 
     @property
     def record(self) -> dict[str, Any] | None:
-        """The facts for the record, by member; None where nothing was retargeted."""
+        """The facts for the record, by member; None if nothing was retargeted."""
         facts = {library.member: dict(library.facts) for library in self.libraries}
         return {"libraries": facts, "requires": list(self.requires)} if facts else None
 
@@ -95,10 +95,10 @@ def native(
     work: Path,
     check: Check,
 ) -> RetargetedLibraries:
-    """The libraries of an official wheel with the GPU code that a line asks for.
+    """Return the libraries of an official wheel with the GPU code that a line asks for.
 
-    ``ceilings`` is the folder with what is known of XLA in each TensorFlow version, ``cache`` the one for what is made,
-    ``work`` scratch for two copies of each library. Raises what ``replacements`` raises, and NoGpuCodeError.
+    ``ceilings`` is the folder with the data about XLA in each TensorFlow version, ``cache`` the folder for results,
+    ``work`` a scratch folder for two copies of each library. Raises what ``replacements`` raises, and NoGpuCodeError.
     """
     ceiling = xla_ceiling.load(ceilings, tensorflow) if wanted.xla else None
     made = replacements(
@@ -116,7 +116,7 @@ def native(
 
 
 def members(locked: Base, wanted: Retarget) -> list[str]:
-    """The members of an official wheel that a line retargets; NoGpuCodeError for a name that has no GPU code there."""
+    """Return the members of an official wheel that a line retargets; raise NoGpuCodeError for one without GPU code."""
     by_name = {PurePosixPath(member).name: member for member in locked.archs}
     if missing := [name for name in wanted.libraries if name not in by_name]:
         message = f"{locked.file} has no library {missing[0]} with GPU code; it has {', '.join(by_name) or 'none'}"
@@ -135,11 +135,11 @@ def replacements(
     work: Path,
     check: Check,
 ) -> list[Replacement]:
-    """What takes the place of these members of an official wheel, made in ``work`` unless the cache has it.
+    """Return the replacements of these members of an official wheel, from the cache or made in ``work``.
 
-    Two are made at a time, so that one keeps the cores busy while the other is unpacked or checked. ``ceiling`` is what
-    is known of XLA in that TensorFlow, None where it is left as it is. Raises what ``retarget.retarget_library``,
-    ``xla_ceiling.edits`` and ``check`` raise, BadWheelError and DiskFullError; the other library then gives up too.
+    Makes two at a time, so that one keeps the cores busy while the other is unpacked or checked. ``ceiling`` is the
+    data about XLA in that TensorFlow, None to leave XLA unchanged. Raises what ``rewrite.retarget_library``,
+    ``xla_ceiling.edits`` and ``check`` raise, BadWheelError and DiskFullError; work on the other library then stops.
     """
     with WheelReader(base) as wheel, ThreadPoolExecutor(max_workers=2) as pool:
         makers = [
@@ -157,7 +157,7 @@ def replacements(
 
 @dataclass(frozen=True, kw_only=True)
 class _Maker:
-    """One library on its way."""
+    """Makes the replacement of one member."""
 
     wheel: WheelReader
     member: str
@@ -169,16 +169,16 @@ class _Maker:
 
     @property
     def sha256(self) -> str:
-        """Of the official library, as the wheel's RECORD says and its extraction checks."""
+        """The official library's sha256, from RECORD; extraction checks it."""
         return self.wheel.record[self.member].digest.hex()
 
     @property
     def edits_of(self) -> Ceiling | None:
-        """What is known of XLA's ceiling, where it is in this very library."""
+        """The data about XLA's ceiling, if it is in this library."""
         return self.ceiling if self.ceiling and self.ceiling.member == self.member else None
 
     def key(self) -> str:
-        """Digest of everything that decides the bytes of the stream."""
+        """Return a digest of everything that decides the bytes of the stream."""
         return digests.of_facts(
             library=self.sha256,
             wanted=self.wanted.model_dump(),
@@ -190,7 +190,7 @@ class _Maker:
         )
 
     def kept(self, cache: Path) -> Replacement:
-        """From the cache, or made."""
+        """Return the replacement from the cache, or make it."""
         folder = cache / self.key()
         folder.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{folder}.lock"):
@@ -208,14 +208,14 @@ class _Maker:
         return Replacement(member=self.member, deflated=deflated, facts=facts)
 
     def _read(self, folder: Path) -> Replacement | None:
-        """What a run before this one left, where it is whole; the merge holds the stream to its hash."""
+        """Return the replacement in the cache, None if it is not complete; the merge checks the stream's hash."""
         try:
             data = json.loads((folder / FACTS).read_bytes())
             deflated = Deflated(**data["deflated"] | {"path": folder / STREAM})
-            whole = deflated.path.stat().st_size == deflated.packed_size
+            complete = deflated.path.stat().st_size == deflated.packed_size
         except (OSError, ValueError, TypeError, KeyError):
             return None
-        return Replacement(member=self.member, deflated=deflated, facts=data["facts"]) if whole else None
+        return Replacement(member=self.member, deflated=deflated, facts=data["facts"]) if complete else None
 
     def _make(self, folder: Path) -> tuple[dict[str, Any], Deflated]:
         shutil.rmtree(folder, ignore_errors=True)
@@ -231,7 +231,7 @@ class _Maker:
             with console.step(f"new GPU code for {name}"):
                 report = rewrite.retarget_library(library, wanted=self.wanted, compiler=self.compiler)
             _apply(edits, library)
-            with ThreadPoolExecutor(max_workers=1) as aside:  # it only counts once the gates are passed
+            with ThreadPoolExecutor(max_workers=1) as aside:  # its result counts only after the gates
                 deflating = aside.submit(deflate, library, folder / STREAM)
                 with console.step(f"gates of {name}"):
                     passed = self.check.run(

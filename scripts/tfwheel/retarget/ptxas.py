@@ -1,7 +1,7 @@
-"""Compiles the portable GPU code of a library to machine code for further GPUs, many modules at once, each only once.
+"""Assemble the PTX of a library for further GPUs with ptxas, in parallel and cached.
 
-What is kept, in ``<cache>/gpu-code``, is the finished container entry that NVIDIA's libnvfatbin makes of a module,
-under a digest of the module's text, the compiler, the arch and whatever else decides its bytes.
+``<cache>/gpu-code`` holds the container entry that NVIDIA's libnvfatbin makes of each cubin, under a digest of the PTX,
+the compiler, the arch and whatever else decides its bytes.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ from tfwheel.system.processes import Programs, run
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-MEMORY = 640 << 20  # bytes that all running ptxas may take together, the gates of another library beside them
-# What one takes at most: so many bytes, and so many times the square root of its source's (measured on the modules of
-# TensorFlow 2.20, of up to 10 MB; the largest took 375 MiB, one of 3.3 MiB 295).
+MEMORY = 640 << 20  # bytes for all running ptxas together; the gates of another library may run beside them
+# Upper bound for one ptxas in bytes: a constant plus a factor times the square root of the source's size. Measured on
+# the modules of TensorFlow 2.20, of up to 10 MB: the largest took 375 MiB, one of 3.3 MiB took 295 MiB.
 MEMORY_EACH, MEMORY_PER_ROOT = 60 << 20, 130 << 10
 _KERNEL = re.compile(rb"\.entry\s+([\w$]+)")
 _UNKNOWN_ARCH = re.compile(r"Value 'sm_\w+' is not defined for option 'gpu-name'")
@@ -41,7 +41,7 @@ _UNKNOWN_ARCH = re.compile(r"Value 'sm_\w+' is not defined for option 'gpu-name'
 
 @dataclass(frozen=True, kw_only=True)
 class PtxModule:
-    """Portable code to compile for one arch; ``name`` says where it is, ``size`` how many bytes ``read`` gives."""
+    """A PTX module to assemble for one arch; ``name`` says where it is, ``size`` is that of ``read()`` in bytes."""
 
     name: str
     size: int
@@ -50,20 +50,19 @@ class PtxModule:
 
     @property
     def memory(self) -> int:
-        """The bytes that ptxas takes for it at most."""
+        """The memory that ptxas takes for it at most, in bytes."""
         return MEMORY_EACH + MEMORY_PER_ROOT * isqrt(self.size)
 
 
 class WorkerPool:
-    """The threads that run ptxas, one for each core, for all who have something to compile at the same time.
+    """The threads that run ptxas, one per core, shared by all callers of ``compile_all``.
 
-    Who comes first is served first, as far as there is memory: a module that needs more than is left lets those behind
-    it pass. After ``cancel`` nothing begins and nothing goes on, and who waits gets CancelledError. ``programs`` are
-    those to be ended then.
+    Tasks start in order of submission as far as there is memory: smaller tasks overtake one that does not fit. After
+    ``cancel`` no task starts, running ones end, and callers get CancelledError. ``programs`` are the running ptxas.
     """
 
     def __init__(self, memory: int = MEMORY) -> None:
-        """``memory`` is in bytes; one module runs however much it needs. Threads start with the first work."""
+        """Limit the tasks to ``memory`` bytes; a single task may need more. Threads start with the first task."""
         self.nvfatbin = threading.Lock()  # NVIDIA does not say whether two threads may use it at once
         self._pool = ThreadPoolExecutor(max_workers=len(os.sched_getaffinity(0)), thread_name_prefix="ptxas")
         self._waiting: list[_Task] = []
@@ -72,7 +71,7 @@ class WorkerPool:
         self.programs = Programs()
 
     def submit(self, work: Callable[[], Path], *, memory: int) -> Future[Path]:
-        """Have something done that needs so many bytes of memory."""
+        """Submit a task that needs ``memory`` bytes; return its future."""
         task = _Task(work=work, memory=memory)
         with self._changed:
             self._waiting.append(task)
@@ -81,7 +80,7 @@ class WorkerPool:
         return task.future
 
     def cancel(self) -> None:
-        """Drop what has not begun, and end what runs."""
+        """Drop tasks that have not started, and end running programs."""
         self.programs.end()
 
     def _do_one(self) -> None:
@@ -91,7 +90,7 @@ class WorkerPool:
                 task.future.cancel()
             if task.future.set_running_or_notify_cancel():
                 task.future.set_result(task.work())
-        except BaseException as error:  # noqa: BLE001 -- it belongs to who asked
+        except BaseException as error:  # noqa: BLE001 -- the caller of result() gets it
             task.future.set_exception(error)
         finally:
             with self._changed:
@@ -102,7 +101,7 @@ class WorkerPool:
     def _taken(self) -> _Task:
         with self._changed:
             task = self._changed.wait_for(self._first_that_fits)
-            assert task  # noqa: S101 -- what the condition waited for
+            assert task  # noqa: S101 -- wait_for returns when there is one
             self._waiting.remove(task)
             self._free -= task.memory
             self._running += 1
@@ -114,7 +113,7 @@ class WorkerPool:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Task:
-    """Something to do, the bytes of memory that it needs, and who waits for it."""
+    """A function to call, the memory it needs in bytes, and the future of its result."""
 
     work: Callable[[], Path]
     memory: int
@@ -123,7 +122,7 @@ class _Task:
 
 @dataclass(frozen=True, kw_only=True)
 class PtxCompiler:
-    """ptxas and NVIDIA's libnvfatbin, their pinned packages, the folder for what they made, and who runs them."""
+    """ptxas and NVIDIA's libnvfatbin, their pinned packages, the cache of results, and the threads that run them."""
 
     program: Path
     nvfatbin: Path
@@ -133,19 +132,19 @@ class PtxCompiler:
 
     @cached_property
     def identity(self) -> str:
-        """Digest of everything but a module and its arch that decides the bytes of an entry."""
+        """A digest of everything besides module and arch that decides the bytes of an entry."""
         return digests.of_facts(packages=self.packages, code=sources.digest(gpu_image.__name__))
 
     def place_of(self, ptx: bytes, arch: str) -> Path:
-        """Where the entry of a module for an arch is kept; ``ptx`` is what ``gpu_image.portable`` gives."""
+        """Return the path of a module's cached entry for an arch; ``ptx`` is the result of ``gpu_image.portable``."""
         key = digests.of_facts(ptx=hashlib.sha256(ptx).hexdigest(), arch=arch, compiler=self.identity)
         return self.cache / key[:2] / key
 
 
 def prepare(packages: tuple[str, ...], *, cache: Path) -> PtxCompiler:
-    """Fetch the pinned packages that have ptxas and libnvfatbin once; from the second call on that takes no time.
+    """Return the compiler from the pinned packages; only the first call downloads them.
 
-    Raises DownloadError, and ToolchainError when one of the two is in none of them.
+    Raises DownloadError, and ToolchainError if no package has ptxas or libnvfatbin.
     """
     remedy = "Correct `tools` of the line's [retarget] in lines.toml."
     tree = nvidia_tools.fetch(packages, {"ptxas": "bin", LIBRARY: "lib"}, cache=cache, remedy=remedy)
@@ -153,11 +152,11 @@ def prepare(packages: tuple[str, ...], *, cache: Path) -> PtxCompiler:
 
 
 def compile_all(modules: Sequence[PtxModule], compiler: PtxCompiler, *, name: str) -> list[Path]:
-    """A file with the container entry of each module, from the cache or compiled, as many at once as there are cores.
+    """Return a file with the container entry of each module, from the cache or compiled on all cores.
 
-    The largest begin first, and no more of them at a time than there is memory for. Raises PtxError with the module and
-    ptxas's own words, UnknownArchError when ptxas does not know the arch, CancelledError when the crew was disbanded;
-    what is finished by then is kept.
+    Starts with the largest modules, as many at a time as there is memory for. Raises PtxError with the module and the
+    message of ptxas, UnknownArchError if ptxas does not know the arch, CancelledError if the pool was cancelled;
+    entries that are finished by then stay in the cache.
     """
     found: dict[int, Path] = {}
     order = sorted(range(len(modules)), key=lambda index: (-modules[index].size, index))
@@ -173,13 +172,13 @@ def compile_all(modules: Sequence[PtxModule], compiler: PtxCompiler, *, name: st
         finally:
             for future in waiting:
                 future.cancel()
-            wait(waiting)  # for those that run: they write into the folder
+            wait(waiting)  # running tasks still write into the folder
     return [found[index] for index in range(len(modules))]
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Work:
-    """What the modules of one call share."""
+    """Makes the entries of one call of ``compile_all``."""
 
     compiler: PtxCompiler
     folder: Path
@@ -206,13 +205,13 @@ class _Work:
         except CommandError as error:
             if programs.ended:
                 raise CancelledError from error
-            raise _refusal(ptx, module, self.compiler.packages, error) from error
+            raise _compile_error(ptx, module, self.compiler.packages, error) from error
         finally:
             source.unlink()
             cubin.unlink(missing_ok=True)
 
 
-def _refusal(
+def _compile_error(
     ptx: bytes, module: PtxModule, packages: tuple[str, ...], error: CommandError
 ) -> PtxError | UnknownArchError:
     package = packages[0]
@@ -221,12 +220,12 @@ def _refusal(
         return UnknownArchError(message)
     kernel = _KERNEL.search(ptx)
     which = f" (kernel {kernel[1].decode()})" if kernel else ""
-    message = f"ptxas of {package} refuses {module.name}{which} for sm_{module.arch}\n{error.message}"
+    message = f"ptxas of {package} cannot compile {module.name}{which} for sm_{module.arch}\n{error.message}"
     return PtxError(message)
 
 
 def _is_entry(path: Path) -> bool:
-    """Whether a file is one whole container entry."""
+    """Return whether a file is exactly one container entry."""
     try:
         data = path.read_bytes()
         (entry,) = fatbin.parse(fatbin.pack([data])).entries

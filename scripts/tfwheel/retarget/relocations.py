@@ -1,9 +1,9 @@
-"""Finds everything that points to GPU code in a library, and refuses what it would not know how to correct.
+"""Find all pointers to GPU code in a library, and raise an error for one that cannot be corrected.
 
-nvcc has a program find a container by a wrapper in ``.nvFatBinSegment``, whose pointer the loader fills in from a
-relocation R_X86_64_RELATIVE (System V psABI for x86-64, table 4.9) with the address as its addend. Anything else that
-points into a section that may move is a refusal. Containers among constants (``.rodata``) are addressed by code, which
-nobody can list: they stay where they are.
+nvcc's programs find a container through a wrapper in ``.nvFatBinSegment``. The loader fills in the wrapper's pointer
+from a relocation R_X86_64_RELATIVE (System V psABI for x86-64, table 4.9), whose addend is the address. Any other
+pointer into a section that may move is an error. Containers among constants (``.rodata``) are addressed by
+instructions, which cannot be listed, so they never move.
 """
 
 from __future__ import annotations
@@ -25,21 +25,21 @@ if TYPE_CHECKING:
     from tfwheel.retarget.section_layout import Layout
 
 WRAPPERS = ".nvFatBinSegment"
-ADDEND_AT = 16  # in an Elf64_Rela
-WORD = 8
+ADDEND_AT = 16  # offset in an Elf64_Rela
+WORD = 8  # bytes
 
 
 class Relocations:
-    """Everything that points to containers of a library, found once; making it is the check."""
+    """The pointers to containers of a library; the constructor finds and checks them."""
 
     def __init__(self, layout: Layout, containers: Mapping[str, Sequence[FatbinContainer]]) -> None:
         """Find and check the pointers; ``containers`` are those of the library by section.
 
-        Raises RelocationError for a pointer into the middle of a container, for one that is not a wrapper's, and for a
-        container that no wrapper points to, where these could move; UnknownLayoutError for wrappers of another kind.
+        Raises RelocationError for a pointer into the middle of a container, and, where containers may move, for a
+        pointer outside a wrapper and for a container without a wrapper. Raises UnknownLayoutError for unknown wrappers.
         """
         self._layout = layout
-        self._places: dict[int, list[int]] = {}  # address of a container: offsets of the words that have it
+        self._places: dict[int, list[int]] = {}  # address of a container: file offsets of the words that hold it
         with layout.path.open("rb") as stream:
             self._symbols = _symbol_addresses(stream, layout)
             relocations = [part for part in layout.sections.values() if part.kind == "SHT_RELA" and part.address]
@@ -48,7 +48,7 @@ class Relocations:
         self._check_all_found(containers)
 
     def patches(self, containers: Sequence[FatbinContainer], places: Sequence[int]) -> Iterator[Patch]:
-        """What to write where containers of one section move to other offsets of the file."""
+        """Yield the patches for containers of one section that move to new file offsets (``places``)."""
         section = self._layout.sections[containers[0].section]
         shift = section.address - section.offset
         for container, place in zip(containers, places, strict=True):
@@ -96,7 +96,7 @@ class Relocations:
             self._places[addend].append(stored)
 
     def _wrapper(self, stream: IO[bytes], place: int) -> int | None:
-        """Check that a relocated word is a wrapper's; its offset where the file has the address there, too."""
+        """Check that a relocated word is in a wrapper; return its file offset if the file stores the address, too."""
         section = self._layout.sections.get(WRAPPERS)
         position = place - section.address if section else -1
         if not section or not 0 <= position < section.size or position % fatbin.WRAPPER.size != fatbin.CONTAINER_AT:
@@ -116,7 +116,7 @@ class Relocations:
                 if member.offset - section.offset + section.address not in self._places:
                     message = (
                         f"{self._layout.path.name}: no relocation points to the container at byte {member.offset:,} "
-                        f"of {name}, so whatever does would not find it elsewhere"
+                        f"of {name}, so it cannot be moved"
                     )
                     raise RelocationError(message)
 
@@ -125,7 +125,7 @@ class Relocations:
 
 
 def _words(stream: IO[bytes], section: Section) -> array[int]:
-    """A table of 64-bit numbers, little-endian as every x86-64 machine is."""
+    """Read a table of 64-bit numbers, little-endian as on every x86-64 machine."""
     words = array("Q")
     words.frombytes(os.pread(stream.fileno(), section.size - section.size % elf.RELA.size, section.offset))
     return words

@@ -1,4 +1,4 @@
-"""Gives an official library machine code for other GPUs, in place: same size, and no other byte changes."""
+"""Rewrite the GPU code of an official library for other GPUs, in place: same size, and no other byte changes."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ FAMILIES = {MOVABLE: "fatbin", GENERATED: "generated", RELOCATABLE: "relocatable
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """What became of a library; ``families`` by name, ``pointers`` are the relocations that were rewritten."""
+    """The result for one library: ``pointers`` counts rewritten pointers, ``symbols`` says whether they are kept."""
 
     library: str
     families: Mapping[str, Family]
@@ -36,24 +36,24 @@ class Report:
 
 
 def retarget_library(path: Path, *, wanted: Retarget, compiler: PtxCompiler) -> Report:
-    """Rewrite the GPU code of a library in place; the file belongs to the caller and is of no use after a failure.
+    """Rewrite the GPU code of a library in place; pass a copy, which a failure may leave useless.
 
-    Everything is found, checked and compiled before the first byte is written. Raises NoGpuCodeError,
-    AlreadyRetargetedError, UnknownLayoutError, RelocationError, DoesNotFitError, UnknownArchError and PtxError; and
-    FatbinError and BadWheelError for what cannot be read.
+    Finds, checks and compiles everything before it writes the first byte. Raises NoGpuCodeError,
+    AlreadyRetargetedError, UnknownLayoutError, RelocationError, DoesNotFitError, UnknownArchError and PtxError, and
+    FatbinError or BadWheelError if the library cannot be read.
     """
     layout = section_layout.read(path)
     containers = _containers(layout)
-    pointers = Relocations(layout, containers)
-    job = ImagePlanner(layout=layout, wanted=wanted, compiler=compiler)
-    plans = job.plans(containers)
+    relocations = Relocations(layout, containers)
+    planner = ImagePlanner(layout=layout, wanted=wanted, compiler=compiler)
+    plans = planner.plans(containers)
     moving = [name for name, plan in plans.items() if name != GENERATED and not plan.unchanged]
     moves = {name: section_layout.new_places(layout, name, plans[name].sizes) for name in moving}
     zeros = [] if wanted.symbols else section_layout.symbol_tables(layout)
     if not zeros and all(plan.unchanged for plan in plans.values()):
         message = f"{path.name} has exactly the GPU code that the line asks for"
         raise AlreadyRetargetedError(message)
-    patches = [patch for name, places in moves.items() for patch in pointers.patches(containers[name], places)]
+    patches = [patch for name, places in moves.items() for patch in relocations.patches(containers[name], places)]
     for name, places in moves.items():
         section_layout.write_moved(layout, name, plans[name].pieces, places)
     if GENERATED in plans:
@@ -70,13 +70,13 @@ def retarget_library(path: Path, *, wanted: Retarget, compiler: PtxCompiler) -> 
 
 
 def modules(path: Path, *, wanted: Retarget, compiler: PtxCompiler) -> list[PtxModule]:
-    """The portable code that ``retarget_library`` would have compiled, with the arch of each; raises as it does."""
+    """Return the PTX modules that ``retarget_library`` would compile, one per arch; raise what it raises."""
     layout = section_layout.read(path)
     return list(ImagePlanner(layout=layout, wanted=wanted, compiler=compiler).modules(_containers(layout)).values())
 
 
 def _containers(layout: Layout) -> dict[str, list[FatbinContainer]]:
-    """The containers of a library by section, every one known in all its parts."""
+    """Return the containers of a library by section, after checking each of their entries."""
     found: dict[str, list[FatbinContainer]] = {}
     for container in fatbin.containers(layout.path):
         found.setdefault(container.section, []).append(container)

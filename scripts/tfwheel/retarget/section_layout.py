@@ -1,4 +1,4 @@
-"""Moves GPU code inside a library: new places for containers, written in place, and the file keeps its size."""
+"""Move containers inside their section of a library, in place: the file keeps its size."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ CHUNK = 1 << 20
 
 @dataclass(frozen=True, kw_only=True)
 class Span:
-    """Bytes of the library as it was."""
+    """A byte range of the original library."""
 
     offset: int
     size: int
 
 
-Piece = Span | Path | bytes  # of a container: an entry that was there, one in a file, one in memory
+Piece = Span | Path | bytes  # an entry of a container: in the library, in a file of its own, or in memory
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,8 +50,8 @@ class Layout:
 def read(path: Path) -> Layout:
     """Read the section table of a library.
 
-    Raises BadWheelError when it is no ELF file, UnknownLayoutError when it is cut, for another machine, or has
-    relocations of another form than official TensorFlow libraries have.
+    Raises BadWheelError if it is not an ELF file, UnknownLayoutError if it is cut, for another machine, or has another
+    form of relocations than official TensorFlow libraries.
     """
     size = path.stat().st_size
     with path.open("rb") as stream:
@@ -62,20 +62,21 @@ def read(path: Path) -> Layout:
     for section in found:
         if section.offset + section.size > size:
             message = (
-                f"{path.name}: the section {section.name} goes on to byte {section.offset + section.size:,}, "
+                f"{path.name}: the section {section.name} extends to byte {section.offset + section.size:,}, "
                 f"and the file ends at {size:,}"
             )
             raise UnknownLayoutError(message)
         if section.address and section.kind in ("SHT_REL", "SHT_RELR"):
-            message = f"{path.name}: its relocations in {section.name} are of a form that is not known here"
+            message = f"{path.name}: its relocations in {section.name} have an unsupported form"
             raise UnknownLayoutError(message)
     return Layout(path=path, sections={section.name: section for section in found})
 
 
 def check_tiling(layout: Layout, name: str, containers: Sequence[FatbinContainer]) -> None:
-    """Raise unless a section for GPU code is filled by its containers without a gap, as a linker leaves it.
+    """Check that containers fill a section without a gap, as a linker lays it out.
 
-    AlreadyRetargetedError when zeros follow the last one, which is what this program leaves, else UnknownLayoutError.
+    Raises AlreadyRetargetedError if bytes are left after the last container, as after ``write_moved``, and
+    UnknownLayoutError for any other gap.
     """
     section = layout.sections[name]
     position = section.offset
@@ -86,12 +87,12 @@ def check_tiling(layout: Layout, name: str, containers: Sequence[FatbinContainer
         position += container.size
     if position != section.offset + section.size:
         rest = section.offset + section.size - position
-        message = f"{layout.path.name}: the last {rest:,} bytes of {name} are empty, so it was laid out anew before"
+        message = f"{layout.path.name}: the last {rest:,} bytes of {name} are empty, so it was rewritten before"
         raise AlreadyRetargetedError(message)
 
 
 def new_places(layout: Layout, name: str, sizes: Sequence[int]) -> list[int]:
-    """Offsets in the file for containers of these sizes, one behind the other; DoesNotFitError beyond the section."""
+    """Return file offsets for consecutive containers of these sizes; raise DoesNotFitError if they do not fit."""
     section = layout.sections[name]
     places, position = [], section.offset
     for size in sizes:
@@ -105,10 +106,10 @@ def new_places(layout: Layout, name: str, sizes: Sequence[int]) -> list[int]:
 
 
 def symbol_tables(layout: Layout) -> list[Span]:
-    """What to fill with zeros so that the symbol table and its names are gone: both sections, and their headers.
+    """Return the byte ranges to zero to drop the symbol table and its names: both sections, and their headers.
 
-    A header of zeros is a section of type SHT_NULL, which readers skip (gABI, "Sections"); all others keep their
-    numbers. The loader reads neither: it has ``.dynsym``, which is another table.
+    A header of zeros is a section of type SHT_NULL, which readers skip (gABI, "Sections"); all other sections keep
+    their index. The loader needs neither section: it reads ``.dynsym``.
     """
     by_number = {part.number: part for part in layout.sections.values()}
     parts: list[Section] = []
@@ -123,14 +124,14 @@ def symbol_tables(layout: Layout) -> list[Span]:
 
 
 def size_of(pieces: Iterable[Piece]) -> int:
-    """How large a container of these entries is, in bytes."""
+    """Return the size of a container of these entries, in bytes."""
     return fatbin.HEADER_SIZE + sum(_size(piece) for piece in pieces)
 
 
 def write_moved(layout: Layout, name: str, containers: Sequence[Sequence[Piece]], places: Sequence[int]) -> None:
-    """Write a section anew: containers at their new places, zeros behind the last one.
+    """Rewrite a section: containers at their new places, zeros after the last one.
 
-    It grows in a file beside the library first, for its entries come from the bytes that it replaces.
+    Writes to a temporary file beside the library first, because kept entries are read from the bytes being replaced.
     """
     section = layout.sections[name]
     with layout.path.open("r+b") as library, tempfile.TemporaryFile(dir=layout.path.parent) as new:
@@ -145,7 +146,7 @@ def write_moved(layout: Layout, name: str, containers: Sequence[Sequence[Piece]]
 
 
 def write_in_place(layout: Layout, changed: Iterable[tuple[FatbinContainer, Sequence[Piece]]]) -> None:
-    """Write containers where others stand, with zeros up to the end of each."""
+    """Overwrite containers with new ones, padded with zeros to the old size."""
     with layout.path.open("r+b") as library:
         for container, pieces in changed:
             data = fatbin.pack([bytes_of(piece, library) for piece in pieces])
@@ -154,7 +155,7 @@ def write_in_place(layout: Layout, changed: Iterable[tuple[FatbinContainer, Sequ
 
 
 def write_patches(layout: Layout, patches: Iterable[Patch], zeros: Iterable[Span]) -> None:
-    """Write pointers, and fill what is dropped with zeros."""
+    """Write the patches, and fill ``zeros`` with zeros."""
     with layout.path.open("r+b") as library:
         for patch in patches:
             library.seek(patch.offset)
@@ -172,7 +173,7 @@ def _write_container(new: IO[bytes], library: IO[bytes], pieces: Sequence[Piece]
 
 
 def bytes_of(piece: Piece, library: IO[bytes]) -> bytes:
-    """The bytes of one entry, which is what is in memory at a time."""
+    """Read the bytes of one entry; only one is in memory at a time."""
     if isinstance(piece, Span):
         return os.pread(library.fileno(), piece.size, piece.offset)
     return piece.read_bytes() if isinstance(piece, Path) else piece

@@ -1,9 +1,9 @@
-"""Lifts the newest CUDA version that XLA makes code for, by bytes that are declared per TensorFlow version.
+"""Raise the newest CUDA version for which XLA generates code, by edits declared per TensorFlow version.
 
 XLA asks ptxas for its version, takes the lower of that and the CUDA version it was built with, and emits PTX of the
-matching level (openxla/xla, ``nvptx_backend.cc``: ``kCompileTimeCudaVersion``). The built-in version stands there
-twice: as a constant, and in an instruction that compares with it. ``build_config/xla/<version>.toml`` says where, and
-what must stand there; anything else is a refusal.
+matching level (openxla/xla, ``nvptx_backend.cc``: ``kCompileTimeCudaVersion``). The library has the built-in version
+twice: as a constant, and in an instruction that compares with it. ``build_config/xla/<version>.toml`` declares both
+offsets and the expected bytes; other bytes raise XlaCeilingError.
 """
 
 from __future__ import annotations
@@ -75,10 +75,10 @@ class CeilingFile(schema.Table):
 
 @dataclass(frozen=True, kw_only=True)
 class Ceiling:
-    """What is known of XLA in one TensorFlow version.
+    """The data about XLA in one TensorFlow version.
 
-    ``ptxas`` is the oldest CUDA version whose ptxas compiles what XLA emits for the newest GPU. ``cuda`` is the version
-    that the edits set in ``member``, the library with that ``sha256``; where there are none, ``unneeded`` says why.
+    ``ptxas`` is the oldest CUDA version whose ptxas compiles XLA's PTX for the newest GPU. ``cuda`` is the version that
+    the edits set in ``member``, the library with that ``sha256``; without edits, ``unneeded`` says why.
     """
 
     tensorflow: str
@@ -91,10 +91,10 @@ class Ceiling:
 
 
 def load(folder: Path, tensorflow: str) -> Ceiling:
-    """The data of a TensorFlow version; XlaCeilingError where there is none, ConfigError where it is malformed."""
+    """Read the data of a TensorFlow version; raise XlaCeilingError if there is none, ConfigError if it is malformed."""
     path = folder / f"{tensorflow}.toml"
     if not path.is_file():
-        message = f"{path} is missing: nobody has looked at XLA in TensorFlow {tensorflow}"
+        message = f"{path} is missing: there is no data about XLA in TensorFlow {tensorflow}"
         raise XlaCeilingError(message)
     data = build_config.read(path, CeilingFile)
     edits = tuple(_edit(path, entry) for entry in data.edit)
@@ -119,7 +119,7 @@ def load(folder: Path, tensorflow: str) -> Ceiling:
 def _edit(path: Path, entry: EditEntry) -> Edit:
     expected, replacement = bytes.fromhex(entry.expected), bytes.fromhex(entry.replacement)
     if len(expected) != len(replacement) or expected == replacement:
-        message = f"{path}: `{entry.expected}` cannot be replaced by `{entry.replacement}`: other bytes, but as many"
+        message = f"{path}: `{entry.expected}` cannot be replaced by `{entry.replacement}`: needs as many other bytes"
         raise XlaCeilingError(message)
     return Edit(
         what=entry.what,
@@ -132,10 +132,10 @@ def _edit(path: Path, entry: EditEntry) -> Edit:
 
 
 def edits(ceiling: Ceiling, library: Path, *, cuda: str) -> tuple[Edit, ...]:
-    """The edits that lift the ceiling of an official library to ``cuda``, proven to fit it; nothing is written.
+    """Return the edits that raise the ceiling of an official library to ``cuda``, after checking that they fit it.
 
-    Each place is found twice, by the symbol table and by the declared offset, and must have the declared bytes. Empty
-    where the version needs no lift (``ceiling.unneeded``). XlaCeilingError names what differs.
+    The symbol table and the declared offset must lead to the same place, which must have the expected bytes. Empty if
+    the version needs no edit (``ceiling.unneeded``). Writes nothing. Raises XlaCeilingError for any difference.
     """
     if ceiling.unneeded:
         return ()
@@ -157,7 +157,7 @@ def edits(ceiling: Ceiling, library: Path, *, cuda: str) -> tuple[Edit, ...]:
 
 
 def requirement(ceiling: Ceiling, official: Iterable[str]) -> str:
-    """The requirement of the extra ``and-cuda`` for ptxas, its floor raised; metadata.edit_metadata takes it.
+    """Return the requirement of the extra ``and-cuda`` for ptxas with a higher minimum, for metadata.edit_metadata.
 
     ``official`` are the requirements of the official wheel. An exact pin becomes a range up to the next CUDA major.
     """
@@ -175,14 +175,14 @@ def requirement(ceiling: Ceiling, official: Iterable[str]) -> str:
 def _check_hash(ceiling: Ceiling, found: str, library: Path) -> None:
     if found != ceiling.sha256:
         message = (
-            f"{library.name} has sha256 {found}; the {ceiling.member} of TensorFlow {ceiling.tensorflow} whose places "
-            f"are known has {ceiling.sha256}"
+            f"{library.name} has sha256 {found}; the {ceiling.member} of TensorFlow {ceiling.tensorflow} with "
+            f"known edits has {ceiling.sha256}"
         )
         raise XlaCeilingError(message)
 
 
 def _check(edit: Edit, data: mmap.mmap, sections: dict[str, Section], library: Path) -> None:
-    """Hold one edit against the library: the symbol leads to the offset, and the expected bytes stand there."""
+    """Check one edit against the library: the symbol leads to the offset, which has the expected bytes."""
     addresses = set(_addresses(edit.symbol, data, sections))
     if len(addresses) != 1:
         message = f"{library.name} has {len(addresses)} symbols {edit.symbol}, not one"
@@ -206,7 +206,7 @@ def _check(edit: Edit, data: mmap.mmap, sections: dict[str, Section], library: P
 
 
 def _addresses(name: str, data: mmap.mmap, sections: dict[str, Section]) -> Iterator[int]:
-    """The addresses of all symbols of that name, without reading a table of a million through."""
+    """Yield the addresses of all symbols of that name, found by searching: the table has a million entries."""
     symbols, names = sections.get(".symtab"), sections.get(".strtab")
     if not symbols or not names:
         return

@@ -1,4 +1,4 @@
-"""Hears from git what changed, and speaks to the CI that runs this program: outputs of a step, the summary of a job."""
+"""List the files that changed (git), and write step outputs and job summaries for GitHub Actions."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ OUTPUT, SUMMARY = "GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY"
 
 
 def changed_files(checkout: Path, *, since: str) -> list[str]:
-    """The files that differ from where this branch left ``since``, as paths from the root, sorted.
+    """Return the files that differ from the merge base with ``since``, as paths from the root, sorted.
 
-    What is not committed counts too, and a file that was renamed under both names. Raises ChangesUnknownError when
-    git does not know the revision or the point where the branches part.
+    Uncommitted and untracked files count too; a renamed file counts under both names. Raises ChangesUnknownError when
+    git does not know the revision or finds no merge base.
     """
     git = ["git", "-C", str(checkout)]
     try:
@@ -30,22 +30,22 @@ def changed_files(checkout: Path, *, since: str) -> list[str]:
     except CommandError as error:
         message = f"which files changed since `{since}`? {(error.output or error.message).strip()}"
         raise ChangesUnknownError(message) from error
-    # A warning of git's would stand before the first name, on lines of its own.
+    # git may print warnings, on lines of their own, before the first name.
     return sorted({name.rpartition("\n")[2] for name in listed.split("\0") if name})
 
 
 def set_outputs(values: Mapping[str, str]) -> None:
-    """Add outputs of this step, one line each, to the file that $GITHUB_OUTPUT names; NotInCiError without one."""
+    """Append outputs of this step, one line each, to the file $GITHUB_OUTPUT; NotInCiError where it is not set."""
     name = os.environ.get(OUTPUT)
     if not name:
-        message = f"--github-output writes to the file that ${OUTPUT} names, and that is not set"
+        message = f"--github-output needs the variable ${OUTPUT}, which is not set"
         raise NotInCiError(message)
     with Path(name).open("a", encoding="utf-8") as stream:
         stream.writelines(f"{key}={value}\n" for key, value in values.items())
 
 
 def add_to_summary(markdown: str) -> bool:
-    """Add to the summary of this job, where CI takes one ($GITHUB_STEP_SUMMARY); returns whether it does."""
+    """Append to the summary of this job ($GITHUB_STEP_SUMMARY); return whether there is one."""
     name = os.environ.get(SUMMARY)
     if name:
         with Path(name).open("a", encoding="utf-8") as stream:

@@ -1,4 +1,4 @@
-"""The only console: steps with their time, bars on a terminal, plain lines elsewhere."""
+"""Print to the console (no other module does): timed steps, progress bars on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -35,23 +35,23 @@ verbose = False
 
 
 def is_terminal() -> bool:
-    """Whether a person watches: a terminal that can redraw lines."""
+    """Return whether stderr is a terminal, which can redraw lines."""
     return console.is_terminal
 
 
 def say(text: str) -> None:
-    """Print one line of news."""
+    """Print one line."""
     console.print(escape(text))
 
 
 def detail(text: str) -> None:
-    """Print one line that only matters when something is being looked into (``--verbose``)."""
+    """Print one line of detail, with ``--verbose`` only."""
     if verbose:
         console.print(escape(text), style="dim")
 
 
 def warn(text: str) -> None:
-    """Print one line that the reader should act on."""
+    """Print a warning that the user should act on."""
     console.print(f"[yellow]warning:[/] {escape(text)}")
 
 
@@ -62,7 +62,7 @@ def show(renderable: RenderableType) -> None:
 
 @contextmanager
 def growing(folder: Path, *, total: int | None, name: str) -> Iterator[None]:
-    """Show how many of ``total`` bytes have arrived in a folder while the body runs (off a terminal: one line)."""
+    """Show how many of ``total`` bytes a folder holds while the block runs (one line where there is no terminal)."""
     if not is_terminal() or total is None:
         say(f"  {name} ...")
         yield
@@ -93,7 +93,7 @@ def _bytes_in(folder: Path) -> int:
 
 @contextmanager
 def step(name: str, times: dict[str, float] | None = None) -> Iterator[None]:
-    """Announce a step, then say how many seconds it took; ``times`` receives them under its name."""
+    """Print the start of a step and then its duration in seconds, which also goes into ``times`` under its name."""
     say(f"  {name} ...")
     start = time.perf_counter()
     yield
@@ -104,7 +104,7 @@ def step(name: str, times: dict[str, float] | None = None) -> Iterator[None]:
 
 
 def track(items: Iterable[Item], *, name: str, total: int | None = None) -> Iterator[Item]:
-    """Yield the items while a bar shows how many are done (no bar where no terminal is)."""
+    """Yield the items while a bar shows how many are done (no bar where there is no terminal)."""
     if not is_terminal():
         yield from items
         return
@@ -123,7 +123,7 @@ def _items(task: Task) -> Text:
 
 
 class _AmountColumn(ProgressColumn):
-    """How far a bar is, in the words that suit it."""
+    """The progress of a bar, in bytes or in items."""
 
     def render(self, task: Task) -> Text:
         shown: Text = task.fields["amount"](task)
@@ -131,7 +131,7 @@ class _AmountColumn(ProgressColumn):
 
 
 class _Display:
-    """The bars of all threads, one below the other; on the screen while there is one."""
+    """The progress bars of all threads, one below the other; drawn while there is at least one."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -139,7 +139,7 @@ class _Display:
 
     @contextmanager
     def bar(self, name: str, *, total: int, amount: Callable[[Task], Text]) -> Iterator[Callable[[int], None]]:
-        """A bar for the time of the block, which gets a function that takes how much is done."""
+        """Draw a bar while the block runs; the block calls the yielded function with the amount done so far."""
         with self._lock:
             if self._screen is None:
                 columns = (TextColumn("  {task.description}"), BarColumn(), _AmountColumn())

@@ -1,4 +1,4 @@
-"""Content addresses: digests of everything that decides what a build gives, so that equal keys mean equal bytes."""
+"""Compute cache keys: digests of everything that decides the result of a build; equal keys mean equal bytes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ IGNORED = {"__pycache__", ".git", "build", "dist", ".pytest_cache"}
 
 
 def of_tree(folder: Path) -> str:
-    """Digest of the names and bytes of all files below a folder (caches left out); empty when there is none."""
+    """Return a digest of the names and bytes of all files below a folder (caches left out); a missing one is empty."""
     digest = hashlib.sha256()
     for path in sorted(folder.rglob("*")):
         parts = path.relative_to(folder).parts
@@ -27,10 +27,10 @@ def of_tree(folder: Path) -> str:
 
 
 def of_facts(**facts: Any) -> str:  # noqa: ANN401 -- anything that JSON can say
-    """Digest of named facts, independent of their order."""
+    """Return a digest of named facts, independent of their order."""
     return hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()
 
 
 def tool_versions() -> dict[str, str]:
-    """The installed versions of the tools whose output ends up in a wheel."""
+    """Return the installed versions of the tools whose output ends up in a wheel."""
     return {name: version(name) for name in SHIPPED_BY} | {"zlib": zlib.ZLIB_RUNTIME_VERSION}

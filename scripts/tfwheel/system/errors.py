@@ -52,7 +52,7 @@ class HashMismatchError(WrongBytesError):
 
 
 class InterpreterMissingError(MissingToolError):
-    """The Python that a target is for is not on this machine."""
+    """This machine lacks the Python that a target needs."""
 
     default_remedy = "Install it (`uv python install X.Y`, pyenv, or your distribution) and run again."
 
@@ -74,7 +74,7 @@ class TargetBusyError(FactoryError):
 class CommandError(ProgramError):
     """A program failed or did not start.
 
-    ``output`` is what it printed; ``returncode`` is negative where a signal ended it, None where it never started.
+    ``output`` is its output; ``returncode`` is negative where a signal ended it, None where it never started.
     """
 
     default_remedy = "Read its output above."
@@ -82,7 +82,7 @@ class CommandError(ProgramError):
     def __init__(
         self, message: str, *, output: str = "", returncode: int | None = None, remedy: str | None = None
     ) -> None:
-        """Keep what happened: a caller may know a more specific error for it."""
+        """Keep output and exit code: a caller may derive a more specific error from them."""
         super().__init__(message, remedy=remedy)
         self.output = output
         self.returncode = returncode

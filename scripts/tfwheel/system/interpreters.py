@@ -1,4 +1,4 @@
-"""Finds the CPython of a given minor version on this machine: PATH, pyenv, uv, asdf, rye, manylinux images."""
+"""Find the CPython of a given minor version on this machine: PATH, pyenv, uv, asdf, rye, manylinux images."""
 
 from __future__ import annotations
 
@@ -27,22 +27,22 @@ print(json.dumps([*facts, sys.executable]))
 
 
 def find(version: str) -> Path:
-    """The interpreter for a Python minor version such as ``3.12``, proven by running it.
+    """Return the interpreter of a Python minor version such as ``3.12``, after running it as a check.
 
-    The first one found wins, in the order of findpython's providers (PATH first). Shims of a version that is not
-    installed, other implementations and free-threaded builds are passed over. Raises InterpreterMissingError,
-    which names what was passed over and why.
+    Takes the first match in the order of findpython's providers (PATH first). Passes over shims whose version is not
+    installed, other implementations and free-threaded builds. Raises InterpreterMissingError, which lists each
+    interpreter that was passed over, and why.
     """
-    refused = []
+    passed_over = []
     for candidate in _candidates(version):
         fault, executable = _probe(candidate, version)
         if not fault:
             console.detail(f"Python {version}: {executable}")
             return executable
-        refused.append(f"{candidate}: {fault}")
+        passed_over.append(f"{candidate}: {fault}")
     message = f"there is no Python {version} on this machine (looked on PATH, in pyenv, uv, asdf, rye and {MANYLINUX})"
-    if refused:
-        message += "\n  passed over " + "\n  passed over ".join(refused)
+    if passed_over:
+        message += "\n  passed over " + "\n  passed over ".join(passed_over)
     remedy = (
         f"Install it (`uv python install {version}`, `pyenv install {version}`, or your distribution) and run again."
     )
@@ -50,7 +50,7 @@ def find(version: str) -> Path:
 
 
 def _candidates(version: str) -> Iterator[Path]:
-    """Files called ``pythonX.Y`` in every place known, each once; nothing is run to find them."""
+    """Yield each file ``pythonX.Y`` in all known places once, without running any."""
     providers = [provider for kind in ALL_PROVIDERS.values() if (provider := kind.create())]
     providers.append(PathProvider(sorted(MANYLINUX.glob("cp*/bin"))))
     seen = set()
@@ -62,7 +62,7 @@ def _candidates(version: str) -> Iterator[Path]:
 
 
 def _probe(candidate: Path, version: str) -> tuple[str | None, Path]:
-    """What is wrong with an interpreter (None if nothing is), and where it really is."""
+    """Return why an interpreter does not qualify (None if it does), and its real path."""
     try:
         answer = json.loads(run([candidate, "-I", "-c", PROBE]).splitlines()[-1])
     except CommandError as error:

@@ -1,4 +1,4 @@
-"""Waiting for one's turn: a file lock that says what it waits for, and gives up in words."""
+"""Hold an exclusive file lock: report what it waits for, and raise an error after an hour."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ BUSY_TIMEOUT_S = 3600
 
 @contextmanager
 def exclusive(path: Path, *, busy: str) -> Iterator[None]:
-    """Hold a lock while the block runs; where another process has it, say ``busy`` and wait, for an hour at most.
+    """Hold a lock while the block runs; while another process has it, print ``busy`` and wait for an hour at most.
 
-    Raises TargetBusyError after that. A lock is let go when its holder dies.
+    Raises TargetBusyError after that. The system releases the lock of a process that dies.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(path)

@@ -1,4 +1,4 @@
-"""The only place that calls pip to fetch: official wheels, toolkit parts, and whether a name is taken."""
+"""Call pip to download official wheels, unpack parts of a toolkit, and find out whether a name is taken."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tfwheel.errors import FactoryError
 
 PIP = (sys.executable, "-m", "pip", "--no-input", "--disable-pip-version-check")
-# pip takes platform tags literally, so every glibc an official wheel may ask for is listed.
+# pip compares platform tags literally, so this lists every glibc that an official wheel may require.
 PLATFORMS = ("manylinux2014_x86_64", *(f"manylinux_2_{minor}_x86_64" for minor in range(17, 36)))
 
 
@@ -27,7 +27,8 @@ def download_wheel(
 ) -> Path:
     """Download one official x86_64 wheel for a Python ("3.12") into ``dest`` and return its path.
 
-    ``sha256`` makes pip itself refuse other bytes; ``size`` in bytes feeds the progress bar.
+    pip itself checks ``sha256``; ``size`` in bytes is for the progress bar. Raises NoOfficialWheelError,
+    HashMismatchError, DiskFullError or DownloadError.
     """
     wanted = f"{project} {version} for Python {python}"
     pin = f"{project}=={version}" + (f" --hash=sha256:{sha256}" if sha256 else "")
@@ -65,15 +66,15 @@ def install_parts(requirements: Sequence[str], target: Path) -> None:
 
 
 def is_claimed(project: str) -> bool:
-    """Whether the user's ordinary index has a release of that name that this machine could use.
+    """Return whether pip's configured index has a release of that name that this machine could use.
 
-    Raises DownloadError when the index did not answer, so that silence is never taken for a free name. A project with
-    files for other systems alone counts as free.
+    Raises DownloadError when the index did not answer: no answer does not mean that the name is free. A project whose
+    files are all for other systems counts as free.
     """
     try:
         run([*PIP, "-vv", "index", "versions", "--pre", "--ignore-requires-python", project])
     except CommandError as error:
-        # Only with -vv does pip tell what it could not fetch; it ends as if there were no such project.
+        # Only with -vv does pip report what it could not fetch; otherwise it reports that there is no such project.
         unread = re.findall(r"Could not fetch URL .*|Skipping page .*|.*Retrying.*", error.output)
         failures = [line for line in unread if ": 404 " not in line]
         if "No matching distribution" in error.output and not failures:
@@ -96,18 +97,18 @@ def check(path: Path, *, sha256: str, size: int) -> None:
 
 
 def _failure(what: str, error: CommandError, *, missing: type[FactoryError]) -> FactoryError:
-    """Name what went wrong, from pip's own words; ``missing`` is for an index that answers and does not have it."""
-    said = error.output
-    errors = [line.strip() for line in said.splitlines() if line.startswith("ERROR")]
+    """Return the error that pip's output stands for: ``missing`` where the index answered and has no such wheel."""
+    output = error.output
+    errors = [line.strip() for line in output.splitlines() if line.startswith("ERROR")]
     last = errors[-1] if errors else error.message.splitlines()[0]
-    if "DO NOT MATCH THE HASHES" in said:
+    if "DO NOT MATCH THE HASHES" in output:
         message = f"{what}: the downloaded file is not the locked one"
         return HashMismatchError(message)
-    if "No space left" in said:
+    if "No space left" in output:
         message = f"{what}: no space left while downloading"
         return DiskFullError(message)
-    # pip says "no matching distribution" of an index it cannot reach, too.
-    if "No matching distribution" in said and not re.search("Retrying|Could not fetch URL|onnection", said):
+    # pip also says "no matching distribution" when it cannot reach the index.
+    if "No matching distribution" in output and not re.search("Retrying|Could not fetch URL|onnection", output):
         message = f"{what}: the index has no such wheel ({last})"
         return missing(message)
     return DownloadError(f"{what}: {last}")

@@ -1,4 +1,4 @@
-"""Where pip is configured to get packages from on this machine, in a form that a container can be given."""
+"""Read which indexes and proxies pip is configured to use on this machine, and write that for a container."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ KEYS = (
     "timeout",
     "trusted-host",
 )
-SECTIONS = ("global", "install", ":env:")  # the later one counts, as with pip
+SECTIONS = ("global", "install", ":env:")  # a later section overrides an earlier one, as in pip
 
 
 @dataclass(frozen=True, kw_only=True)
 class PipSettings:
-    """pip's options by name, without the dashes: those that say where packages come from, and no others."""
+    """pip's options about where packages come from, by name, without the dashes."""
 
     options: Mapping[str, str]
 
     @classmethod
     def here(cls) -> PipSettings:
-        """What pip's files and variables say on this machine."""
+        """Read the options from pip's configuration files and environment variables on this machine."""
         return cls.parse(run([sys.executable, "-m", "pip", "config", "list"]))
 
     @classmethod
@@ -56,7 +56,7 @@ class PipSettings:
         return cls(options=dict(sorted(options.items())))
 
     def text(self) -> str:
-        """A pip.conf that says the same. It may hold passwords: whoever writes it keeps others from reading it."""
+        """Return the options as a pip.conf. It may hold passwords: write it to a file that only its owner can read."""
         parser = RawConfigParser()
         parser["global"] = self.options
         stream = io.StringIO()
@@ -64,7 +64,7 @@ class PipSettings:
         return stream.getvalue()
 
     def paths(self) -> tuple[Path, ...]:
-        """The files and folders of this machine that the options name; of an index, the folder with its files too."""
+        """Return the local files and folders in the options; for an index, the folder that holds its files, too."""
         return tuple(sorted({path for path in self._paths() if path.exists()}))
 
     def _paths(self) -> Iterator[Path]:

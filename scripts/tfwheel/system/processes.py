@@ -1,4 +1,4 @@
-"""The only place that starts programs: echoes them as they could be pasted, keeps their output, names their failure."""
+"""Start programs (no other module does): echo the command line, keep the output, raise an error on failure."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 TAIL_LINES = 25
-GRACE_S = 10  # what a program has to end itself, before it is killed
+GRACE_S = 10  # seconds between SIGTERM and SIGKILL
 
 
 class Programs:
-    """Programs that run in several threads, and can be ended from another one."""
+    """Running programs, started by several threads, that any thread can end together."""
 
     def __init__(self) -> None:
-        """None runs yet."""
+        """Start without a running program."""
         self.ended = False
         self._running: set[subprocess.Popen[str]] = set()
         self._lock = threading.Lock()
 
     def end(self) -> None:
-        """End all that run, with everything they started, and whatever begins later: `run` raises CommandError."""
+        """End all running programs and their children, and each one that starts later: `run` raises CommandError."""
         with self._lock:
             self.ended = True
             running = list(self._running)
@@ -40,7 +40,7 @@ class Programs:
 
     @contextmanager
     def holding(self, process: subprocess.Popen[str]) -> Iterator[None]:
-        """Have a program among them while the block runs."""
+        """Count a program as running while the block runs."""
         with self._lock:
             self._running.add(process)
         try:
@@ -61,11 +61,11 @@ def run(
     on_line: Callable[[str], object] | None = None,
     among: Programs | None = None,
 ) -> str:
-    """Run a program to its end and return what it printed (stdout and stderr in order, as text).
+    """Run a program to its end and return its output (stdout and stderr in order, as text).
 
-    ``env`` is added to this process's environment. ``log`` receives the command line and the output as they
-    come, ``on_line`` each line of the output. It can be ended with those that it is ``among``. Raises CommandError
-    with the output when it exits non-zero or cannot be started.
+    ``env`` is added to this process's environment. ``log`` receives the command line and the output while the program
+    runs, ``on_line`` each line of the output. ``among.end()`` ends the program, too. Raises CommandError with the
+    output when the program exits non-zero or cannot be started.
     """
     words = [str(word) for word in argv]
     line = shlex.join(words)
@@ -98,7 +98,7 @@ def run(
 def _collect(
     process: subprocess.Popen[str], line: str, log: Path | None, on_line: Callable[[str], object] | None
 ) -> str:
-    """Gather the output line by line, into ``log`` too, so that a killed run leaves what it had said."""
+    """Collect the output line by line, also in ``log``, so that a killed run leaves its output there."""
     lines: list[str] = []
     try:
         with log.open("a", encoding="utf-8") if log else nullcontext() as handle:
@@ -119,7 +119,7 @@ def _collect(
 
 
 def _end(process: subprocess.Popen[str]) -> None:
-    """End the program and everything it started."""
+    """End the program and its child processes."""
     if process.poll() is None:
         _signal(process, signal.SIGTERM)
     try:
@@ -130,5 +130,5 @@ def _end(process: subprocess.Popen[str]) -> None:
 
 
 def _signal(process: subprocess.Popen[str], number: int) -> None:
-    with suppress(ProcessLookupError):  # it may have ended a moment ago, in the hands of another thread
+    with suppress(ProcessLookupError):  # another thread may have ended it a moment ago
         os.killpg(process.pid, number)

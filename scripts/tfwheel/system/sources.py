@@ -1,7 +1,7 @@
-"""The product's own source as an input: which modules a module depends on, and a digest of them all.
+"""Compute a digest of a module of this package and of all modules it depends on, for cache keys.
 
-What is cached is made by some module, so its key takes the digest of that module and of all that it imports. Nobody
-keeps a list of them: a module that is imported for the first time counts from then on.
+A module makes each cached file, so the file's key includes the digest of that module and of everything it imports. The
+imports are read from the source: nobody has to keep a list.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ _PROGRAM = re.compile(r"\bprogram\(\s*\"([\w.]+)\"\s*\)")
 
 
 def program(name: str) -> Path:
-    """The file of a module that is run as a program of its own instead of imported ("checks.smoke_checks").
+    """Return the file of a module that runs as a separate program ("checks.smoke_checks").
 
-    Whoever calls this depends on that module as on one that it imports: write the name out.
+    A call counts as an import of that module, so write the name as a string literal: ``closure`` reads it.
     """
     return PACKAGE / f"{name.replace('.', '/')}.py"
 
 
 def closure(name: str, *, without: tuple[str, ...] = ()) -> tuple[str, ...]:
-    """A module of the product ("build.pipeline") and all that it imports, by itself or through others, sorted.
+    """Return a module of the product ("build.pipeline") and all modules it imports, directly or not, sorted.
 
-    Imports that are there only for annotations do not count. ``without`` names modules, or rooms, that do not count
-    either, nor what only they import. A full module name, as ``__name__`` has it, will do.
+    Imports for annotations alone do not count, nor do the modules or rooms in ``without`` and the modules that only
+    they import. ``name`` may be a full module name, such as ``__name__``.
     """
     found: set[str] = set()
     waiting = [name.removeprefix("tfwheel.")]
@@ -43,16 +43,16 @@ def closure(name: str, *, without: tuple[str, ...] = ()) -> tuple[str, ...]:
 
 @cache
 def digest(name: str, *, without: tuple[str, ...] = ()) -> str:
-    """Digest of the source of a module and of its ``closure``."""
+    """Return a digest of the source of a module and of its ``closure``."""
     lines = (f"{module}\0{_sha256(program(module))}\n" for module in closure(name, without=without))
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
 @cache
 def _imported(path: Path) -> tuple[str, ...]:
-    """The modules of the product that a file imports, or starts as programs.
+    """Return the modules of the product that a file imports, or runs as programs.
 
-    Read from the text, which takes a tenth of the time of parsing it; the formatter sees to it that there is one form.
+    Searches the text, which takes a tenth of the time of parsing it; the formatter guarantees one form of import.
     """
     text = _FOR_ANNOTATIONS.sub("", path.read_text(encoding="utf-8"))
     found = _PROGRAM.findall(text)

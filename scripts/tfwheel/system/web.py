@@ -1,4 +1,4 @@
-"""The only place that speaks HTTP: one question to a web server, and its answer."""
+"""Send HTTP requests and read the responses; no other module does."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from tfwheel.system.errors import DownloadError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-TIMEOUT_S = 30  # without a byte
-LARGEST_ANSWER = 256 << 20
+TIMEOUT_S = 30  # seconds without a byte
+LARGEST_ANSWER = 256 << 20  # bytes
 
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """What a server said; ``url`` is where it said it, after redirects. The names in ``headers`` have no case."""
+    """A response; ``url`` is the final one, after redirects. Names in ``headers`` are case-insensitive."""
 
     url: str
     status: int
@@ -35,11 +35,12 @@ def ask(
     only: int | None = None,
     timeout_s: float = TIMEOUT_S,
 ) -> Answer:
-    """Ask a web server, follow its redirects, and return its answer whatever its status is.
+    """Send a request, follow redirects, and return the response whatever its status is.
 
-    ``body`` is sent along; a file is read piece by piece while it goes out. With ``only``, the answer's body is read
-    where the status is that one: whoever asks for a range is spared the whole file. Raises DownloadError when there is
-    no answer within ``timeout_s`` seconds, or one that breaks off or has more than 256 MiB.
+    ``body`` is sent along; a file is read piece by piece. With ``only``, the body of the response is read for that
+    status alone: a client that asks for a range does not download the whole file where ranges are not supported.
+    Raises DownloadError when the server sends nothing for ``timeout_s`` seconds, when the response breaks off, or when
+    it has more than 256 MiB.
     """
     read = bytearray()
     try:
@@ -50,7 +51,7 @@ def ask(
             for chunk in answer.iter_content(1 << 20) if wanted else ():
                 read += chunk
                 if len(read) > LARGEST_ANSWER:
-                    message = f"{url}: more than {LARGEST_ANSWER:,} bytes, which nothing here has"
+                    message = f"{url}: the response has more than {LARGEST_ANSWER:,} bytes"
                     raise DownloadError(message)
     except requests.RequestException as error:
         message = f"{url}: {error}"

@@ -1,4 +1,4 @@
-"""The texts that make a zip a wheel: RECORD, METADATA, WHEEL and the file name, each read and edited as bytes."""
+"""Read and edit what makes a zip a wheel: RECORD, METADATA, WHEEL (all as bytes) and the file name."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 HASHES = {"sha256": 32, "sha384": 48, "sha512": 64}  # PEP 427: sha256 or better; digest sizes in bytes
-SIDECAR = ".metadata"  # PEP 658: a wheel's METADATA beside it, at its URL with this ending
+SIDECAR = ".metadata"  # PEP 658: the METADATA of a wheel is served at the wheel's URL with this suffix
 REBUILD = "Build the wheel again; never rename one."
-SIGNATURES = ("RECORD.jws", "RECORD.p7s")  # PEP 427: they sign RECORD, and are the only files it need not list
+SIGNATURES = ("RECORD.jws", "RECORD.p7s")  # PEP 427: signatures of RECORD, the only files that it need not list
 GENERATOR = "tfwheel"
 LICENSE_FILE_SINCE = (2, 4)  # PEP 639
 LEGACY_ALIAS = {(2, 17): "manylinux2014", (2, 12): "manylinux2010", (2, 5): "manylinux1"}  # PEP 600
@@ -37,7 +37,7 @@ MANYLINUX = re.compile(r"manylinux_(\d+)_(\d+)_(\w+)")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RecordRow:
-    """What RECORD says about one file: hash algorithm, raw digest, size in bytes (None where RECORD leaves it out)."""
+    """One row of RECORD: hash algorithm, raw digest, size in bytes (None where RECORD leaves it out)."""
 
     algorithm: str
     digest: bytes
@@ -48,9 +48,9 @@ class RecordRow:
 
 
 def parse_record(data: bytes, own_name: str) -> dict[str, RecordRow]:
-    """Read RECORD; its own row, and those of its signatures, carry no hash and are left out.
+    """Read RECORD into rows by path, without its own row and those of its signatures, which carry no hash.
 
-    Raises ValueError for a row that is not one, a path listed twice, and a weak or missing hash.
+    Raises ValueError for a malformed row, a path listed twice, and a weak or missing hash.
     """
     rows: dict[str, RecordRow] = {}
     exempt = {own_name, *(own_name.removesuffix("RECORD") + name for name in SIGNATURES)}
@@ -85,12 +85,12 @@ def _record_row(path: str, hash_text: str, size: str) -> RecordRow:
 
 
 def _encoded(digest: bytes) -> str:
-    """A digest as RECORD writes it (PEP 376)."""
+    """Encode a digest as RECORD does (PEP 376)."""
     return base64.urlsafe_b64encode(digest).decode().rstrip("=")
 
 
 def format_record(rows: Iterable[tuple[str, RecordRow]], own_name: str) -> bytes:
-    """Write RECORD with its own row, which has no hash, last (PEP 376, PEP 427)."""
+    """Return the bytes of RECORD; its own row, which has no hash, comes last (PEP 376, PEP 427)."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     for path, row in rows:
@@ -105,11 +105,11 @@ def format_record(rows: Iterable[tuple[str, RecordRow]], own_name: str) -> bytes
 def edit_metadata(
     data: bytes, *, name: str, version: str, requires: Sequence[str] = (), license_files: Sequence[str] = ()
 ) -> bytes:
-    """METADATA with another Name and Version, requirements replaced or added, and licence files named.
+    """Return METADATA with another Name and Version, requirements replaced or added, and licence files added.
 
-    A requirement takes the place of all those with the same normalised name and the same extra. Every other line,
-    and the description, keeps its bytes. License-File needs metadata 2.4 (PEP 639): an older number is raised.
-    Raises BadWheelError when a header that must stand there once does not.
+    A requirement replaces all those with the same normalised name and the same extra. Every other line, and the
+    description, keeps its bytes. License-File needs metadata 2.4 (PEP 639), so an older Metadata-Version is raised.
+    Raises BadWheelError when a header that must be there exactly once is not.
     """
     headers, newline, rest = _split(data)
     headers = _with_requirements(headers, requires)
@@ -123,28 +123,28 @@ def edit_metadata(
 
 
 def header(headers: Sequence[str], key: str) -> str:
-    """The value of a header that stands there exactly once."""
+    """Return the value of a header; raise BadWheelError unless it is there exactly once."""
     found = [line.partition(":")[2].strip() for line in headers if _key(line) == key.lower()]
     if len(found) != 1:
-        message = f"METADATA has {len(found)} headers `{key}` where one must be"
+        message = f"METADATA has {len(found)} headers `{key}` instead of one"
         raise BadWheelError(message)
     return found[0]
 
 
 def requirements(data: bytes) -> list[str]:
-    """Every Requires-Dist of a METADATA file, as written."""
+    """Return every Requires-Dist of a METADATA file, as written."""
     return [line.partition(":")[2].strip() for line in _split(data)[0] if _key(line) == "requires-dist"]
 
 
 def identity(requirement: str) -> tuple[str, str]:
-    """What makes two requirements stand for the same thing: normalised name, and the extra ("" without one)."""
+    """Return what identifies a requirement: its normalised name and its extra ("" without one)."""
     parsed = Requirement(requirement)
     extra = re.search(r"""\bextra\s*==\s*["']([^"']+)["']""", str(parsed.marker or ""))
     return canonicalize_name(parsed.name), canonicalize_name(extra[1]) if extra else ""
 
 
 def _split(data: bytes) -> tuple[list[str], str, str]:
-    """Headers (a folded one stays one), the newline they use, and everything from the end of the last one on."""
+    """Split METADATA into headers (a folded one stays one), their newline, and everything after the last header."""
     text = data.decode("utf-8")
     newline = "\r\n" if "\r\n" in text else "\n"
     head, gap, body = text.partition(newline * 2)
@@ -163,11 +163,11 @@ def _with_value(headers: Sequence[str], key: str, value: str) -> list[str]:
 
 
 def _with_requirements(headers: Sequence[str], requires: Sequence[str]) -> list[str]:
-    ours = {identity(requirement) for requirement in requires}
+    replaced = {identity(requirement) for requirement in requires}
     kept = [
         line
         for line in headers
-        if _key(line) != "requires-dist" or identity(line.partition(":")[2].strip()) not in ours
+        if _key(line) != "requires-dist" or identity(line.partition(":")[2].strip()) not in replaced
     ]
     place = max((index for index, line in enumerate(kept) if _key(line) == "requires-dist"), default=len(kept) - 1) + 1
     return [*kept[:place], *(f"Requires-Dist: {requirement}" for requirement in requires), *kept[place:]]
@@ -177,7 +177,7 @@ def _with_requirements(headers: Sequence[str], requires: Sequence[str]) -> list[
 
 
 def edit_wheel(data: bytes, tags: Sequence[str]) -> bytes:
-    """WHEEL with other tags, and this project as generator; the other lines stay."""
+    """Return WHEEL with other tags and this project as generator; the other lines are unchanged."""
     lines = [
         line for line in data.decode("utf-8").splitlines() if line.strip() and _key(line) not in {"tag", "generator"}
     ]
@@ -186,11 +186,11 @@ def edit_wheel(data: bytes, tags: Sequence[str]) -> bytes:
 
 
 def stricter_platforms(wheels: Sequence[str]) -> tuple[str, ...]:
-    """The platform tags that a wheel made of all these has: those of the one that needs the newest glibc.
+    """Return the platform tags of a wheel made from all these: those of the wheel that needs the newest glibc.
 
     Takes file names. A wheel with several tags runs wherever one of them is supported, so its oldest glibc counts;
-    `any` asks for nothing. Raises BadWheelError for a platform that is not manylinux x86_64 or the like, or for two
-    architectures. The legacy alias (PEP 600) stands beside the glibc version that it means.
+    `any` needs none. The result includes the legacy alias of the glibc version, if there is one (PEP 600). Raises
+    BadWheelError for a platform that is not manylinux, and for two architectures.
     """
     needs = [_oldest_glibc(wheel) for wheel in wheels]
     found = [need for need in needs if need]
@@ -205,14 +205,14 @@ def stricter_platforms(wheels: Sequence[str]) -> tuple[str, ...]:
 
 
 def _oldest_glibc(wheel: str) -> tuple[tuple[int, int], str] | None:
-    """The least that one wheel asks for: (glibc version, architecture), None for pure Python."""
+    """Return the oldest (glibc version, architecture) that a wheel supports, None for pure Python."""
     platforms = {tag.platform for tag in parse_wheel_filename(wheel)[3]}
     if platforms == {"any"}:
         return None
     modern = [MANYLINUX.fullmatch(_modern(platform)) for platform in platforms]
     found = [((int(match[1]), int(match[2])), match[3]) for match in modern if match]
     if len(found) != len(platforms):
-        message = f"{wheel} is not a manylinux wheel, so nobody knows where it runs"
+        message = f"{wheel} is not a manylinux wheel, so its file name does not say where it runs"
         raise BadWheelError(message, remedy="Repair it with auditwheel first.")
     return min(found)
 
@@ -224,12 +224,12 @@ def _modern(platform: str) -> str:
     return platform
 
 
-# --- what an index repeats of METADATA --------------------------------------------------------------------
+# --- facts for an index ----------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, kw_only=True)
 class IndexFacts:
-    """What METADATA says that an index repeats."""
+    """The values of METADATA that an index repeats."""
 
     project: str
     version: str
@@ -237,7 +237,7 @@ class IndexFacts:
 
 
 def metadata_of(wheel: Path) -> bytes:
-    """METADATA of exactly the dist-info folder that the file name calls for; BadWheelError without one."""
+    """Read METADATA from the dist-info folder that the file name implies; raise BadWheelError if it is not there."""
     member = "-".join(wheel.name.split("-")[:2]) + ".dist-info/METADATA"
     try:
         with zipfile.ZipFile(wheel) as archive:
@@ -251,36 +251,35 @@ def metadata_of(wheel: Path) -> bytes:
 
 
 def facts_of(file: str, metadata: bytes) -> IndexFacts:
-    """Read METADATA and hold it against the wheel's file name; IndexEntryError when an installer would refuse it."""
+    """Read METADATA and compare it with the file name; raise IndexEntryError if an installer would reject it."""
     named = named_by(file)
     fields, _ = parse_email(metadata)
     name, version, python = fields.get("name", ""), fields.get("version", ""), fields.get("requires_python", "")
     try:
-        says = canonicalize_name(name), Version(version)
+        stated = canonicalize_name(name), Version(version)
         SpecifierSet(python)
         for requirement in fields.get("requires_dist", []):
             Requirement(requirement)
     except (InvalidVersion, InvalidSpecifier, InvalidRequirement) as error:
         message = f"{file}: its METADATA cannot be read: {error}"
         raise IndexEntryError(message, remedy=REBUILD) from error
-    if named != says:
+    if named != stated:
         message = f"{file}: METADATA is for {name!r} {version!r}"
         raise IndexEntryError(message, remedy=REBUILD)
     return IndexFacts(project=name, version=version, requires_python=python)
 
 
 def named_by(file: str) -> tuple[str, Version]:
-    """Normalized project and version of a wheel's file name; IndexEntryError for a name that cannot be served.
+    """Return normalised project and version of a wheel's file name; raise IndexEntryError if it cannot be served.
 
-    A release host renames an asset with other characters than these (an epoch's `!`, a space, `~`), so that no
-    link would find it.
+    A release host renames an asset with unusual characters (an epoch's `!`, a space, `~`), which breaks links to it.
     """
     try:
         name, version, _, _ = parse_wheel_filename(file)
     except InvalidWheelFilename as error:
         raise IndexEntryError(str(error), remedy="Only wheels are listed. " + REBUILD) from error
     if not github_limits.ASSET_NAME.fullmatch(file):
-        strange = "".join(sorted(set(re.sub(r"[A-Za-z0-9._+-]", "", file)))) or file[0]
-        message = f"{file}: a release host would rename it, because of `{strange}`"
+        unusual = "".join(sorted(set(re.sub(r"[A-Za-z0-9._+-]", "", file)))) or file[0]
+        message = f"{file}: a release host would rename it, because of `{unusual}`"
         raise IndexEntryError(message, remedy="Give it a version without an epoch, and plain characters only.")
     return name, version

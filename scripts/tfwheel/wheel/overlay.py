@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from tfwheel.wheel.deflate import Deflated
 
 NAME = "tensorflow"  # also where the base is tensorflow-cpu: packages that require tensorflow are satisfied
-LICENSE = ROOT / "LICENSE"  # Apache-2.0, as TensorFlow, of which official wheels since 2.16 carry no copy
+LICENSE = ROOT / "LICENSE"  # Apache-2.0, the licence of TensorFlow, too: official wheels since 2.16 have no copy of it
 TOP_LEVEL = "top_level.txt"
 NOTICE = """\
 This is a modified TensorFlow, not the official one (this notice: Apache License 2.0, section 4b).
@@ -45,10 +45,10 @@ Version, requirements and file lists in the metadata folder were changed too. Al
 
 @dataclass(frozen=True, kw_only=True)
 class MergedWheel:
-    """The merged wheel: sha256 and size in bytes, and what differs from its base.
+    """The merged wheel: sha256, size in bytes, platform tags, and the members that differ from its base.
 
-    ``added`` and ``replaced`` are names in the new wheel (not RECORD, which is always new), ``removed`` in the base.
-    ``platforms`` are its platform tags.
+    ``added`` and ``replaced`` are names in the new wheel (without RECORD, which is always new), ``removed`` are names
+    in the base.
     """
 
     wheel: Path
@@ -73,10 +73,10 @@ def merge_overlay(
 ) -> MergedWheel:
     """Merge an official wheel, a repaired ops wheel and a folder of patches into the wheel of a target.
 
-    ``locked`` is what ``bases.toml`` says about ``base``, whose hash was checked when it was fetched. The result has
-    the name, version and requirements of the target and the stricter platform of the two wheels. ``libraries`` take the
-    place of members of those names; ``requires`` are requirements in addition to those of the target.
-    Raises BadWheelError for wheels that are unsound or do not fit together, PatchError, DiskFullError.
+    ``locked`` is the entry of ``bases.toml`` for ``base``, whose hash was checked when it was fetched. The result has
+    the name, version and requirements of the target and the stricter platform of the two wheels. ``libraries`` replace
+    the members of those names; ``requires`` are added to the requirements of the target. Raises BadWheelError for
+    wheels that are unsound or do not fit together, PatchError, DiskFullError.
     """
     platforms = metadata.stricter_platforms([locked.file, *([ops.name] if ops else [])])
     tag = f"{target.python_tag}-{target.python_tag}"
@@ -113,7 +113,7 @@ def merge_overlay(
 
 
 def _check_base(official: WheelReader, locked: Base, target: Target) -> None:
-    """Refuse a base that is for another TensorFlow or Python than the target."""
+    """Raise BadWheelError for a base of another TensorFlow or Python than the target."""
     expected = f"{locked.project.replace('-', '_')}-{target.tensorflow}.dist-info"
     if any(name.partition("/")[0].endswith(".data") for name in official.names()):
         message = f"{official.path.name} has a .data folder, whose name an overlay would have to change"
@@ -128,7 +128,7 @@ def _check_base(official: WheelReader, locked: Base, target: Target) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class _Assembly:
-    """What goes into one merged wheel, both wheels open."""
+    """The contents of one merged wheel, while both of its sources are open."""
 
     official: WheelReader
     locked: Base
@@ -140,7 +140,7 @@ class _Assembly:
     requires: Sequence[str] = ()
 
     def changes(self, tags: Sequence[str]) -> Changes:
-        """Everything the new wheel has that its base has not, or has otherwise."""
+        """Return every difference between the new wheel and its base."""
         folder = f"{NAME}-{self.target.version}.dist-info"
         ops_files = _ops_files(self.custom) if self.custom else {}
         licenses = self._licenses(ops_files)
@@ -158,7 +158,7 @@ class _Assembly:
         )
 
     def _licenses(self, ops_files: Iterable[str]) -> dict[str, NewFile]:
-        """The licence, the notice of change that it asks for, and the licences of the ops."""
+        """Return the licence, the notice of changes that it requires, and the licences of the ops."""
         notice = NOTICE.format(
             version=self.target.version,
             base=self.locked.file,
@@ -173,12 +173,12 @@ class _Assembly:
         }
 
     def _edited(self, tags: Sequence[str], ops_files: Iterable[str], licenses: Iterable[str]) -> dict[str, bytes]:
-        """The changed files of the metadata folder, by name in it."""
+        """Return the changed files of the metadata folder, by their name in it."""
         old = self.official.read(self._info("METADATA"))
         own = {metadata.identity(one) for one in self.target.requires}
-        also = [one for one in self.requires if metadata.identity(one) not in own]
+        further = [one for one in self.requires if metadata.identity(one) not in own]
         of_ops = _ops_requires(self.custom, old, self.target) if self.custom else []
-        requires = [*self.target.requires, *also, *of_ops]
+        requires = [*self.target.requires, *further, *of_ops]
         edited = {
             "METADATA": metadata.edit_metadata(
                 old, name=NAME, version=self.target.version, requires=requires, license_files=sorted(licenses)
@@ -195,7 +195,7 @@ class _Assembly:
 
 
 def _ops_files(custom: WheelReader) -> dict[str, NewFile]:
-    """The package of an ops wheel, read when it is written; it must stand beside ``tensorflow/``, not inside."""
+    """Return the package of an ops wheel, which must be beside ``tensorflow/``, not in it; read when written."""
     files = {}
     for name in custom.names():
         first = name.partition("/")[0]
@@ -211,7 +211,7 @@ def _ops_files(custom: WheelReader) -> dict[str, NewFile]:
 
 
 def _ops_licenses(custom: WheelReader) -> dict[str, NewFile]:
-    """The licence files of an ops wheel (PEP 639), in a folder of the ops' name."""
+    """Return the licence files of an ops wheel (PEP 639), in a folder with the name of its project."""
     old, new = f"{custom.dist_info}/licenses/", custom.dist_info.partition("-")[0]
     return {
         f"{new}/{name.removeprefix(old)}": _member(custom, name)
@@ -221,7 +221,7 @@ def _ops_licenses(custom: WheelReader) -> dict[str, NewFile]:
 
 
 def _ops_requires(custom: WheelReader, base_metadata: bytes, target: Target) -> list[str]:
-    """What an ops wheel requires and nothing else in the merged wheel does; refuses ops made for another TensorFlow."""
+    """Return what only the ops wheel requires; raise BadWheelError for ops that were built for another TensorFlow."""
     known = {metadata.identity(one) for one in (*metadata.requirements(base_metadata), *target.requires)}
     needed = metadata.requirements(custom.read(f"{custom.dist_info}/METADATA"))
     for requirement in map(Requirement, needed):
@@ -234,7 +234,7 @@ def _ops_requires(custom: WheelReader, base_metadata: bytes, target: Target) -> 
 
 
 def _packages(files: Iterable[str]) -> set[str]:
-    """The names that can be imported from these files."""
+    """Return the top-level names that can be imported from these files."""
     return {
         name.partition("/")[0].removesuffix(".py")
         for name in files

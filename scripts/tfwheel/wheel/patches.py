@@ -1,4 +1,4 @@
-"""Apply unified diffs to TensorFlow's Python files exactly, or say which line is another one."""
+"""Apply unified diffs to TensorFlow's Python files exactly, or report the first line that differs."""
 
 from __future__ import annotations
 
@@ -25,11 +25,12 @@ END_OF_FILE = "<end of file>"
 def apply_folder(
     folder: Path, *, names: Container[str], read: Callable[[str], bytes], version: str
 ) -> dict[str, bytes]:
-    """Apply every ``*.patch`` of a folder in the order of its names; returns new contents by member name.
+    """Apply every ``*.patch`` of a folder, sorted by name; return new contents by member name.
 
-    ``names`` are the members of the base, ``read`` gives the bytes of one. A later patch sees what an earlier one
-    wrote. No folder, no changes. Raises PatchError, naming patch, file, hunk and line, for a patch that is malformed,
-    empty, not for a Python file under ``tensorflow/``, or that differs from the file anywhere: no fuzz, no offset.
+    ``names`` are the members of the base, ``read`` returns the bytes of one. A later patch applies to the result of an
+    earlier one. Without a folder there are no changes. Raises PatchError, which names patch, file, hunk and line, for a
+    patch that is malformed, empty, for a file other than a Python file under ``tensorflow/``, or that differs from the
+    file in any line: no fuzz, no offset.
     """
     files: dict[str, bytes] = {}
     for patch in sorted(folder.iterdir()) if folder.is_dir() else ():
@@ -38,16 +39,16 @@ def apply_folder(
             old = files[name] if name in files else read(name)
             files[name] = _patched(old, change, f"{patch}: {name}", version)
             if files[name] == old:
-                message = f"{patch}: {name} is not changed by it"
+                message = f"{patch} does not change {name}"
                 raise PatchError(message)
     return files
 
 
 def _parse(patch: Path) -> PatchSet:
-    """Read a patch; every line of it that looks like a change must belong to a hunk."""
+    """Read a patch; raise PatchError for a line that looks like a change and belongs to no hunk."""
     if patch.suffix != ".patch" or not patch.is_file():
         message = f"{patch} is not a patch"
-        raise PatchError(message, remedy="Name it `*.patch` if it is one; nothing else may stand in that folder.")
+        raise PatchError(message, remedy="Name it `*.patch` if it is one; that folder may hold nothing else.")
     try:
         text = patch.read_bytes().decode("utf-8")
         changes = PatchSet(text)
@@ -64,13 +65,13 @@ def _parse(patch: Path) -> PatchSet:
         if line[0] in "+- " and number not in inside and not line.startswith(BESIDE_HUNKS):
             message = f"{patch}, line {number} belongs to no hunk: {line.rstrip()!r}"
             raise PatchError(
-                message, remedy="The numbers in the `@@` line before it do not count it; make the patch anew."
+                message, remedy="The numbers in the `@@` line before it do not count it; make the patch again."
             )
     return changes
 
 
 def _member(change: PatchedFile, where: str, names: Container[str]) -> str:
-    """The member a part of a patch is for."""
+    """Return the member that a part of a patch changes."""
     name = change.target_file.removeprefix("b/")
     if (change.source_file, change.target_file) != (f"a/{name}", f"b/{name}"):
         message = f"{where}: {change.source_file} -> {change.target_file} is not a change of one file (a/NAME, b/NAME)"
@@ -110,7 +111,7 @@ def _patched(old: bytes, change: PatchedFile, where: str, version: str) -> bytes
 
 
 def _sides(hunk: Hunk, version: str) -> tuple[list[str], list[str]]:
-    """The lines a hunk expects and those it puts in their place."""
+    """Return the lines a hunk expects and the lines that replace them."""
     before: list[str] = []
     after: list[str] = []
     last: list[list[str]] = []
@@ -121,7 +122,7 @@ def _sides(hunk: Hunk, version: str) -> tuple[list[str], list[str]]:
             last = [before]
         elif line.is_added:
             last = [after]
-        else:  # "\ No newline at end of file": said of the line before; a blank line after a hunk says nothing
+        else:  # "\ No newline at end of file" is about the line before; a blank line after a hunk means nothing
             for side in last if line.line_type == "\\" else ():
                 side[-1] = side[-1].removesuffix("\n")
             continue

@@ -1,6 +1,6 @@
-"""Says who made a wheel, how and from what: an in-toto statement with SLSA provenance, and the checksums of a release.
+"""Write a wheel's provenance (an in-toto statement with SLSA provenance) and the checksums of a release.
 
-The statement is made from the wheel's record and is not signed; the attestation that CI signs is.
+The statement comes from the wheel's record and is not signed. The signed document is CI's attestation.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 SUFFIX = ".provenance.json"
 STATEMENT = "https://in-toto.io/Statement/v1"
 PREDICATE = "https://slsa.dev/provenance/v1"
-BUILD_TYPE = "index/docs/security.md#provenance-v1"  # the heading under which that page says what the fields mean
-LOCAL = "local"  # the builder's name on a machine of one's own
+BUILD_TYPE = "index/docs/security.md#provenance-v1"  # that section explains the fields
+LOCAL = "local"  # the builder's name outside CI
 COMMIT = 40  # hex digits
 SMOKE = ("passed", "gpu", "client", "python", "date", "evidence")
 
 
 def builder(environment: Mapping[str, str]) -> dict[str, str]:
-    """Who is building, for the record: the workflow, its run and its repository on GitHub Actions; else ``local``.
+    """Return who is building, for the record: workflow, run and repository on GitHub Actions, else ``local``.
 
     Keys: ``id``; on GitHub also ``invocation``, ``repository`` (its URL) and ``ref``, from the documented default
     variables of Actions.
@@ -49,7 +49,7 @@ def builder(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def statement(record: Record) -> bytes:
-    """The provenance of one wheel (in-toto Statement v1, SLSA provenance v1); equal records give equal bytes."""
+    """Return the provenance of one wheel (in-toto Statement v1, SLSA provenance v1); equal records give equal bytes."""
     made_by = record.builder or {"id": LOCAL}
     repository = made_by.get("repository")
     predicate = {
@@ -77,12 +77,12 @@ def statement(record: Record) -> bytes:
 
 
 def checksums(paths: Iterable[Path]) -> str:
-    """The text of SHA256SUMS for these files, as ``sha256sum`` writes and checks it, sorted by name."""
+    """Return the text of SHA256SUMS for these files, in the format of ``sha256sum``, sorted by name."""
     return "".join(f"{files.sha256_of(path)}  {path.name}\n" for path in sorted(paths, key=lambda path: path.name))
 
 
 def _source(record: Record, made_by: Mapping[str, str]) -> list[Resource]:
-    """The commit of this repository; nothing where the build was outside git."""
+    """Return the commit of this repository; nothing for a build outside git."""
     commit, dirty = record.source_commit[:COMMIT], record.source_commit[COMMIT:]
     if not commit:
         return []
@@ -95,7 +95,7 @@ def _source(record: Record, made_by: Mapping[str, str]) -> list[Resource]:
 
 
 def _official(record: Record) -> list[Resource]:
-    """The official wheel that was the base."""
+    """Return the official wheel that was the base."""
     if record.base is None:
         return []
     file = record.base["file"]
@@ -104,7 +104,7 @@ def _official(record: Record) -> list[Resource]:
 
 
 def _packages(record: Record) -> list[Resource]:
-    """The parts of the CUDA toolkit and the build tools that came from PyPI."""
+    """Return the parts of the CUDA toolkit and the build tools that came from PyPI."""
     return [
         {"name": name, "uri": sbom.purl(name, version)}
         for name, version in sorted(record.tools.items())
@@ -113,7 +113,7 @@ def _packages(record: Record) -> list[Resource]:
 
 
 def _checks(record: Record) -> Resource:
-    """The record beside the wheel, with what gates and smoke tests found in it."""
+    """Return the record beside the wheel, with the findings of gates and smoke tests."""
     reports = {"smoke": record.smoke, "gpuSmoke": record.gpu_smoke}
     short = {name: {key: report.get(key) for key in SMOKE} for name, report in reports.items() if report}
     return {

@@ -1,4 +1,4 @@
-"""Read a wheel at the zip level, trusting nothing: whatever two programs could read differently is refused."""
+"""Read a wheel at the zip level and trust nothing: reject whatever two programs could read differently."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ if TYPE_CHECKING:
 
 CHUNK = 256 << 10  # bytes per read: the fastest size measured, and the unit of memory use
 HEADER_GUESS = zip_records.LOCAL_HEADER.size + 256  # bytes that hold nearly every local header, read in one go
-READ_LIMIT = 256 << 20  # bytes: what `read` may put into memory
+READ_LIMIT = 256 << 20  # bytes: the largest member that `read` puts into memory
 DIST_INFO = re.compile(r"([^/]+\.dist-info)/")
 FOREIGN = re.compile(r"^[A-Za-z]:|[\\\x00-\x1f\x7f]")  # drive letters, backslashes, control characters
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Extent:
-    """Where a member stands in the file: its local header, its data, and the first byte that is no longer its own."""
+    """The offsets of a member in the file: its local header, its data, and the first byte after it."""
 
     start: int
     data: int
@@ -44,17 +44,16 @@ class Extent:
 class WheelReader:
     """An open wheel whose structure has been checked; a context manager.
 
-    Opening reads the central directory, every local header and RECORD, but no other data. Members are checked
-    against size, crc and RECORD as they are read. Raises BadWheelError for what APPNOTE.TXT or PEP 427 forbid, and
-    for what is allowed but has no place in a wheel: links, encryption, comments, bytes between members,
-    names that lead out of the folder.
+    Opening reads the central directory, every local header and RECORD, but no other data. Reading a member checks it
+    against size, crc and RECORD. Raises BadWheelError for what APPNOTE.TXT or PEP 427 forbid, and for what is allowed
+    but has no place in a wheel: links, encryption, comments, bytes between members, names that lead out of the folder.
 
-    ``dist_info`` is the name of the metadata folder, ``record`` what RECORD says by member. Several threads may read at
-    once: nothing changes after opening, and every read says where (pread), so there is no position to share.
+    ``dist_info`` is the name of the metadata folder, ``record`` maps a member to its row in RECORD. Several threads may
+    read at once: nothing changes after opening, and pread needs no shared position.
     """
 
     def __init__(self, path: Path) -> None:
-        """Open and check it."""
+        """Open the file and check its structure."""
         self.path = path
         self._members: dict[str, Member] = {}
         self._extents: dict[str, Extent] = {}
@@ -66,7 +65,7 @@ class WheelReader:
             message = f"{path} cannot be read: {error.strerror}"
             raise BadWheelError(message) from error
         try:
-            with self._refusing():
+            with self._naming_file():
                 self._load_directory()
                 self._load_record()
         except BaseException:
@@ -74,7 +73,7 @@ class WheelReader:
             raise
 
     def __enter__(self) -> Self:
-        """Nothing to do: opening happened."""
+        """Return itself; the file is open already."""
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -86,35 +85,35 @@ class WheelReader:
         self._file.close()
 
     def names(self) -> tuple[str, ...]:
-        """Every member, folders too, in the order in which they stand in the file."""
+        """Return every member, folders too, in the order of the file."""
         return tuple(self._members)
 
     def member(self, name: str) -> Member:
-        """Size, crc, offset, method and the rest of one member; BadWheelError when it is not there."""
+        """Return the directory entry of a member (size, crc, offset, method, ...); raise BadWheelError without one."""
         if name not in self._members:
             message = f"{self.path.name} has no member `{name}`"
             raise BadWheelError(message)
         return self._members[name]
 
     def extent(self, name: str) -> Extent:
-        """Where a member stands in the file."""
+        """Return the offsets of a member in the file."""
         return self._extents[self.member(name).name]
 
     def raw(self, start: int, end: int) -> Iterator[bytes]:
-        """The bytes of the file from ``start`` to ``end``, untouched, in pieces of at most CHUNK."""
-        with self._refusing():
+        """Yield the bytes of the file from ``start`` to ``end`` as they are, in pieces of at most CHUNK."""
+        with self._naming_file():
             for position in range(start, end, CHUNK):
                 yield self._at(position, min(CHUNK, end - position))
 
     def chunks(self, name: str) -> Iterator[bytes]:
-        """The uncompressed bytes of a member in pieces; BadWheelError at the end if they were not the right ones.
+        """Yield the uncompressed bytes of a member in pieces; raise BadWheelError at the end if a check fails.
 
-        Never gives more bytes than the directory promised, so a zip bomb stays as large as it says.
+        Never yields more bytes than the directory states, which stops a zip bomb.
         """
         member, extent, row = self.member(name), self.extent(name), self.record.get(name)
         digest = hashlib.new(row.algorithm if row else "sha256")
         crc = size = 0
-        with self._refusing():
+        with self._naming_file():
             for piece in _inflated(self.raw(extent.data, extent.data + member.compressed_size), member.method):
                 crc = zlib_ng.crc32(piece, crc)
                 digest.update(piece)
@@ -130,21 +129,21 @@ class WheelReader:
                 raise ValueError(message)
 
     def read(self, name: str) -> bytes:
-        """The whole of a member, checked; BadWheelError for one larger than READ_LIMIT."""
+        """Return all bytes of a member, checked; raise BadWheelError if it is larger than READ_LIMIT."""
         if self.member(name).size > READ_LIMIT:
             message = f"{self.path.name}: `{name}` is too large to be held in memory ({self.member(name).size} bytes)"
             raise BadWheelError(message)
         return b"".join(self.chunks(name))
 
     def verify(self, name: str) -> None:
-        """Read a member through and drop it; BadWheelError when size, crc or RECORD disagree."""
+        """Read a member and discard it; raise BadWheelError if size, crc or RECORD disagree."""
         for _ in self.chunks(name):
             pass
 
     def extract(self, name: str, destination: Path) -> None:
-        """Write a member to a file, with its permissions, for scratch: no file is left when it is not sound.
+        """Write a member to a scratch file, with its permissions; a member that fails a check leaves no file.
 
-        A kill can leave half of one (see ``atomic.creating``).
+        A kill can leave half of one (see ``files.creating``).
         """
         with creating(destination, mode=self.member(name).permissions) as stream:
             for piece in self.chunks(name):
@@ -160,7 +159,7 @@ class WheelReader:
         members.sort(key=lambda member: member.offset)
         starts = [*(member.offset for member in members), directory.offset]
         if starts[0]:
-            message = "something stands before its first member"
+            message = "there are bytes before its first member"
             raise ValueError(message)
         for member, end in zip(members, starts[1:], strict=True):
             _check_member(member)
@@ -168,7 +167,7 @@ class WheelReader:
             self._extents[member.name] = Extent(start=member.offset, data=self._data_offset(member, end), end=end)
 
     def _data_offset(self, member: Member, end: int) -> int:
-        """Compare a local header with the directory, and the space up to the next member with the member's size."""
+        """Check a local header against the directory, and the member's size against the space before the next one."""
         space = end - member.offset
         head = self._at(member.offset, min(HEADER_GUESS, space))
         length = zip_records.local_length(head)
@@ -189,7 +188,7 @@ class WheelReader:
         return member.offset + length
 
     def _load_record(self) -> None:
-        """Read RECORD and hold it against the directory: the same files with the same sizes (PEP 427)."""
+        """Read RECORD and compare it with the directory: the same files with the same sizes (PEP 427)."""
         folders = {match[1] for name in self._members if (match := DIST_INFO.match(name))}
         if len(folders) != 1:
             message = f"it has {len(folders)} .dist-info folders where a wheel has one"
@@ -211,16 +210,16 @@ class WheelReader:
                 raise ValueError(message)
 
     def _at(self, position: int, length: int) -> bytes:
-        """Read exactly that many bytes."""
+        """Read exactly ``length`` bytes; raise ValueError at the end of the file."""
         data = os.pread(self._file.fileno(), length, position)
         if len(data) != length:
-            message = f"it ends in the middle of something, {position + len(data)} bytes in"
+            message = f"it is cut short after {position + len(data)} bytes"
             raise ValueError(message)
         return data
 
     @contextmanager
-    def _refusing(self) -> Iterator[None]:
-        """Turn what the parsers object to into the error that names the file."""
+    def _naming_file(self) -> Iterator[None]:
+        """Turn an error of a parser into a BadWheelError that names the file."""
         try:
             yield
         except (ValueError, struct.error, zlib_ng.error, csv.Error) as error:  # type: ignore[misc]  # its stub
@@ -229,7 +228,7 @@ class WheelReader:
 
 
 def _inflated(pieces: Iterable[bytes], method: int) -> Iterator[bytes]:
-    """Decompress, in pieces of at most CHUNK whatever the ratio is."""
+    """Decompress in pieces of at most CHUNK, whatever the compression ratio is."""
     if method == zip_records.STORED:
         yield from pieces
         return
@@ -249,7 +248,7 @@ def _inflated(pieces: Iterable[bytes], method: int) -> Iterator[bytes]:
 
 
 def _check_names(names: list[str]) -> None:
-    """Refuse a name that leads out of the folder, stands there twice, or is a file and a folder at once."""
+    """Raise ValueError for a name that leads out of the folder, is listed twice, or is a file and a folder at once."""
     paths: set[str] = set()
     for name in names:
         path = name.removesuffix("/")
@@ -257,7 +256,7 @@ def _check_names(names: list[str]) -> None:
             message = f"{name!r} is not a name inside the folder it is unpacked to"
             raise ValueError(message)
         if path in paths:
-            message = f"`{name}` stands there twice"
+            message = f"`{name}` is listed twice"
             raise ValueError(message)
         paths.add(path)
     files = paths.intersection(names)
@@ -267,7 +266,7 @@ def _check_names(names: list[str]) -> None:
 
 
 def _ancestors(paths: set[str]) -> set[str]:
-    """Every folder that holds one of the paths, however deep."""
+    """Return every folder above one of the paths."""
     found: set[str] = set()
     for path in paths:
         folder = path.rpartition("/")[0]
@@ -278,9 +277,9 @@ def _ancestors(paths: set[str]) -> set[str]:
 
 
 def _check_member(member: Member) -> None:
-    """Refuse what a wheel has no use for, or what two programs could read in two ways."""
+    """Raise ValueError for what has no place in a wheel, or what two programs could read differently."""
     reasons = {
-        "is encrypted, or uses a zip feature nobody needs": member.flags & ~zip_records.KNOWN_FLAGS,
+        "is encrypted, or uses an unsupported zip feature": member.flags & ~zip_records.KNOWN_FLAGS,
         "needs a newer zip version than 4.5": member.needed & 0xFF > zip_records.VERSION_ZIP64,
         f"has the compression method {member.method}; stored and deflate are known": (
             member.method not in (zip_records.STORED, zip_records.DEFLATED)

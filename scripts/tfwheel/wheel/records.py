@@ -1,6 +1,6 @@
-"""The record beside each wheel, ``<wheel>.record.json``: what made it, what was checked, what it did when it ran.
+"""Read and write the record beside each wheel, ``<wheel>.record.json``: its inputs, gates, smoke tests and times.
 
-Stages meet here and nowhere else. Each adds its own part; publishing reads the whole.
+The stages of a build share nothing else. Each adds its part; publishing reads the whole.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ class Record:
 
     ``size`` is in bytes, ``times`` in seconds by step. ``key`` is the digest of everything that went into the
     wheel: an equal key means that building again would give the same bytes. ``archs`` is the GPU code that the arch
-    gate found in the libraries the project compiled; ``retarget`` says what became of the GPU code of official ones.
+    gate found in the libraries that the project compiled; ``retarget`` describes the new GPU code of official ones.
     ``smoke`` is the report of the last smoke run, None before the first; ``gpu_smoke`` that of the last one on a GPU.
-    ``cached`` names what came from a cache when the wheel was made: "official wheel", "toolchain", "headers", "ops".
-    ``builder`` says who made it: ``provenance.builder``.
+    ``cached`` lists the parts that came from a cache: "official wheel", "toolchain", "headers", "ops". ``builder`` is
+    the result of ``provenance.builder``.
     """
 
     target: str
@@ -55,17 +55,17 @@ class Record:
     builder: dict[str, str] = field(default_factory=dict)
 
     def grown(self, **parts: Any) -> Record:  # noqa: ANN401 -- the parts have the types of the fields
-        """A copy with some parts added or replaced."""
+        """Return a copy with some parts added or replaced."""
         return replace(self, **parts)
 
     @property
     def passed_smoke(self) -> bool:
-        """Whether the last smoke run passed, on the very bytes this record describes."""
+        """Whether the last smoke run passed, on the bytes that this record describes."""
         return self._passed(self.smoke)
 
     @property
     def passed_gpu_smoke(self) -> bool:
-        """Whether the last smoke run on a GPU passed, on these very bytes."""
+        """Whether the last smoke run on a GPU passed, on the bytes that this record describes."""
         return self._passed(self.gpu_smoke)
 
     def _passed(self, report: dict[str, Any] | None) -> bool:
@@ -73,7 +73,7 @@ class Record:
 
 
 def path_for(wheel: Path) -> Path:
-    """Where the record of a wheel stands."""
+    """Return the path of a wheel's record."""
     return wheel.with_name(wheel.name + SUFFIX)
 
 
@@ -83,24 +83,24 @@ def save(record: Record, wheel: Path) -> None:
 
 
 def written(record: Record) -> bytes:
-    """The bytes of a record's file."""
+    """Return the bytes of a record's file."""
     return (json.dumps(asdict(record), indent=2, sort_keys=True) + "\n").encode()
 
 
 def load(path: Path) -> Record:
-    """Read a record; BadWheelError when it is not one."""
+    """Read a record; raise BadWheelError if the file is not one."""
     try:
         record = Record(**json.loads(path.read_text(encoding="utf-8")))
-        return msgspec.convert(asdict(record), Record)  # refuses a part of another type
+        return msgspec.convert(asdict(record), Record)  # raises for a part of another type
     except (OSError, ValueError, TypeError) as error:
         message = f"{path} is not a record: {error}"
         raise BadWheelError(message, remedy="Delete it and build its target again.") from error
 
 
 def joined(record: Record, gpu: Record) -> Record:
-    """The record of a build with what the GPU job found; BadWheelError unless both are about the same bytes.
+    """Return a build's record with the report of the GPU job; raise BadWheelError if they describe different bytes.
 
-    ``gpu`` is the same record after a smoke run on another machine. What it says of that run is taken, nothing else.
+    ``gpu`` is the same record after a smoke run on another machine; only its ``gpu_smoke`` is used.
     """
     for name in ("file", "sha256", "key"):
         one, other = getattr(record, name), getattr(gpu, name)

@@ -1,7 +1,7 @@
-"""The bill of materials inside every wheel: a CycloneDX 1.6 document at ``<dist-info>/sboms/`` (PEP 770).
+"""Write and check the SBOM inside every wheel: a CycloneDX 1.6 document at ``<dist-info>/sboms/`` (PEP 770).
 
-Plain JSON, written by hand: a library for it would be imported on every run and would decide bytes of the wheel.
-The tests hold the documents to the official schema.
+Writes plain JSON without a library, whose next version could change bytes of the wheel. The tests validate the
+documents against the official schema.
 """
 
 from __future__ import annotations
@@ -35,16 +35,16 @@ NOT_ON_PYPI = ("zlib", "host compiler", "device compiler", "container image")
 
 
 def purl(name: str, version: str, *, file: str = "") -> str:
-    """The package URL of something on PyPI (purl specification, type pypi), of one file of it where one is named."""
+    """Return the package URL (purl, type pypi) of a project's version on PyPI, or of one ``file`` of it."""
     qualifier = f"?file_name={quote(file, safe='')}" if file else ""
     return f"pkg:pypi/{canonicalize_name(name)}@{quote(version, safe='')}{qualifier}"
 
 
 def of_ops(*, project: str, target: Target, ops: Iterable[str], tools: Mapping[str, str]) -> bytes:
-    """The document of an ops wheel: its ops, and what compiled and packed them.
+    """Return the SBOM of an ops wheel: its ops, and the tools that compiled and packed them.
 
-    ``tools`` maps names to versions: compilers, the parts of the CUDA toolkit, build tools. Nothing goes in that does
-    not decide the wheel's bytes (no commit, no machine, no date), so the same inputs give the same document.
+    ``tools`` maps names to versions: compilers, the parts of the CUDA toolkit, build tools. Leaves out whatever does
+    not decide the wheel's bytes (commit, machine, date), so the same inputs give the same document.
     """
     gpu = [("tfwheel:gpu-code", code) for code in target.line.gpu_code]
     properties = [("tfwheel:target", target.ops_id), *(("tfwheel:op", op) for op in sorted(ops)), *gpu]
@@ -54,9 +54,9 @@ def of_ops(*, project: str, target: Target, ops: Iterable[str], tools: Mapping[s
 
 
 def of_merged(*, project: str, target: Target, locked: Base, patches: Path, ops: bytes | None) -> bytes:
-    """The document of a merged wheel: the official wheel it was made from, every patch as text, and the ops.
+    """Return the SBOM of a merged wheel: the official wheel it was made from, every patch as text, and the ops.
 
-    ``ops`` is the document of the ops wheel, whose parts become parts of this one; None where there are no ops.
+    ``ops`` is the SBOM of the ops wheel, whose components are added to this one; None without ops.
     """
     official = _library(locked.project, locked.version, file=locked.file)
     official["hashes"] = [{"alg": "SHA-256", "content": locked.sha256}]
@@ -73,14 +73,14 @@ def of_merged(*, project: str, target: Target, locked: Base, patches: Path, ops:
 
 
 def of_file(inner: bytes, *, sha256: str) -> bytes:
-    """The document to stand beside a wheel: the one inside it, which cannot know the wheel's own hash, with that."""
+    """Return the SBOM file for beside a wheel: the one inside, plus the wheel's hash, which that one cannot contain."""
     document = json.loads(inner)
     document["metadata"]["component"]["hashes"] = [{"alg": "SHA-256", "content": sha256}]
     return _written(document)
 
 
 def embed(wheel: Path, document: bytes) -> None:
-    """Put a document into a wheel's metadata folder, in place; every other member keeps its bytes."""
+    """Add an SBOM to a wheel's metadata folder, in place; all other members but RECORD keep their bytes."""
     with WheelReader(wheel) as reader:
         name = f"{reader.dist_info}/{MEMBER}"
         changes = Changes(dist_info=reader.dist_info, epoch=WHEEL_EPOCH, add={name: NewFile(content=[document])})
@@ -88,7 +88,7 @@ def embed(wheel: Path, document: bytes) -> None:
 
 
 def read(wheel: WheelReader) -> bytes:
-    """The document inside a wheel; SbomGateError where there is none."""
+    """Read the SBOM inside a wheel; raise SbomGateError without one."""
     name = f"{wheel.dist_info}/{MEMBER}"
     if name not in wheel.names():
         message = f"{wheel.path.name} has no SBOM (`{name}`)"
@@ -97,10 +97,10 @@ def read(wheel: WheelReader) -> bytes:
 
 
 def check(wheel: WheelReader, *, project: str, version: str, base_sha256: str | None) -> str:
-    """Hold the document inside a wheel to what the wheel is; returns a line for the record.
+    """Check the SBOM inside a wheel against the wheel; return a line for the record.
 
     ``base_sha256`` is the hash of the official wheel it was made from, None for one made from sources. Raises
-    SbomGateError when the document is missing or unreadable, is of another wheel, or names another origin.
+    SbomGateError when the SBOM is missing or unreadable, is of another wheel, or names another origin.
     """
     data = read(wheel)
     try:
@@ -124,22 +124,22 @@ def check(wheel: WheelReader, *, project: str, version: str, base_sha256: str | 
 
 
 def _library(name: str, version: str, *, file: str = "", properties: Iterable[tuple[str, str]] = ()) -> Component:
-    """A component that is in the wheel."""
-    address = purl(name, version, file=file)
-    component: Component = {"type": "library", "bom-ref": address, "name": name, "version": version}
-    component |= {"purl": address, "licenses": LICENSES}
+    """Return a component that is in the wheel."""
+    package_url = purl(name, version, file=file)
+    component: Component = {"type": "library", "bom-ref": package_url, "name": name, "version": version}
+    component |= {"purl": package_url, "licenses": LICENSES}
     listed = [{"name": key, "value": value} for key, value in properties]
     return component | ({"properties": listed} if listed else {})
 
 
 def _tool(name: str, version: str) -> Component:
-    """A component that made the wheel and is not in it."""
+    """Return a component that made the wheel and is not in it."""
     component = {"type": "application", "bom-ref": f"tool:{quote(name)}", "name": name, "version": version}
     return component | {"scope": "excluded"} | ({} if name in NOT_ON_PYPI else {"purl": purl(name, version)})
 
 
 def _patches(folder: Path) -> list[Component]:
-    """Every patch of a folder, as it stands there (`@VERSION@` not yet filled in)."""
+    """Return every patch of a folder, unchanged (`@VERSION@` is not filled in)."""
     return [
         {
             "type": "unofficial",
@@ -175,7 +175,7 @@ def _document(subject: Component, components: list[Component], depends: Mapping[
 
 
 def _written(document: dict[str, Any]) -> bytes:
-    """The document as bytes; its serial number follows from the rest of it."""
+    """Return a document as bytes; its serial number is derived from the rest."""
     rest = {key: value for key, value in document.items() if key != "serialNumber"}
     serial = uuid.uuid5(uuid.NAMESPACE_URL, json.dumps(rest, sort_keys=True))
     return (json.dumps(rest | {"serialNumber": serial.urn}, indent=2, sort_keys=True) + "\n").encode()

@@ -1,4 +1,4 @@
-"""Make a new wheel from an old one: copy what stays as compressed bytes, write only what changes."""
+"""Make a new wheel from an old one: copy unchanged members as compressed bytes, write only what changes."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SPOOL = 16 << 20  # bytes of compressed data held in memory before a file takes 
 
 @dataclass(frozen=True, kw_only=True)
 class NewFile:
-    """A file to add: its bytes in pieces, read once and only when its turn comes, and its permission bits."""
+    """A file to add: its bytes in pieces, read once, when it is written, and its permission bits."""
 
     content: Iterable[bytes]
     mode: int = 0o644
@@ -35,11 +35,11 @@ class NewFile:
 
 @dataclass(frozen=True, kw_only=True)
 class Changes:
-    """What makes the new wheel differ from its base; names are those in the new wheel.
+    """The differences between the new wheel and its base; names are those in the new wheel.
 
-    ``dist_info`` is the new name of the metadata folder. ``replace`` keeps the permissions of what it replaces; what is
-    deflated already is placed as it is. RECORD is always written anew. ``epoch`` (seconds since 1970) is the date of
-    everything written.
+    ``dist_info`` is the new name of the metadata folder. ``replace`` keeps the permissions of the old member; content
+    that is deflated already is copied. RECORD is always rewritten. ``epoch`` (seconds since 1970) is the date of every
+    written member.
     """
 
     dist_info: str
@@ -51,7 +51,7 @@ class Changes:
 
 @dataclass(frozen=True, kw_only=True)
 class MergeResult:
-    """What was written: sha256, size in bytes, and how many members are the base's to the byte, headers included."""
+    """The new wheel's sha256, its size in bytes, and the number of members copied with their headers."""
 
     sha256: str
     size: int
@@ -62,9 +62,9 @@ def merge(base: WheelReader, out: Path, *, changes: Changes) -> MergeResult:
     """Write ``out`` from ``base`` and the changes, atomically; same inputs, same bytes.
 
     The order is: kept and replaced members as in the base, added ones sorted, the metadata folder, RECORD last
-    (PEP 427 recommends that end). The result is opened and checked before it gets its name: all of its structure, crc
-    and hash of everything written anew, and the directory entries of what was kept or placed.
-    Raises BadWheelError for a base, or changes, that make no sound wheel, and DiskFullError.
+    (PEP 427 recommends the metadata folder at the end). The result is opened and checked before it gets its name: the
+    whole structure, crc and hash of every written member, and the directory entries of kept and placed ones. Raises
+    DiskFullError, and BadWheelError if base and changes do not make a sound wheel.
     """
     names = _new_names(base, changes)
     with writing(out) as stream:
@@ -76,10 +76,10 @@ def merge(base: WheelReader, out: Path, *, changes: Changes) -> MergeResult:
 
 
 def _new_names(reader: WheelReader, changes: Changes) -> dict[str, str]:
-    """Old name to new name for every member that stays or is replaced, in file order; refuses impossible changes.
+    """Map old to new name for every kept or replaced member, in file order; raise BadWheelError for impossible changes.
 
-    A member about to be replaced or removed must be what RECORD says, or nobody knows what is being changed; whoever
-    deflated a new one has read the old one.
+    Checks each member to be replaced or removed against RECORD: a change to unknown bytes would be unknown, too. A
+    member with deflated content is not checked, because the code that deflated it read the old one.
     """
     old_folder, new_folder = f"{reader.dist_info}/", f"{changes.dist_info}/"
     names = {
@@ -92,7 +92,7 @@ def _new_names(reader: WheelReader, changes: Changes) -> dict[str, str]:
         "added, but it is in the base already": changes.add.keys() & taken,
         "replaced, but it is not in the base": changes.replace.keys() - taken,
         "removed, but it is not in the base": changes.remove - set(reader.names()),
-        "replaced or removed, but it is always written anew": {f"{old_folder}RECORD", f"{new_folder}RECORD"}
+        "replaced or removed, but it is always rewritten": {f"{old_folder}RECORD", f"{new_folder}RECORD"}
         & {*changes.replace, *changes.remove},
     }
     for reason, found in impossible.items():
@@ -106,7 +106,7 @@ def _new_names(reader: WheelReader, changes: Changes) -> dict[str, str]:
 
 
 def _write_members(writer: _Writer, names: Mapping[str, str], changes: Changes) -> None:
-    """Write everything but RECORD: package files first, then the metadata folder, in each the added ones last."""
+    """Write everything but RECORD: package files, then the metadata folder, in each the added members last."""
     folder = f"{changes.dist_info}/"
     for in_folder in (False, True):
         for old, new in names.items():
@@ -124,7 +124,7 @@ def _write_members(writer: _Writer, names: Mapping[str, str], changes: Changes) 
 
 
 class _Writer:
-    """The wheel being written: it hashes what it writes and keeps the books for RECORD and the directory."""
+    """The wheel being written; hashes what it writes and collects the entries of RECORD and the directory."""
 
     def __init__(self, base: WheelReader, stream: IO[bytes], epoch: int) -> None:
         self.base = base
@@ -140,7 +140,7 @@ class _Writer:
         self._run = (0, 0)
 
     def keep(self, name: str) -> None:
-        """Take over a member as it is; neighbours in the base are copied in one go."""
+        """Copy a member as it is; neighbours in the base are copied together."""
         extent = self.base.extent(name)
         if self._run[1] != extent.start:
             self._flush()
@@ -151,14 +151,14 @@ class _Writer:
         self._note(replace(self.base.member(name), offset=offset), self.base.record.get(name))
 
     def rename(self, old: str, new: str) -> None:
-        """Take over a member's compressed data under another name."""
+        """Copy a member's compressed data under another name."""
         self._flush()
         member, data = self.base.member(old), self.base.extent(old).data
         self._begin(replace(member, name=new, flags=_name_flag(new), extra=b""), self.base.record.get(old))
         self._copy(data, data + member.compressed_size)
 
     def replace(self, old: str, new: str, content: Iterable[bytes] | Deflated) -> None:
-        """Write other content with the permissions of what it replaces."""
+        """Write other content with the permissions of the old member."""
         mode = self.base.member(old).permissions
         if isinstance(content, Deflated):
             self.place(new, content, mode)
@@ -166,7 +166,7 @@ class _Writer:
             self.put(new, NewFile(content=content, mode=mode))
 
     def place(self, name: str, content: Deflated, mode: int) -> None:
-        """Copy a file that is deflated already; its stream must have the hash with which it was made."""
+        """Copy a file that is deflated already; raise BadWheelError if the stream no longer has its hash."""
         self._flush()
         member = self._member(name, mode, size=content.size, compressed_size=content.packed_size, crc=content.crc)
         self._begin(member, RecordRow(algorithm="sha256", digest=bytes.fromhex(content.sha256), size=content.size))
@@ -180,7 +180,7 @@ class _Writer:
         self.placed[name] = member
 
     def put(self, name: str, new: NewFile) -> None:
-        """Deflate a new file; its size is bounded by the disk only."""
+        """Deflate a new file; only the disk limits its size."""
         self._flush()
         deflater = zlib.compressobj(LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS)
         digest, crc, size = hashlib.sha256(), 0, 0
@@ -231,7 +231,7 @@ class _Writer:
             self._rows.append((member.name, row))
 
     def _flush(self) -> None:
-        """Copy the run of kept members that is still owed."""
+        """Copy the run of kept members that is not copied yet."""
         self._copy(*self._run)
         self._run = (0, 0)
 
@@ -250,7 +250,7 @@ def _name_flag(name: str) -> int:
 
 
 def _check_result(base: WheelReader, path: Path, names: Mapping[str, str], writer: _Writer) -> None:
-    """Read the result back as a stranger would; of kept data, hashed on its way, the directory entries."""
+    """Read the result back and check what was written; for copied data, check the directory entries only."""
     with WheelReader(path) as result:
         for name in writer.written:
             result.verify(name)

@@ -1,6 +1,6 @@
-"""ZIP records as APPNOTE.TXT 6.3.10 defines them: their layout, reading one, writing one.
+"""Read and write ZIP records as APPNOTE.TXT 6.3.10 defines them.
 
-Functions here see bytes only; they raise ValueError with a reason, and the reader adds which file.
+These functions take bytes only; they raise ValueError with a reason, to which the reader adds the file name.
 """
 
 from __future__ import annotations
@@ -29,20 +29,20 @@ STORED: Final = 0  # section 4.4.5
 DEFLATED: Final = 8
 FLAG_DESCRIPTOR: Final = 0x0008  # section 4.4.4, bit 3: crc and sizes follow the data
 FLAG_UTF8: Final = 0x0800  # bit 11
-KNOWN_FLAGS: Final = 0x0006 | FLAG_DESCRIPTOR | FLAG_UTF8  # bits 1 and 2 only tell the deflate level
+KNOWN_FLAGS: Final = 0x0006 | FLAG_DESCRIPTOR | FLAG_UTF8  # bits 1 and 2 only state the deflate level
 EXTRA_ZIP64: Final = 0x0001  # section 4.5.3
 EXTRA_UNICODE_PATH: Final = 0x7075  # section 4.6.9
 UNIX: Final = 3  # section 4.4.2.2
 VERSION_DEFLATE: Final = 20  # section 4.4.3.2
 VERSION_ZIP64: Final = 45
 
-# Section 4.4.1.4: a field that cannot hold its value is filled with ones, and the value stands in a ZIP64 record.
+# Section 4.4.1.4: a field that cannot hold its value is filled with ones, and a ZIP64 record holds the value.
 ONES_16: Final = 0xFFFF
 ONES_32: Final = 0xFFFFFFFF
 LARGEST_16 = ONES_16 - 1
 LARGEST_32 = ONES_32 - 1
 
-LONGEST_END: Final = ZIP64_END.size + ZIP64_LOCATOR.size + END.size  # bytes; archive comments are refused
+LONGEST_END: Final = ZIP64_END.size + ZIP64_LOCATOR.size + END.size  # bytes; archive comments are not allowed
 LONGEST_DESCRIPTOR: Final = 24  # bytes: signature, crc, two sizes of 8 bytes
 
 
@@ -70,23 +70,23 @@ class Member:
 
     @property
     def is_directory(self) -> bool:
-        """Whether it only names a folder."""
+        """Whether it is a folder."""
         return self.name.endswith("/")
 
     @property
     def unix_mode(self) -> int:
-        """File type and permissions, 0 without them; whatever system ``made_by`` names, as pip reads it."""
+        """File type and permissions, 0 without them; read whatever system ``made_by`` names, as pip does."""
         return self.external >> 16
 
     @property
     def permissions(self) -> int:
-        """Permission bits for a file written from it, without set-user-id and the like."""
+        """Permission bits of the extracted file, without set-user-id and the like."""
         return self.unix_mode & 0o777 or 0o644
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Directory:
-    """Where the central directory stands and how many entries it has; ``end`` is the first byte after it."""
+    """Offset of the central directory and its number of entries; ``end`` is the first byte after it."""
 
     offset: int
     end: int
@@ -94,7 +94,7 @@ class Directory:
 
 
 def dos_time(epoch: int) -> tuple[int, int]:
-    """The (time, date) fields of section 4.4.6 for seconds since 1970, in UTC; nothing is before 1980."""
+    """Return the (time, date) fields of section 4.4.6 for seconds since 1970, in UTC, and not before 1980."""
     moment = max(datetime.fromtimestamp(epoch, UTC), datetime(1980, 1, 1, tzinfo=UTC))
     return (
         moment.hour << 11 | moment.minute << 5 | moment.second // 2,
@@ -103,7 +103,7 @@ def dos_time(epoch: int) -> tuple[int, int]:
 
 
 def file_attributes(mode: int) -> int:
-    """The external attributes of a regular file with these permission bits."""
+    """Return the external attributes of a regular file with these permission bits."""
     return (stat.S_IFREG | mode) << 16
 
 
@@ -118,7 +118,7 @@ def parse_end(tail: bytes, size: int) -> Directory:
         raise ValueError(message)
     _, disk, start_disk, disk_count, count, length, offset, comment = END.unpack(tail[-END.size :])
     if disk or start_disk or disk_count != count or comment:
-        message = "its end record speaks of several disks or of a comment"
+        message = "its end record declares several disks or a comment"
         raise ValueError(message)
     zip64 = tail[: -END.size][-ZIP64_LOCATOR.size - ZIP64_END.size :]
     if zip64[-ZIP64_LOCATOR.size :].startswith(ZIP64_LOCATOR_SIGNATURE):
@@ -131,7 +131,7 @@ def parse_end(tail: bytes, size: int) -> Directory:
 
 
 def _parse_zip64_end(data: bytes, position: int, small: tuple[int, int, int]) -> tuple[int, int, int]:
-    """Read the ZIP64 end record and its locator; ``small`` are the same values in the plain end record."""
+    """Read count, length and offset from the ZIP64 end record and its locator; ``small`` has the plain record's."""
     if len(data) != ZIP64_END.size + ZIP64_LOCATOR.size or not data.startswith(ZIP64_END_SIGNATURE):
         message = "its ZIP64 end record is not where it must be"
         raise ValueError(message)
@@ -197,7 +197,7 @@ def _parse_central_entry(data: bytes, position: int) -> tuple[Member, int]:
 
 
 def decode_name(raw: bytes, flags: int) -> str:
-    """A member's name: UTF-8 with flag bit 11, else ASCII, the part of CP437 every program reads alike."""
+    """Decode a member's name: UTF-8 with flag bit 11, else ASCII, the part of CP437 every program reads alike."""
     try:
         return raw.decode("utf-8" if flags & FLAG_UTF8 else "ascii")
     except UnicodeDecodeError as error:
@@ -206,7 +206,7 @@ def decode_name(raw: bytes, flags: int) -> str:
 
 
 def split_extra(extra: bytes, fields: tuple[int, int, int]) -> tuple[int, int, int, bytes]:
-    """Put the ZIP64 values (section 4.5.3) in place of fields of ones; the rest of the extra data comes last."""
+    """Replace fields of ones by their ZIP64 values (section 4.5.3); return them and the rest of the extra data."""
     values, rest = list(fields), b""
     position = 0
     seen = False
@@ -237,7 +237,7 @@ def _zip64_values(body: bytes, fields: list[int]) -> list[int]:
 
 
 def local_length(head: bytes) -> int:
-    """How long a local header is, from its fixed part (section 4.3.7)."""
+    """Return the length of a local header in bytes, from its fixed part (section 4.3.7)."""
     if len(head) < LOCAL_HEADER.size or not head.startswith(LOCAL_SIGNATURE):
         message = "its directory points to something that is not a local header"
         raise ValueError(message)
@@ -246,7 +246,7 @@ def local_length(head: bytes) -> int:
 
 
 def check_local(header: bytes, member: Member) -> None:
-    """Compare a whole local header with the central entry: name, method, flags, time, crc and sizes."""
+    """Raise ValueError unless a local header has the central entry's name, method, flags, time, crc and sizes."""
     _, _, flags, method, time, date, crc, compressed, size, name_length, _ = LOCAL_HEADER.unpack_from(header)
     name_end = LOCAL_HEADER.size + name_length
     size, compressed, _, _ = split_extra(header[name_end:], (size, compressed, 0))
@@ -260,7 +260,7 @@ def check_local(header: bytes, member: Member) -> None:
 
 
 def descriptors(member: Member) -> set[bytes]:
-    """Every form a member's data descriptor may have: with signature or not, short or ZIP64 (section 4.3.9)."""
+    """Return every valid form of a member's data descriptor: with signature or not, short or ZIP64 (section 4.3.9)."""
     numbers = (member.crc, member.compressed_size, member.size)
     forms = {struct.pack("<L2Q", *numbers)}
     if max(numbers) <= ONES_32:
@@ -269,7 +269,7 @@ def descriptors(member: Member) -> set[bytes]:
 
 
 def pack_local(member: Member) -> bytes:
-    """The local header of a member whose crc and sizes are known (section 4.3.7)."""
+    """Return the local header of a member whose crc and sizes are known (section 4.3.7)."""
     large = max(member.size, member.compressed_size) > LARGEST_32
     sizes = (ONES_32, ONES_32) if large else (member.compressed_size, member.size)
     extra = _pack_zip64([member.size, member.compressed_size] if large else []) + member.extra
@@ -280,7 +280,7 @@ def pack_local(member: Member) -> bytes:
 
 
 def pack_central(member: Member) -> bytes:
-    """The central directory entry of a member (section 4.3.12)."""
+    """Return the central directory entry of a member (section 4.3.12)."""
     values = (member.size, member.compressed_size, member.offset)
     size, compressed, offset = (ONES_32 if value > LARGEST_32 else value for value in values)
     large = [value for value in values if value > LARGEST_32]
@@ -299,7 +299,7 @@ def _pack_zip64(values: list[int]) -> bytes:
 
 
 def pack_end(directory: Directory) -> bytes:
-    """The end record, with the ZIP64 ones before it where a value needs them (sections 4.3.14 to 4.3.16)."""
+    """Return the end record, after the ZIP64 ones where a value needs them (sections 4.3.14 to 4.3.16)."""
     count, length, offset = directory.count, directory.end - directory.offset, directory.offset
     zip64 = b""
     if count > LARGEST_16 or max(length, offset) > LARGEST_32:

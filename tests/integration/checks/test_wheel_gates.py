@@ -120,5 +120,5 @@ def test_what_twine_refuses_fails_the_metadata_gate(fake_base: Path, tmp_path: P
     text = METADATA.format(name="tensorflow", version=CPU_VERSION, extra="").replace("text/markdown", "text/x-rst")
     broken = text.replace("A stand-in.\n", "", 1).rstrip() + "\n\n``unfinished\n"
     made = merged(tmp_path, fake_base, {f"tensorflow-{CPU_VERSION}.dist-info/METADATA": broken.encode()})
-    with pytest.raises(MetadataGateError, match=r"twine refuses its metadata\n(.|\n)*Inline literal start-string"):
+    with pytest.raises(MetadataGateError, match=r"twine rejects its metadata\n(.|\n)*Inline literal start-string"):
         run_gates(made, base=fake_base, locked=locked(fake_base), target=target(CPU), rules=RULES)

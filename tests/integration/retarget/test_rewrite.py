@@ -219,7 +219,9 @@ def test_code_for_new_gpus_has_the_attributes_that_nvidias_tools_give_it(tools: 
 def test_text_that_ptxas_rejects_is_shown_with_its_module(tools: Tools) -> None:
     broken = TIED.replace("st.global.u64", "st.nowhere.u64")
     good = [module(TIED + f"// {number}\n", "120") for number in range(4)]
-    with pytest.raises(PtxError, match=r"refuses the code at byte 64 \(kernel generated_add\) for sm_120") as caught:
+    with pytest.raises(
+        PtxError, match=r"cannot compile the code at byte 64 \(kernel generated_add\) for sm_120"
+    ) as caught:
         ptxas.compile_all([*good, module(broken, "120")], tools.compiler, name="test")
     assert ".nowhere" in str(caught.value)
 
@@ -236,7 +238,7 @@ def test_an_arch_that_ptxas_does_not_know(tools: Tools) -> None:
 
 
 def test_libnvfatbin_refuses_what_is_no_machine_code(tools: Tools) -> None:
-    with pytest.raises(FatbinError, match="takes no machine code of 8 bytes for 120"):
+    with pytest.raises(FatbinError, match="accepts no cubin of 8 bytes for 120"):
         gpu_image.entry(tools.compiler.nvfatbin, b"nonsense", arch="120")
 
 

@@ -200,9 +200,9 @@ def test_what_has_no_portable_code_keeps_what_was_promised_of_it(good: Retargete
     [
         (cubin(b"add", arch=120), "has 1 kernels, its source 2; `mul` is in one only"),
         (cubin(b"add", b"mul", b"new", arch=120), "`new` is in one only"),
-        (cubin(*KERNELS, arch=90), "is machine code for another processor"),
-        (fakeelf.elf(), "is machine code for another processor: no GPU"),
-        (b"no machine code at all ", "is no machine code"),
+        (cubin(*KERNELS, arch=90), "is for another processor: 90"),
+        (fakeelf.elf(), "is for another processor: no GPU"),
+        (b"no machine code at all ", "is not a cubin"),
     ],
 )
 def test_a_new_image_that_was_not_made_of_its_source_is_named(good: Retargeted, code: bytes, message: str) -> None:

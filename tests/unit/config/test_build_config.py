@@ -287,7 +287,7 @@ def test_what_becomes_of_official_gpu_code_is_read(tmp_path: Path) -> None:
         (
             '["120", "70"]',
             '["120", "75"]',
-            "`cu12.retarget.generated` has 75, which `archs` has not; known: 120, 70, 80",
+            "`cu12.retarget.generated` has 75, which `archs` lacks; known: 120, 70, 80",
         ),
         ("==12.9.86", ">=12.9", "`cu12.retarget.tools` must be exact versions"),
         (', "nvidia-nvfatbin-cu12==12.8.90"]', "]", "`cu12.retarget.tools`: list should have at least 2 items"),

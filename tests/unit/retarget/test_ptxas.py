@@ -121,21 +121,21 @@ def test_what_is_there_already_is_taken_and_what_waits_is_dropped(tmp_path: Path
 
 def test_a_refusal_names_module_kernel_and_reason() -> None:
     said = CommandError("ptxas ended with exit code 255\nline 3; fatal: Unexpected", output="line 3; fatal: Unexpected")
-    error = ptxas._refusal(ptx("add"), module(ptx("add")), TOOLS, said)
+    error = ptxas._compile_error(ptx("add"), module(ptx("add")), TOOLS, said)
     assert isinstance(error, PtxError)
-    assert "12.9.86 refuses the code at byte 64 (kernel add) for sm_120" in error.message
+    assert "12.9.86 cannot compile the code at byte 64 (kernel add) for sm_120" in error.message
     assert "fatal: Unexpected" in error.message
 
 
 def test_an_arch_that_ptxas_does_not_know_is_another_error() -> None:
     said = CommandError("failed", output="ptxas fatal   : Value 'sm_999' is not defined for option 'gpu-name'")
-    error = ptxas._refusal(b"", module(b"", "999"), TOOLS, said)
+    error = ptxas._compile_error(b"", module(b"", "999"), TOOLS, said)
     assert isinstance(error, UnknownArchError)
     assert "does not know the arch 999" in error.message
 
 
 def test_an_nvfatbin_that_does_not_load_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(FatbinError, match="takes no machine code of 4 bytes for 120"):
+    with pytest.raises(FatbinError, match="accepts no cubin of 4 bytes for 120"):
         gpu_image.entry(compiler(tmp_path).nvfatbin, b"code", arch="120")
 
 

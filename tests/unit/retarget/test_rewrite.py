@@ -326,7 +326,7 @@ def test_a_truncated_section(tmp_path: Path) -> None:
     data = bytearray(usual().to_bytes())
     (headers,) = struct.unpack_from("<Q", data, 40)
     struct.pack_into("<Q", data, headers + 4 * 64 + 32, 1 << 30)
-    assert ".nv_fatbin goes on to byte" in refused(tmp_path, bytes(data), UnknownLayoutError)
+    assert ".nv_fatbin extends to byte" in refused(tmp_path, bytes(data), UnknownLayoutError)
 
 
 def test_packed_relocations(tmp_path: Path) -> None:
@@ -412,7 +412,7 @@ def test_gaps_between_containers(tmp_path: Path) -> None:
 
 def test_a_library_that_was_retargeted_before(tmp_path: Path) -> None:
     _, after, _ = retarget(tmp_path, usual())
-    assert "was laid out anew before" in refused(tmp_path, after, AlreadyRetargetedError)
+    assert "was rewritten before" in refused(tmp_path, after, AlreadyRetargetedError)
 
 
 def test_a_library_that_has_what_is_wanted(tmp_path: Path) -> None:
@@ -423,7 +423,7 @@ def test_a_library_that_has_what_is_wanted(tmp_path: Path) -> None:
 
 def test_archs_older_than_the_portable_code(tmp_path: Path) -> None:
     message = refused(tmp_path, usual(), UnknownArchError, WANTED.model_copy(update={"archs": ("70", "75", "120")}))
-    assert "no machine code for 75, and portable code only from 90 on; it has 60, 70, 80, 90" in message
+    assert "no SASS for 75, and PTX only from 90 on; it has 60, 70, 80, 90" in message
 
 
 def test_archs_that_do_not_fit_say_by_how_much_and_what_to_drop(tmp_path: Path) -> None:
@@ -435,7 +435,7 @@ def test_archs_that_do_not_fit_say_by_how_much_and_what_to_drop(tmp_path: Path) 
     saved = sum(len(raw) - len(fatbin.tightened(raw)) for raws in old.values() for raw in raws)
     over = sum(len(fatbin.tightened(machine_code(120, name))) for name, _ in named) - saved
     assert f"would need {over:,} more (bytes by arch: sm_60 " in message
-    assert "to drop " in message
+    assert "dropping " in message
 
 
 def test_generated_code_for_which_there_is_no_room_at_all(tmp_path: Path) -> None:

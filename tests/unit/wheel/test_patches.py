@@ -146,7 +146,7 @@ def test_the_hunk_that_fails_is_numbered(folder: Path) -> None:
         (GOOD.replace("-2,3", "-2,9"), "shorter|longer"),
         (GOOD.replace("-2,3", "-2,2"), "longer|belongs to no hunk"),
         (GOOD.removeprefix(HEAD), "not a unified diff"),
-        (HEAD + "@@ -1 +1 @@\n-line 1\n+line 1\n", "not changed"),
+        (HEAD + "@@ -1 +1 @@\n-line 1\n+line 1\n", "does not change"),
         (HEAD, "no hunk"),
         ("", "empty"),
         ("just words\n", "empty"),
