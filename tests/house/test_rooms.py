@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import re
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -85,6 +86,12 @@ def test_the_matrix_of_rooms_is_the_table() -> None:
     for row, columns in found.items():
         print(f"{row:10}", *(f"{columns.get(column, 0) or chr(46):>8}" for column in ROOMS))  # noqa: T201 -- for pytest -rP
     assert {room: set(columns) - {"system"} for room, columns in found.items()} == ROOMS
+
+
+def test_no_module_imports_one_that_imports_it() -> None:
+    known = {f"tfwheel.{name_of(path)}" for path in MODULES}
+    graph = {f"tfwheel.{name_of(path)}": imports(path) & known for path in MODULES}
+    assert len(list(TopologicalSorter(graph).static_order())) == len(MODULES)  # raises CycleError with the circle
 
 
 def test_no_room_imports_one_that_imports_it() -> None:
