@@ -136,11 +136,11 @@ class Job:
         folder.mkdir(parents=True, exist_ok=True)
         for old in folder.glob(f"*{records.SUFFIX}"):
             old.unlink()
-        made = FinishedWheel(wheel=wheel.replace(folder / wheel.name), record=record)
-        records.save(record, made.wheel)
-        for path in set(folder.iterdir()) - {made.wheel, records.path_for(made.wheel)}:
+        finished = FinishedWheel(wheel=wheel.replace(folder / wheel.name), record=record)
+        records.save(record, finished.wheel)
+        for path in set(folder.iterdir()) - {finished.wheel, records.path_for(finished.wheel)}:
             path.unlink()
-        return made
+        return finished
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

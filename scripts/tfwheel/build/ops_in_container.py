@@ -55,12 +55,12 @@ def build(
         with console.step("official wheel", job.times):
             base = official_wheel.fetch(job.base, job.paths.cache)
         key = _key(job, base, place)
-        made = None if force else job.kept(job.target.ops_id, key)
-        if made:
-            console.say(f"  unchanged: {made.wheel.name} has the key of this configuration ({key[:12]}); not rebuilt")
+        finished = None if force else job.kept(job.target.ops_id, key)
+        if finished:
+            console.say(f"  unchanged: {finished.wheel.name} has this configuration's key {key[:12]}; not rebuilt")
         else:
-            made = _build(job, place, base, key, beside=Job.of(target_id, native))
-        return verification.smoke_test(job, made, require_gpu=require_gpu).record
+            finished = _build(job, place, base, key, beside=Job.of(target_id, native))
+        return verification.smoke_test(job, finished, require_gpu=require_gpu).record
 
 
 def _build(job: Job, place: ContainerHost, base: Path, key: str, *, beside: Job) -> FinishedWheel:

@@ -48,10 +48,10 @@ def build(target_id: str, *, force: bool = False, require_gpu: bool = False, pat
     with _summing_up(job), job.exclusive(job.target.id), job.scratch():
         chain = toolchain.choose(job.target.line, cache=job.paths.cache)
         key = _key(job, chain)
-        made = None if force else job.kept(job.target.id, key)
-        if made:
-            console.say(f"  unchanged: {made.wheel.name} has the key of this configuration ({key[:12]}); not rebuilt")
-            return _smoke_and_serve(job, made, require_gpu=require_gpu).record
+        finished = None if force else job.kept(job.target.id, key)
+        if finished:
+            console.say(f"  unchanged: {finished.wheel.name} has this configuration's key {key[:12]}; not rebuilt")
+            return _smoke_and_serve(job, finished, require_gpu=require_gpu).record
         return _serve(job, _build(job, chain, key, force=force, require_gpu=require_gpu)).record
 
 
@@ -59,11 +59,11 @@ def smoke_target(target_id: str, *, require_gpu: bool = False, paths: Paths | No
     """Smoke-test the finished wheel of a target again and store the new report in its record."""
     job = Job.of(target_id, paths or Paths.here())
     with _summing_up(job), job.exclusive(job.target.id), job.scratch():
-        made = job.kept(job.target.id)
-        if made is None:
+        finished = job.kept(job.target.id)
+        if finished is None:
             message = f"there is no wheel for {target_id} yet"
             raise WheelMissingError(message, remedy=f"Build it first: `python scripts/build_wheel.py {target_id}`.")
-        return _smoke_and_serve(job, made, require_gpu=require_gpu, again=True).record
+        return _smoke_and_serve(job, finished, require_gpu=require_gpu, again=True).record
 
 
 @contextmanager
@@ -119,13 +119,13 @@ def _ops(job: Job, chain: Toolchain, base: Path, *, force: bool) -> Iterator[Fin
     )
     key = digests.of_facts(compiled=compiled, rules=asdict(job.config.repair), code=code_key())
     with job.exclusive(job.target.ops_id):
-        made = None if force else job.kept(job.target.ops_id, key)
-        if made:
-            console.say(f"  ops: {made.wheel.name} serves this Python too; not compiled")
+        finished = None if force else job.kept(job.target.ops_id, key)
+        if finished:
+            console.say(f"  ops: {finished.wheel.name} serves this Python too; not compiled")
             job.cached.append("ops")
         else:
-            made = _compile(job, chain, base, key)
-        yield made
+            finished = _compile(job, chain, base, key)
+        yield finished
 
 
 def _compile(job: Job, chain: Toolchain, base: Path, key: str) -> FinishedWheel:
@@ -213,15 +213,15 @@ def _described(job: Job, merged: MergedWheel, ops: FinishedWheel, native: Retarg
     )
 
 
-def _smoke_and_serve(job: Job, made: FinishedWheel, *, require_gpu: bool, again: bool = False) -> FinishedWheel:
+def _smoke_and_serve(job: Job, finished: FinishedWheel, *, require_gpu: bool, again: bool = False) -> FinishedWheel:
     """Smoke-test a wheel unless its report is current, and update the index."""
-    return _serve(job, verification.smoke_test(job, made, require_gpu=require_gpu, again=again))
+    return _serve(job, verification.smoke_test(job, finished, require_gpu=require_gpu, again=again))
 
 
-def _serve(job: Job, made: FinishedWheel) -> FinishedWheel:
+def _serve(job: Job, finished: FinishedWheel) -> FinishedWheel:
     """Update the index with a wheel that passed."""
     local_index.update(job.paths, SiteContent(settings=job.config))
-    return made
+    return finished
 
 
 def code_key() -> str:

@@ -58,54 +58,58 @@ def verify_merged(
         except BaseException:
             environment.programs.end()  # nothing waits for this smoke test any more
             raise
-    made = job.keep(merged.wheel, record.grown(gates=passed, times=dict(job.times)))
-    return _noted(made, trying.result(), require_gpu=require_gpu)
+    finished = job.keep(merged.wheel, record.grown(gates=passed, times=dict(job.times)))
+    return _noted(finished, trying.result(), require_gpu=require_gpu)
 
 
-def smoke_test(job: Job, made: FinishedWheel, *, require_gpu: bool, again: bool = False) -> FinishedWheel:
+def smoke_test(job: Job, finished: FinishedWheel, *, require_gpu: bool, again: bool = False) -> FinishedWheel:
     """Smoke-test a wheel unless its report is current, and keep the report in its record.
 
     Raises SmokeError when the wheel does not work, and the errors of ``environments.made``, which are not about the
     wheel.
     """
-    if not again and _smoke_is_current(made.record, require_gpu=require_gpu):
-        console.say(f"  smoke-tested already: passed, gpu: {_gpu(made.record)}")
-        return made
-    official = _official(job, made)
-    log = job.log("ops-smoke" if made.record.project == ops_wheel.PROJECT else "smoke")
-    size = sum(wheel.stat().st_size for wheel in (made.wheel, official) if wheel)
+    if not again and _smoke_is_current(finished.record, require_gpu=require_gpu):
+        console.say(f"  smoke-tested already: passed, gpu: {_gpu(finished.record)}")
+        return finished
+    official = _official(job, finished)
+    log = job.log("ops-smoke" if finished.record.project == ops_wheel.PROJECT else "smoke")
+    size = sum(wheel.stat().st_size for wheel in (finished.wheel, official) if wheel)
     with environments.made(job.target, log=log, size=size, require_gpu=require_gpu) as environment:
-        return _noted(made, _tried(job, made, environment, official=official), require_gpu=require_gpu)
+        return _noted(finished, _tried(job, finished, environment, official=official), require_gpu=require_gpu)
 
 
-def _official(job: Job, made: FinishedWheel) -> Path | None:
+def _official(job: Job, finished: FinishedWheel) -> Path | None:
     """Return the official wheel to install beside an ops wheel; None if it is not needed or pip installs TensorFlow."""
     # The ops require `tensorflow` by name: pip resolves that itself if the base has another name.
-    beside = made.record.project == ops_wheel.PROJECT and job.base.project == overlay.NAME
+    beside = finished.record.project == ops_wheel.PROJECT and job.base.project == overlay.NAME
     return official_wheel.fetch(job.base, job.paths.cache) if beside else None
 
 
-def _tried(job: Job, made: FinishedWheel, environment: Environment, *, official: Path | None = None) -> _SmokeOutcome:
+def _tried(
+    job: Job, finished: FinishedWheel, environment: Environment, *, official: Path | None = None
+) -> _SmokeOutcome:
     """Install the wheel from a served index of its own and run the smoke test."""
-    console.say(f"  smoke test of {made.wheel.name}")
-    served = local_index.serve_alone(made.wheel, line=made.record.line, workdir=job.work, sha256=made.record.sha256)
+    console.say(f"  smoke test of {finished.wheel.name}")
+    served = local_index.serve_alone(
+        finished.wheel, line=finished.record.line, workdir=job.work, sha256=finished.record.sha256
+    )
     with served as url:
         candidate = smoke.WheelUnderTest(
-            target=job.target, record=made.record, wheel=made.wheel, index_url=url, official=official
+            target=job.target, record=finished.record, wheel=finished.wheel, index_url=url, official=official
         )
         report = smoke.smoke(candidate, environment)
     return _SmokeOutcome(report=report | {"checks_key": code_key()}, log=environment.log)
 
 
-def _noted(made: FinishedWheel, trial: _SmokeOutcome, *, require_gpu: bool) -> FinishedWheel:
+def _noted(finished: FinishedWheel, outcome: _SmokeOutcome, *, require_gpu: bool) -> FinishedWheel:
     """Store a smoke report in the record of its wheel; SmokeError if the test failed."""
-    report = trial.report
+    report = outcome.report
     on_gpu = require_gpu or isinstance(report["gpu"], dict)  # with require_gpu the test only starts on a GPU
-    record = made.record.grown(smoke=report, gpu_smoke=report if on_gpu else made.record.gpu_smoke)
-    records.save(record, made.wheel)
-    smoke.require_passed(report, log=trial.log)
+    record = finished.record.grown(smoke=report, gpu_smoke=report if on_gpu else finished.record.gpu_smoke)
+    records.save(record, finished.wheel)
+    smoke.require_passed(report, log=outcome.log)
     console.say(f"  smoke test passed, gpu: {_gpu(record)}")
-    return replace(made, record=record)
+    return replace(finished, record=record)
 
 
 def _smoke_is_current(record: Record, *, require_gpu: bool) -> bool:
