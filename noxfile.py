@@ -32,9 +32,9 @@ FACTORY = ROOT / ".nox" / "factory"
 
 
 def targets(session: str) -> dict[str, bool]:
-    """The targets that a session builds, and whether each is in the default set; the doors check what is read here.
+    """Return the targets of a session, and whether each is in the default set; the scripts validate the file.
 
-    A targets.toml that cannot be read leaves one name, and building that says what is wrong with the file.
+    For an unreadable targets.toml the result is one dummy target; building it reports what is wrong with the file.
     """
     try:
         table = tomllib.loads((ROOT / "build_config" / "targets.toml").read_text(encoding="utf-8"))
@@ -51,7 +51,7 @@ CU12, CPU = targets("build-cuda12"), targets("build-cpu")
 
 
 def install(session: nox.Session, group: str) -> None:
-    """Install a dependency group into the session's environment, once for each state of the group."""
+    """Install a dependency group into the session's environment, again only when the group changed."""
     wanted = nox.project.dependency_groups(GROUPS, group)
     stamp = Path(session.virtualenv.location) / "installed.txt"
     if not stamp.exists() or stamp.read_text(encoding="utf-8") != "\n".join(wanted):
@@ -60,7 +60,7 @@ def install(session: nox.Session, group: str) -> None:
 
 
 def enter(session: nox.Session, door: str, *words: str) -> None:
-    """Run a program of scripts/ with the Python of the environment that the session `factory` keeps."""
+    """Run a program of scripts/ with the Python of the environment of the session `factory`."""
     session.run(str(FACTORY / "bin" / "python"), f"scripts/{door}.py", *words, external=True)
 
 
@@ -74,7 +74,7 @@ def build(session: nox.Session, target: str, *, default: bool) -> None:
 
 @nox.session(default=False)
 def factory(session: nox.Session) -> None:
-    """Set up the environment that the other sessions work in."""
+    """Set up the environment that the other sessions use."""
     install(session, "factory")
 
 
@@ -87,7 +87,7 @@ def build_cuda12(session: nox.Session, target: str) -> None:
 
 @nox.session(name="build-cuda13", venv_backend="none", requires=["factory"], default=False)
 def build_cuda13(session: nox.Session) -> None:
-    """Say what CUDA 13 needs: official wheels are built with CUDA 12, so this line waits for the source builder."""
+    """Print what CUDA 13 needs: official wheels are built with CUDA 12, so this line waits for the source builder."""
     enter(session, "plan_matrix", "--line", "cu13", *session.posargs)
 
 
@@ -114,13 +114,13 @@ def plan_session(session: nox.Session) -> None:
 
 @nox.session(venv_backend="none", requires=["factory"], default=False)
 def toolchain(session: nox.Session) -> None:
-    """Set up the CUDA toolchain of a line alone, and say what was chosen and why (`-- cu12`)."""
+    """Set up only the CUDA toolchain of a line, and print what was chosen and why (`-- cu12`)."""
     enter(session, "setup_toolchain", *(session.posargs or ["cu12"]))
 
 
 @nox.session(venv_backend="none", requires=["factory"], default=False)
 def smoke(session: nox.Session) -> None:
-    """Smoke-test a wheel that is built already (`-- TARGET --require-gpu`)."""
+    """Smoke-test a finished wheel again (`-- TARGET --require-gpu`)."""
     enter(session, "smoke_test", *session.posargs)
 
 
@@ -132,7 +132,7 @@ def serve(session: nox.Session) -> None:
 
 @nox.session(venv_backend="none", requires=["factory"], default=False)
 def locks(session: nox.Session) -> None:
-    """Lock each finished wheel with all it needs, by hash, into index/install/."""
+    """Lock each finished wheel with its dependencies, by hash, into index/install/."""
     enter(session, "lock_wheels", *session.posargs)
 
 
@@ -144,7 +144,7 @@ def publish(session: nox.Session) -> None:
 
 @nox.session(venv_backend="none", requires=["factory"], default=False)
 def release(session: nox.Session) -> None:
-    """Release a version on GitHub (`-- 2.20.0+cu125.2`), or rehearse all of that here (`--dry-run`)."""
+    """Release a version on GitHub (`-- 2.20.0+cu125.2`), or rehearse the release here (`--dry-run`)."""
     enter(session, "release_wheels", *session.posargs)
 
 
@@ -174,13 +174,13 @@ def verify_index(session: nox.Session) -> None:
 
 @nox.session(name="save-index", venv_backend="none", requires=["factory"], default=False)
 def save_index(session: nox.Session) -> None:
-    """Keep a copy of a published index, proven by its manifest (`-- --base-url URL --to DIR`)."""
+    """Save a published index, checked against its manifest (`-- --base-url URL --to DIR`)."""
     enter(session, "save_index", *session.posargs)
 
 
 @nox.session(name="verify-attestation", default=False)
 def verify_attestation(session: nox.Session) -> None:
-    """Check a downloaded wheel against its release's signature (`-- WHEEL --bundle FILE --repo OWNER/REPO`)."""
+    """Verify a downloaded wheel with its release's attestation (`-- WHEEL --bundle FILE --repo OWNER/REPO`)."""
     install(session, "attest")
     session.run("python", "scripts/verify_attestation.py", *session.posargs)
 
@@ -215,13 +215,13 @@ def lint(session: nox.Session) -> None:
 
 @nox.session(venv_backend="none", requires=["factory"], default=False)
 def rehearse(session: nox.Session) -> None:
-    """Run jobs of a workflow here, as their YAML has them, in clean clones (`-- ci.yml lint`, `-- --help`)."""
+    """Run jobs of a workflow here from its YAML, in clean clones (`-- ci.yml lint`, `-- --help`)."""
     enter(session, "rehearse_workflow", *session.posargs)
 
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """Run unit and integration tests and hold line coverage of scripts/tfwheel at 95 % or more."""
+    """Run unit and integration tests; line coverage of scripts/tfwheel must be 95 % or more."""
     install(session, "tests")
     session.run("python", "scripts/prepare_tests.py")
     session.run("coverage", "erase")
@@ -232,7 +232,7 @@ def tests(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def bench(session: nox.Session) -> None:
-    """Measure the overlay and the warm run, or the index (`-- index`), beside their peers, into dist/reports/."""
+    """Measure the overlay and an unchanged build, or the index (`-- index`), with their peers, into dist/reports/."""
     install(session, "bench")
     if session.posargs[:1] == ["index"]:
         session.run("python", "scripts/bench_index.py", *session.posargs[1:])

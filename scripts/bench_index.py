@@ -1,4 +1,4 @@
-"""Measure the index beside dumb-pypi at several sizes, print the table, and write dist/reports/index_bench.json."""
+"""Measure the index and dumb-pypi at several sizes, print the table, and write dist/reports/index_bench.json."""
 
 from __future__ import annotations
 

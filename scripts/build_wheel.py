@@ -10,7 +10,7 @@ from tfwheel.build import pipeline
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Hand the target to the pipeline."""
+    """Pass the target to the pipeline."""
     pipeline.build(arguments.target, force=arguments.force, require_gpu=arguments.require_gpu)
 
 

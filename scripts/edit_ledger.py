@@ -1,4 +1,4 @@
-"""Check the ledger of published files, yank one, take that back, record that one is gone, or join two branches."""
+"""Check the ledger of published files, yank or unyank a file, record that it is gone, or merge two branches."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tfwheel.system import console
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Do one thing to the ledger and say it."""
+    """Run one action on the ledger and report it."""
     match arguments.action:
         case "check":
             ledger_history.check(arguments.ledger, since=arguments.since)

@@ -1,4 +1,4 @@
-"""Lock the wheels of dist/site/ with all they need, by hash, for each Python; the locks go to index/install/."""
+"""Lock the wheels of dist/site/ with their dependencies, by hash, for each Python, into index/install/."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tfwheel.system import console
 
 
 def main(_: argparse.Namespace) -> None:
-    """Serve the site of this machine while uv resolves against it."""
+    """Serve the site of this machine while uv resolves from it, and save the locks."""
     paths, settings = Paths.here(), build_config.load()
     content = SiteContent(settings=settings)
     entries = local_index.update(paths, content)

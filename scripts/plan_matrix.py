@@ -1,4 +1,4 @@
-"""Print the matrix: which wheels the configuration asks for, as a table or as JSON, or the CI jobs of an event."""
+"""Print the matrix: the configured wheels as a table or as JSON, or the CI jobs of an event."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tfwheel.system import ci
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Print the jobs of an event (and hand them to the next jobs), or the targets."""
+    """Print the jobs of an event (and pass them to the next CI jobs), or the targets."""
     of_jobs = arguments.label or arguments.changed_since or arguments.github_output
     if (arguments.line or arguments.default) if arguments.event else of_jobs:
         message = "--label, --changed-since and --github-output go with --event; --line and --default do not"
@@ -33,7 +33,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--line", help="only the targets of this line (cpu, ...)")
     parser.add_argument("--default", action="store_true", help="only the targets that a plain build makes")
-    parser.add_argument("--gpus", action="store_true", help="what each GPU of Colab runs, before and after")
+    parser.add_argument("--gpus", action="store_true", help="the code that each GPU of Colab runs, before and after")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     parser.add_argument("--event", help="the CI jobs of this event, as JSON (pull_request, push, ...)")
     parser.add_argument("--label", nargs="+", action="extend", default=[], metavar="WORD", help="select more targets")

@@ -1,4 +1,4 @@
-"""Publish finished wheels: upload them, list them in the ledger, show the pages, and verify all of it from outside."""
+"""Publish finished wheels: upload them, list them in the ledger, render the pages, and verify all from outside."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tfwheel.system import console
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Say or do what publishing these wheels takes; without wheels, what rendering the ledger takes."""
+    """Publish these wheels, or with --dry-run print the steps; without wheels, only render the ledger."""
     job = publish.Publication(
         wheels=tuple(arguments.wheels or sorted(paths.Paths.here().wheels.glob("*/*.whl"))),
         ledger=arguments.ledger,
@@ -34,11 +34,11 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("wheels", nargs="*", type=Path, help="wheels with records (default: all in dist/wheels/)")
     parser.add_argument("--store", type=Path, default=ROOT / "dist" / "store", help="where wheels are kept")
-    parser.add_argument("--store-url", default="", help="where that folder is served (ends with a slash); for wheels")
+    parser.add_argument("--store-url", default="", help="the URL of that folder (ends with a slash); needed for wheels")
     parser.add_argument("--site", type=Path, default=ROOT / "dist" / "public", help="the folder of the pages")
     parser.add_argument("--ledger", type=Path, default=ROOT / "index" / "ledger.jsonl")
-    parser.add_argument("--base-url", help="where the pages are served; without it, run verify_index.py once they are")
+    parser.add_argument("--base-url", help="the URL of the pages; without it, run verify_index.py once they are served")
     parser.add_argument("--install", action="append", default=[], metavar="FILE", help="a wheel to install from there")
     parser.add_argument("--patience", type=float, default=0, help="seconds that the host may take to show the pages")
-    parser.add_argument("--dry-run", action="store_true", help="say what would happen, and change nothing")
+    parser.add_argument("--dry-run", action="store_true", help="print what would happen, and change nothing")
     sys.exit(cli.enter(parser, main))

@@ -16,7 +16,7 @@ STEPS = ("check", "stage", "publish")
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Do the steps that were asked for; a whole rehearsal needs no token and changes nothing but dist/."""
+    """Run the selected steps; a whole rehearsal needs no token and changes only dist/."""
     settings, paths = build_config.load(), Paths.here()
     if arguments.dry_run and arguments.only in (None, "publish"):
         release_rehearsal.build_missing(settings, paths, arguments.version)
@@ -35,8 +35,8 @@ def main(arguments: argparse.Namespace) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("version", help="as in build_config: TENSORFLOW+LABEL.BUILD, or its tag (v...)")
-    parser.add_argument("--only", choices=STEPS, help="do one step; in this order, each may be done again")
+    parser.add_argument("--only", choices=STEPS, help="run one step; in this order, each can be repeated")
     parser.add_argument(
-        "--dry-run", action=argparse.BooleanOptionalAction, help="rehearse it here, against an imitation of GitHub"
+        "--dry-run", action=argparse.BooleanOptionalAction, help="rehearse it here with a fake GitHub server"
     )
     sys.exit(cli.enter(parser, main))

@@ -1,4 +1,4 @@
-"""Measure the merge and the warm run beside their peers; needs a finished target (`nox -s build-cuda12` makes them)."""
+"""Measure the merge and an unchanged build with their peers; needs a finished target (`nox -s build-cuda12`)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tfwheel.config.paths import Paths
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Measure what was asked for, print the table, write the report."""
+    """Run the selected measurement, print the table, write the report."""
     paths = Paths.here()
     if arguments.merge_into:
         build_bench.merge_once(paths, arguments.target, arguments.merge_into)

@@ -1,4 +1,4 @@
-"""Keep a copy of a published index, whole and as its manifest says, to show again if its successor turns out bad."""
+"""Save a published index, checked against its manifest, so that a bad successor can be rolled back."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tfwheel.system import console
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Copy, and say how much."""
+    """Copy the index, and print the number of files."""
     count = snapshot.save(arguments.base_url, arguments.to)
     console.say(f"{arguments.to}: {count} files of {arguments.base_url}")
 
@@ -20,5 +20,5 @@ def main(arguments: argparse.Namespace) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--base-url", required=True, help="the root of the served index, ending with a slash")
-    parser.add_argument("--to", type=Path, required=True, metavar="DIR", help="the folder of the copy, made anew")
+    parser.add_argument("--to", type=Path, required=True, metavar="DIR", help="the folder for the copy; it is replaced")
     sys.exit(cli.enter(parser, main))

@@ -13,7 +13,7 @@ from tfwheel.index.site import SiteContent
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Bring the site up to date and serve it until Ctrl-C."""
+    """Update the site and serve it until Ctrl-C."""
     local_index.offer(Paths.here(), SiteContent(settings=build_config.load()), port=arguments.port)
 
 

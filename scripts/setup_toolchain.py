@@ -1,4 +1,4 @@
-"""Set up the compilers of a CUDA line and say what was chosen and why."""
+"""Set up the compilers of a CUDA line and print what was chosen and why."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tfwheel.system import console
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Find the line, set its toolchain up, print it."""
+    """Set up the toolchain of the line and print it."""
     lines = build_config.load().lines
     if arguments.line not in lines:
         message = f"there is no line `{arguments.line}`; {build_config.nearest(arguments.line, list(lines))}"

@@ -1,4 +1,4 @@
-"""Smoke-test the finished wheel of a target once more, and put the new report into its record."""
+"""Smoke-test the finished wheel of a target again, and store the new report in its record."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tfwheel.build import pipeline
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Hand the target to the pipeline."""
+    """Pass the target to the pipeline."""
     pipeline.smoke_target(arguments.target, require_gpu=arguments.require_gpu)
 
 

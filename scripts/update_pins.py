@@ -1,4 +1,4 @@
-"""Lock the official wheels that the targets start from, by hash and by what is inside, into bases.toml."""
+"""Lock the official wheels that the targets start from, by hash and measured contents, into bases.toml."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from tfwheel.config.paths import Paths
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Measure every base that a target needs; keep what is locked already unless told otherwise."""
+    """Measure every base wheel of the targets; keep existing locks unless --renew is given."""
     settings = build_config.load()
     pins.update(settings, plan.targets(settings), Paths.here().cache, renew=arguments.renew)
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--renew", action="store_true", help="measure again what is locked already")
+    parser.add_argument("--renew", action="store_true", help="also measure the locked wheels again")
     sys.exit(cli.enter(parser, main))

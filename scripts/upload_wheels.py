@@ -1,4 +1,4 @@
-"""Upload finished wheels to a private index; TWINE_USERNAME and TWINE_PASSWORD, or a keyring, say who uploads."""
+"""Upload finished wheels to a private index; credentials: TWINE_USERNAME and TWINE_PASSWORD, or a keyring."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tfwheel.system import console
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Upload what is not there yet, and say what happened to each wheel."""
+    """Upload the wheels that are not there yet, and print the result for each wheel."""
     paths = Paths.here()
     wheels = arguments.wheels or sorted(paths.wheels.glob("*/*.whl"))
     log = paths.dist / "logs" / "upload.log"
@@ -24,6 +24,6 @@ def main(arguments: argparse.Namespace) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("wheels", nargs="*", type=Path, help="wheels with records (default: all in dist/wheels/)")
-    parser.add_argument("--repository-url", required=True, metavar="URL", help="where the index takes uploads")
-    parser.add_argument("--index-url", metavar="URL", help="where installers read it (default: simple/ below that)")
+    parser.add_argument("--repository-url", required=True, metavar="URL", help="the URL for uploads")
+    parser.add_argument("--index-url", metavar="URL", help="the URL for installers (default: simple/ below that)")
     sys.exit(cli.enter(parser, main))

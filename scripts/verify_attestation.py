@@ -1,4 +1,4 @@
-"""Check downloaded wheels against the attestation that their release signed."""
+"""Verify downloaded wheels against the signed attestation of their release."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tfwheel.system import console
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Prove each wheel, or say why it is not proven."""
+    """Verify each wheel and print its proof."""
     for wheel in arguments.wheel:
         ref = arguments.ref or attestation.tag_of(wheel)
         signer = attestation.Signer(repository=arguments.repo, workflow=arguments.workflow, ref=ref)
@@ -24,10 +24,10 @@ def main(arguments: argparse.Namespace) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("wheel", nargs="+", type=Path, help="a wheel, under the name it was published with")
-    parser.add_argument("--bundle", required=True, type=Path, help="what `gh attestation download` wrote (JSONL)")
+    parser.add_argument("wheel", nargs="+", type=Path, help="a wheel, under its published name")
+    parser.add_argument("--bundle", required=True, type=Path, help="output of `gh attestation download` (JSONL)")
     parser.add_argument("--repo", required=True, metavar="OWNER/REPO", help="the repository that released it")
     parser.add_argument("--workflow", default="release.yml", help="the workflow that signed (default: release.yml)")
-    parser.add_argument("--ref", help="what it ran for (default: refs/tags/v and the version of the wheel)")
+    parser.add_argument("--ref", help="the ref it ran for (default: refs/tags/v and the version of the wheel)")
     parser.add_argument("--trusted-root", type=Path, metavar="FILE", help="of `gh attestation trusted-root`: offline")
     sys.exit(cli.enter(parser, main))

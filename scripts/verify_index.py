@@ -1,4 +1,4 @@
-"""Check a published index from outside, a downloaded copy against its manifest, or the releases against the ledger."""
+"""Verify a published index from outside, a downloaded copy with its manifest, or the releases with the ledger."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tfwheel.system import console
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Check one of them and say how much was checked."""
+    """Run one of the checks and print how much was checked."""
     if arguments.offline:
         console.say(f"{arguments.offline}: {manifest.check(arguments.offline)} files are as listed")
         console.say(manifest.SIGNATURE)
@@ -41,8 +41,8 @@ if __name__ == "__main__":
     where.add_argument("--releases", metavar="OWNER/NAME", help="a repository on GitHub (token: $GITHUB_TOKEN)")
     parser.add_argument("--api", default=os.environ.get("GITHUB_API_URL", "https://api.github.com"), metavar="URL")
     parser.add_argument("--ledger", type=Path, default=ROOT / "index" / "ledger.jsonl", metavar="PATH")
-    parser.add_argument("--manifest", type=Path, metavar="FILE", help="the manifest.json that must be shown there")
-    parser.add_argument("--new", action="append", metavar="FILE", help="ask only for this wheel (default: for all)")
+    parser.add_argument("--manifest", type=Path, metavar="FILE", help="the manifest.json that must be published there")
+    parser.add_argument("--new", action="append", metavar="FILE", help="request only this wheel (default: all)")
     parser.add_argument("--install", action="append", default=[], metavar="FILE", help="a wheel to install from there")
     parser.add_argument("--patience", type=float, default=0, help="seconds that the host may take to show the pages")
     sys.exit(cli.enter(parser, main))

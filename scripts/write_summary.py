@@ -1,4 +1,4 @@
-"""Write dist/reports/summary.md, a row for each wheel, and add it to the summary of the CI job where there is one."""
+"""Write dist/reports/summary.md, a row for each wheel, and in CI add it to the summary of the job."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tfwheel.system import ci, console
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Read the records, write the summary, and say where it is."""
+    """Read the records, write the summary, and print its path."""
     expected = summary.expected(build_config.load(), arguments.expect)
     paths = Paths.here()
     text = summary.refresh(paths, source=arguments.source, expected=expected)

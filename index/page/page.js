@@ -4,9 +4,9 @@ const data = JSON.parse(document.getElementById("data").textContent);
 const at = (id) => document.getElementById(id);
 const base = data.base || new URL("./", location.href).href.replace(/\/index\.html$/, "/");
 
-// --- what fits -----------------------------------------------------------------------------------
+// --- choosing a wheel ----------------------------------------------------------------------------
 
-/** Numbers of a version, so that 2.20.0+cu125.10 sorts after 2.20.0+cu125.9. */
+/** Return the numbers of a version, so that 2.20.0+cu125.10 sorts after 2.20.0+cu125.9. */
 const numbers = (version) => version.match(/\d+/g).map(Number);
 const minor = (version) => numbers(version)[1];
 
@@ -18,7 +18,7 @@ function compareVersions(one, two) {
   return 0;
 }
 
-/** How a wheel's code runs on a GPU: "native", "ptx" (compiled on first use), or null. Capabilities are like "8.9". */
+/** Return how a wheel's code runs on a GPU: "native", "ptx" (compiled on first use), or null; capability as "8.9". */
 function runsOn(archs, capability) {
   const [major, step] = capability.split(".").map(Number);
   let way = null;
@@ -32,18 +32,18 @@ function runsOn(archs, capability) {
   return way;
 }
 
-/** Why a wheel is not for this wish, or null. */
+/** Return why a wheel does not fit a wish, or null. */
 function against(wheel, wish) {
   if (wheel.yanked !== null) return "yanked" + (wheel.yanked ? `: ${wheel.yanked}` : "");
   if (wheel.project !== wish.project) return "another package";
   if (wheel.pythons.length && !wheel.pythons.includes(wish.python)) return `for Python ${wheel.pythons.join(", ")}, not ${wish.python}`;
-  if (wheel.line !== wish.line) return `of the line ${wheel.line}`;
-  if (wish.gpu && !wheel.archs.length) return "no GPU code: the GPU would stay idle";
+  if (wheel.line !== wish.line) return `for the line ${wheel.line}`;
+  if (wish.gpu && !wheel.archs.length) return "no GPU code: it would run on the CPU";
   if (wish.gpu && !runsOn(wheel.archs, wish.gpu.capability)) return `no code for compute capability ${wish.gpu.capability} (${wish.gpu.name})`;
   return null;
 }
 
-/** How far a wheel is from the TensorFlow that the runtime's other packages are made for. */
+/** Return the distance in minor versions from the TensorFlow that the runtime's other packages are built for. */
 const distance = (wheel, wish) => (wish.runtime ? Math.abs(minor(wheel.version) - minor(wish.runtime.tensorflow)) : 0);
 
 function choose(wish) {
@@ -53,13 +53,13 @@ function choose(wish) {
   const [best, ...rest] = fitting;
   for (const wheel of rest) {
     const further = distance(wheel, wish) > distance(best, wish);
-    reasons.set(wheel, further ? `further from TensorFlow ${wish.runtime.tensorflow}, which this runtime's packages are made for` : `older than ${best.version}`);
+    reasons.set(wheel, further ? `further from TensorFlow ${wish.runtime.tensorflow}, for which this runtime's packages are built` : `older than ${best.version}`);
   }
   reasons.delete(best);
   return { best, reasons };
 }
 
-// --- what the form says --------------------------------------------------------------------------
+// --- the form ------------------------------------------------------------------------------------
 
 const fields = ["where", "line", "gpu", "project"];
 
@@ -100,7 +100,7 @@ function fillForm() {
   at("project").append(...data.projects.map((one) => option(one, one)));
 }
 
-// --- what is shown -------------------------------------------------------------------------------
+// --- the result ----------------------------------------------------------------------------------
 
 function element(name, text, className) {
   const made = document.createElement(name);
@@ -109,7 +109,7 @@ function element(name, text, className) {
   return made;
 }
 
-/** Colab has the CUDA libraries; elsewhere TensorFlow's own extra brings them. */
+/** Return whether a command needs [and-cuda]: Colab has the CUDA libraries, elsewhere this extra installs them. */
 const bringsCuda = (wheel, wish) => !wish.runtime && wish.gpu && wheel.project === "tensorflow";
 
 function commandFor(wheel, wish) {
@@ -127,19 +127,19 @@ function notesFor(wheel, wish) {
     notes.push(
       runsOn(wheel.archs, wish.gpu.capability) === "native"
         ? element("li", `Native GPU code for ${wish.gpu.name} (compute capability ${wish.gpu.capability}).`)
-        : element("li", `No native code for ${wish.gpu.name} (compute capability ${wish.gpu.capability}), only PTX: the driver compiles it on first use, which can take many minutes, and may refuse.`, "caution"),
+        : element("li", `No native code for ${wish.gpu.name} (compute capability ${wish.gpu.capability}), only PTX: the driver compiles it on first use, which can take many minutes and may fail.`, "caution"),
     );
   }
   if (wish.runtime && distance(wheel, wish)) {
     const names = wish.runtime.companions.join(", ") || "other packages";
-    notes.push(element("li", `The runtime brings TensorFlow ${wish.runtime.tensorflow}, and what is made for it will not fit this one: ${names}.`, "caution"));
+    notes.push(element("li", `The runtime has TensorFlow ${wish.runtime.tensorflow}, and packages built for it will not work with this version: ${names}.`, "caution"));
   }
-  if (bringsCuda(wheel, wish)) notes.push(element("li", "[and-cuda] brings the CUDA libraries too, about 2 GB."));
-  if (wish.runtime) notes.push(element("li", "In Colab, restart the session after the install, so that the new version is loaded."));
+  if (bringsCuda(wheel, wish)) notes.push(element("li", "[and-cuda] also installs the CUDA libraries, about 2 GB."));
+  if (wish.runtime) notes.push(element("li", "In Colab, restart the session after installing, to load the new version."));
   return notes;
 }
 
-/** Choices that differ in one field and have a wheel. */
+/** Return choices that differ in one field and have a wheel. */
 function waysOut(values) {
   const found = [];
   for (const field of fields) {
@@ -154,7 +154,7 @@ function waysOut(values) {
 }
 
 function showWays(values) {
-  const box = element("div", "This would fit:", "ways");
+  const box = element("div", "Available instead:", "ways");
   for (const { field, value, text } of waysOut(values)) {
     const button = element("button", text);
     button.type = "button";
@@ -180,7 +180,7 @@ function update() {
     at("command").textContent = commandFor(best, wish);
     at("verdict").textContent = `${best.project} ${best.version} for Python ${wish.python}, ${best.megabytes} MB`;
   } else {
-    at("verdict").textContent = "No wheel here is for that.";
+    at("verdict").textContent = "No wheel fits this choice.";
     showWays(values);
   }
   const rows = [...reasons].map(([wheel, reason]) => {

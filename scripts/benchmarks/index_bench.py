@@ -1,4 +1,4 @@
-"""Measures the index beside dumb-pypi in the same run: a tree made in full, and one release on top of it."""
+"""Measures the index and dumb-pypi in the same run: a full tree, and one more release on top of it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 PYTHONS = ("cp310", "cp311", "cp312", "cp313", "cp314")  # the wheels of one release
 ADDRESS = "https://example.org/wheels/"
-# What publishing does from a ledger to the tree: check every line, render what changed, swap the tree.
+# The work of publishing from a ledger to the tree: check every line, render the changes, swap the tree.
 PROGRAM = f"""
 import sys
 from pathlib import Path
@@ -46,7 +46,7 @@ SMOKE = {"passed": True, "python": "3.12.1", "date": "2026-11-21", "gpu": "absen
 
 @dataclass(frozen=True, kw_only=True)
 class IndexMeasurement:
-    """One thing measured, as the median of ``runs``: seconds, the most memory held, and what was written."""
+    """One measurement, the median of ``runs``: seconds, peak memory in bytes, and files and bytes written."""
 
     files: int
     projects: int
@@ -60,14 +60,14 @@ class IndexMeasurement:
 
 
 def entries(files: int, projects: int, *, more: int = 0) -> list[LedgerEntry]:
-    """Synthetic entries as a CUDA index has them; ``more`` files are added to the first project."""
+    """Return synthetic entries like those of a CUDA index; ``more`` files are added to the first project."""
     per_project = files // projects
     made = [_entry(project, number) for project in range(projects) for number in range(per_project)]
     return made + [_entry(0, number) for number in range(per_project, per_project + more)]
 
 
 def rows(folder: Path, *, sizes: Sequence[int], runs: int) -> list[IndexMeasurement]:
-    """Measure every size with one project and with a hundred; ``folder`` is scratch, and gone afterwards."""
+    """Measure every size with one project and with a hundred; ``folder`` is scratch and deleted afterwards."""
     found = []
     for files, projects in product(sizes, (1, 100)):
         shutil.rmtree(folder, ignore_errors=True)
@@ -84,7 +84,7 @@ def rows(folder: Path, *, sizes: Sequence[int], runs: int) -> list[IndexMeasurem
 
 
 def report(rows: Sequence[IndexMeasurement], path: Path) -> None:
-    """Print the rows as a table, with the ratio to this project and how each grows, and write them as JSON."""
+    """Print the rows as a table, with ratios to this project and growth rates, and write them as JSON."""
     ours = {(row.files, row.projects, row.what): row.seconds for row in rows if row.who == OURS}
     table = Table(
         "files", "projects", "what", "who", "runs", "seconds", "ratio", "peak MB", "written MB", "files written"
@@ -110,7 +110,7 @@ def report(rows: Sequence[IndexMeasurement], path: Path) -> None:
 
 
 def _growth(rows: Sequence[IndexMeasurement]) -> Iterable[str]:
-    """How time grows between the two largest sizes, as an exponent of the number of files."""
+    """Yield how time grows between the two largest sizes, as an exponent of the number of files."""
     sizes = sorted({row.files for row in rows})[-2:]
     kinds = dict.fromkeys((row.who, row.projects, row.what) for row in rows)
     for who, projects, what in kinds if len(sizes) == 2 else ():  # noqa: PLR2004 -- a line needs two points
@@ -127,7 +127,7 @@ def _growth(rows: Sequence[IndexMeasurement]) -> Iterable[str]:
 
 
 def _run(who: str, folder: Path, files: int, projects: int) -> list[IndexMeasurement]:
-    """Make the tree in full, then bring it up to the list that has one release more."""
+    """Make the full tree, then update it to the list with one more release."""
     found, out = [], folder / "out"
     shutil.rmtree(out, ignore_errors=True)
     for number, what in enumerate(("full", "one release on top")):
@@ -151,13 +151,13 @@ def _run(who: str, folder: Path, files: int, projects: int) -> list[IndexMeasure
 
 
 def _median(rows: Sequence[IndexMeasurement]) -> IndexMeasurement:
-    """The row with the median time; all runs write the same."""
+    """Return the row with the median time; all runs write the same files."""
     middle = sorted(rows, key=lambda row: row.seconds)[(len(rows) - 1) // 2]
     return replace(middle, runs=len(rows))
 
 
 def _command(who: str, folder: Path, number: int) -> list[str | Path]:
-    """The command line that makes tree ``number``, or brings the one before up to it."""
+    """Return the command line that makes tree ``number``, or updates the previous tree to it."""
     if who == OURS:
         return [sys.executable, "-c", PROGRAM, folder / f"{number}.jsonl", folder / "out"]
     words: list[str | Path] = [sys.executable, "-m", "dumb_pypi.main", *WHO[who], "--output-dir", folder / "out"]
@@ -168,7 +168,7 @@ def _command(who: str, folder: Path, number: int) -> list[str | Path]:
 
 
 def _stamps(folder: Path) -> dict[str, tuple[tuple[int, int], int]]:
-    """Which file stands in each place of the tree that is shown, and its size in bytes."""
+    """Return identity (inode, time) and size in bytes of each file in the current tree."""
     root = folder / "site" if (folder / "site").is_symlink() else folder
     found = {path.relative_to(root).as_posix(): path.stat() for path in root.rglob("*") if path.is_file()}
     return {path: ((facts.st_ino, facts.st_mtime_ns), facts.st_size) for path, facts in found.items()}
@@ -198,7 +198,7 @@ def _entry(project: int, number: int) -> LedgerEntry:
 
 
 def _write_package_list(path: Path, listed: Iterable[LedgerEntry]) -> None:
-    """The same facts as dumb-pypi takes them; their timestamps are seconds."""
+    """Write the entries in dumb-pypi's format; its timestamps are seconds."""
     with writing(path) as stream:
         for entry in listed:
             facts = {

@@ -1,4 +1,4 @@
-"""Runs one program and prints, as JSON, its seconds, processor time and memory; stdlib only, a program itself."""
+"""Runs one program and prints its seconds, processor time and memory as JSON; a standalone program, stdlib only."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def main(argv: list[str]) -> int:
     """Print seconds, processor seconds and bytes of memory for a command line; returns the command's exit code.
 
     ``peak_bytes`` is the largest resident set of the process or of any of its waited-for children (``wait4(2)``),
-    ``peak_together`` the largest sum over all processes alive at once, looked at 5 times a second (``proc(5)``).
+    ``peak_together`` the largest sum over all live processes, sampled 5 times a second (``proc(5)``).
     """
     start = time.perf_counter()
     quiet = [(os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0)]
@@ -39,15 +39,15 @@ def main(argv: list[str]) -> int:
 
 
 def resident(root: int) -> int:
-    """The bytes that a process and its descendants have in memory now."""
+    """Return the resident bytes of a process and its descendants."""
     parents, pages = {}, {}
     for path in Path("/proc").glob("[0-9]*"):
         try:
-            # The name in the second field may have spaces; what follows its bracket has none.
+            # The name in the second field may have spaces; the fields after its bracket have none.
             parents[int(path.name)] = int((path / "stat").read_text().rpartition(")")[2].split()[1])
             pages[int(path.name)] = int((path / "statm").read_text().split()[1])
         except (OSError, IndexError, ValueError):
-            continue  # it has ended meanwhile
+            continue  # the process has ended
     family = {root}
     while grown := {pid for pid, parent in parents.items() if parent in family} - family:
         family |= grown

@@ -1,1 +1,1 @@
-"""A stand-in for GitHub on this machine: releases, assets, pull requests; for tests and rehearsals only."""
+"""A fake GitHub server on this machine: releases, assets, pull requests; for tests and rehearsals only."""

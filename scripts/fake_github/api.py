@@ -1,10 +1,9 @@
-"""GitHub as far as a release uses it, on this machine: releases and their assets, runs, pull requests, and pages.
+"""Fake GitHub server with what a release uses: releases and their assets, workflow runs, pull requests, and pages.
 
-All that it knows is in a folder, so that a rehearsal that was killed can go on. Differences from the real host that
-matter are none that are known: drafts are hidden from strangers and have other addresses, special characters of asset
-names are replaced, a name is taken once, an upload that breaks off leaves an asset in state ``starter``, and a
-published release takes no more files. Source: docs.github.com/rest, "Releases", "Release assets", "Pulls", "Workflow
-runs", and "Immutable releases".
+Its state is in a folder, so that a killed rehearsal can resume. Reproduced behaviour: drafts are hidden without a token
+and have other URLs, special characters in asset names are replaced, an asset name is unique in its release, an upload
+that breaks off leaves an asset in state ``starter``, and a published release accepts no more files. Source:
+docs.github.com/rest, "Releases", "Release assets", "Pulls", "Workflow runs", and "Immutable releases".
 """
 
 from __future__ import annotations
@@ -37,7 +36,7 @@ JSON = "application/json; charset=utf-8"
 
 @dataclass(kw_only=True)
 class GitHub(FakeServer):
-    """One repository (``repo`` is "owner/name"), its state in ``folder``, its pages those of the folder ``site``."""
+    """One repository (``repo`` is "owner/name") with its state in ``folder`` and its pages in the folder ``site``."""
 
     folder: Path
     repo: str
@@ -46,16 +45,16 @@ class GitHub(FakeServer):
 
     @cached_property
     def state(self) -> State:
-        """Kinds: release, asset, run, artifact, pull."""
+        """The state; its kinds are release, asset, run, artifact and pull."""
         return State(self.folder / "state.sqlite")
 
     @property
     def pages(self) -> str:
-        """Where the site is served, ending with a slash."""
+        """The URL of the site, ending with a slash."""
         return f"{self.address}{PAGES}"
 
     def answer(self, question: Request) -> Response:
-        """See Host."""
+        """See FakeServer."""
         place = question.place
         if place.startswith((f"/repos/{self.repo}/", f"/uploads/repos/{self.repo}/")):
             return self._api(question)
@@ -71,7 +70,7 @@ class GitHub(FakeServer):
     # --- releases and assets -----------------------------------------------------------------------------
 
     def shown(self, release: Facts) -> Facts:
-        """A release as the API shows it."""
+        """Return a release as the API shows it."""
         place = f"/repos/{self.repo}/releases/{release['id']}"
         links = {
             "url": f"{self.address}{place}",
@@ -81,20 +80,20 @@ class GitHub(FakeServer):
         return {"immutable": not release["draft"], **links, **release, "assets": self.assets_of(release)}
 
     def assets_of(self, release: Facts) -> list[Facts]:
-        """The assets of a release as the API shows them."""
+        """Return the assets of a release as the API shows them."""
         return [self.shown_asset(release, asset) for asset in self.state.all("asset", parent=release["id"])]
 
     def shown_asset(self, release: Facts, asset: Facts) -> Facts:
-        """One asset as the API shows it."""
+        """Return one asset as the API shows it."""
         base = f"{self.address}/{self.repo}/releases/download/{self._folder_of(release)}/"
         return {"browser_download_url": base + quote(asset["name"], safe=""), **asset}
 
     def renamed(self, name: str) -> str:
-        """The name under which an asset is kept."""
+        """Return the name under which GitHub stores an asset."""
         return re.sub(r"[^A-Za-z0-9._+-]+", ".", name).strip(".")
 
     def keep(self, asset: Facts, body: Body) -> Facts:
-        """Receive an asset's bytes; one whose body broke off stays as it was begun."""
+        """Receive the bytes of an asset; if the body breaks off, it stays in state ``starter``."""
         digest, size = hashlib.sha256(), 0
         self._file(asset).parent.mkdir(parents=True, exist_ok=True)
         with self._file(asset).open("wb") as stream:
@@ -110,13 +109,13 @@ class GitHub(FakeServer):
         return self.folder / "blobs" / str(asset["id"])
 
     def _folder_of(self, release: Facts) -> str:
-        """What stands for a release in addresses: a draft has no tag yet."""
+        """Return the part of URLs for a release: a draft has no tag yet."""
         if release["draft"]:
             return "untagged-" + hashlib.sha256(str(release["id"]).encode()).hexdigest()[:20]
         return quote(release["tag_name"], safe="")
 
     def _downloadable(self, place: str) -> Facts | None:
-        """The asset at a public address; those of drafts have none."""
+        """Find the asset at a public URL; assets of drafts have none."""
         for release in self.state.all("release"):
             start = f"/{self.repo}/releases/download/{unquote(self._folder_of(release))}/"
             if place.startswith(start) and not release["draft"]:
@@ -229,7 +228,7 @@ class GitHub(FakeServer):
         return _json(self.state.save(pull | json.loads(question.body.rest())))
 
     def _listed(self, question: Request, items: Sequence[Facts], *, key: str = "") -> Response:
-        """One page of a list, with the ETag and the link to the next (RFC 8288)."""
+        """Return one page of a list, with ETag and the link to the next page (RFC 8288)."""
         size = min(int(question.query.get("per_page", 30)), 100)
         number = int(question.query.get("page", 1))
         part = list(items[(number - 1) * size : number * size])

@@ -1,4 +1,4 @@
-"""Small web servers on this machine that stand in for hosts: asset stores with ranges, and static pages."""
+"""Small web servers on this machine for fake hosts: asset stores with ranges, and static pages."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ ADDRESS = "127.0.0.1"
 MAX_AGE = "max-age=600"  # of static pages on GitHub; it cannot be set there
 RANGE = re.compile(r"bytes=(\d*)-(\d*)$")
 CHUNK = 1 << 16
-BODILESS = {HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED}  # these say nothing of a length, either
+BODILESS = {HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED}  # they have no Content-Length either
 
 
 class Body:
-    """What comes with a request, read in pieces; ``left`` is how many bytes were announced and not read yet."""
+    """The body of a request, read in pieces; ``left`` is the number of announced bytes that are not read yet."""
 
     def __init__(self, stream: BufferedIOBase, length: int) -> None:
         """Read at most ``length`` bytes of the stream."""
         self._stream, self.left = stream, length
 
     def read(self, size: int = CHUNK) -> bytes:
-        """The next bytes; none at the end, or where the client broke off (then ``left`` is not 0)."""
+        """Read the next bytes; empty at the end, or if the client broke off (then ``left`` is not 0)."""
         with suppress(OSError):
             data = self._stream.read(min(size, self.left))
             self.left -= len(data)
@@ -43,13 +43,13 @@ class Body:
         return b""
 
     def rest(self) -> bytes:
-        """All that is left."""
+        """Read all remaining bytes."""
         return b"".join(iter(self.read, b""))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """A request. ``path`` is as it came; ``place`` is unquoted and without the query."""
+    """A request; ``path`` is as received, ``place`` is unquoted and without the query."""
 
     method: str
     path: str
@@ -61,9 +61,9 @@ class Request:
 
 @dataclass(kw_only=True)
 class Response:
-    """One answer on its way out; ``body`` is bytes or a file to be sent. ``promised`` is another Content-Length.
+    """A response; ``body`` is bytes or a file to send. ``promised`` overrides Content-Length.
 
-    Where ``ranged`` is set, a part of the body is sent to who asks for one.
+    With ``ranged``, range requests are answered.
     """
 
     status: int = 200
@@ -74,11 +74,11 @@ class Response:
 
     @property
     def size(self) -> int:
-        """Of the whole body, in bytes."""
+        """The size of the whole body, in bytes."""
         return self.body.stat().st_size if isinstance(self.body, Path) else len(self.body)
 
     def pieces(self, start: int, end: int) -> Iterator[bytes]:
-        """The bytes from ``start`` up to ``end``."""
+        """Yield the bytes from ``start`` up to ``end``."""
         if isinstance(self.body, bytes):
             for at in range(start, end, CHUNK):
                 yield self.body[at : min(at + CHUNK, end)]
@@ -92,10 +92,10 @@ class Response:
 
 @dataclass(kw_only=True)
 class Exchange:
-    """One request as it was answered. ``path`` is unquoted, without its query; ``asked`` is as it came.
+    """An answered request; ``path`` is unquoted and without the query, ``asked`` is as received.
 
-    ``sent`` counts the bytes of the body; each piece is counted before it goes out, so a client that has ended was
-    never sent more than it says. ``token`` is the Authorization that came with it.
+    ``sent`` counts the bytes of the body, each piece before it is sent: a client never received more. ``token`` is the
+    Authorization header of the request.
     """
 
     method: str
@@ -113,16 +113,16 @@ class Exchange:
 
 @dataclass(kw_only=True)
 class FakeServer:
-    """Base of the imitated hosts; ``address`` (no slash at its end) is set when it is served."""
+    """Base class of fake hosts; ``address`` is its URL (no trailing slash), set when it is served."""
 
     address: str = ""
 
     def answer(self, question: Request) -> Response:
-        """What the host says; several threads ask at once."""
+        """Return the response to a request; called from several threads at once."""
         raise NotImplementedError
 
     def heard(self, exchange: Exchange) -> None:
-        """Told of each answer just before it goes out."""
+        """Observe each answered request, just before the response is sent."""
 
 
 AnyHost = TypeVar("AnyHost", bound=FakeServer)
@@ -130,7 +130,7 @@ AnyHost = TypeVar("AnyHost", bound=FakeServer)
 
 @contextmanager
 def serving(host: AnyHost, *, port: int = 0) -> Iterator[AnyHost]:
-    """Serve a host on this machine while the block runs; port 0 is one of the system's choosing. OSError if taken."""
+    """Serve a host on this machine while the block runs; with port 0 on a free port. OSError if the port is taken."""
     with ThreadingHTTPServer((ADDRESS, port), partial(_Handler, host)) as server:
         host.address = f"http://{ADDRESS}:{server.server_port}"
         threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
@@ -141,10 +141,10 @@ def serving(host: AnyHost, *, port: int = 0) -> Iterator[AnyHost]:
 
 
 def page(site: Path, name: str, headers: Mapping[str, str] | Message[str, str]) -> Response:
-    """A file of a folder as static pages hosts give it.
+    """Respond with a file of a folder, like a host of static pages.
 
-    The content type follows from the extension and cannot be set, a folder is its ``index.html``, no redirect leads
-    from one spelling to another, and nothing outside the folder is ever served.
+    The content type follows from the extension, a folder gives its ``index.html``, a missing slash is not redirected,
+    and nothing outside the folder is ever served.
     """
     file = found(site, name)
     if file is None:
@@ -161,14 +161,14 @@ def page(site: Path, name: str, headers: Mapping[str, str] | Message[str, str]) 
 
 
 def blob(file: Path) -> Response:
-    """A file as asset stores give it: any part of it, too."""
+    """Respond with a file, like an asset store: ranges too."""
     return Response(
         headers={"Content-Type": "application/octet-stream", "Accept-Ranges": "bytes"}, body=file, ranged=True
     )
 
 
 def found(root: Path, name: str) -> Path | None:
-    """The file of that name below a folder, None where there is none."""
+    """Find the file of that name below a folder; None if there is none."""
     path = root / name
     if name.endswith("/") or not name:
         path /= "index.html"
@@ -181,7 +181,7 @@ def found(root: Path, name: str) -> Path | None:
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     timeout = 60
-    disable_nagle_algorithm = True  # head and body are two writes: the second would wait 40 ms for the client's word
+    disable_nagle_algorithm = True  # head and body are two writes: the second would wait 40 ms for the client's ACK
 
     def __init__(self, host: FakeServer, *words: Any) -> None:  # noqa: ANN401 -- handed on
         self._host = host
@@ -203,7 +203,7 @@ class _Handler(BaseHTTPRequestHandler):
             body=body,
         )
         reply = self._host.answer(question)
-        while body.read():  # a client reads no answer before all is sent
+        while body.read():  # clients read no response before the whole request is sent
             pass
         if body.left:
             self.close_connection = True
@@ -235,7 +235,7 @@ class _Handler(BaseHTTPRequestHandler):
                 self.wfile.write(piece)
 
     def _part(self, reply: Response) -> tuple[int, int]:
-        """Which bytes of the body are sent; a range that was asked for changes status and headers (RFC 9110, 14)."""
+        """Return which bytes of the body to send; a requested range changes status and headers (RFC 9110, 14)."""
         size = reply.size
         wanted = RANGE.match(self.headers.get("Range", "")) if reply.ranged else None
         if not wanted:
@@ -252,4 +252,4 @@ class _Handler(BaseHTTPRequestHandler):
         return start, end
 
     def log_message(self, *_: object) -> None:
-        """Say nothing: the host hears of it."""
+        """Say nothing: ``heard`` has observed the request."""

@@ -1,7 +1,7 @@
-"""The whole of a release on this machine: as it will be, against an imitation of GitHub, and its wheels installed.
+"""Rehearses a whole release on this machine with a fake GitHub server, and installs its wheels.
 
-All that it changes is in one folder below ``dist/``. A rehearsal that was killed goes on where it stopped; one of
-other wheels, or after one that ended well, begins anew.
+It changes only one folder below ``dist/``. A killed rehearsal resumes; with other wheels, or after a completed
+rehearsal, it starts from the beginning.
 """
 
 from __future__ import annotations
@@ -39,45 +39,45 @@ if TYPE_CHECKING:
     from tfwheel.publish.preflight import PlannedRelease
 
 REPO = "rehearsal/wheels"
-TOKEN = "rehearsal"  # noqa: S105 -- of a host that takes any
+TOKEN = "rehearsal"  # noqa: S105 -- the fake server accepts any token
 
 
 @dataclass(frozen=True, kw_only=True)
 class Stage:
-    """What a rehearsal has in its folder: the host's state, what git pushes to, the pages, and a copy of the ledger."""
+    """The folder of a rehearsal: state of the fake server, git remote, pages, and a copy of the ledger."""
 
     folder: Path
 
     @property
     def remote(self) -> Path:
-        """The bare repository that stands for the one on GitHub."""
+        """The bare repository in place of the one on GitHub."""
         return self.folder / "remote.git"
 
     @property
     def ledger(self) -> Path:
-        """The ledger of its main branch."""
+        """The ledger of the remote's main branch."""
         return self.folder / "ledger.jsonl"
 
     @property
     def site(self) -> Path:
-        """The pages."""
+        """The folder of the pages."""
         return self.folder / "site"
 
     @property
-    def plot(self) -> Path:
-        """The digest of the records that are released, while the rehearsal goes on."""
+    def fingerprint(self) -> Path:
+        """The file with the fingerprint of an unfinished rehearsal."""
         return self.folder / "rehearsed.txt"
 
     @property
     def port(self) -> Path:
-        """The port of the host, which is part of all addresses."""
+        """The file with the port of the fake server, which is part of all URLs."""
         return self.folder / "port.txt"
 
 
 def build_missing(settings: Config, paths: Paths, version: str) -> None:
-    """Build the targets of a version that have no wheel of it here; raises what a build raises.
+    """Build the targets of a version that have no wheel here yet; raises the errors of a build.
 
-    Nothing is built where the artifacts of a run were downloaded to ``dist/run``.
+    Nothing is built if the artifacts of a run were downloaded to ``dist/run``.
     """
     planned = preflight.planned(settings, version, paths.dist.parent / "CHANGELOG.md")
     source = Source.below(paths.dist)
@@ -95,34 +95,34 @@ def rehearse(
     installed: bool = True,
     on_step: Callable[[str], object] = console.say,
 ) -> list[str]:
-    """Release a version here; returns lines that say where everything is.
+    """Rehearse the release of a version; returns lines that say where everything is.
 
-    Unless ``installed`` is off, a wheel is installed from the imitation's pages with every client, and there are pages
-    for people. Raises what a release raises.
+    Unless ``installed`` is off, the pages for users are rendered too, and a wheel is installed from the served pages
+    with every client. Raises the errors of a release.
     """
     root, stage = paths.dist.parent, Stage(folder=paths.dist / "rehearsal")
     planned = preflight.planned(settings, version, root / "CHANGELOG.md")
     with ExitStack() as stack:
         lock = paths.dist / ".rehearsal.lock"
-        stack.enter_context(locks.exclusive(lock, busy="another rehearsal is going on here"))
-        plot = _plot(planned, Source.below(paths.dist))
-        _begin(stage, plot)
+        stack.enter_context(locks.exclusive(lock, busy="another rehearsal is running here"))
+        fingerprint = _fingerprint(planned, Source.below(paths.dist))
+        _begin(stage, fingerprint)
         try:
             host = stack.enter_context(_host(stage))
         except OSError as error:
-            console.say(f"  the address of the rehearsal that was killed cannot be had ({error}): beginning anew")
-            stage.plot.unlink()
-            _begin(stage, plot)
+            console.say(f"  the port of the killed rehearsal is not available ({error}): starting from the beginning")
+            stage.fingerprint.unlink()
+            _begin(stage, fingerprint)
             host = stack.enter_context(_host(stage))
         on_step("remote")
         commit = _remote(root, stage)
         _finish_run(host, planned, commit)
-        site = Repository(host=GithubApi(api=host.address, repo=REPO, token=TOKEN), web=host.address)
+        repository = Repository(api=GithubApi(api=host.address, repo=REPO, token=TOKEN), web=host.address)
         context = ReleaseContext(
             settings=settings,
             root=root,
             dist=paths.dist,
-            site=site,
+            repository=repository,
             remote=stage.remote.as_uri(),
             rehearsed=True,
             patience_s=0,
@@ -135,15 +135,15 @@ def rehearse(
         _merge(stage, planned, host)
         on_step("deploy")
         _deploy(context, planned, stage, host, installed=installed)
-        stage.plot.unlink()
+        stage.fingerprint.unlink()
         return [*_where(stage, context.folder(planned), host), *(f"released {entry.file}" for entry in entries)]
 
 
-# --- what it plays on ------------------------------------------------------------------------------------
+# --- the fake server and the remote ----------------------------------------------------------------------
 
 
-def _plot(planned: PlannedRelease, source: Source) -> str:
-    """What tells one rehearsal from another: the version and the records of its wheels."""
+def _fingerprint(planned: PlannedRelease, source: Source) -> str:
+    """Return a digest of the version and the records of its wheels, which identifies a rehearsal."""
     digest = hashlib.sha256(planned.version.encode())
     for folder in planned.folders:
         for wheel in source.found(folder):
@@ -152,16 +152,16 @@ def _plot(planned: PlannedRelease, source: Source) -> str:
     return digest.hexdigest()
 
 
-def _begin(stage: Stage, plot: str) -> None:
-    """Go on with the rehearsal that was killed, if it was this one; begin anew otherwise."""
-    if not stage.plot.exists() or stage.plot.read_text(encoding="utf-8") != plot:
+def _begin(stage: Stage, fingerprint: str) -> None:
+    """Resume a killed rehearsal with the same fingerprint, or start with an empty folder."""
+    if not stage.fingerprint.exists() or stage.fingerprint.read_text(encoding="utf-8") != fingerprint:
         shutil.rmtree(stage.folder, ignore_errors=True)
-        files.write_atomically(stage.plot, plot.encode())
+        files.write_atomically(stage.fingerprint, fingerprint.encode())
 
 
 @contextmanager
 def _host(stage: Stage) -> Iterator[GitHub]:
-    """The imitation of GitHub, at the address that it had before."""
+    """Serve the fake GitHub server, on the port that it had before."""
     port = int(stage.port.read_text(encoding="utf-8")) if stage.port.exists() else 0
     host = GitHub(folder=stage.folder / "host", repo=REPO, site=stage.site)
     try:
@@ -173,7 +173,7 @@ def _host(stage: Stage) -> Iterator[GitHub]:
 
 
 def _remote(root: Path, stage: Stage) -> str:
-    """Make what git pushes to, with the commit that is checked out as its main branch; returns the commit."""
+    """Create the git remote, with the checked-out commit as its main branch; returns the commit."""
     commit = run(["git", "-C", root, "rev-parse", "--verify", "HEAD"]).split()[-1]
     run(["git", "init", "-q", "--bare", f"--initial-branch={MAIN}", stage.remote])
     run(["git", "-C", stage.remote, "config", "receive.shallowUpdate", "true"])
@@ -183,7 +183,7 @@ def _remote(root: Path, stage: Stage) -> str:
 
 
 def _finish_run(host: GitHub, planned: PlannedRelease, commit: str) -> None:
-    """Let the host know of a green run for the commit, with an artifact per target, as CI would have left it."""
+    """Add a green run for the commit to the fake server, with an artifact per target, as CI would."""
     facts = {
         "path": f".github/workflows/{preflight.WORKFLOW}",
         "head_sha": commit,
@@ -203,7 +203,7 @@ def _finish_run(host: GitHub, planned: PlannedRelease, commit: str) -> None:
 
 
 def _merge(stage: Stage, planned: PlannedRelease, host: GitHub) -> None:
-    """Accept the pull request of the ledger, as a maintainer does, and read the ledger that this gives."""
+    """Merge the pull request of the ledger, as a maintainer does, and copy the merged ledger."""
     git = ["git", "-C", str(stage.remote)]
     branch = f"ledger/{planned.tag}"
     if run([*git, "branch", "--list", branch]):
@@ -214,11 +214,11 @@ def _merge(stage: Stage, planned: PlannedRelease, host: GitHub) -> None:
 
 
 def _deploy(context: ReleaseContext, planned: PlannedRelease, stage: Stage, host: GitHub, *, installed: bool) -> None:
-    """Render the pages, show them, verify them from outside, and install from them."""
+    """Render and serve the pages, verify them from outside, and install from them."""
     staged = release_files.load(context.folder(planned))
-    found = context.site.release_of(planned.tag)
+    found = context.repository.release_of(planned.tag)
     if found is None:
-        message = f"the host has no release {planned.tag} any more"
+        message = f"the fake GitHub server no longer has the release {planned.tag}"
         raise WheelMissingError(message, remedy="Rehearse the release from its first step again.")
     index = context.settings.index.model_copy(update={"base_url": host.pages})
     settings = replace(context.settings, index=index)
@@ -226,18 +226,18 @@ def _deploy(context: ReleaseContext, planned: PlannedRelease, stage: Stage, host
         wheels=staged.wheels,
         ledger=stage.ledger,
         site=stage.site,
-        store=GithubStore(site=context.site, release=found),
+        store=GithubStore(repository=context.repository, release=found),
         content=SiteContent(settings=settings, locks=context.root / "index") if installed else None,
         uploaded=found.published_at or "",
         address=host.pages,
-        guarded=False,  # when it was staged
+        guarded=False,  # the names were checked when the release was staged
         installs=(_installable(staged.wheels),) if installed else (),
     )
     publish.publish(job, on_step=context.on_step)
 
 
 def _installable(wheels: tuple[Path, ...]) -> str:
-    """The first wheel that a Python of this machine can take; TensorFlow's own before those of the ops."""
+    """Return the first wheel that a Python of this machine can install, TensorFlow before the ops."""
     missing: InterpreterMissingError | None = None
     for wheel in sorted(wheels, key=lambda wheel: (not wheel.name.startswith("tensorflow-"), wheel.name)):
         try:
@@ -252,7 +252,7 @@ def _installable(wheels: tuple[Path, ...]) -> str:
 def _where(stage: Stage, staged: Path, host: GitHub) -> list[str]:
     return [
         f"files of the release: {staged}",
-        f"the imitation's releases and pull requests: {host.folder}",
+        f"releases and pull requests of the fake GitHub server: {host.folder}",
         f"its repository: {stage.remote} (main has the new ledger: {stage.ledger})",
-        f"its pages: {stage.site} (they were at {host.pages})",
+        f"its pages: {stage.site} (served at {host.pages})",
     ]

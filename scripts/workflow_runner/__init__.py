@@ -1,1 +1,1 @@
-"""Runs the jobs of .github/workflows/ on this machine, as their YAML has them."""
+"""Runs the jobs of .github/workflows/ on this machine from their YAML."""

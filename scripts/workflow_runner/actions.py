@@ -1,4 +1,4 @@
-"""What an action of a workflow does when its job is rehearsed on this machine; ACTIONS is the whole list."""
+"""Local equivalents of the actions that our workflows use; ACTIONS is the whole list."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 class Machine:
     """The runner of one job: ``origin`` is cloned into ``workspace``, ``artifacts`` are shared by the jobs of a run.
 
-    ``temp`` is for the job's own files. ``path`` goes before PATH; actions add to it.
+    ``temp`` is for the job's own files. ``path`` is prepended to PATH; actions add to it.
     """
 
     origin: Path
@@ -35,7 +35,7 @@ class Machine:
 
 
 def perform(uses: str, given: Values, machine: Machine) -> None:
-    """Do what the action would; RehearsalError when it fails, WorkflowError for one that has no equivalent here."""
+    """Run the local equivalent of an action; RehearsalError when it fails, WorkflowError if there is none."""
     action = uses.partition("@")[0]
     if action not in ACTIONS:
         message = f"the action {action} has no equivalent on this machine"
@@ -47,7 +47,7 @@ def perform(uses: str, given: Values, machine: Machine) -> None:
 
 
 def _check_out(given: Values, machine: Machine) -> None:
-    """Clone; only the newest commit, as there, unless ``fetch-depth`` is 0; ``ref`` is a branch, tag or commit."""
+    """Clone the checkout, by default only the newest commit (``fetch-depth``); ``ref`` is a branch, tag or commit."""
     _know(given, "fetch-depth", "persist-credentials", "ref")
     depth = str(given.get("fetch-depth", 1))
     shallow = [] if depth == "0" else ["--depth", depth]
@@ -57,7 +57,7 @@ def _check_out(given: Values, machine: Machine) -> None:
 
 
 def _set_up_python(given: Values, machine: Machine) -> None:
-    """An environment of the last version comes first on PATH, so that `pip install` has somewhere to go."""
+    """Put a virtual environment of the last version first on PATH, so that `pip install` works."""
     _know(given, "python-version")
     versions = str(given["python-version"]).split()
     found = [interpreters.find(version) for version in versions]
@@ -67,7 +67,7 @@ def _set_up_python(given: Values, machine: Machine) -> None:
 
 
 def _upload(given: Values, machine: Machine) -> None:
-    """Copy into the folder of the artifact. Folders stay as they are below the part of ``path`` without a wildcard."""
+    """Copy files to the folder of the artifact, with their folders below the part of ``path`` without wildcards."""
     _know(given, "name", "path", "if-no-files-found", "compression-level", "retention-days")
     target, pattern = machine.artifacts / given["name"], Path(given["path"])
     fixed = [part for part in pattern.parts if "*" not in part]
@@ -77,10 +77,10 @@ def _upload(given: Values, machine: Machine) -> None:
     if root.is_file():
         root, files = root.parent, [root]
     if target.exists():
-        message = f"there is an artifact {given['name']} already, and artifacts are never replaced"
+        message = f"there is already an artifact {given['name']}, and artifacts are never replaced"
         raise RehearsalError(message)
     if not files and given.get("if-no-files-found") == "error":
-        message = f"no file of {given['path']} is there to upload"
+        message = f"there is no file to upload at {given['path']}"
         raise RehearsalError(message)
     for path in files:
         _copy(path, target / path.relative_to(root))
@@ -88,7 +88,7 @@ def _upload(given: Values, machine: Machine) -> None:
 
 
 def _download(given: Values, machine: Machine) -> None:
-    """Copy artifacts out; several go into a folder each, a single one does not, even where ``pattern`` found it."""
+    """Copy artifacts out: several into one folder each, a single one without, even if ``pattern`` selected it."""
     _know(given, "name", "pattern", "path", "run-id", "github-token")
     names = sorted(path.name for path in machine.artifacts.glob("*"))
     if "name" in given and given["name"] not in names:
@@ -104,7 +104,7 @@ def _download(given: Values, machine: Machine) -> None:
 
 
 def _gate(given: Values, _: Machine) -> None:
-    """Every needed job has succeeded; those of ``allowed-skips`` may have been skipped."""
+    """Check that every needed job succeeded; those in ``allowed-skips`` may have been skipped."""
     _know(given, "jobs", "allowed-skips")
     allowed = {name.strip() for name in str(given.get("allowed-skips", "")).split(",")}
     results = {name: job["result"] for name, job in json.loads(given["jobs"]).items()}
@@ -113,7 +113,7 @@ def _gate(given: Values, _: Machine) -> None:
     for name, result in results.items():
         console.say(f"  {name}: {result}")
     if bad:
-        message = "not all that must be green is: " + ", ".join(f"{name} {result}" for name, result in bad.items())
+        message = "required jobs are not green: " + ", ".join(f"{name} {result}" for name, result in bad.items())
         raise RehearsalError(message)
 
 
@@ -122,19 +122,19 @@ ACTIONS: dict[str, Callable[[Values, Machine], None]] = {
     "actions/setup-python": _set_up_python,  # a Python of this machine
     "actions/upload-artifact": _upload,  # a folder
     "actions/download-artifact": _download,  # the same folder
-    "re-actors/alls-green": _gate,  # its rule
+    "re-actors/alls-green": _gate,  # the same rule
 }
 
 
 def _know(given: Values, *known: str) -> None:
-    strange = set(given) - set(known)
-    if strange:
-        message = f"`with: {', '.join(sorted(strange))}` has no equivalent on this machine"
+    unknown = set(given) - set(known)
+    if unknown:
+        message = f"`with: {', '.join(sorted(unknown))}` has no equivalent on this machine"
         raise WorkflowError(message)
 
 
 def _fits(name: str, pattern: str) -> bool:
-    """Whether a name fits a pattern such as ``{record,gpu}-*``."""
+    """Return whether a name matches a pattern such as ``{record,gpu}-*``."""
     start, brace, rest = pattern.partition("{")
     if not brace:
         return fnmatchcase(name, pattern)

@@ -6,10 +6,10 @@ from tfwheel.errors import FactoryError
 
 
 class RehearsalError(FactoryError):
-    """Correct the workflow or the step: a job failed, or cannot be rehearsed, on this machine."""
+    """Correct the workflow or the step: a job failed on this machine, or cannot be rehearsed."""
 
     exit_code = 87
-    default_remedy = "Read what the step printed above: it would fail in CI the same way."
+    default_remedy = "Read the output of the step above: it would fail in CI the same way."
 
 
 class WorkflowError(RehearsalError):

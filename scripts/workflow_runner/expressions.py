@@ -1,4 +1,4 @@
-"""Evaluates the expressions that our workflows use, ``${{ ... }}``, by GitHub's rules, and refuses all others.
+"""Evaluates the expressions ``${{ ... }}`` that our workflows use, by GitHub's rules; others raise WorkflowError.
 
 Rules: https://docs.github.com/en/actions/reference/workflows-and-actions/expressions
 """
@@ -22,7 +22,7 @@ TOKEN = re.compile(
 )
 PLACE = re.compile(r"\$\{\{((?:[^'}]|'[^']*'|\}(?!\}))*)\}\}")
 WORDS = {"true": True, "false": False, "null": None}
-# What may be absent: a payload has what its event gives, a job or step that did not run has no outputs.
+# Values that may be missing: a payload depends on its event, and a job or step that did not run has no outputs.
 PAYLOAD, OUTPUTS = ("github", "event"), "outputs"
 
 
@@ -42,7 +42,7 @@ class Name:
 
 @dataclass(frozen=True, kw_only=True)
 class Call:
-    """A function, or one of the signs ``! && || == !=``, with what it is given."""
+    """A call of a function or of an operator ``! && || == !=``, with its arguments."""
 
     function: str
     given: tuple[Node, ...]
@@ -52,16 +52,16 @@ Node = Literal | Name | Call
 
 
 def evaluate(text: str, context: Mapping[str, Any], functions: Mapping[str, Function] | None = None) -> Any:  # noqa: ANN401 -- JSON
-    """The value of one expression (without its braces): text, number, bool, None, list or dict.
+    """Evaluate one expression (without its braces): text, number, bool, None, list or dict.
 
-    ``functions`` are those that depend on the job, ``success`` among them. Raises WorkflowError for a syntax, a
-    function or a name that is not known here.
+    ``functions`` are those that depend on the job, such as ``success``. Raises WorkflowError for syntax, functions or
+    names that are not supported here.
     """
     return _value(parse(text), context, _BUILT_IN | dict(functions or {}))
 
 
 def expand(template: str, context: Mapping[str, Any], functions: Mapping[str, Function] | None = None) -> Any:  # noqa: ANN401 -- JSON
-    """A text with its ``${{ }}`` replaced; one that is nothing but an expression keeps the type of its value."""
+    """Replace each ``${{ }}`` of a text; a text that is a single expression keeps the type of its value."""
     whole = PLACE.fullmatch(template.strip())
     if whole:
         return evaluate(whole[1], context, functions)
@@ -69,7 +69,7 @@ def expand(template: str, context: Mapping[str, Any], functions: Mapping[str, Fu
 
 
 def condition(text: str | bool, context: Mapping[str, Any], functions: Mapping[str, Function]) -> bool:  # noqa: FBT001 -- YAML has both
-    """Whether an ``if:`` holds. Where it asks for no status, it means "and nothing failed so far"."""
+    """Evaluate an ``if:``; without a status function it also requires ``success()``."""
     written = as_text(text).strip()
     inner = PLACE.fullmatch(written)
     node = parse(inner[1] if inner else written)
@@ -84,13 +84,13 @@ def condition(text: str | bool, context: Mapping[str, Any], functions: Mapping[s
 
 
 def names(template: str) -> list[Path]:
-    """The paths of all context values that the expressions of a text speak of."""
+    """Return the paths of all context values in the expressions of a text."""
     found = [part for place in PLACE.finditer(template) for part in parts(parse(place[1]))]
     return [part.path for part in found if isinstance(part, Name)]
 
 
 def parts(node: Node) -> Iterator[Node]:
-    """A node and all below it."""
+    """Yield a node and all nodes below it."""
     yield node
     if isinstance(node, Call):
         for below in node.given:
@@ -101,7 +101,7 @@ def parts(node: Node) -> Iterator[Node]:
 
 
 def parse(text: str) -> Node:
-    """The tree of one expression; WorkflowError where it is none, or one with a sign that is not supported."""
+    """Parse one expression to a tree; WorkflowError for invalid or unsupported syntax."""
     reader = _Reader(text)
     node = reader.either()
     reader.end()
@@ -109,7 +109,7 @@ def parse(text: str) -> Node:
 
 
 class _Reader:
-    """Reads the words of an expression from left to right; each method reads one level of precedence."""
+    """Recursive-descent parser of an expression; each method parses one level of precedence."""
 
     def __init__(self, text: str) -> None:
         self.text, self.tokens, position = text, list[tuple[str, str]](), 0
@@ -125,7 +125,7 @@ class _Reader:
         raise WorkflowError(message)
 
     def take(self, *signs: str) -> str | None:
-        """The next token, if it is one of these signs."""
+        """Take the next token if it is one of these signs."""
         if self.tokens and self.tokens[0] in {("sign", sign) for sign in signs}:
             return self.tokens.pop(0)[1]
         return None
@@ -136,7 +136,7 @@ class _Reader:
 
     def end(self) -> None:
         if self.tokens:
-            self.fail(f"`{self.tokens[0][1]}` is too much")
+            self.fail(f"`{self.tokens[0][1]}` is unexpected")
 
     def either(self) -> Node:
         return self._chain(self.both, "||")
@@ -205,7 +205,7 @@ def _value(node: Node, context: Mapping[str, Any], functions: Mapping[str, Funct
             first = _value(left, context, functions)
             return _value(right, context, functions) if truth(first) == (sign == "&&") else first
     if node.function not in functions:
-        message = f"the function `{node.function}` is not known here"
+        message = f"the function `{node.function}` is not supported here"
         raise WorkflowError(message)
     return functions[node.function](*(_value(part, context, functions) for part in node.given))
 
@@ -227,12 +227,12 @@ def _look_up(path: Path, context: Mapping[str, Any]) -> Any:  # noqa: ANN401 -- 
 
 
 def truth(value: object) -> bool:
-    """GitHub's truth: false, 0, the empty text and null are false; a list or an object never is."""
+    """Return whether a value is true by GitHub's rules: false, 0, the empty text and null are false, nothing else."""
     return isinstance(value, (dict, list)) or bool(value)
 
 
 def as_text(value: object) -> str:
-    """How a value stands in a text."""
+    """Convert a value to text by GitHub's rules."""
     match value:
         case None:
             return ""
@@ -241,7 +241,7 @@ def as_text(value: object) -> str:
         case float():
             return f"{value:g}"
         case dict() | list():
-            message = f"{json.dumps(value)[:60]} would stand as `Object` or `Array` in a text: write toJSON(...)"
+            message = f"{json.dumps(value)[:60]} would become `Object` or `Array` in a text: write toJSON(...)"
             raise WorkflowError(message)
     return str(value)
 

@@ -1,7 +1,7 @@
-"""Runs the jobs of a workflow on this machine, step by step, as its YAML has them: what CI would do, before it does.
+"""Runs the jobs of a workflow on this machine from its YAML, to rehearse CI before pushing.
 
-Each job gets a clean clone of this checkout (with what is not committed yet), each ``run`` step a bash of its own,
-each action its equivalent of ``actions.py``. What has none is refused. Timeouts and permissions are not imitated.
+Each job gets a clean clone of this checkout (with uncommitted changes), each ``run`` step its own bash, each action
+its equivalent in ``actions.py``; anything else raises WorkflowError. Timeouts and permissions are ignored.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Event:
     """Why the workflow runs: GitHub's name of the event, and what comes with it.
 
     ``inputs`` are those of a call or of a start by hand, ``labels`` those of the pull request, ``base`` is the commit
-    that it would be merged into (default: the newest one here, so that only what is not committed is new).
+    that it would be merged into (default: HEAD, so that only uncommitted changes are new).
     """
 
     event: str = "pull_request"
@@ -49,7 +49,7 @@ class Event:
 
 
 def pairs(words: Iterable[str]) -> dict[str, str]:
-    """The words NAME=VALUE as a table; WorkflowError for another word."""
+    """Parse words NAME=VALUE as a table; WorkflowError for any other word."""
     table = {}
     for word in words:
         name, sign, value = word.partition("=")
@@ -62,9 +62,9 @@ def pairs(words: Iterable[str]) -> dict[str, str]:
 
 @dataclass(kw_only=True)
 class Rehearsal:
-    """One run: ``checkout`` is tried, everything is made in ``folder``, which is emptied first.
+    """One run of a workflow of ``checkout``; all output is in ``folder``, which is emptied first.
 
-    ``rows`` chooses among the rows of a matrix, by the values that they must have.
+    ``rows`` selects rows of a matrix by the values that they must have.
     """
 
     checkout: Path
@@ -74,7 +74,7 @@ class Rehearsal:
     github: dict[str, Any] = field(init=False)
 
     def __post_init__(self) -> None:
-        """Start from nothing but a clone of the checkout, its uncommitted state included."""
+        """Start with only a clone of the checkout, uncommitted changes included."""
         shutil.rmtree(self.folder, ignore_errors=True)
         base, head = _clone(self.checkout, self.origin, base=self.occasion.base)
         ref = REFS.get(self.occasion.event, MAIN)
@@ -86,30 +86,30 @@ class Rehearsal:
             "repository": "rehearsal/rehearsal",
             "run_attempt": "1",
             "run_id": "1",
-            "server_url": "https://rehearsal.invalid",  # what is made here must not claim to come from GitHub
+            "server_url": "https://rehearsal.invalid",  # wheels built here must not claim to come from GitHub
             "sha": head,
             "token": "",
         }
 
     @property
     def origin(self) -> Path:
-        """What the jobs clone."""
+        """The repository that the jobs clone."""
         return self.folder / "origin"
 
     @property
     def artifacts(self) -> Path:
-        """A folder for each artifact that was uploaded."""
+        """The folder with one folder for each uploaded artifact."""
         return self.folder / "artifacts"
 
     def workspace(self, job: str) -> Path:
-        """The checkout of a job; of a row of a matrix ``<job> <first value of the row>``, below that what it calls."""
+        """Return the checkout of a job; a matrix row is named ``<job> <first value of the row>``, called jobs below."""
         return self.folder / "jobs" / job / "workspace"
 
     def rehearse(self, name: str, jobs: Collection[str] = ()) -> dict[str, StepResult]:
-        """Run the workflow of that file name; returns how each job ended.
+        """Run the workflow of that file name; returns the result of each job.
 
         Only ``jobs`` run (default: all); every other one counts as successful, without outputs. Raises RehearsalError
-        when a job fails, after all that can still run, and WorkflowError for what cannot be rehearsed.
+        when a job fails, after all other jobs that can run, and WorkflowError for anything that cannot be rehearsed.
         """
         workflow = workflows.load(self.checkout / ".github" / "workflows" / name)
         if self.occasion.event not in workflow.on and "workflow_call" not in workflow.on:
@@ -127,11 +127,11 @@ class Rehearsal:
     def _workflow(
         self, workflow: Workflow, inputs: Values, chosen: Collection[str], *, place: tuple[str, ...]
     ) -> dict[str, StepResult]:
-        strange = sorted(
+        unknown = sorted(
             {*chosen, *(need for job in workflow.jobs.values() for need in job.needs)} - set(workflow.jobs)
         )
-        if strange:
-            message = f"the workflow {workflow.name} has no job {', '.join(strange)}; it has {', '.join(workflow.jobs)}"
+        if unknown:
+            message = f"the workflow {workflow.name} has no job {', '.join(unknown)}; it has {', '.join(workflow.jobs)}"
             raise WorkflowError(message)
         given = _inputs(workflow, inputs, event=self.occasion.event, called=bool(place))
         results: dict[str, StepResult] = {}
@@ -163,7 +163,7 @@ class Rehearsal:
         return bad or found[-1]
 
     def _matrix(self, job: WorkflowJob, context: Values) -> list[dict[str, Any]]:
-        """The rows that a job runs for; one that is empty where there is no matrix."""
+        """Return the matrix rows of a job; one empty row if it has no matrix."""
         if job.strategy is None:
             return [{}]
         rows: list[dict[str, Any]] = expressions.expand(job.strategy.matrix, context)["include"]
@@ -200,13 +200,13 @@ class Rehearsal:
 
 
 def _inputs(workflow: Workflow, given: Values, *, event: str, called: bool) -> dict[str, Any]:
-    """The context `inputs`: what is declared, with defaults; null for all of it where the event has no inputs."""
+    """Return the context `inputs`: all declared ones, with defaults; null if the event has no inputs."""
     kind = event if event in workflow.on and not called else "workflow_call"
     declared = workflow.inputs(kind) if kind in BY_HAND else {}
-    strange = sorted(set(given) - set(declared))
+    unknown = sorted(set(given) - set(declared))
     missing = sorted(name for name, entry in declared.items() if entry.required and name not in given)
-    if strange or missing:
-        words = [f"has no input {name}" for name in strange] + [f"needs the input {name}" for name in missing]
+    if unknown or missing:
+        words = [f"has no input {name}" for name in unknown] + [f"needs the input {name}" for name in missing]
         message = f"the workflow {workflow.name} {' and '.join(words)}"
         raise WorkflowError(message)
     values: dict[str, Any] = {name: None for other in BY_HAND for name in workflow.inputs(other)}
@@ -217,12 +217,12 @@ def _inputs(workflow: Workflow, given: Values, *, event: str, called: bool) -> d
 
 
 def _slug(row: Values) -> list[str]:
-    """The first value of a matrix row, as a part of a folder's name."""
+    """Return the first value of a matrix row, as a part of a folder's name."""
     return [re.sub(r"[^\w.-]+", "-", str(value)) for value in list(row.values())[:1]]
 
 
 def _clone(checkout: Path, origin: Path, *, base: str) -> tuple[str, str]:
-    """Clone a checkout and commit what is not committed there; returns the commits of ``base`` and of the result."""
+    """Clone a checkout and commit its uncommitted changes; returns the commits of ``base`` and of the result."""
     start = _git(checkout, "rev-parse", "--verify", f"{base}^{{commit}}").split()[-1]
     run(["git", "clone", "--quiet", "--no-checkout", checkout, origin])
     listed = _git(checkout, "ls-files", "-z", "--cached", "--others", "--exclude-standard")

@@ -1,4 +1,4 @@
-"""Runs the steps of one job of a workflow on this machine, in order, and knows how it ended."""
+"""Runs the steps of one workflow job on this machine, in order, and returns its result."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ if TYPE_CHECKING:
     Values = Mapping[str, Any]
 
 SUCCESS, FAILURE, SKIPPED = "success", "failure", "skipped"
-# Of the environment that this program runs in: what a fresh machine does not have.
+# Variables of this program's environment that a fresh machine does not have.
 DROPPED = re.compile(r"VIRTUAL_ENV|PYTHON(PATH|HOME)|(COVERAGE|NOX|PYTEST)_.*|(GITHUB|GH)_TOKEN|UV_(PYTHON|PROJECT_.*)")
 OUTPUT = re.compile(r"(?P<name>[\w-]+)=(?P<value>.*)")
 
 
 @dataclass(frozen=True, kw_only=True)
 class StepResult:
-    """How a job ended: success, failure (``fault`` says where) or skipped; and its outputs."""
+    """The result of a job: success, failure (``fault`` says where) or skipped; and its outputs."""
 
     result: str
     outputs: Values = field(default_factory=dict)
@@ -41,21 +41,21 @@ class StepResult:
 
 
 def run_all(job: WorkflowJob, *, machine: Machine, context: Values, env: Values) -> StepResult:
-    """Run the steps of a job; a step that fails ends it, but for those that say ``always()`` or ``failure()``.
+    """Run the steps of a job; after a failed step, only those with ``always()`` or ``failure()`` run.
 
-    ``context`` is what expressions may speak of, ``env`` the variables of workflow and job. Raises WorkflowError for
-    a step that cannot be rehearsed.
+    ``context`` has the values for expressions, ``env`` the variables of workflow and job. Raises WorkflowError for a
+    step that cannot be rehearsed.
     """
     return _Steps(machine=machine, context=dict(context), env=dict(env)).run(job)
 
 
 def expanded(value: object, context: Values) -> str:
-    """A value of ``with``, ``env`` or ``outputs`` as the text that arrives."""
+    """Expand a value of ``with``, ``env`` or ``outputs`` to its text."""
     return expressions.as_text(expressions.expand(value, context) if isinstance(value, str) else value)
 
 
 def status(*, failed: bool, fine: bool) -> dict[str, Function]:
-    """The functions that ask how it went so far."""
+    """Return the status functions for ``if:`` conditions."""
     return {"always": lambda: True, "cancelled": lambda: False, "failure": lambda: failed, "success": lambda: fine}
 
 
@@ -114,7 +114,7 @@ class _Steps:
     def _machine_variables(self) -> dict[str, str]:
         github = self.context["github"]
         texts = {f"GITHUB_{name.upper()}": value for name, value in github.items() if isinstance(value, str)}
-        del texts["GITHUB_TOKEN"]  # a step has it only where the YAML hands it over
+        del texts["GITHUB_TOKEN"]  # a step gets it only if the YAML passes it on
         return texts | {
             "CI": "true",
             "GITHUB_ACTIONS": "true",
@@ -124,7 +124,7 @@ class _Steps:
         }
 
     def _hash_files(self, pattern: str) -> str:
-        """A digest of the files that fit, empty when there are none."""
+        """Return a digest of the matching files, empty if there are none."""
         files = sorted(path for path in self.machine.workspace.glob(pattern) if path.is_file())
         return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest() if files else ""
 

@@ -1,4 +1,4 @@
-"""Reads ``.github/workflows/``: what we use of GitHub's format, as types; anything else is refused."""
+"""Reads ``.github/workflows/``: the part of GitHub's format that we use, as types; the rest raises WorkflowError."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Names = Annotated[list[str], BeforeValidator(_as_list)]
 
 
 class _Part(BaseModel):
-    """A part of a workflow: no key that is not known here."""
+    """A part of a workflow; unknown keys are errors."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
@@ -45,7 +45,7 @@ class Step(_Part):
 
     @property
     def title(self) -> str:
-        """What messages call it."""
+        """The name of the step in messages."""
         return self.name or self.run or self.uses or self.id or "a step without a name"
 
 
@@ -57,7 +57,7 @@ class DeploymentEnvironment(_Part):
 
 
 class Strategy(_Part):
-    """The rows that a job is run for: an expression whose value is ``{"include": [row, ...]}``."""
+    """The matrix rows of a job: an expression whose value is ``{"include": [row, ...]}``."""
 
     fail_fast: bool = Field(True, alias="fail-fast")  # noqa: FBT003 -- a default
     matrix: str
@@ -82,7 +82,7 @@ class WorkflowJob(_Part):
 
 
 class Input(_Part):
-    """A value that a workflow is given when it is called or started by hand."""
+    """An input of a workflow that is called or started by hand."""
 
     description: str | None = None
     type: Literal["string", "boolean", "number", "choice"]
@@ -91,14 +91,14 @@ class Input(_Part):
 
 
 class Concurrency(_Part):
-    """What a run waits for, and whether it ends an older one."""
+    """The concurrency group of a run, and whether it cancels an older run."""
 
     group: str
     cancel: bool | str = Field(alias="cancel-in-progress")
 
 
 class Workflow(_Part):
-    """One file. ``on`` is as it stands there, by event."""
+    """One workflow file; ``on`` is the unparsed table by event."""
 
     name: str
     on: dict[str, Any]
@@ -108,13 +108,13 @@ class Workflow(_Part):
     jobs: dict[str, WorkflowJob]
 
     def inputs(self, event: str) -> dict[str, Input]:
-        """What ``workflow_call`` or ``workflow_dispatch`` may be given."""
+        """Return the inputs declared for ``workflow_call`` or ``workflow_dispatch``."""
         found = (self.on.get(event) or {}).get("inputs") or {}
         return {name: Input.model_validate(value) for name, value in found.items()}
 
 
 def load(path: Path) -> Workflow:
-    """Read one workflow; WorkflowError says which key or value is wrong or not supported here."""
+    """Read one workflow; WorkflowError names each key or value that is wrong or not supported here."""
     try:
         content = YAML(typ="safe", pure=True).load(path.read_bytes())
         return Workflow.model_validate(content)
@@ -127,5 +127,5 @@ def load(path: Path) -> Workflow:
         raise WorkflowError(message) from error
     except ValidationError as error:
         faults = [f"  {'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()]
-        message = f"{path} has what is not known here:\n" + "\n".join(faults)
+        message = f"{path} is not valid or not supported here:\n" + "\n".join(faults)
         raise WorkflowError(message) from error

@@ -79,7 +79,7 @@ def test_every_other_wheel_says_why_not(browser: Browser) -> None:
     tag = "cp313-cp313-manylinux_2_27_x86_64"
     assert why[f"tensorflow 2.20.0+cu125.1 {tag}"] == "older than 2.20.0+cu125.2"
     assert why[f"tensorflow 2.21.0+cu125.1 {tag}"].startswith("further from TensorFlow 2.20.0")
-    assert why[f"tensorflow 2.20.0+cpu.1 {tag}"] == "of the line cpu"
+    assert why[f"tensorflow 2.20.0+cpu.1 {tag}"] == "for the line cpu"
     assert why["tensorflow 2.20.0+cu125.1 cp311-cp311-manylinux_2_27_x86_64"] == "for Python 3.11, not 3.13"
     assert why["tensorflow 2.18.1+cu125.2 cp311-cp311-manylinux_2_27_x86_64"] == "yanked: built with the wrong label"
     assert why["tfwheel-ops 2.20.0+cu125.1 py3-none-manylinux_2_27_x86_64"] == "another package"
@@ -101,7 +101,7 @@ def test_another_minor_than_the_runtimes_says_what_will_not_fit(browser: Browser
 
 def test_where_nothing_fits_the_page_says_so_and_offers_what_would(browser: Browser) -> None:
     browser.choose("line", "cpu")
-    assert browser.text("verdict") == "No wheel here is for that."
+    assert browser.text("verdict") == "No wheel fits this choice."
     assert not browser.run("return document.getElementById('panel').checkVisibility()")
     assert "no GPU code" in rejected(browser)["tensorflow 2.20.0+cpu.1 cp313-cp313-manylinux_2_27_x86_64"]
     browser.run("[...document.querySelectorAll('#ways button')].find(b => b.textContent == 'without a GPU').click()")
@@ -119,7 +119,7 @@ def test_uv_and_holding_other_packages(browser: Browser) -> None:
     browser.complaints()
     browser.choose("where", "python 3.13")
     assert browser.text("command") == command(browser, "tensorflow[and-cuda]==2.21.0+cu125.1", before="uv pip install")
-    assert "brings the CUDA libraries" in browser.text("notes")
+    assert "installs the CUDA libraries" in browser.text("notes")
     browser.choose("gpu", "")
     assert browser.text("command") == command(browser, "tensorflow==2.21.0+cu125.1", before="uv pip install")
 
@@ -217,7 +217,7 @@ def test_without_a_script_everything_is_there_to_read(browser: Browser) -> None:
     # A debugger may still look at the page.
     shown = browser.run("return document.body.innerText")
     assert 'pip install --extra-index-url ADDRESS/cu12/ "tensorflow==2.20.0+cu125.2"' in shown
-    assert "ADDRESS/ stands for the address of this page" in shown
+    assert "Replace ADDRESS/ with the URL of this page" in shown
     assert shown.count("not run on a GPU") == 12
     assert not browser.run("return document.getElementById('chooser').checkVisibility()")
 

@@ -1,6 +1,6 @@
 """A stand-in, on this machine, for what wheels are published to: a static pages host and a release-asset host.
 
-``/pages/<path>`` is served from the site's folder as static pages hosts do it (see ``imitation.page``).
+``/pages/<path>`` is served from the site's folder as static pages hosts do it (see ``server.page``).
 ``/releases/download/<tag>/<name>`` answers 302 to ``/blob/<tag>/<name>?token=...``, which knows Range.
 The bytes of every answer are counted.
 """

@@ -30,7 +30,7 @@ means that the command line cannot be parsed. `nox` itself exits with 1 when a s
 command that it prints. [Install and troubleshoot](install.md) starts from what you see.
 
 | exit code | what it means | errors |
-| ---: | --- | --- |
+| --- | --- | --- |
 """
 END = """
 This page is generated from the `errors.py` files under `scripts/`: `pytest tests/house --update-golden` writes it.

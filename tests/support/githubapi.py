@@ -1,4 +1,4 @@
-"""The imitation of GitHub as tests use it: everything it was asked is kept, and faults can be ordered."""
+"""The fake GitHub server as tests use it: everything it was asked is kept, and faults can be ordered."""
 
 from __future__ import annotations
 

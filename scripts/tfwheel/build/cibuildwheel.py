@@ -1,8 +1,8 @@
-"""The `ops` builder in a container: drives cibuildwheel, and is the only place that knows it and container engines.
+"""Builds the ops wheel in a container: the only module that calls cibuildwheel and container engines.
 
-``[tool.cibuildwheel]`` of the custom-op project says what is done in there. Nothing of this machine is seen from inside
-but a copy of the settings and, read-only below ``/tfwheel``, what is prepared for it: TensorFlow's headers, the CUDA
-parts, the official wheel for the tests, and pip's configuration with the places it names.
+``[tool.cibuildwheel]`` of the custom-op project defines the steps. The container sees a copy of the settings and,
+read-only below ``/tfwheel``, TensorFlow's headers, the CUDA parts, the official wheel for the tests, and pip's
+configuration with the folders it names; nothing else of this machine.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 ENGINES = ("docker", "podman")
 INSIDE = PurePosixPath("/tfwheel")
 SDK = INSIDE / "sdk"
-PYTHON = "/opt/python/cp39-cp39/bin/python"  # the one that cibuildwheel itself uses in every container
+PYTHON = "/opt/python/cp39-cp39/bin/python"  # the Python that cibuildwheel itself uses in every container
 IMAGE = ("tool", "cibuildwheel", "linux", "manylinux-x86_64-image")
 BUILDING = "Building wheel"
 REPAIRING = "Repairing wheel"
@@ -46,13 +46,13 @@ STEPS = (
     "Copying wheels back to host",
 )
 SHOWN_LINES = 15
-# By these cibuildwheel knows its CI, whose marks for folding it would put among its words.
+# By these variables cibuildwheel detects CI, and then adds marks for folding to its output.
 CI_MARKS = ("TRAVIS", "APPVEYOR", "CIRCLECI", "AZURE_HTTP_USER_AGENT", "GITHUB_ACTIONS", "GITLAB_CI")
 
 
 @dataclass(frozen=True, kw_only=True)
 class ContainerHost:
-    """Where to build: an engine that works and an image that it has; ``image_id`` is the digest of its content."""
+    """A working container engine and an image that it has; ``image_id`` is the digest of the image."""
 
     engine: str
     image: str
@@ -61,12 +61,12 @@ class ContainerHost:
 
 @dataclass(frozen=True, kw_only=True)
 class ContainerBuild:
-    """What to build.
+    """Inputs of a container build.
 
     ``settings`` is the folder that is copied into the container, ``package`` the custom-op project in it, ``python`` a
-    tag such as "cp312". ``environment`` is what the project reads. The rest lies outside of the container: TensorFlow
-    unpacked, the CUDA parts of a line that has them, and the official wheel that the tests run against, where it is
-    the one that the ops require.
+    tag such as "cp312", ``environment`` the variables that the project reads. The other paths are mounted: ``sdk`` is
+    TensorFlow's unpacked SDK, ``cuda`` the CUDA parts of a line that has them, ``official`` the official wheel for the
+    tests, if the ops require it by that name.
     """
 
     settings: Path
@@ -79,7 +79,7 @@ class ContainerBuild:
     pip: PipSettings
 
     def mounts(self) -> dict[PurePosixPath, Path]:
-        """What is shown inside, by where it is seen; ``pip.conf`` comes on top."""
+        """Return the mounts by their path inside the container; ``pip.conf`` is added later."""
         found = {PurePosixPath(path): path for path in self.pip.paths()} | {SDK: self.sdk}
         if self.cuda:
             found[INSIDE / "cuda"] = self.cuda
@@ -88,7 +88,7 @@ class ContainerBuild:
         return found
 
     def variables(self) -> dict[str, str]:
-        """The environment of the build; ``environment-pass`` in the project's pyproject.toml has the same names."""
+        """Return the variables of the build; ``environment-pass`` in the ops' pyproject.toml has the same names."""
         cuda = {"OPS_CUDA_PATH": str(INSIDE / "cuda")} if self.cuda else {}
         official = {"TENSORFLOW_WHEEL": str(INSIDE / self.official.name)} if self.official else {}
         return {**self.environment, **cuda, **official, "PIP_CONFIG_FILE": str(INSIDE / "pip.conf")}
@@ -96,7 +96,7 @@ class ContainerBuild:
 
 @dataclass(frozen=True, kw_only=True)
 class ContainerWheel:
-    """A repaired and tested wheel, what repaired it, and the versions of what made it."""
+    """A repaired and tested wheel, the report of its repair, and the versions of the tools."""
 
     wheel: Path
     repair: dict[str, Any]
@@ -104,7 +104,7 @@ class ContainerWheel:
 
 
 def find_engine(name: str | None = None) -> str:
-    """The engine of that name, or the first that answers; ContainerEngineError with its own words when none does."""
+    """Find the engine of that name, or the first that works; ContainerEngineError with its output if none does."""
     wanted = (name,) if name else ENGINES
     faults = []
     for engine in filter(shutil.which, wanted):
@@ -119,9 +119,9 @@ def find_engine(name: str | None = None) -> str:
 
 
 def find_place(engine: str, image: str) -> ContainerHost:
-    """See that the engine has the image, pulled where it is not here yet, and can start a container of it.
+    """Check that the engine has the image (pulled if missing) and can start a container of it.
 
-    Raises ContainerImageError and ContainerEngineError, with the engine's own words.
+    Raises ContainerImageError and ContainerEngineError, with the engine's output.
     """
     inspect = [engine, "image", "inspect", "--format", "{{.Id}}", image]
     try:
@@ -143,7 +143,7 @@ def find_place(engine: str, image: str) -> ContainerHost:
 
 
 def default_image(package: Path) -> str:
-    """The image that the project's pyproject.toml names; ConfigError where it names none."""
+    """Read the image from the project's pyproject.toml; ConfigError if it has none."""
     path = package / "pyproject.toml"
     try:
         found: Any = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -156,10 +156,10 @@ def default_image(package: Path) -> str:
 
 
 def build(order: ContainerBuild, place: ContainerHost, *, workspace: Path, log: Path) -> ContainerWheel:
-    """Compile, repair and test the ops wheel in a container, and bring it out below ``workspace``.
+    """Compile, repair and test the ops wheel in a container, and copy it below ``workspace``.
 
-    A container that a killed run left is removed first. Raises ContainerEngineError where there is no cibuildwheel,
-    and ContainerBuildError, with its step, its output and the last lines in words, when a step fails.
+    A container left by a killed run is removed first. Raises ContainerEngineError if there is no cibuildwheel, and
+    ContainerBuildError, with step, output and its last lines, when a step fails.
     """
     program = shutil.which("cibuildwheel")
     if program is None:
@@ -187,7 +187,7 @@ def build(order: ContainerBuild, place: ContainerHost, *, workspace: Path, log: 
 
 
 def _engine_words(engine: str, mounts: Mapping[PurePosixPath, Path], label: str) -> str:
-    """The engine and its options, as cibuildwheel reads them."""
+    """Return the engine and its options in the format of ``CIBW_CONTAINER_ENGINE``."""
     options = [f"--label={label}", "--security-opt=label=disable"]  # SELinux would hide what is mounted
     options += [f"--mount=type=bind,source={path},destination={inside},readonly" for inside, path in mounts.items()]
     return f"{engine}; disable_host_mount: true; create_args: {shlex.join(options)}"
@@ -195,7 +195,7 @@ def _engine_words(engine: str, mounts: Mapping[PurePosixPath, Path], label: str)
 
 @contextmanager
 def _swept(engine: str, label: str) -> Iterator[None]:
-    """Remove containers with that label before and after: those of a run that was killed, this one's if it is."""
+    """Remove containers with that label before and after the block: those of a killed run, and this run's."""
 
     def sweep() -> None:
         left = run([engine, "ps", "--all", "--quiet", "--filter", f"label={label}"]).split()
@@ -210,7 +210,7 @@ def _swept(engine: str, label: str) -> Iterator[None]:
 
 
 def _built(wheel: Path, output: str, place: ContainerHost) -> ContainerWheel:
-    """Read from the output, and from the wheel's name, what made the wheel."""
+    """Read tools and repair report from the output and the wheel's name."""
     repairing = _sections(output)[REPAIRING]
     versions = {name: _first(rf"^{name} (\d[\w.]*)", repairing) for name in ("auditwheel", "patchelf")}
     tools = versions | dict(re.findall(r"^\s*- (cmake|ninja|scikit-build-core)==(\S+)$", output, re.MULTILINE))
@@ -239,7 +239,7 @@ def _named(error: CommandError, place: ContainerHost, log: Path) -> ContainerBui
 
 
 def _sections(output: str) -> dict[str, str]:
-    """What each step printed, in order; cibuildwheel heads it with the step's name and three dots."""
+    """Split the output into steps, in order; cibuildwheel starts each with its name and three dots."""
     parts = re.split(rf"^({'|'.join(STEPS)})(?: .+)?\.\.\.$", output, flags=re.MULTILINE)
     return dict(zip(parts[1::2], parts[2::2], strict=True))
 
@@ -259,4 +259,4 @@ def _tail(text: str) -> str:
 
 def _last_words(output: str) -> str:
     lines = [line.strip() for line in output.splitlines() if line.strip()]
-    return lines[-1] if lines else "it says nothing"
+    return lines[-1] if lines else "it printed nothing"

@@ -1,6 +1,6 @@
-"""Finds the compilers of this machine: a C++ compiler, an nvcc of the right CUDA, a clang that knows CUDA.
+"""Finds the compilers of this machine: a C++ compiler, an nvcc of the right CUDA major, a clang that supports CUDA.
 
-What is missing is installed where that is allowed (root on Debian or Ubuntu) and asked for, by command, elsewhere.
+Missing compilers are installed if possible (root on Debian or Ubuntu); otherwise the error prints the command.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from tfwheel.system import distribution
 from tfwheel.system.errors import CommandError
 from tfwheel.system.processes import run
 
-OLDEST_CLANG = 17  # the first that knows CUDA 12 and sm_90
-CLANGS = (19, 18, 17, 20, 21, 22, 23, 24)  # the order of choice: what this project is tested with comes first
+OLDEST_CLANG = 17  # the first that supports CUDA 12 and sm_90
+CLANGS = (19, 18, 17, 20, 21, 22, 23, 24)  # in order of preference: the versions tested with this project first
 PACKAGE_MANAGERS = {  # by ID or ID_LIKE of os-release(5)
     "fedora": "dnf install gcc-c++ clang",
     "rhel": "dnf install gcc-c++ clang",
@@ -28,23 +28,23 @@ PACKAGE_MANAGERS = {  # by ID or ID_LIKE of os-release(5)
 
 @dataclass(frozen=True, kw_only=True)
 class Compiler:
-    """A compiler on this machine and the line in which it names its version."""
+    """A compiler on this machine and the version line that it prints."""
 
     path: Path
     version: str
 
     def __str__(self) -> str:
-        """As a person is told about it: path and version."""
+        """Path and version, for messages."""
         return f"{self.path} ({self.version})"
 
 
 def host() -> Compiler:
-    """The C++ compiler: ``$CXX``, or g++, which is installed where it is missing and may be; else NoCompilerError."""
+    """Find the C++ compiler: ``$CXX`` or g++ (installed if missing and permitted); else NoCompilerError."""
     name = os.environ.get("CXX") or "g++"
     path = shutil.which(name)
     if path is None and name != "g++":
         message = f"CXX names `{name}`, and there is no such program"
-        raise NoCompilerError(message, remedy="Correct CXX or unset it; without it g++ is taken.")
+        raise NoCompilerError(message, remedy="Correct CXX, or unset it to use g++.")
     if path is None:
         _install("g++")
         path = shutil.which("g++") or "g++"
@@ -52,9 +52,9 @@ def host() -> Compiler:
 
 
 def nvcc(cuda: str) -> tuple[Compiler | None, list[str]]:
-    """An nvcc whose major version is that of ``cuda`` ("12.5.1"), and a note on each that was passed over.
+    """Find an nvcc with the major version of ``cuda`` ("12.5.1"); returns it, or None, and a note on each rejected one.
 
-    Looked for below ``CUDA_HOME`` and ``CUDA_PATH``, then on PATH.
+    Searches ``CUDA_HOME`` and ``CUDA_PATH``, then PATH.
     """
     notes = []
     for place, path in _nvccs():
@@ -70,13 +70,13 @@ def nvcc(cuda: str) -> tuple[Compiler | None, list[str]]:
 
 
 def cuda_root(path: Path) -> Path:
-    """The toolkit that an nvcc belongs to, as nvcc itself says it (the program may be a wrapper far away)."""
+    """Ask an nvcc for the folder of its toolkit (the program on PATH may be a wrapper elsewhere)."""
     top = re.search(r"^#\$ TOP=(.+)$", run([path, "--dryrun", "-x", "cu", "-E", "/dev/null"]), re.MULTILINE)
     return Path(top[1]).resolve() if top else path.resolve().parents[1]
 
 
 def clang() -> Compiler:
-    """A clang++ that compiles CUDA 12, installed where it is missing and may be; else NoCompilerError."""
+    """Find a clang++ that compiles CUDA 12 (installed if missing and permitted); else NoCompilerError."""
     found = _installed_clang()
     if found is None:
         _install("clang")
@@ -88,7 +88,7 @@ def clang() -> Compiler:
 
 
 def _nvccs() -> list[tuple[str, Path | None]]:
-    """Where an nvcc may be, in order: (the place in words, the program or None)."""
+    """List the candidates for nvcc in order: (where it was searched, the program or None)."""
     found: list[tuple[str, Path | None]] = []
     for variable in ("CUDA_HOME", "CUDA_PATH"):
         if root := os.environ.get(variable):
@@ -113,7 +113,7 @@ def _first_line(path: str) -> str:
 
 
 def _install(what: str) -> None:
-    """Install g++ or clang as root on a Debian-like system; NoCompilerError with the command everywhere else."""
+    """Install g++ or clang as root on a Debian-like system; elsewhere NoCompilerError with the command."""
     family = distribution.family()
     if not distribution.may_install():
         message = f"there is no {what} on PATH" + (f" ({OLDEST_CLANG} or newer)" if what == "clang" else "")
@@ -131,7 +131,7 @@ def _install(what: str) -> None:
 
 
 def _apt_package(what: str) -> str | None:
-    """The package to install for "g++" or "clang"; None when apt knows no clang that is new enough."""
+    """Return the apt package for "g++" or "clang"; None if apt has no clang that is new enough."""
     if what != "clang":
         return what
     listing = run(["apt-cache", "search", "--names-only", "^clang-[0-9]+$"])

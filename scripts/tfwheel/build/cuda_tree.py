@@ -1,4 +1,4 @@
-"""A CUDA tree for clang, put together from the parts of CUDA on PyPI and our own program ``fatbinary``."""
+"""Assembles a CUDA tree for clang from the CUDA packages on PyPI and our own program ``fatbinary``."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from tfwheel.system.sources import program
 if TYPE_CHECKING:
     from tfwheel.config.targets import Line
 
-# An absolute interpreter, blind to the environment: it serves builds in any virtual environment.
+# An absolute interpreter, isolated from the environment: it works for builds in any virtual environment.
 LAUNCHER = '#!/bin/sh\nexec "{python}" -IS "${{0%/*}}/fatbinary.py" "$@"\n'
-FOLDERS = ("bin", "include", "nvvm/libdevice")  # of each part, what a compiler reads
+FOLDERS = ("bin", "include", "nvvm/libdevice")  # the folders of each part that a compiler reads
 LIBRARIES = ("lib/libnvfatbin.so.12",)
-# What clang takes from its --cuda-path, as far as CUDA kernels with half precision need it.
+# The files below --cuda-path that clang needs for CUDA kernels with half precision.
 REQUIRED = (
     "bin/ptxas",
     "include/cuda.h",  # clang reads the CUDA version here
@@ -36,9 +36,9 @@ REQUIRED = (
 
 
 def make(line: Line, cache: Path, *, python: str | None = None) -> Path:
-    """The folder to give to clang as ``--cuda-path``, made on the first call; a killed call leaves none.
+    """Return the folder for clang's ``--cuda-path``, made on the first call; a killed call leaves no folder.
 
-    ``python`` is the interpreter that its program ``fatbinary`` starts, where that is not one of this machine.
+    ``python`` is the interpreter that its program ``fatbinary`` starts, if it runs on another machine (a container).
 
     Raises DownloadError when a part could not be fetched, ToolchainError when the parts lack a file.
     """
@@ -54,25 +54,25 @@ def make(line: Line, cache: Path, *, python: str | None = None) -> Path:
 
 
 def key(line: Line) -> str:
-    """Digest of what goes into the tree: the pins, our own program, and how they are put together."""
+    """Return a digest of the tree's inputs: the pins, our own program, and the code that lays them out."""
     return digests.of_facts(toolkit=line.toolkit, code=sources.digest(__name__))
 
 
 def folder(line: Line, cache: Path, *, python: str | None = None) -> Path:
-    """Where the tree of a line is, once it was made; ``python`` as for ``make``."""
+    """Return the folder of a line's tree, which need not exist; ``python`` as for ``make``."""
     digest = digests.of_facts(parts=key(line), python=python or _interpreter())
     return cache / "toolchains" / f"cuda-{line.cuda}-{digest[:16]}"
 
 
 def _interpreter() -> str:
-    """The Python that the running one is based on, which has a longer life than a virtual environment."""
+    """Return the base Python of the running one: it outlives a virtual environment."""
     return str(Path(sys.base_prefix, "bin", f"python{sys.version_info.major}.{sys.version_info.minor}"))
 
 
 def _make_tree(line: Line, tree: Path, python: str) -> None:
     unfinished = tree.with_name(f"{tree.name}.unfinished")
     parts, root = unfinished / "parts", unfinished / "root"
-    shutil.rmtree(unfinished, ignore_errors=True)  # of a run that was killed; the lock says that it is gone
+    shutil.rmtree(unfinished, ignore_errors=True)  # left by a killed run; we hold the lock, so it has ended
     try:
         with console.step(f"fetch the parts of CUDA {line.cuda} that clang needs (once)"):
             pip.install_parts(line.toolkit, parts)

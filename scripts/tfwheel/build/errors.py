@@ -8,7 +8,7 @@ from tfwheel.errors import FactoryError, MissingToolError, ProgramError
 
 
 class NoCompilerError(MissingToolError):
-    """No usable compiler was found, and none may be installed."""
+    """No usable compiler was found, and there is no permission to install one."""
 
     default_remedy = "Install one: `sudo apt-get install g++ clang-19`, or set CUDA_HOME to a matching CUDA toolkit."
 
@@ -36,19 +36,19 @@ class CompileError(FactoryError):
 
 
 class ContainerBuildError(ProgramError):
-    """A step of the build in the container failed, for another reason than an op that does not compile."""
+    """A step of the container build failed for a reason other than an op that does not compile."""
 
     default_remedy = "Read the log; [tool.cibuildwheel] in build_config/ops/pyproject.toml says what each step does."
 
     def __init__(self, message: str, *, step: str = "", output: str = "", remedy: str | None = None) -> None:
-        """Keep the step and its output: a caller may know a more specific error for it."""
+        """Keep the step and its output, so that a caller can raise a more specific error."""
         super().__init__(message, remedy=remedy)
         self.step = step
         self.output = output
 
 
 class RepairError(FactoryError):
-    """Link the ops against less: auditwheel could not make the wheel portable."""
+    """Link the ops against fewer libraries: auditwheel could not make the wheel portable."""
 
     exit_code = 42
     default_remedy = "Link only against libtensorflow_framework.so.2, or name the library in repair.toml's `exclude`."

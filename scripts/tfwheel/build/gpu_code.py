@@ -1,6 +1,6 @@
-"""Retargets the libraries of a build while the rest of it goes on, and says what they must pass.
+"""Retargets the libraries of a build in the background, and checks them with the GPU gates.
 
-The only module that knows both those who make the libraries and those who judge them.
+The only module that imports both the code that writes the libraries and the code that checks them.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 def fetch_tools(job: Job) -> None:
-    """Have NVIDIA's programs in the cache, where the line retargets; raises DownloadError and ToolchainError."""
+    """Fetch NVIDIA's programs into the cache if the line retargets; raises DownloadError and ToolchainError."""
     if job.target.line.retarget:
         ptxas.prepare(job.target.line.retarget.tools, cache=job.paths.cache)
         cuda_binutils.prepare(job.paths.cache)
@@ -37,8 +37,8 @@ def fetch_tools(job: Job) -> None:
 def retargeted_in_background(job: Job, base: Path) -> Iterator[Future[RetargetedLibraries]]:
     """Retarget the libraries of an official wheel in a thread while the block runs.
 
-    The result is empty where the line leaves them as they are. When the block fails, the thread gives up: what has been
-    compiled by then is kept, nothing else is. Raises what ``libraries.native`` raises, when asked for.
+    The result is empty if the line does not retarget. When the block fails, the thread is cancelled; GPU code compiled
+    by then stays in the cache. ``result()`` of the future raises the errors of ``libraries.native``.
     """
     pool = ptxas.WorkerPool()
     with ThreadPoolExecutor(max_workers=1) as aside:
@@ -49,7 +49,7 @@ def retargeted_in_background(job: Job, base: Path) -> Iterator[Future[Retargeted
 
 
 def make(job: Job, base: Path, *, pool: ptxas.WorkerPool, cache: Path | None = None) -> RetargetedLibraries:
-    """The libraries of an official wheel as the line of a target asks for; ``cache`` instead of the usual one."""
+    """Retarget the libraries of an official wheel for the line of a target; ``cache`` replaces the default cache."""
     wanted = job.target.line.retarget
     if wanted is None:
         return RetargetedLibraries()
@@ -70,7 +70,7 @@ def make(job: Job, base: Path, *, pool: ptxas.WorkerPool, cache: Path | None = N
 
 
 def check(wanted: Retarget, cache: Path) -> Check:
-    """What a retargeted library must pass: the gates, with what its line promises and there was room for."""
+    """Return the check of a retargeted library: the GPU gates, with the archs that its line promises and that fit."""
 
     def run(result: RetargetResult) -> dict[str, str]:
         left_out = {arch for family in result.report.families.values() for arch in family.left_out}

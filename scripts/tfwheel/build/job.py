@@ -1,4 +1,4 @@
-"""One target being built: what it is made from, its lock, its scratch folder, its logs and its finished wheel."""
+"""One target's build: settings, paths, locks, scratch folder, logs and finished wheel."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class FinishedWheel:
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """One target being built, with its settings, the seconds that its steps took, and what came from a cache."""
+    """One target being built; ``times`` are the seconds of its steps, ``cached`` the names of its cache hits."""
 
     config: Config
     paths: Paths
@@ -46,7 +46,7 @@ class Job:
 
     @classmethod
     def of(cls, target_id: str, paths: Paths) -> Job:
-        """Read the settings; SelectionError, NotLockedError or ConfigError when they do not hold the target."""
+        """Read the settings; SelectionError, NotLockedError or ConfigError when they do not have the target."""
         settings = build_config.load(paths.settings)
         target = plan.find(plan.targets(settings), target_id)
         return cls(config=settings, paths=paths, target=target, base=plan.base_of(settings, target))
@@ -68,37 +68,37 @@ class Job:
 
     @property
     def ceilings(self) -> Path:
-        """What is known of XLA's newest CUDA version, a file per TensorFlow version."""
+        """The folder of XLA's CUDA version ceilings, one file per TensorFlow version."""
         return self.paths.settings / "xla"
 
     @property
     def work(self) -> Path:
-        """Scratch; there while ``scratch`` holds."""
+        """The scratch folder; it exists during ``scratch``."""
         return self.paths.dist / "work" / self.target.id
 
     def log(self, step: str) -> Path:
-        """Where the output of a step is kept; the log of the run before is dropped."""
+        """Return the log file of a step; the log of the previous run is deleted."""
         path = self.paths.dist / "logs" / f"{self.target.id}.{step}.log"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.unlink(missing_ok=True)
         return path
 
     def commit(self) -> str:
-        """The commit the sources are at, with ``-dirty`` where files differ from it; empty outside git."""
-        words = ["describe", "--always", "--abbrev=40", "--dirty", "--exclude=*"]  # else a tag stands for its commit
+        """Return the commit of the sources, with ``-dirty`` if files differ from it; empty outside git."""
+        words = ["describe", "--always", "--abbrev=40", "--dirty", "--exclude=*"]  # never a tag instead of its commit
         try:
             return run(["git", "-C", self.paths.settings, *words]).strip()
         except CommandError:
             return ""
 
     def exclusive(self, name: str) -> AbstractContextManager[None]:
-        """Hold the lock of a wheel's folder; a second build of it waits and says so (TargetBusyError after an hour)."""
+        """Lock a wheel's folder; a second build of it waits with a message (TargetBusyError after an hour)."""
         lock = self.paths.dist / "locks" / f"{name}.lock"
         return locks.exclusive(lock, busy=f"another build of {name} is running")
 
     @contextmanager
     def scratch(self) -> Iterator[None]:
-        """An empty scratch folder for the time of a build; what a killed run left is removed first."""
+        """Create the scratch folder for the block and delete it afterwards, and first what a killed run left."""
         shutil.rmtree(self.work, ignore_errors=True)
         self.work.mkdir(parents=True)
         try:
@@ -108,19 +108,19 @@ class Job:
 
     @contextmanager
     def recording_cache_hit(self, name: str, path: Path) -> Iterator[None]:
-        """Remember that something came from a cache, if the block leaves the file or folder ``path`` as it found it."""
+        """Record a cache hit if the block did not modify the file or folder ``path``."""
         before = _identity(path)
         yield
         if before and before == _identity(path):
             self.cached.append(name)
 
     def kept(self, name: str, key: str | None = None) -> FinishedWheel | None:
-        """The finished wheel of that name, if there is one and, where a key is given, it is what the key stands for."""
+        """Return the finished wheel of that name, or None; with ``key``, only if its record has that key."""
         for path in (self.paths.wheels / name).glob(f"*{records.SUFFIX}"):
             try:
                 record = records.load(path)
             except BadWheelError as error:
-                console.warn(f"{error.message}; it does not count")
+                console.warn(f"{error.message}; ignoring it")
                 continue
             wheel = path.with_name(record.file)
             if key in (None, record.key) and wheel.is_file() and wheel.stat().st_size == record.size:
@@ -128,23 +128,23 @@ class Job:
         return None
 
     def keep(self, wheel: Path, record: Record) -> FinishedWheel:
-        """Move a finished wheel to its folder, with its record, in place of an older build.
+        """Move a finished wheel and its record to its folder, replacing an older build.
 
-        The old record goes first: a kill at any point leaves no record that speaks of other bytes.
+        The old record is deleted first: a kill at any point leaves no record of other bytes.
         """
         folder = self.paths.wheels / record.target
         folder.mkdir(parents=True, exist_ok=True)
         for old in folder.glob(f"*{records.SUFFIX}"):
             old.unlink()
-        made = FinishedWheel(wheel=wheel.replace(folder / wheel.name), record=record)
-        records.save(record, made.wheel)
-        for path in set(folder.iterdir()) - {made.wheel, records.path_for(made.wheel)}:
+        finished = FinishedWheel(wheel=wheel.replace(folder / wheel.name), record=record)
+        records.save(record, finished.wheel)
+        for path in set(folder.iterdir()) - {finished.wheel, records.path_for(finished.wheel)}:
             path.unlink()
-        return made
+        return finished
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
-    """What changes when a file or folder is made anew; None where there is none."""
+    """Return inode and modification time, which change when a file or folder is rebuilt; None if there is none."""
     try:
         facts = path.stat()
     except FileNotFoundError:

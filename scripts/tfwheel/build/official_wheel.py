@@ -1,4 +1,4 @@
-"""The official wheel that a target starts from: locked, fetched once, checked each time."""
+"""Fetches the locked official wheel that a target starts from, and checks it on each use."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ if TYPE_CHECKING:
 
 
 def cached_path(base: Base, cache: Path) -> Path:
-    """Where the cache keeps an official wheel, once it was fetched."""
+    """Return the path of an official wheel in the cache; it need not exist."""
     return cache / "bases" / base.sha256 / base.file
 
 
 def fetch(base: Base, cache: Path) -> Path:
-    """The locked official wheel, from the cache or downloaded; its size and sha256 are checked each time.
+    """Return the locked official wheel, from the cache or downloaded; size and sha256 are checked each time.
 
     Raises HashMismatchError when the bytes are not the locked ones, and DownloadError, NoOfficialWheelError
-    or DiskFullError when they could not be had. A wrong file is never kept.
+    or DiskFullError when the download fails. A wrong file is never kept.
     """
     kept = cached_path(base, cache)
     if kept.is_file():

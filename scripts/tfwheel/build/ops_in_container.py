@@ -1,6 +1,6 @@
-"""The ops wheel by cibuildwheel, beside the native build: the same headers, gates and smoke test, an older platform.
+"""Builds the ops wheel in a container for an older platform, with headers, gates and smoke test of the native build.
 
-All of it stands below ``dist/container/``, laid out as ``dist/`` is.
+All its output is below ``dist/container/``, in the layout of ``dist/``.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from tfwheel.config.targets import RepairRules, Target
     from tfwheel.wheel.records import Record
 
-COMPILING = "Building project with"  # from here on the compilers speak, before that pip does
+COMPILING = "Building project with"  # output of the compilers follows; before it is pip's
 
 
 def build(
@@ -43,9 +43,8 @@ def build(
 ) -> Record:
     """Build, check and smoke-test the ops wheel of a target in a container; returns its record.
 
-    ``engine`` is docker or podman, by default the one that works; ``image`` one of one's own instead of the pinned one.
-    Raises the FactoryError of the step that failed; a wheel that is not what the native build gives (other members,
-    other GPU code) is not kept.
+    ``engine`` is docker or podman, by default the first that works; ``image`` replaces the pinned image. Raises the
+    FactoryError of the failed step; a wheel that differs from the native build in members or GPU code is not kept.
     """
     native = paths or Paths.here()
     job = Job.of(target_id, replace(native, dist=native.dist / "container"))
@@ -56,12 +55,12 @@ def build(
         with console.step("official wheel", job.times):
             base = official_wheel.fetch(job.base, job.paths.cache)
         key = _key(job, base, place)
-        made = None if force else job.kept(job.target.ops_id, key)
-        if made:
-            console.say(f"  unchanged: {made.wheel.name} is what this configuration gives (key {key[:12]}); not built")
+        finished = None if force else job.kept(job.target.ops_id, key)
+        if finished:
+            console.say(f"  unchanged: {finished.wheel.name} has this configuration's key {key[:12]}; not rebuilt")
         else:
-            made = _build(job, place, base, key, beside=Job.of(target_id, native))
-        return verification.smoke_test(job, made, require_gpu=require_gpu).record
+            finished = _build(job, place, base, key, beside=Job.of(target_id, native))
+        return verification.smoke_test(job, finished, require_gpu=require_gpu).record
 
 
 def _build(job: Job, place: ContainerHost, base: Path, key: str, *, beside: Job) -> FinishedWheel:
@@ -96,7 +95,7 @@ def _order(job: Job, base: Path) -> ContainerBuild:
 
 
 def _compile_error(job: Job, error: ContainerBuildError) -> CompileError | None:
-    """The failure in the compiler's words, where it is one of the compiler."""
+    """Return a CompileError with the compiler's output if the compiler failed, else None."""
     if error.step != cibuildwheel.BUILDING or COMPILING not in error.output:
         return None
     said = ops_wheel.compiler_words(error.output.partition(COMPILING)[2])
@@ -105,7 +104,7 @@ def _compile_error(job: Job, error: ContainerBuildError) -> CompileError | None:
 
 
 def _compare(wheel: Path, native: FinishedWheel | None, *, target: Target, rules: RepairRules) -> None:
-    """Hold members and GPU code to those of the native build, where there is one of this version."""
+    """Compare members and GPU code with the native build, if there is one of this version."""
     if native is None or native.record.version != target.version:
         console.warn(f"there is no native build of {target.ops_id} to compare with")
         return
@@ -113,7 +112,7 @@ def _compare(wheel: Path, native: FinishedWheel | None, *, target: Target, rules
         opened_wheel.opened_ops(wheel, target=target, rules=rules) as ours,
         opened_wheel.opened_ops(native.wheel, target=target, rules=rules) as theirs,
     ):
-        described = {name for name in theirs.files if "/sboms/" in name}  # which the container's wheel gets later
+        described = {name for name in theirs.files if "/sboms/" in name}  # the container's wheel gets its SBOM later
         other = ours.files ^ (theirs.files - described)
         if other:
             message = f"{wheel.name} and the native build differ in their members: {', '.join(sorted(other))}"
@@ -121,12 +120,12 @@ def _compare(wheel: Path, native: FinishedWheel | None, *, target: Target, rules
         for name, path in ours.libraries.items():
             found, expected = sorted(fatbin.archs_of(path)), sorted(fatbin.archs_of(theirs.libraries[name]))
             if found != expected:
-                message = f"`{name}` has GPU code for {found or 'no GPU'}; that of the native build is for {expected}"
+                message = f"`{name}` has GPU code for {found or 'no GPU'}; the native build has {expected}"
                 raise ArchGateError(message)
 
 
 def _compilers(wheel: Path) -> dict[str, str]:
-    """The compilers, as the build wrote them into the wheel."""
+    """Read the compilers from the wheel, where the build recorded them."""
     with WheelReader(wheel) as reader:
         text = reader.read("tfwheel_ops/_build_info.py").decode()
     found = {name: ast.literal_eval(value) for name, value in re.findall(r"^([A-Z_]+) = (.+)$", text, re.MULTILINE)}
@@ -135,12 +134,12 @@ def _compilers(wheel: Path) -> dict[str, str]:
 
 
 def code_key() -> str:
-    """Digest of the code that decides what is in the container's wheel, or whether it may pass."""
+    """Return a digest of the code that decides the bytes of the container's wheel, or whether it passes the gates."""
     return sources.digest(__name__, without=pipeline.UNRELATED)
 
 
 def _key(job: Job, base: Path, place: ContainerHost) -> str:
-    """Digest of everything that decides what the container's wheel holds, and whether it may pass."""
+    """Return a digest of everything that decides the container's wheel, or whether it passes the gates."""
     return digests.of_facts(
         target={name: value for name, value in asdict(job.target).items() if name != "default"},
         sdk=ops_wheel.sdk_key(base),

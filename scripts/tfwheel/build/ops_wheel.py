@@ -1,7 +1,7 @@
 """The `ops` builder: compiles the custom-op project once per TensorFlow minor and line, for every Python.
 
-An op's library has no CPython symbol and links only ``libtensorflow_framework.so.2``, so headers and that one
-library, unpacked from an official wheel, are all it needs of TensorFlow; TensorFlow itself is never installed.
+An op's library uses no CPython symbol and links only ``libtensorflow_framework.so.2``. So it needs only the headers
+and that library, unpacked from an official wheel; TensorFlow itself is never installed.
 """
 
 from __future__ import annotations
@@ -30,24 +30,24 @@ if TYPE_CHECKING:
 PROJECT = "tfwheel-ops"
 FRAMEWORK = "tensorflow/libtensorflow_framework.so.2"
 HEADERS = "tensorflow/include/"
-# The one part of the headers that differs between Pythons, and that no op may use.
+# The only headers that differ between Pythons; no op may use them.
 PYTHON_HEADERS = "tensorflow/include/external/local_config_python/"
 
 
 def sdk_key(base: Path) -> str:
-    """Digest of the headers an op may use, the same for every Python of a TensorFlow version."""
+    """Return a digest of the headers an op may use, the same for every Python of a TensorFlow version."""
     with WheelReader(base) as wheel:
         names = sorted(name for name in wheel.names() if _is_shared_header(name))
         return digests.of_facts(headers=[(name, wheel.member(name).crc, wheel.member(name).size) for name in names])
 
 
 def kept_sdk(base: Path, cache: Path) -> Path:
-    """Where the cache keeps the headers and framework library of an official wheel, once they were unpacked."""
+    """Return the cache folder for headers and framework library of an official wheel; it need not exist."""
     return cache / "sdks" / sdk_key(base)
 
 
 def unpack_sdk(base: Path, cache: Path) -> Path:
-    """Unpack headers and framework library of an official wheel into the cache, once; returns the folder."""
+    """Unpack headers and framework library of an official wheel into the cache once; returns the folder."""
     folder = kept_sdk(base, cache)
     with FileLock(f"{folder}.lock"):
         if folder.is_dir():
@@ -59,15 +59,15 @@ def unpack_sdk(base: Path, cache: Path) -> Path:
             names = [name for name in wheel.names() if _is_shared_header(name)] + [FRAMEWORK]
             for name in console.track(names, name="unpack TensorFlow headers"):
                 wheel.extract(name, unfinished / name)
-        # Once for all of 16,000 files, which one by one take ten seconds: a power cut must not leave the folder with
-        # its name and empty files in it.
+        # After a power cut the renamed folder must not hold empty files. One sync for all 16,000 files: one by one
+        # they take ten seconds.
         os.sync()
         unfinished.replace(folder)
     return folder
 
 
 def compile_key(*, target: Target, project: Path, sdk: str, toolchain: Toolchain) -> str:
-    """Digest of everything that decides the bytes of the ops wheel."""
+    """Return a digest of everything that decides the bytes of the ops wheel."""
     return digests.of_facts(
         version=target.version,
         archs=target.line.archs,
@@ -82,7 +82,7 @@ def compile_key(*, target: Target, project: Path, sdk: str, toolchain: Toolchain
 def compile_ops(*, target: Target, project: Path, sdk: Path, toolchain: Toolchain, workspace: Path, log: Path) -> Path:
     """Build the ops wheel with `python -m build` and return its path below ``workspace``.
 
-    Raises CompileError with the compiler's last words first when an op does not compile.
+    Raises CompileError, with the compiler's last error first, when an op does not compile.
     """
     out = workspace / "ops-dist"
     argv: list[str | Path] = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", out]
@@ -96,7 +96,7 @@ def compile_ops(*, target: Target, project: Path, sdk: Path, toolchain: Toolchai
 
 
 def compiler_words(output: str) -> str:
-    """The part of a build log that says what is wrong: the errors, the last one first, with the lines below each."""
+    """Extract the errors from a build log, the last one first, each with the lines below it."""
     lines = output.splitlines()
     starts = [index for index, line in enumerate(lines) if re.search(r"\b(fatal )?error\b\s*:|CMake Error", line)]
     blocks = ["\n".join(lines[start : start + 4]) for start in reversed(starts[-5:])]
@@ -104,7 +104,7 @@ def compiler_words(output: str) -> str:
 
 
 def settings(target: Target, sdk: Path | PurePosixPath) -> dict[str, str]:
-    """What the custom-op project is told besides its compilers; ``sdk`` is where the compilers find it."""
+    """Return the variables of the custom-op project except its compilers; ``sdk`` is the path that compilers see."""
     return {
         "SOURCE_DATE_EPOCH": str(WHEEL_EPOCH),
         "TENSORFLOW_SDK": str(sdk),
@@ -115,7 +115,7 @@ def settings(target: Target, sdk: Path | PurePosixPath) -> dict[str, str]:
 
 
 def _environment(target: Target, sdk: Path, toolchain: Toolchain) -> dict[str, str]:
-    """What the custom-op project reads; ``build_config/ops/CMakeLists.txt`` documents each variable."""
+    """Return all variables of the custom-op project; ``build_config/ops/CMakeLists.txt`` documents each one."""
     return {
         "PATH": os.pathsep.join([os.path.dirname(sys.executable), os.environ.get("PATH", "")]),  # noqa: PTH120
         **settings(target, sdk),

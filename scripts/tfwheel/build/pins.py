@@ -1,4 +1,4 @@
-"""Locks official wheels: measures each base that a target needs and writes ``bases.toml``."""
+"""Locks official wheels: measures each base wheel of the targets and writes ``bases.toml``."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from tfwheel.config.targets import Target
 
 HEADER = "# Machine-written by `nox -s update-pins`: the official wheels that are overlaid. To review, not to edit.\n\n"
-# Only libraries that search here load CUDA; the RUNPATHs of the others stay within the wheel.
+# Only libraries with this in their RUNPATH load CUDA; the RUNPATHs of the others stay inside the wheel.
 CUDA_FOLDERS = "/nvidia/"
 ELF_MAGIC = b"\x7fELF"
 
@@ -32,8 +32,8 @@ ELF_MAGIC = b"\x7fELF"
 def update(config: Config, targets: Sequence[Target], cache: Path, *, renew: bool = False) -> None:
     """Write ``bases.toml`` with one entry per official wheel that the targets start from.
 
-    Entries that are locked already stay as they are unless ``renew``. Downloads what is missing (about 600 MB
-    each); raises DownloadError or NoOfficialWheelError, and then nothing is written.
+    Existing entries are kept unless ``renew`` is set. Downloads missing wheels (about 600 MB each). Raises
+    DownloadError or NoOfficialWheelError; then nothing is written.
     """
     locked = {(base.project, base.version, base.python): base for base in config.bases}
     needed = sorted(
@@ -50,7 +50,7 @@ def update(config: Config, targets: Sequence[Target], cache: Path, *, renew: boo
 
 
 def _lock(project: str, version: str, python: str, cache: Path) -> Base:
-    """Download one official wheel, measure it, and leave it in the cache for the build."""
+    """Download one official wheel, measure it, and keep it in the cache for the build."""
     (cache / "bases").mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=cache / "bases") as folder:
         wheel = pip.download_wheel(project=project, version=version, python=python, dest=Path(folder))
@@ -63,7 +63,7 @@ def _lock(project: str, version: str, python: str, cache: Path) -> Base:
 
 
 def measure(wheel: Path, *, project: str, version: str, python: str, scratch: Path) -> Base:
-    """Read from an official wheel what later stages hold it to: hash, size, tags, requirements, RUNPATHs, GPU code."""
+    """Read the locked facts of an official wheel: hash, size, tags, requirements, RUNPATHs, GPU code."""
     runpaths: dict[str, str] = {}
     archs: dict[str, tuple[str, ...]] = {}
     kinds: dict[str, tuple[str, ...]] = {}
@@ -98,7 +98,7 @@ def measure(wheel: Path, *, project: str, version: str, python: str, scratch: Pa
 
 
 def _plain(base: Base) -> dict[str, object]:
-    """The entry as TOML can say it: lists for tuples, empty tables left out."""
+    """Return the entry for TOML: lists for tuples, empty tables left out."""
     entry = {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(base).items()}
     entry["archs"] = {library: list(found) for library, found in base.archs.items()}
     entry["families"] = {family: list(found) for family, found in base.families.items()}

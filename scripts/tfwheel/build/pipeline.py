@@ -1,6 +1,6 @@
-"""The order of things: official wheel, toolchain, ops, merge, gates, smoke test, index.
+"""Build pipeline of one target: official wheel, toolchain, ops, merge, gates, smoke test, index.
 
-The only module that knows the stages. They meet in the record and nowhere else.
+The only module that knows all stages; they share data through the record only.
 """
 
 from __future__ import annotations
@@ -31,44 +31,44 @@ if TYPE_CHECKING:
     from tfwheel.retarget.libraries import RetargetedLibraries
     from tfwheel.wheel.overlay import MergedWheel
 
-# What this module imports and no wheel depends on: the index lists finished wheels, the summary tells of them, and a
-# smoke test of other code is another smoke test of the same wheel.
+# Imports that no wheel depends on: the index lists finished wheels, the summary describes them, and a changed smoke
+# test tests the same wheel.
 UNRELATED = ("index", "build.summary", "checks.environments", "checks.smoke", "checks.smoke_checks")
 
 
 def build(target_id: str, *, force: bool = False, require_gpu: bool = False, paths: Paths | None = None) -> Record:
     """Build, check, smoke-test and serve one target; returns the record of its wheel.
 
-    A target of which nothing changed is left as it is, and that is said. ``force`` builds it all the same,
-    ``require_gpu`` fails unless the smoke test ran on a GPU. Raises the FactoryError of the step that failed;
-    a wheel that did not pass every step is not served. ``dist/reports/summary.md`` is brought up to date either way.
+    An unchanged target is not rebuilt; a message says so. ``force`` rebuilds it, ``require_gpu`` fails unless the smoke
+    test ran on a GPU. Raises the FactoryError of the failed step; a wheel that did not pass every step is not served.
+    ``dist/reports/summary.md`` is updated in any case.
     """
     job = Job.of(target_id, paths or Paths.here())
     console.say(f"{job.target.id}: {job.base.file} -> {job.target.version}")
     with _summing_up(job), job.exclusive(job.target.id), job.scratch():
         chain = toolchain.choose(job.target.line, cache=job.paths.cache)
         key = _key(job, chain)
-        made = None if force else job.kept(job.target.id, key)
-        if made:
-            console.say(f"  unchanged: {made.wheel.name} is what this configuration gives (key {key[:12]}); not built")
-            return _smoke_and_serve(job, made, require_gpu=require_gpu).record
+        finished = None if force else job.kept(job.target.id, key)
+        if finished:
+            console.say(f"  unchanged: {finished.wheel.name} has this configuration's key {key[:12]}; not rebuilt")
+            return _smoke_and_serve(job, finished, require_gpu=require_gpu).record
         return _serve(job, _build(job, chain, key, force=force, require_gpu=require_gpu)).record
 
 
 def smoke_target(target_id: str, *, require_gpu: bool = False, paths: Paths | None = None) -> Record:
-    """Smoke-test the finished wheel of a target again and put the new report into its record."""
+    """Smoke-test the finished wheel of a target again and store the new report in its record."""
     job = Job.of(target_id, paths or Paths.here())
     with _summing_up(job), job.exclusive(job.target.id), job.scratch():
-        made = job.kept(job.target.id)
-        if made is None:
+        finished = job.kept(job.target.id)
+        if finished is None:
             message = f"there is no wheel for {target_id} yet"
             raise WheelMissingError(message, remedy=f"Build it first: `python scripts/build_wheel.py {target_id}`.")
-        return _smoke_and_serve(job, made, require_gpu=require_gpu, again=True).record
+        return _smoke_and_serve(job, finished, require_gpu=require_gpu, again=True).record
 
 
 @contextmanager
 def _summing_up(job: Job) -> Iterator[None]:
-    """Bring ``dist/reports/summary.md`` up to date when the block ends, however it ends."""
+    """Update ``dist/reports/summary.md`` when the block ends, even with an error."""
     try:
         yield
     finally:
@@ -76,7 +76,7 @@ def _summing_up(job: Job) -> Iterator[None]:
 
 
 def _build(job: Job, chain: Toolchain, key: str, *, force: bool, require_gpu: bool) -> FinishedWheel:
-    """Make the wheel of a target from the official one, gated and smoke-tested."""
+    """Build the wheel of a target from the official one, gated and smoke-tested."""
     if job.target.builder == "ops":
         with _ops(job, chain, _fetched(job, chain), force=force) as compiled:
             return verification.smoke_test(job, compiled, require_gpu=require_gpu)
@@ -94,7 +94,7 @@ def _build(job: Job, chain: Toolchain, key: str, *, force: bool, require_gpu: bo
 
 
 def _fetched(job: Job, chain: Toolchain) -> Path:
-    """The official wheel; all else that a build fetches is fetched at the same time."""
+    """Fetch the official wheel and, in parallel, everything else that a build downloads."""
     cache, kept = job.paths.cache, official_wheel.cached_path(job.base, job.paths.cache)
     if chain.toolkit and chain.cuda_root and chain.cuda_root.is_dir():
         job.cached.append("toolchain")
@@ -110,22 +110,22 @@ def _fetched(job: Job, chain: Toolchain) -> Path:
 
 @contextmanager
 def _ops(job: Job, chain: Toolchain, base: Path, *, force: bool) -> Iterator[FinishedWheel]:
-    """The repaired ops wheel, compiled once for all Pythons of a TensorFlow version and line.
+    """Yield the repaired ops wheel, compiled once for all Pythons of a TensorFlow version and line.
 
-    While the block runs no other build touches it, so that it is smoke-tested once.
+    It is locked while the block runs, so that it is smoke-tested only once.
     """
     compiled = ops_wheel.compile_key(
         target=job.target, project=job.ops_project, sdk=ops_wheel.sdk_key(base), toolchain=chain
     )
     key = digests.of_facts(compiled=compiled, rules=asdict(job.config.repair), code=code_key())
     with job.exclusive(job.target.ops_id):
-        made = None if force else job.kept(job.target.ops_id, key)
-        if made:
-            console.say(f"  ops: {made.wheel.name} serves this Python too; not compiled")
+        finished = None if force else job.kept(job.target.ops_id, key)
+        if finished:
+            console.say(f"  ops: {finished.wheel.name} serves this Python too; not compiled")
             job.cached.append("ops")
         else:
-            made = _compile(job, chain, base, key)
-        yield made
+            finished = _compile(job, chain, base, key)
+        yield finished
 
 
 def _compile(job: Job, chain: Toolchain, base: Path, key: str) -> FinishedWheel:
@@ -144,7 +144,11 @@ def _compile(job: Job, chain: Toolchain, base: Path, key: str) -> FinishedWheel:
 
 
 def finish_ops(job: Job, wheel: Path, report: dict[str, Any], *, key: str, tools: dict[str, str]) -> FinishedWheel:
-    """Describe, gate and keep a repaired ops wheel, whatever repaired it (``report``) and made it (``tools``)."""
+    """Add the SBOM to a repaired ops wheel, run its gates and keep it.
+
+    ``report`` is the report of its repair, ``tools`` the versions of the tools that made it. Raises the errors of the
+    gates.
+    """
     target, rules = job.target, job.config.repair
     sbom.embed(wheel, sbom.of_ops(project=ops_wheel.PROJECT, target=target, ops=job.ops, tools=tools))
     with console.step("gates of the ops wheel", job.times):
@@ -172,7 +176,7 @@ def finish_ops(job: Job, wheel: Path, report: dict[str, Any], *, key: str, tools
 
 
 def _merged(job: Job, base: Path, ops: FinishedWheel, native: RetargetedLibraries) -> MergedWheel:
-    """The ops and the libraries merged into the official wheel."""
+    """Merge the ops and the retargeted libraries into the official wheel."""
     with console.step("merge", job.times):
         return overlay.merge_overlay(
             base=base,
@@ -187,7 +191,7 @@ def _merged(job: Job, base: Path, ops: FinishedWheel, native: RetargetedLibrarie
 
 
 def _described(job: Job, merged: MergedWheel, ops: FinishedWheel, native: RetargetedLibraries, key: str) -> Record:
-    """The record of a merged wheel that has passed nothing yet."""
+    """Return the record of a merged wheel, still without gates and smoke test."""
     return Record(
         target=job.target.id,
         project="tensorflow",
@@ -209,24 +213,24 @@ def _described(job: Job, merged: MergedWheel, ops: FinishedWheel, native: Retarg
     )
 
 
-def _smoke_and_serve(job: Job, made: FinishedWheel, *, require_gpu: bool, again: bool = False) -> FinishedWheel:
-    """Smoke-test a wheel unless that has been done, and bring the index up to date."""
-    return _serve(job, verification.smoke_test(job, made, require_gpu=require_gpu, again=again))
+def _smoke_and_serve(job: Job, finished: FinishedWheel, *, require_gpu: bool, again: bool = False) -> FinishedWheel:
+    """Smoke-test a wheel unless its report is current, and update the index."""
+    return _serve(job, verification.smoke_test(job, finished, require_gpu=require_gpu, again=again))
 
 
-def _serve(job: Job, made: FinishedWheel) -> FinishedWheel:
-    """Bring the index up to date with a wheel that passed."""
+def _serve(job: Job, finished: FinishedWheel) -> FinishedWheel:
+    """Update the index with a wheel that passed."""
     local_index.update(job.paths, SiteContent(settings=job.config))
-    return made
+    return finished
 
 
 def code_key() -> str:
-    """Digest of the code that decides what is in a wheel, or whether it may pass."""
+    """Return a digest of the code that decides the bytes of a wheel, or whether it passes the gates."""
     return sources.digest(__name__, without=UNRELATED)
 
 
 def _key(job: Job, chain: Toolchain) -> str:
-    """Digest of everything that decides the bytes of a target's wheel, and whether it may pass."""
+    """Return a digest of everything that decides the bytes of a target's wheel, or whether it passes the gates."""
     return digests.of_facts(
         target={name: value for name, value in asdict(job.target).items() if name != "default"},
         base=job.base.sha256,

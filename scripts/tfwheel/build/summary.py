@@ -1,4 +1,4 @@
-"""Says in Markdown what a run made: a row for each wheel, and for each that was expected and is not there."""
+"""Summarizes a run in Markdown: a row for each wheel, and for each expected wheel that is missing."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ if TYPE_CHECKING:
     from tfwheel.config.paths import Paths
     from tfwheel.wheel.records import Record
 
-FROM_GPU_JOB = "gpu-"  # how the artifact begins that holds what the GPU job left
-SHORT = 12  # digits of a digest that a person compares
+FROM_GPU_JOB = "gpu-"  # prefix of the artifacts that GPU jobs upload
+SHORT = 12  # hexadecimal digits of a digest, enough to compare by eye
 COLUMNS = ("result", "target", "wheel", "size", "sha256", "seconds", "from a cache", "gates", "smoke test", "on a GPU")
 NOTHING_CAME = "no wheel came of it; the log of its job says why"
 
 
 @dataclass(frozen=True, kw_only=True)
 class SummaryRow:
-    """A wheel as its record describes it, or what is wrong (``fault``) where a record should be."""
+    """A wheel with its record, or with the reason (``fault``) why a valid record is missing."""
 
     target: str
     record: Record | None = None
@@ -37,7 +37,7 @@ class SummaryRow:
 
     @property
     def result(self) -> str:
-        """In a word."""
+        """The result in one or two words."""
         if self.record is None or self.fault:
             return "missing" if self.fault == NOTHING_CAME else "WRONG"
         if self.record.smoke is None:
@@ -47,10 +47,10 @@ class SummaryRow:
 
 
 def refresh(paths: Paths, *, source: Path | None = None, expected: Iterable[str] = ()) -> str:
-    """Write ``dist/reports/summary.md`` about the records below a folder (default: dist/wheels); returns its text.
+    """Write ``dist/reports/summary.md`` about the records below ``source`` (default: dist/wheels); returns its text.
 
-    ``source`` may be what a run in CI left, each artifact in a folder of its own: the records of the jobs on a CPU
-    and on a GPU are joined. ``expected`` are the folders that must be there (``expected``).
+    ``source`` may hold the artifacts of a CI run, each in a folder of its own: the records of CPU and GPU jobs are
+    joined. ``expected`` are the folders that must exist (see ``expected``).
     """
     text = render(rows(source or paths.wheels, expected=expected))
     files.write_atomically(paths.dist / "reports" / "summary.md", text.encode())
@@ -58,9 +58,9 @@ def refresh(paths: Paths, *, source: Path | None = None, expected: Iterable[str]
 
 
 def expected(config: Config, words: Iterable[str]) -> list[str]:
-    """The folders of dist/wheels that targets fill, ops wheels included; a word is a target id or a whole CI matrix.
+    """Return the folders of dist/wheels that targets fill, ops wheels included.
 
-    Raises SelectionError for a word that is neither.
+    A word is a target id or a whole CI matrix as JSON; SelectionError for a word that is neither.
     """
     known, found = plan.targets(config), set()
     for word in words:
@@ -71,7 +71,7 @@ def expected(config: Config, words: Iterable[str]) -> list[str]:
 
 
 def rows(folder: Path, *, expected: Iterable[str] = ()) -> list[SummaryRow]:
-    """A row for each wheel of which there is a record, each fault, and each expected folder without either; sorted."""
+    """Return a row for each record, each fault, and each expected folder without either; sorted by target."""
     built: dict[str, list[Record]] = {}
     on_gpu: dict[str, list[Record]] = {}
     found = []
@@ -91,7 +91,7 @@ def rows(folder: Path, *, expected: Iterable[str] = ()) -> list[SummaryRow]:
 
 
 def render(rows: Sequence[SummaryRow]) -> str:
-    """The rows as GitHub-flavoured Markdown, with digests in full below."""
+    """Render the rows as GitHub-flavoured Markdown, with full digests below the table."""
     results = [row.result for row in rows]
     counts = [f"{results.count(word)} {word}" for word in dict.fromkeys(results)]
     ran = sum(bool(row.record and row.record.passed_gpu_smoke) for row in rows)
@@ -108,19 +108,19 @@ def render(rows: Sequence[SummaryRow]) -> str:
 
 
 def _ids_of(word: str) -> list[str]:
-    """The target ids in a word: one, or those of a matrix (JSON)."""
+    """Return the target ids in a word: one, or those of a matrix (JSON)."""
     if not word.lstrip().startswith("{"):
         return [word.strip()] if word.strip() else []
     try:
         return [row["id"] for row in json.loads(word)["include"]]
     except (ValueError, KeyError, TypeError) as error:
-        message = f"what is expected is no matrix: {type(error).__name__}: {error}"
-        remedy = 'Give target ids, or what `nox -s plan -- --event EVENT` prints: {"include": [{"id": ...}]}.'
+        message = f"not a matrix: {type(error).__name__}: {error}"
+        remedy = 'Give target ids, or the output of `nox -s plan -- --event EVENT`: {"include": [{"id": ...}]}.'
         raise SelectionError(message, remedy=remedy) from error
 
 
 def _rows_of(target: str, built: Sequence[Record], on_gpu: Sequence[Record]) -> list[SummaryRow]:
-    """One row, where all jobs speak of the same bytes: an ops wheel comes out of the job of every Python."""
+    """Return one row if all jobs report the same bytes: every Python's job builds the same ops wheel."""
     if not built:
         return [SummaryRow(target=target, fault="a GPU job tested it, and no job built it")]
     worst = min(built, key=lambda record: record.passed_smoke)
@@ -159,7 +159,7 @@ def _cells(row: SummaryRow) -> list[str]:
 
 
 def _in_full(record: Record) -> str:
-    """One item of the list below the table."""
+    """Return one item of the list below the table."""
     facts = [f"sha256 {_code(record.sha256)}"]
     facts += [f"from {_code(record.base['file'])}, sha256 {_code(record.base['sha256'])}"] if record.base else []
     facts += [f"commit {_code(record.source_commit)}"] if record.source_commit else []
@@ -188,10 +188,10 @@ def _verdict(report: dict[str, Any], sha256: str, passed: str) -> str:
 
 
 def _text(words: str) -> str:
-    """Words as they are, in one line: nothing in them is Markdown or HTML."""
+    """Escape words for one line of Markdown: nothing in them is markup."""
     return re.sub(r"([\\`*_{}\[\]<>#|~&$@])", r"\\\1", " ".join(words.split()))
 
 
 def _code(words: str) -> str:
-    """A name in the typewriter's letters, where a bar would end the cell all the same, and a backtick the name."""
+    """Format a name as code; a bar would end the cell even there, and a backtick the code."""
     return "`" + " ".join(words.split()).replace("`", "'").replace("|", "/") + "`"

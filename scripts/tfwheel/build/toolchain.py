@@ -1,4 +1,4 @@
-"""Chooses the compilers of a line and, where no nvcc fits, puts a CUDA tree for clang together from parts on PyPI."""
+"""Chooses the compilers of a line; if no nvcc fits, assembles a CUDA tree for clang from packages on PyPI."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 class Toolchain:
     """The compilers of one line.
 
-    ``kind`` says what compiles GPU code: "none" on a line that has none, where ``device`` and ``cuda_root`` are
+    ``kind`` is the compiler of GPU code: "none" on a line without GPU code, where ``device`` and ``cuda_root`` are
     None. ``toolkit`` are the CUDA parts from PyPI and ``parts`` a digest of them, both empty with nvcc. ``launcher`` is
-    ccache or sccache, where there is one. ``reason`` says, for a person, what was chosen and why.
+    ccache or sccache, if there is one. ``reason`` tells users what was chosen and why.
     """
 
     kind: Literal["nvcc", "clang", "none"]
@@ -37,18 +37,18 @@ class Toolchain:
 
     @property
     def versions(self) -> dict[str, str]:
-        """The compilers and the CUDA parts from PyPI by version, for the record."""
+        """The versions of the compilers and of the CUDA parts from PyPI, for the record."""
         device = {"device compiler": self.device.version} if self.device else {}
         parts = {part.name: str(part.specifier).removeprefix("==") for part in map(Requirement, self.toolkit)}
         return {"host compiler": self.host.version} | device | parts
 
     @property
     def identity(self) -> dict[str, str]:
-        """What a cache key takes: whatever changes the bytes that this toolchain gives changes it too."""
+        """The facts for a cache key: they change whenever the compiled bytes could change."""
         return self.versions | {"kind": self.kind, "parts": self.parts}
 
     def environment(self) -> dict[str, str]:
-        """The variables that ``build_config/ops/CMakeLists.txt`` and CMake itself read."""
+        """Return the variables that ``build_config/ops/CMakeLists.txt`` and CMake itself read."""
         found = {
             "CXX": self.host.path,
             "CMAKE_CXX_COMPILER_LAUNCHER": self.launcher,
@@ -60,9 +60,9 @@ class Toolchain:
 
 
 def prepare(line: Line, *, cache: Path) -> Toolchain:
-    """Have all there that compiles the ops of a line; from the second call on that takes milliseconds.
+    """Choose the compilers of a line and make its CUDA tree; from the second call on this takes milliseconds.
 
-    Raises what ``choose`` and ``cuda_tree.make`` raise.
+    Raises the errors of ``choose`` and ``cuda_tree.make``.
     """
     chosen = choose(line, cache=cache)
     if chosen.toolkit:
@@ -71,9 +71,9 @@ def prepare(line: Line, *, cache: Path) -> Toolchain:
 
 
 def choose(line: Line, *, cache: Path) -> Toolchain:
-    """Find or install the compilers for the ops of a line; the CUDA parts that they need may still have to be fetched.
+    """Find or install the compilers for the ops of a line; the CUDA tree may still have to be made.
 
-    Raises NoCompilerError when there is no compiler and no right to install one.
+    Raises NoCompilerError when there is no compiler and no permission to install one.
     """
     host = compilers.host()
     launcher = next((Path(path) for name in ("ccache", "sccache") if (path := shutil.which(name))), None)
@@ -88,11 +88,11 @@ def choose(line: Line, *, cache: Path) -> Toolchain:
             device=nvcc,
             cuda_root=compilers.cuda_root(nvcc.path),
             launcher=launcher,
-            reason=f"{nvcc} compiles GPU code: it is of the CUDA major of {line.name}; {host} compiles the rest",
+            reason=f"{nvcc} compiles GPU code: it has the CUDA major of {line.name}; {host} compiles the rest",
         )
     why = "; ".join(notes) or "CUDA_HOME, CUDA_PATH and PATH hold no nvcc"
     if not line.toolkit:
-        message = f"the line {line.name} needs an nvcc of CUDA {line.cuda}, for it names no parts for clang ({why})"
+        message = f"the line {line.name} needs an nvcc of CUDA {line.cuda}: it has no `toolkit` for clang ({why})"
         raise NoCompilerError(message, remedy="Set CUDA_HOME to that CUDA toolkit, or add `toolkit` to the line.")
     clang = compilers.clang()
     root = cuda_tree.folder(line, cache)

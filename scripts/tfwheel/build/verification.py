@@ -1,4 +1,4 @@
-"""Holds a finished wheel to the gates and lets it compute, at the same time; what was found goes into its record."""
+"""Runs the gates and the smoke test on a finished wheel in parallel, and stores the results in its record."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ class _SmokeOutcome:
 
 
 def prepared_environment(job: Job, *, require_gpu: bool) -> AbstractContextManager[Environment]:
-    """The environment in which the block's wheel of TensorFlow will be tried; it is made while the block builds it.
+    """Prepare the smoke-test environment of a TensorFlow wheel while the block builds the wheel.
 
-    What the official wheel requires is installed there beforehand. Raises what ``environments.made`` raises.
+    The requirements of the official wheel are installed in advance. Raises the errors of ``environments.made``.
     """
     size, requires = job.base.size, job.base.requires_dist
     return environments.made(job.target, log=job.log("smoke"), size=size, requires=requires, require_gpu=require_gpu)
@@ -43,10 +43,10 @@ def prepared_environment(job: Job, *, require_gpu: bool) -> AbstractContextManag
 def verify_merged(
     job: Job, merged: MergedWheel, record: Record, *, base: Path, environment: Environment, require_gpu: bool
 ) -> FinishedWheel:
-    """Hold a merged wheel to the gates while it is smoke-tested in an environment of its own.
+    """Run the gates on a merged wheel while it is smoke-tested in an environment of its own.
 
-    Once it has passed the gates it is kept in place of an older build, whatever the smoke test says. Raises what
-    ``gates.run_gates`` and then what ``smoke_test`` raises.
+    A wheel that passes the gates replaces an older build, even if the smoke test fails. Raises the errors of
+    ``wheel_gates.run_gates``, then those of ``smoke_test``.
     """
     with ThreadPoolExecutor(max_workers=1) as aside:
         trying = aside.submit(_tried, job, FinishedWheel(wheel=merged.wheel, record=record), environment)
@@ -56,59 +56,64 @@ def verify_merged(
                     merged, base=base, locked=job.base, target=job.target, rules=job.config.repair
                 )
         except BaseException:
-            environment.programs.end()  # a smoke test that nobody waits for
+            environment.programs.end()  # nothing waits for this smoke test any more
             raise
-    made = job.keep(merged.wheel, record.grown(gates=passed, times=dict(job.times)))
-    return _noted(made, trying.result(), require_gpu=require_gpu)
+    finished = job.keep(merged.wheel, record.grown(gates=passed, times=dict(job.times)))
+    return _noted(finished, trying.result(), require_gpu=require_gpu)
 
 
-def smoke_test(job: Job, made: FinishedWheel, *, require_gpu: bool, again: bool = False) -> FinishedWheel:
-    """Smoke-test a wheel unless that has been done, and keep the report in its record.
+def smoke_test(job: Job, finished: FinishedWheel, *, require_gpu: bool, again: bool = False) -> FinishedWheel:
+    """Smoke-test a wheel unless its report is current, and keep the report in its record.
 
-    Raises SmokeError when it does not work, and what ``environments.made`` raises, which says nothing about the wheel.
+    Raises SmokeError when the wheel does not work, and the errors of ``environments.made``, which are not about the
+    wheel.
     """
-    if not again and _smoke_is_current(made.record, require_gpu=require_gpu):
-        console.say(f"  smoke-tested already: passed, gpu: {_gpu(made.record)}")
-        return made
-    official = _official(job, made)
-    log = job.log("ops-smoke" if made.record.project == ops_wheel.PROJECT else "smoke")
-    size = sum(wheel.stat().st_size for wheel in (made.wheel, official) if wheel)
+    if not again and _smoke_is_current(finished.record, require_gpu=require_gpu):
+        console.say(f"  smoke-tested already: passed, gpu: {_gpu(finished.record)}")
+        return finished
+    official = _official(job, finished)
+    log = job.log("ops-smoke" if finished.record.project == ops_wheel.PROJECT else "smoke")
+    size = sum(wheel.stat().st_size for wheel in (finished.wheel, official) if wheel)
     with environments.made(job.target, log=log, size=size, require_gpu=require_gpu) as environment:
-        return _noted(made, _tried(job, made, environment, official=official), require_gpu=require_gpu)
+        return _noted(finished, _tried(job, finished, environment, official=official), require_gpu=require_gpu)
 
 
-def _official(job: Job, made: FinishedWheel) -> Path | None:
-    """The official wheel, for one that only adds to it; None where pip itself brings it."""
-    # The ops require `tensorflow` by name, which is what pip finds where the base has another name.
-    beside = made.record.project == ops_wheel.PROJECT and job.base.project == overlay.NAME
+def _official(job: Job, finished: FinishedWheel) -> Path | None:
+    """Return the official wheel to install beside an ops wheel; None if it is not needed or pip installs TensorFlow."""
+    # The ops require `tensorflow` by name: pip resolves that itself if the base has another name.
+    beside = finished.record.project == ops_wheel.PROJECT and job.base.project == overlay.NAME
     return official_wheel.fetch(job.base, job.paths.cache) if beside else None
 
 
-def _tried(job: Job, made: FinishedWheel, environment: Environment, *, official: Path | None = None) -> _SmokeOutcome:
-    """Install the wheel from a served index of its own and let it compute."""
-    console.say(f"  smoke test of {made.wheel.name}")
-    served = local_index.serve_alone(made.wheel, line=made.record.line, workdir=job.work, sha256=made.record.sha256)
+def _tried(
+    job: Job, finished: FinishedWheel, environment: Environment, *, official: Path | None = None
+) -> _SmokeOutcome:
+    """Install the wheel from a served index of its own and run the smoke test."""
+    console.say(f"  smoke test of {finished.wheel.name}")
+    served = local_index.serve_alone(
+        finished.wheel, line=finished.record.line, workdir=job.work, sha256=finished.record.sha256
+    )
     with served as url:
         candidate = smoke.WheelUnderTest(
-            target=job.target, record=made.record, wheel=made.wheel, index_url=url, official=official
+            target=job.target, record=finished.record, wheel=finished.wheel, index_url=url, official=official
         )
         report = smoke.smoke(candidate, environment)
     return _SmokeOutcome(report=report | {"checks_key": code_key()}, log=environment.log)
 
 
-def _noted(made: FinishedWheel, trial: _SmokeOutcome, *, require_gpu: bool) -> FinishedWheel:
-    """Put a smoke report into the record of its wheel; SmokeError when it is of a failure."""
-    report = trial.report
-    on_gpu = require_gpu or isinstance(report["gpu"], dict)  # what needs one starts nowhere else, whatever it reached
-    record = made.record.grown(smoke=report, gpu_smoke=report if on_gpu else made.record.gpu_smoke)
-    records.save(record, made.wheel)
-    smoke.require_passed(report, log=trial.log)
+def _noted(finished: FinishedWheel, outcome: _SmokeOutcome, *, require_gpu: bool) -> FinishedWheel:
+    """Store a smoke report in the record of its wheel; SmokeError if the test failed."""
+    report = outcome.report
+    on_gpu = require_gpu or isinstance(report["gpu"], dict)  # with require_gpu the test only starts on a GPU
+    record = finished.record.grown(smoke=report, gpu_smoke=report if on_gpu else finished.record.gpu_smoke)
+    records.save(record, finished.wheel)
+    smoke.require_passed(report, log=outcome.log)
     console.say(f"  smoke test passed, gpu: {_gpu(record)}")
-    return replace(made, record=record)
+    return replace(finished, record=record)
 
 
 def _smoke_is_current(record: Record, *, require_gpu: bool) -> bool:
-    """Whether the record's smoke report is of these bytes, of these checks, and on a GPU where one is asked for."""
+    """Return whether the smoke report is for these bytes and checks, and from a GPU if one is required."""
     report, passed = (record.smoke, record.passed_smoke)
     if require_gpu:
         report, passed = record.gpu_smoke, record.passed_gpu_smoke
@@ -116,7 +121,7 @@ def _smoke_is_current(record: Record, *, require_gpu: bool) -> bool:
 
 
 def code_key() -> str:
-    """Digest of the code that decides what a smoke report says; the index only serves the wheel to pip."""
+    """Return a digest of the code that decides a smoke report, without the index, which only serves the wheel."""
     return sources.digest(__name__, without=("index",))
 
 

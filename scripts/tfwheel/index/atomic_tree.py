@@ -1,7 +1,7 @@
-"""A folder of files that changes as a whole: a reader, or a kill at any instant, sees the old tree or the new one.
+"""A folder that changes atomically: readers see the old tree or the new one, even after a kill at any moment.
 
 ``site`` is a symbolic link to ``.site/<number>/tree`` beside it. A new tree is built under the next number, with hard
-links for what did not change, and the link is replaced, which is atomic (rename(2)).
+links for unchanged files, and then the link is replaced, which is atomic (rename(2)).
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ NO_LINKS = (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP)
 class Part:
     """Some files of a tree that are made together.
 
-    ``key`` is a digest of all that decides them: while it stays the same they are taken from the old tree. ``make``
-    gives them by path below the root: bytes, or a file to be hard-linked (copied where that cannot be).
+    ``key`` is a digest of everything that decides their bytes: while it is unchanged, the files of the old tree are
+    reused. ``make`` returns them by path below the root: bytes, or a file to hard-link (or copy if that is impossible).
     """
 
     key: str
@@ -41,7 +41,7 @@ class Part:
 
 @dataclass(frozen=True, kw_only=True)
 class TreeChange:
-    """What an update did: the names of the parts that were made, and the bytes of pages that were written."""
+    """Result of an update: the names of the parts that were made, and the number of bytes written."""
 
     made: tuple[str, ...]
     written: int
@@ -54,11 +54,11 @@ def update(
     seal: Callable[[Mapping[str, Path]], Mapping[str, bytes]] | None = None,
     keep_previous: bool = False,
 ) -> TreeChange | None:
-    """Bring a tree to exactly the files of these parts; None, and nothing is touched, when it is that already.
+    """Make a tree consist of exactly the files of these parts; returns None, and changes nothing, if it already does.
 
-    ``seal`` gets the finished files by path and gives those that speak of them (a manifest); it depends on nothing
-    else. ``keep_previous`` keeps the tree that was, for ``restore``. Safe to call from several processes at once.
-    Raises SiteError when the place cannot be written or holds something else, and DiskFullError.
+    ``seal`` receives the finished files by path and returns files about them (a manifest); it depends on nothing else.
+    ``keep_previous`` keeps the old tree for ``restore``. Safe to call from several processes at once.
+    Raises SiteError when the folder cannot be written or was not made by this program, and DiskFullError.
     """
     with _writing(site) as home:
         old = _current(site)
@@ -80,18 +80,18 @@ def update(
 
 
 def restore(site: Path) -> None:
-    """Show the tree that was there before the last update; SiteError when it was not kept."""
+    """Show the tree from before the last update; SiteError when it was not kept."""
     with _writing(site) as home:
         current = _current(site)
         previous = current and _state(current)["previous"]
         if not previous or not (home / previous).is_dir():
-            message = f"the state of {site} before this one was not kept"
+            message = f"the previous state of {site} was not kept"
             raise SiteError(message, remedy="Correct the cause and run the same command again.")
         _show(site, home / previous)
 
 
 def _make(name: str, part: Part, new: Path, known: Mapping[str, Path] | None, state: dict[str, Any]) -> int:
-    """Lay out the files of one part, note them in the state, and return how many bytes were written."""
+    """Write the files of one part, record them in the state, and return the number of bytes written."""
     files = part.make() if known is None else known
     written = sum(_put(content, new / "tree" / file) for file, content in files.items())
     state[name] = {"key": part.key, "files": {file: (new / "tree" / file).stat().st_size for file in files}}
@@ -99,7 +99,7 @@ def _make(name: str, part: Part, new: Path, known: Mapping[str, Path] | None, st
 
 
 def _put(content: bytes | Path, path: Path) -> int:
-    """Make one file that nobody sees yet; one that is there already is an error, for two parts claim it."""
+    """Write or link one file of the new tree; an existing file is an error, because two parts claim it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     if isinstance(content, bytes):
         with path.open("xb") as stream:
@@ -116,12 +116,12 @@ def _put(content: bytes | Path, path: Path) -> int:
     return 0
 
 
-# --- what stands where -----------------------------------------------------------------------------------
+# --- folders and state -----------------------------------------------------------------------------------
 
 
 @contextmanager
 def _writing(site: Path) -> Iterator[Path]:
-    """The folder of all trees, held against other writers; the failures of the file system get their names here."""
+    """Lock and yield the folder of all trees; file system errors become SiteError or DiskFullError."""
     home = site.with_name(f".{site.name}")
     try:
         home.mkdir(parents=True, exist_ok=True)
@@ -136,13 +136,13 @@ def _writing(site: Path) -> Iterator[Path]:
 
 
 def _current(site: Path) -> Path | None:
-    """The folder of the tree that readers see, None before the first."""
+    """Return the folder of the tree that readers see, None before the first update."""
     if not site.exists() and not site.is_symlink():
         return None
     place = site.with_name(f".{site.name}") / (site.readlink().parent.name if site.is_symlink() else "")
     if not (place / "state.json").is_file():
         message = f"{site} is not an index that this program made"
-        raise SiteError(message, remedy="Move it away or delete it, and run again: the index is made anew.")
+        raise SiteError(message, remedy="Move it away or delete it, and run again: the index is rebuilt.")
     return place
 
 
@@ -152,7 +152,7 @@ def _state(place: Path) -> dict[str, Any]:
 
 
 def _reusable(old: Path | None, parts: Mapping[str, Part]) -> dict[str, dict[str, Path]]:
-    """The files of those parts that did not change and stand whole in the old tree."""
+    """Return the files of unchanged parts that are complete in the old tree."""
     found: dict[str, dict[str, Path]] = {}
     if old is None:
         return found
@@ -165,7 +165,7 @@ def _reusable(old: Path | None, parts: Mapping[str, Part]) -> dict[str, dict[str
 
 
 def _show(site: Path, place: Path) -> None:
-    """The one step that readers notice."""
+    """Replace the link: the one step that readers notice."""
     link = place.with_name("link")
     link.unlink(missing_ok=True)
     link.symlink_to(Path(place.parent.name, place.name, "tree"))
@@ -173,7 +173,7 @@ def _show(site: Path, place: Path) -> None:
 
 
 def _sweep(home: Path, current: Path | None) -> None:
-    """Remove older trees and what a killed run left, but not the current one and the one that it keeps."""
+    """Delete all trees except the current one and the previous one that it keeps."""
     kept = {current.name, _state(current)["previous"]} if current else set()
     for path in home.iterdir():
         if path.name.isdigit() and path.name not in kept:

@@ -1,4 +1,4 @@
-"""Pure: from the Markdown of ``index/docs/`` to pages of the site, in the look of its landing page."""
+"""Renders the Markdown of ``index/docs/`` as pages of the site, in the style of the landing page; pure."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ PLACE = "index/docs"  # of the documents in the repository
 FOLDER = "docs"  # of the pages in the site
 CONTENTS = "README.md"  # links to the others: their order is the order of the navigation
 DEEPEST = 3  # headings below have no anchor
-SCROLLED = {"tabindex": "0", "class": "scroll"}  # for wide tables and code, reached by keyboard too
+SCROLLED = {"tabindex": "0", "class": "scroll"}  # wide tables and code scroll, by keyboard too
 
 
 @dataclass(frozen=True, kw_only=True)
 class Document:
-    """A document, parsed: its title and its sections as (anchor, title)."""
+    """A parsed document; ``sections`` are (anchor, title)."""
 
     name: str
     title: str
@@ -43,16 +43,16 @@ class Document:
 
 
 def read(folder: Path = SOURCES) -> dict[str, bytes]:
-    """The files of the folder, by path below it; empty when there is none."""
+    """Read all files of the folder, by path below it; empty if there is no folder."""
     paths = sorted(path for path in folder.rglob("*") if path.is_file())
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
 
 
 def render(files: Mapping[str, bytes], *, repository: str = "") -> dict[str, bytes]:
-    """The pages of these files, and the images among them, by path below the root of the site.
+    """Render these files as pages; returns pages and images by path below the root of the site.
 
-    ``repository`` is the "owner/name" on GitHub that links to other files of the repository lead to; where it is
-    empty their paths are shown instead. HTML in a document is shown as text.
+    ``repository`` is the GitHub "owner/name" for links to other files of the repository; if it is empty, their paths
+    are shown instead. HTML in a document is shown as text.
     """
     documents = [parse(name, data.decode()) for name, data in files.items() if name.endswith(".md")]
     ordered = _in_order({document.name: document for document in documents})
@@ -61,12 +61,12 @@ def render(files: Mapping[str, bytes], *, repository: str = "") -> dict[str, byt
 
 
 def page_of(name: str) -> str:
-    """The file name of a document's page: the contents are the index."""
+    """Return the file name of a document's page; the table of contents is ``index.html``."""
     return "index.html" if name == CONTENTS else f"{name.removesuffix('.md')}.html"
 
 
 def parse(name: str, text: str) -> Document:
-    """Read a document; its anchors are those that GitHub gives to the same headings."""
+    """Parse a document; its headings get the same anchors as on GitHub."""
     tokens = _markdown().parse(text)
     headings = [(token, tokens[at + 1]) for at, token in enumerate(tokens) if token.type == "heading_open"]
     return Document(
@@ -78,13 +78,13 @@ def parse(name: str, text: str) -> Document:
 
 
 def links(document: Document) -> Iterator[Token]:
-    """Its links and images, whose targets are in ``href`` and ``src``, in the order of the text."""
+    """Yield the links and images of a document in text order; their targets are in ``href`` and ``src``."""
     for token in document.tokens:
         yield from (child for child in token.children or () if child.type in {"link_open", "image"})
 
 
 def _markdown() -> MarkdownIt:
-    """CommonMark and tables; no HTML passes through."""
+    """Return a parser for CommonMark with tables; HTML is escaped."""
     return MarkdownIt("commonmark", {"html": False}).enable("table").use(anchors_plugin, max_level=DEEPEST)
 
 
@@ -93,7 +93,7 @@ def _text(inline: Token) -> str:
 
 
 def _in_order(documents: Mapping[str, Document]) -> list[Document]:
-    """The contents, then the documents as the contents link to them, then the rest by name."""
+    """Sort documents: the contents, then in the order of its links, then the rest by name."""
     first = documents.get(CONTENTS)
     linked = [str(token.attrs.get("href")) for token in links(first)] if first else []
     names = dict.fromkeys([CONTENTS, *linked, *sorted(documents)])
@@ -126,11 +126,11 @@ def _html(tokens: Sequence[Token]) -> str:
 
 
 def _led(token: Token, known: set[str], repository: str) -> Token:
-    """A block whose links lead from the page to where they lead from the document."""
+    """Rewrite the links of a block: relative to the document before, relative to the page after."""
     if token.type != "inline" or not token.children:
         return token
     children: list[Token] = []
-    ended: list[Token] = []  # what stands at the end of the link that is open
+    ended: list[Token] = []  # the closing tokens of the open link
     for child in token.children:
         if child.type == "link_open":
             opened, ended = _link(child, known, repository)
@@ -143,7 +143,7 @@ def _led(token: Token, known: set[str], repository: str) -> Token:
 
 
 def _link(token: Token, known: set[str], repository: str) -> tuple[list[Token], list[Token]]:
-    """What stands before and after the text of a link."""
+    """Return the tokens before and after the text of a link."""
     closed = [Token("link_close", "a", -1)]
     href = str(token.attrs["href"])
     target = urlsplit(href)

@@ -12,13 +12,13 @@ class NotInLedgerError(UsageError):
 
 
 class ManifestError(WrongBytesError):
-    """A file of a downloaded index is not the one that its manifest or its ledger names."""
+    """A file of a downloaded index is missing, or differs from its manifest or its ledger."""
 
     default_remedy = "Download the index again, and compare with the signed manifest; do not install from this copy."
 
 
 class WheelMissingError(FactoryError):
-    """Build the wheel first: there is none to serve, upload or release."""
+    """Build the wheel first: there is no wheel to serve, upload or release."""
 
     exit_code = 71
     default_remedy = "Build it first: `nox -s build-cuda12`."
@@ -27,11 +27,11 @@ class WheelMissingError(FactoryError):
 class SiteError(PublishError):
     """The folder of the index cannot be written, or was not made by this program."""
 
-    default_remedy = "Make the folder writable and run again; readers see what was there before."
+    default_remedy = "Make the folder writable and run again; readers still see the index as it was."
 
 
 class LockError(ProgramError):
-    """uv cannot lock a version with all it requires."""
+    """uv cannot lock a version with its requirements."""
 
     default_remedy = "Read uv's output above: for that Python, published wheels must meet every requirement."
 
@@ -40,7 +40,7 @@ class LockError(ProgramError):
 
 
 class LedgerError(FactoryError):
-    """Restore the ledger: it is damaged, or contradicts an earlier state of itself."""
+    """Restore the ledger: it is damaged, or contradicts its own history."""
 
     exit_code = 100
 
@@ -54,13 +54,13 @@ class LedgerDamagedError(LedgerError):
 
 
 class LedgerHistoryError(LedgerError):
-    """A published file vanished from the ledger or was changed there, or two branches changed it differently."""
+    """A published file is missing from the ledger or was changed there, or two branches changed it differently."""
 
     default_remedy = "Restore these lines; to take a file out, use `remove` or `yank`."
 
 
 class NameTakenError(FactoryError):
-    """Raise `build` in targets.toml: the file name or version is published already, with other bytes."""
+    """Raise `build` in targets.toml: the file name or version is already published, with other bytes."""
 
     exit_code = 101
     default_remedy = "Raise `build` in targets.toml: a published file name is never used for other bytes."

@@ -1,7 +1,7 @@
-"""What a user installs from: exact-pin commands, locks by hash for each Python, and constraints for Colab.
+"""Install files for users: exact-pin commands, locks with hashes for each Python, and constraints for Colab.
 
-Nothing here names the index that a dependency comes from: that is the user's own choice. PEP 751 wants a ``url`` or a
-``path`` for each wheel, so the lock files give a path: ``wheels/`` beside the lock, which ``pip download`` fills.
+No file names the index of a dependency: that is the user's choice. PEP 751 requires a ``url`` or a ``path`` for each
+wheel, so the lock files give a path: ``wheels/`` beside the lock, which ``pip download`` fills.
 """
 
 from __future__ import annotations
@@ -31,16 +31,16 @@ if TYPE_CHECKING:
     from tfwheel.config.colab_runtimes import Runtime
     from tfwheel.index.ledger import LedgerEntry
 
-ADDRESS = "ADDRESS/"  # stands for the site's own address where none is configured
+ADDRESS = "ADDRESS/"  # placeholder for the URL of the site if none is configured
 WHEELHOUSE = "wheels"
 COMMANDS = """\
 # Exact pins: nothing else installs these wheels, and nothing replaces them by accident.
 # A plain `pip install tensorflow` keeps what is there, and `-U` takes whatever is newest anywhere.
 """
 CONSTRAINTS = """\
-# Every package of Colab's runtime {runtime} (Python {python}, TensorFlow {tensorflow}) as it is, TensorFlow left open:
+# The packages of Colab's runtime {runtime} (Python {python}, TensorFlow {tensorflow}), except TensorFlow itself:
 #   pip install -c THIS --extra-index-url {address} "tensorflow==VERSION"
-# changes nothing but TensorFlow, or says what stands in the way. Left out, as they came from an address:
+# changes only TensorFlow, or names the conflict. Left out, because Colab installs them from a URL:
 #   {direct}
 """
 REQUIREMENTS = """\
@@ -57,7 +57,7 @@ PYLOCK = """\
 
 @dataclass(frozen=True, kw_only=True)
 class Lock:
-    """A version and all it needs for one Python ("3.12"), as a requirements file and as PEP 751, without headers."""
+    """A version with all its dependencies for one Python ("3.12"): requirements and PEP 751 lock, without headers."""
 
     line: str
     project: str
@@ -73,7 +73,7 @@ class Lock:
 
     @property
     def folder(self) -> str:
-        """Where it stands below the root of the site."""
+        """Its folder below the root of the site."""
         return f"install/{self.line}/{self.version}"
 
     @property
@@ -88,7 +88,7 @@ class Lock:
 
 
 def pythons(file: str) -> tuple[str, ...]:
-    """The Pythons a wheel is for by the tags of its file name ("3.12"); none for a wheel that takes any Python 3."""
+    """Return the Pythons in the tags of a wheel's file name ("3.12"); empty for a wheel for any Python 3."""
     tags = parse_wheel_filename(file)[3]
     found = {match for tag in tags if (match := re.fullmatch(r"cp3(\d+)", tag.interpreter))}
     return tuple(f"3.{minor}" for minor in sorted({int(match[1]) for match in found}))
@@ -97,10 +97,10 @@ def pythons(file: str) -> tuple[str, ...]:
 def render(
     entries: Iterable[LedgerEntry], locks: Iterable[Lock], *, runtimes: Sequence[Runtime], base_url: str
 ) -> dict[str, bytes]:
-    """All files below ``install/``, by path below the root of the site.
+    """Render all files below ``install/``, by path below the root of the site.
 
-    ``base_url`` is the site's address ending with a slash, or empty; then the files say ADDRESS/.
-    Yanked versions get commands (a pin still finds them), removed ones nothing.
+    ``base_url`` is the URL of the site ending with a slash, or empty; then the files say ADDRESS/.
+    Yanked versions get commands (a pin still selects them), removed ones get nothing.
     """
     address = base_url or ADDRESS
     files = {f"install/{constraints_name(runtime)}": _constraints(runtime, address) for runtime in runtimes}
@@ -123,15 +123,16 @@ def render(
 
 
 def constraints_name(runtime: Runtime) -> str:
-    """The file name of a runtime's constraints."""
+    """Return the file name of a runtime's constraints."""
     return f"constraints-colab-{runtime.name}.txt"
 
 
 def collect(entries: Iterable[LedgerEntry], folder: Path, *, index_url: str, platform: str) -> list[Lock]:
-    """A lock for each version and Python that can be installed: the one in ``<folder>/install/``, or a new one.
+    """Return a lock for each installable version and Python, from ``<folder>/install/`` or newly made.
 
-    A published lock never changes, although a new one would find newer dependencies. ``index_url`` is the served site,
-    ending with a slash, ``platform`` the newest that is supported ("manylinux_2_35_x86_64"). Raises what ``make`` does.
+    A published lock never changes, although a new one would find newer dependencies. ``index_url`` is the URL of the
+    served site, ending with a slash; ``platform`` is the newest supported one ("manylinux_2_35_x86_64"). Raises the
+    errors of ``make``.
     """
     return [
         _kept(bare, folder) or make(bare, extra=extra, index_url=f"{index_url}{bare.line}/", platform=platform)
@@ -140,7 +141,7 @@ def collect(entries: Iterable[LedgerEntry], folder: Path, *, index_url: str, pla
 
 
 def kept(entries: Iterable[LedgerEntry], folder: Path) -> list[Lock]:
-    """The locks of these entries that stand in ``<folder>/install/``."""
+    """Read the locks of these entries that exist in ``<folder>/install/``."""
     return [lock for bare, _ in _wanted(entries) if (lock := _kept(bare, folder))]
 
 
@@ -151,7 +152,7 @@ def save(locks: Iterable[Lock], folder: Path) -> None:
 
 
 def _wanted(entries: Iterable[LedgerEntry]) -> list[tuple[Lock, str]]:
-    """A lock still empty, and the extra to lock with, for each version and Python that can be installed."""
+    """Return an empty lock, and the extra to lock with, for each installable version and Python."""
     wanted = {
         (entry.line, entry.project, entry.version, python): _extra(entry)
         for entry in entries
@@ -165,10 +166,10 @@ def _wanted(entries: Iterable[LedgerEntry]) -> list[tuple[Lock, str]]:
 
 
 def make(bare: Lock, *, extra: str, index_url: str, platform: str) -> Lock:
-    """Resolve a pin for its Python with uv, against a served sub-index and the user's ordinary index, wheels only.
+    """Resolve a pin for its Python with uv, from a served sub-index and the configured index, wheels only.
 
     ``extra`` is "" or an extra of the project ("[and-cuda]"). Raises LockError when there is no solution, and
-    IndexEntryError for one that names a URL.
+    IndexEntryError when the solution contains a URL.
     """
     with tempfile.TemporaryDirectory(prefix="tfwheel-lock-") as name:
         folder = Path(name)
@@ -190,18 +191,18 @@ def make(bare: Lock, *, extra: str, index_url: str, platform: str) -> Lock:
         project=bare.project,
         version=bare.version,
         python=bare.python,
-        requirements=_without_addresses(texts[0], bare),
-        pylock=_without_addresses(portable_pylock(texts[1]), bare),
+        requirements=_without_urls(texts[0], bare),
+        pylock=_without_urls(portable_pylock(texts[1]), bare),
     )
 
 
 def _extra(entry: LedgerEntry) -> str:
-    """TensorFlow finds its GPU code's CUDA libraries in packages that only this extra of it requires."""
+    """Return the extra of TensorFlow that requires the CUDA libraries, for a wheel with GPU code; else ""."""
     return "[and-cuda]" if entry.project == "tensorflow" and entry.archs else ""
 
 
 def portable_pylock(text: str) -> str:
-    """A lock of uv with each wheel as a path in the wheelhouse: its name, size and hashes, and no address."""
+    """Rewrite a lock of uv: each wheel is a path in the wheelhouse with name, size and hashes, without a URL."""
     lock = tomllib.loads(text)
     for package in lock["packages"]:
         for key in ("index", "sdist"):
@@ -216,7 +217,7 @@ def _portable_wheel(wheel: dict[str, Any]) -> dict[str, Any]:
     return {"name": name, "path": f"{WHEELHOUSE}/{name}", **kept}
 
 
-def _without_addresses(text: str, lock: Lock) -> str:
+def _without_urls(text: str, lock: Lock) -> str:
     found = re.search(r"\S*://\S*", text)
     if found:
         message = f"the lock of {lock.pin} for Python {lock.python} names a URL: {found[0]}"
@@ -227,12 +228,12 @@ def _without_addresses(text: str, lock: Lock) -> str:
 
 
 def _uv_platform(policy: str) -> str:
-    """What uv calls a platform policy: ``x86_64-manylinux_2_35``."""
+    """Return uv's name of a platform policy: ``x86_64-manylinux_2_35``."""
     return f"x86_64-{policy.removesuffix('_x86_64')}"
 
 
 def _kept(bare: Lock, site: Path) -> Lock | None:
-    """The lock as it stands in a site, without its headers; None where it is not there."""
+    """Read a lock from a site, without its headers; None if it does not exist."""
     folder = site / bare.folder
     try:
         requirements = (folder / bare.requirements_name).read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Pure: from the ledger to the page for people, one file that holds its style, its script and its data."""
+"""Renders the ledger as the landing page for users, one file with inline style, script and data; pure."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from tfwheel.config.targets import Line
     from tfwheel.index.ledger import LedgerEntry
 
-MOST_ROWS = 1000  # of more, the newest: a page of 100,000 rows would be 150 MB
-LARGE_MB = 10  # without decimals
-# Packages that Colab brings and that ask for the TensorFlow they were made for.
+MOST_ROWS = 1000  # the newest ones: a page of 100,000 rows would be 150 MB
+LARGE_MB = 10  # from here on without decimals
+# Packages of Colab that require the TensorFlow version they were built for.
 COMPANIONS = ("tf_keras", "tensorflow-text", "tensorflow-hub", "ydf_tf", "tensorflow_decision_forests")
 COLUMNS = (
     ("wheel", "Wheel"),
@@ -46,11 +46,11 @@ def render(
     material: Collection[str] = (),
     documents: bool = False,
 ) -> dict[str, bytes]:
-    """The page for people as ``{"index.html": bytes}``; equal ledgers give equal bytes in any order.
+    """Render the landing page as ``{"index.html": bytes}``; entries in any order give equal bytes.
 
-    ``base_url`` is the site's address ending with a slash, or empty: then the page finds its own, and says ADDRESS/
-    where no script runs. ``material`` are the paths of the install material that the page may link to, ``documents``
-    says whether the site has documents to link to.
+    ``base_url`` is the URL of the site ending with a slash, or empty: then the page uses its own URL, or shows ADDRESS/
+    if no script runs. ``material`` are the paths of the install files that exist, ``documents`` says whether the site
+    has documents.
     """
     every = sorted(
         (entry for entry in entries if entry.removed is None),
@@ -75,7 +75,7 @@ def render(
 
 
 def _reading_order(entry: LedgerEntry) -> tuple[str, Version, tuple[int, ...], str, str]:
-    """By project (TensorFlow before its ops, as everything is reversed), version, Python."""
+    """Sort key: project (TensorFlow before its ops, as the order is reversed), version, Python."""
     project = f"~{entry.project}" if entry.project == "tensorflow" else entry.project
     return project, Version(entry.version), _minors(entry), entry.line, entry.file
 
@@ -85,7 +85,7 @@ def _minors(entry: LedgerEntry) -> tuple[int, ...]:
 
 
 def _row(entry: LedgerEntry, material: frozenset[str]) -> dict[str, Any]:
-    """Everything the template and the script show of one wheel."""
+    """Return all values of one wheel for the template and the script."""
     pythons = install_files.pythons(entry.file)
     return {
         "key": (entry.line, entry.file),
@@ -113,7 +113,7 @@ def _row(entry: LedgerEntry, material: frozenset[str]) -> dict[str, Any]:
 
 
 def _tag(file: str) -> str:
-    """Python, ABI and platform as the file name has them; an old name of the same platform (PEP 600) left out."""
+    """Return the tags of a file name: Python, ABI and the first platform, without aliases of it (PEP 600)."""
     python, abi, platforms = file.removesuffix(".whl").split("-")[-3:]
     return f"{python}-{abi}-{platforms.split('.')[0]}"
 
@@ -124,7 +124,7 @@ def _megabytes(size: int) -> str:
 
 
 def _smoke(report: Mapping[str, Any] | None) -> str:
-    """The CPU evidence in a few words."""
+    """Summarize the CPU smoke test in a few words."""
     if not report:
         return "not run"
     words = [f"Python {report['python']}" if report.get("python") else "passed", str(report.get("date", ""))[:10]]
@@ -132,7 +132,7 @@ def _smoke(report: Mapping[str, Any] | None) -> str:
 
 
 def _gpu_smoke(report: Mapping[str, Any] | None) -> str:
-    """The GPU evidence in a few words: which GPU, or that there is none."""
+    """Summarize the GPU smoke test in a few words: which GPU, or that it did not run."""
     gpu = (report or {}).get("gpu")
     name = gpu.get("name") if isinstance(gpu, dict) else gpu
     if not name:
@@ -141,7 +141,7 @@ def _gpu_smoke(report: Mapping[str, Any] | None) -> str:
 
 
 def _material(entry: LedgerEntry, pythons: Sequence[str], material: frozenset[str]) -> list[tuple[str, str]]:
-    """File name and link of each install file there is for a wheel."""
+    """Return file name and link of each existing install file of a wheel."""
     locks = [
         install_files.Lock(
             line=entry.line, project=entry.project, version=entry.version, python=python, requirements="", pylock=""
@@ -153,7 +153,7 @@ def _material(entry: LedgerEntry, pythons: Sequence[str], material: frozenset[st
 
 
 def _line_names(rows: Iterable[Mapping[str, Any]], lines: Mapping[str, Line]) -> list[str]:
-    """Lines that have a wheel: those with CUDA first, in the order of the configuration."""
+    """Return the lines that have a wheel, those with CUDA first, in the order of the configuration."""
     known = list(lines)
     present = {row["line"] for row in rows}
 
@@ -165,7 +165,7 @@ def _line_names(rows: Iterable[Mapping[str, Any]], lines: Mapping[str, Line]) ->
 
 
 def _line(name: str, line: Line | None, rows: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    """The card of one line: for each project, TensorFlow minor and Python the newest pin that is not yanked."""
+    """Return the card of one line: the newest pin, not yanked, for each project, TensorFlow minor and Python."""
     pins: dict[str, list[str]] = {}
     seen: set[tuple[str, tuple[int, ...], str]] = set()
     for row in rows:  # the newest come first
@@ -193,7 +193,7 @@ def _data(
     gpus: Sequence[Gpu],
     base_url: str,
 ) -> dict[str, Any]:
-    """What the script reads."""
+    """Return the JSON data for the script of the page."""
     shown = ("project", "version", "line", "tag", "pythons", "archs", "yanked", "megabytes")
     pythons = {python for row in rows for python in row["pythons"]}
     return {
@@ -221,6 +221,6 @@ def _runtime(runtime: Runtime) -> dict[str, Any]:
 
 
 def _json(data: Any) -> Markup:  # noqa: ANN401 -- whatever JSON takes
-    """JSON that may stand inside a script element: no ``<`` can end it."""
+    """Encode JSON for a script element: no ``<`` can end it."""
     text = json.dumps(data, sort_keys=True, separators=(",", ":")).replace("<", "\\u003c")
     return Markup(text)  # noqa: S704 -- escaped in the line above

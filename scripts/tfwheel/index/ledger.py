@@ -1,7 +1,7 @@
 """The ledger: one line per published file, append-only; everything the index shows is rendered from it.
 
 A line is canonical JSON (RFC 8259; keys sorted, no spaces, UTF-8) and begins with a digest of the rest, so that a
-hand-edited or cut line is found and named. Lines stand in the order of upload time, then file name.
+hand-edited or cut line is detected. Lines are sorted by upload time, then file name.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ if TYPE_CHECKING:
 Item = TypeVar("Item")
 CHECK = re.compile(rb'\{"_check":"([0-9a-f]{16})",')
 CONFLICT_MARKERS = (b"<<<<<<<", b"|||||||", b"=======", b">>>>>>>")
-# What may change after a file was published; everything else says which file it is.
+# Fields that may change after publication; all others identify the file.
 EDITABLE = ("smoke", "gpu_smoke", "yanked", "attestation", "removed")
 SHAPES = {
     "file": r"[A-Za-z0-9][A-Za-z0-9._+-]*\.whl",
     "line": r"[a-z0-9]+",
     "sha256": r"[0-9a-f]{64}",
     "metadata_sha256": r"[0-9a-f]{64}",
-    "uploaded": r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ",  # whole seconds, in which the order of texts is that of times
+    "uploaded": r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ",  # whole seconds: these texts sort like the times
     "url": r"(https?://\S+)?",
 }
 
@@ -45,12 +45,12 @@ SHAPES = {
 class LedgerEntry:
     """One published wheel.
 
-    ``url`` is the absolute address of the file, or empty where it stands beside its page. ``size`` is in bytes,
-    ``uploaded`` in UTC as PEP 700 wants it ("2026-11-21T04:00:00Z"), ``metadata_sha256`` that of the wheel's METADATA.
-    ``archs`` is the GPU code it compiled ("sm_75"). ``smoke`` is the evidence of the CPU smoke test, ``gpu_smoke``
-    that of the one on a GPU, None where nobody ran it. ``yanked`` is None, or the reason, which may be empty (PEP 592).
-    ``attestation`` is the address of a signature, where there is one. ``removed`` is None, or why the file is gone:
-    such a line keeps its name taken for ever and is on no page.
+    ``url`` is the absolute URL of the file, or empty if the file is next to its page. ``size`` is in bytes,
+    ``uploaded`` in UTC as in PEP 700 ("2026-11-21T04:00:00Z"), ``metadata_sha256`` the digest of the wheel's METADATA.
+    ``archs`` is the GPU code compiled for it ("sm_75"). ``smoke`` is the evidence of the CPU smoke test, ``gpu_smoke``
+    that of the smoke test on a GPU, None if it never ran. ``yanked`` is None or the reason, which may be empty
+    (PEP 592). ``attestation`` is the URL of a signature, if there is one. ``removed`` is None or why the file is gone:
+    such a line reserves the name for ever and appears on no page.
     """
 
     project: str
@@ -78,17 +78,17 @@ class LedgerEntry:
 
     @property
     def pin(self) -> str:
-        """The requirement that selects this version and nothing else."""
+        """The requirement that selects exactly this version."""
         return f"{self.project}=={self.version}"
 
     @property
     def place(self) -> SortKey:
-        """Where it stands in a ledger."""
+        """The sort key of its line in a ledger."""
         return SortKey(self.uploaded, self.file)
 
 
 class SortKey(msgspec.Struct, frozen=True, order=True, gc=False):
-    """What the lines of a ledger are ordered by; of 100,000 lines it is read in a fifth of the time of the whole."""
+    """Sort key of a ledger line; decoding it from 100,000 lines takes a fifth of the time of whole entries."""
 
     uploaded: str
     file: str
@@ -101,7 +101,7 @@ PLACE, ENTRY = msgspec.json.Decoder(SortKey), msgspec.json.Decoder(LedgerEntry)
 
 @dataclass(frozen=True, kw_only=True)
 class Ledger:
-    """A ledger whose lines are whole and in order; ``lines`` are without their newlines, ``name`` is for messages."""
+    """A ledger with whole, sorted lines; ``lines`` have no newlines, ``name`` is used in messages."""
 
     name: str = "the ledger"
     lines: tuple[bytes, ...] = ()
@@ -109,9 +109,9 @@ class Ledger:
 
     @cached_property
     def entries(self) -> tuple[LedgerEntry, ...]:
-        """What the lines say."""
+        """The entries of all lines, in order."""
         enabled = gc.isenabled()
-        gc.disable()  # only objects that stay are made: looking for garbage among them takes twice as long as they do
+        gc.disable()  # no garbage arises here, and collecting would triple the time
         try:
             return tuple(self.entry(index) for index in range(len(self.lines)))
         finally:
@@ -120,15 +120,15 @@ class Ledger:
 
     @cached_property
     def by_file(self) -> dict[str, LedgerEntry]:
-        """The entries by file name, which no two of them share."""
+        """The entries by file name; file names are unique."""
         return {entry.file: entry for entry in self.entries}
 
     def entry(self, index: int) -> LedgerEntry:
-        """What one line says, counted from 0; LedgerDamagedError when its fields are not those of an entry."""
+        """Decode the line at ``index`` (from 0); LedgerDamagedError when its fields are not those of an entry."""
         return _decoded(self.lines[index], ENTRY, f"{self.name}, line {index + 1}")
 
     def find(self, file: str) -> int | None:
-        """Which line is about a file, counted from 0."""
+        """Return the index of a file's line (from 0), or None."""
         return next((index for index, place in enumerate(self.paths) if place.file == file), None)
 
 
@@ -136,22 +136,22 @@ class Ledger:
 
 
 def encode(entry: LedgerEntry) -> bytes:
-    """The one line (without its newline) that an entry is written as."""
+    """Encode an entry as one line, without its newline."""
     rest = ENCODER.encode(entry)[1:]
     return b'{"_check":"%s",%s' % (_digest(rest), rest)
 
 
 def read(path: Path) -> Ledger:
-    """Read a ledger; one that is not there is empty.
+    """Read a ledger; a missing file is an empty ledger.
 
     Raises LedgerDamagedError for a line that is malformed, altered, cut or out of order, and NameTakenError
-    for a file name that stands there twice; both name the line.
+    for a file name that occurs twice; both name the line.
     """
     return parse(path.read_bytes() if path.exists() else b"", name=str(path))
 
 
 def parse(data: bytes, *, name: str) -> Ledger:
-    """As ``read``, from bytes; ``name`` is what messages call them."""
+    """Parse a ledger from bytes, like ``read``; ``name`` is used in messages."""
     *lines, rest = data.split(b"\n")
     if rest:
         message = f"{name}, line {len(lines) + 1}: cut short, it does not end with a newline"
@@ -161,19 +161,18 @@ def parse(data: bytes, *, name: str) -> Ledger:
 
 
 def write(path: Path, entries: Iterable[LedgerEntry]) -> Ledger:
-    """Write a ledger of exactly these entries, whatever was there; equal entries in any order give equal bytes.
+    """Write a ledger of exactly these entries, replacing the old file; entries in any order give equal bytes.
 
-    Raises NameTakenError when they contradict each other.
+    Raises NameTakenError when entries contradict each other.
     """
     return _grow(Ledger(name=str(path)), entries, path)
 
 
 def append(path: Path, entries: Iterable[LedgerEntry]) -> Ledger:
-    """Add published files and return what the ledger holds then; many processes may do so at once.
+    """Add published files and return the new ledger; safe to call from several processes at once.
 
-    A file that is there already stays as it is, so that a publisher may run again. Raises NameTakenError, and
-    adds nothing, when one of the names stands for another file or was removed, and LedgerDamagedError when the
-    ledger or an entry is not valid.
+    A known file keeps its entry, so publishing can be repeated. Raises NameTakenError when a name belongs to another
+    file or was removed, and LedgerDamagedError when the ledger or an entry is invalid; then nothing is added.
     """
     with _lock(path):
         old = read(path)
@@ -182,7 +181,7 @@ def append(path: Path, entries: Iterable[LedgerEntry]) -> Ledger:
 
 
 def withdraw(path: Path, files: Iterable[str]) -> Ledger:
-    """Take back what was appended and then not published; what users may have installed is `remove`d instead."""
+    """Delete the lines of files that were appended but never published; use ``remove`` for published files."""
     with _lock(path):
         old, gone = read(path), set(files)
         rows = [(line, place) for line, place in zip(old.lines, old.paths, strict=True) if place.file not in gone]
@@ -192,7 +191,7 @@ def withdraw(path: Path, files: Iterable[str]) -> Ledger:
 
 
 def _grow(old: Ledger, new: Iterable[LedgerEntry], path: Path) -> Ledger:
-    """Put new entries in their places among the old lines, which are not made anew, and write all."""
+    """Insert new entries among the old lines, which are not encoded again, and write the ledger."""
     lines, paths = list(old.lines), list(old.paths)
     for entry in new:
         _check_shape(entry)
@@ -213,17 +212,17 @@ def _save(path: Path, lines: Iterable[bytes]) -> None:
 
 
 def yank(path: Path, file: str, reason: str = "") -> LedgerEntry:
-    """Mark a file as yanked (PEP 592): installers take it only where it is pinned exactly."""
+    """Mark a file as yanked (PEP 592): installers select it only by an exact pin."""
     return _edit(path, file, yanked=reason)
 
 
 def unyank(path: Path, file: str) -> LedgerEntry:
-    """Take the mark away."""
+    """Remove the yanked mark of a file."""
     return _edit(path, file, yanked=None)
 
 
 def remove(path: Path, file: str, reason: str) -> LedgerEntry:
-    """Record that a file is gone, for good: its line stays, so that nobody uses the name again."""
+    """Record that a file is gone for good; its line stays, so that the name is never used again."""
     if not reason.strip():
         message = f"{file} cannot be removed without a reason"
         raise UsageError(message, remedy="Say why the file is gone: `remove FILE --reason ...`.")
@@ -239,7 +238,7 @@ def _edit(path: Path, file: str, **change: Any) -> LedgerEntry:  # noqa: ANN401 
             raise NotInLedgerError(message)
         entry = old.entry(index)
         if entry.removed is not None:
-            message = f"{file} was removed ({entry.removed}); nothing about it changes any more"
+            message = f"{file} was removed ({entry.removed}); its entry can no longer be changed"
             raise NameTakenError(message)
         changed = replace(entry, **change)
         if changed != entry:
@@ -247,26 +246,26 @@ def _edit(path: Path, file: str, **change: Any) -> LedgerEntry:  # noqa: ANN401 
         return changed
 
 
-# --- what may not be -------------------------------------------------------------------------------------
+# --- invariants ------------------------------------------------------------------------------------------
 
 
 def differences(one: LedgerEntry, other: LedgerEntry, names: Sequence[str] = LASTING) -> list[str]:
-    """The named fields in which two entries differ, with both values, as text."""
+    """Describe the named fields in which two entries differ, each with both values."""
     pairs = ((name, getattr(one, name), getattr(other, name)) for name in names)
     return [f"{name}: {left!r} and {right!r}" for name, left, right in pairs if left != right]
 
 
 def _is_known(ledger: Ledger, entry: LedgerEntry) -> bool:
-    """Whether the file is in the ledger; NameTakenError where only its name is."""
+    """Return whether the file is in the ledger; NameTakenError if its name belongs to another file."""
     index = ledger.find(entry.file)
     if index is None:
         return False
     known = ledger.entry(index)
     if changed := differences(known, entry):
-        message = f"{entry.file} is published and stands for another file or place ({'; '.join(changed)})"
+        message = f"{entry.file} is already published as another file or at another URL ({'; '.join(changed)})"
         raise NameTakenError(message)
     if known.removed is not None:
-        message = f"{entry.file} was removed ({known.removed}); a removed name is not used again"
+        message = f"{entry.file} was removed ({known.removed}); a removed name is never used again"
         raise NameTakenError(message)
     return True
 
@@ -277,12 +276,12 @@ def _check_shape(entry: LedgerEntry) -> None:
         wrong.append("size")
     if wrong:
         values = ", ".join(f"{name} {getattr(entry, name)!r}" for name in wrong)
-        message = f"{entry.file or 'an entry'} cannot stand in the ledger: {values}"
-        raise LedgerDamagedError(message, remedy="Correct what made this entry; nothing was written.")
+        message = f"{entry.file or 'an entry'} is not a valid ledger entry: {values}"
+        raise LedgerDamagedError(message, remedy="Correct the program that made this entry; nothing was written.")
 
 
 def _ordered(ledger: Ledger) -> Ledger:
-    """The ledger, if each place comes after the one before it and no file name stands there twice."""
+    """Check that the lines are sorted and that no file name occurs twice; returns the ledger."""
     numbers: dict[str, int] = {}
     last = SortKey("", "")
     for number, place in enumerate(ledger.paths, 1):
@@ -290,10 +289,10 @@ def _ordered(ledger: Ledger) -> Ledger:
         if first != number:
             changes = differences(ledger.entry(first - 1), ledger.entry(number - 1))
             what = "; ".join(changes) or "the same file twice"
-            message = f"{ledger.name}, lines {first} and {number}: {place.file} stands there twice ({what})"
+            message = f"{ledger.name}, lines {first} and {number}: {place.file} is listed twice ({what})"
             raise NameTakenError(message)
         if place < last:
-            message = f"{ledger.name}, line {number}: {place.file} of {place.uploaded} stands after {last.uploaded}"
+            message = f"{ledger.name}, line {number}: {place.file} of {place.uploaded} comes after {last.uploaded}"
             raise LedgerDamagedError(message)
         last = place
     return ledger
@@ -326,6 +325,6 @@ def _digest(rest: bytes) -> bytes:
 
 
 def _lock(path: Path) -> FileLock:
-    """Held for a second at most, and let go when its holder dies; so waiting for it needs no limit."""
+    """Return the ledger's file lock; it is held for a second at most and freed on death, so it needs no timeout."""
     path.parent.mkdir(parents=True, exist_ok=True)
     return FileLock(path.with_name(f".{path.name}.lock"))

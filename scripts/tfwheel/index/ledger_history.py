@@ -1,4 +1,4 @@
-"""The ledger's past, as git keeps it: nothing of it is lost, and two branches of it become one."""
+"""Checks in git that the ledger only grew; merges the ledgers of two branches."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ STAGES = (":1", ":2", ":3")  # of a conflicted file: base, ours, theirs (gitrevi
 
 
 def check(path: Path, *, since: Sequence[str] = ()) -> Ledger:
-    """Validate a ledger and hold it against earlier states of it; returns it.
+    """Validate a ledger and compare it with its earlier states; returns it.
 
-    ``since`` names commits; without any they are the one that is checked out, its parents, and the one that is
-    being merged, so that a merge which dropped a side is found before and after it is committed. A ledger outside
-    git has no earlier state. Raises LedgerDamagedError, LedgerHistoryError and NameTakenError.
+    ``since`` names commits. The default is HEAD, its parents and the commit being merged, so that a merge which
+    dropped one side is found before and after it is committed. A ledger outside git has no earlier state.
+    Raises LedgerDamagedError, LedgerHistoryError and NameTakenError.
     """
     found = ledger.read(path)
     commits = [_git(path, "rev-parse", "--verify", f"{name}^{{commit}}").strip() for name in since]
@@ -39,9 +39,9 @@ def check(path: Path, *, since: Sequence[str] = ()) -> Ledger:
 
 
 def compare(new: Ledger, *, since: Ledger, name: str) -> None:
-    """Hold a ledger against an earlier state of it: nothing vanishes, and only what is editable changes.
+    """Check that no entry of an earlier state is missing and that only editable fields changed.
 
-    ``name`` is what messages call the earlier state. Raises LedgerHistoryError with the files it concerns.
+    ``name`` is the name of the earlier state in messages. Raises LedgerHistoryError, which names the files.
     """
     kept = set(new.lines)
     changed = [since.entry(index) for index, line in enumerate(since.lines) if line not in kept]
@@ -63,14 +63,14 @@ def _lost(old: LedgerEntry, new: LedgerEntry | None) -> str | None:
     return None
 
 
-# --- two branches become one -----------------------------------------------------------------------------
+# --- merging two branches --------------------------------------------------------------------------------
 
 
 def merge_branches(base: Path, ours: Path, theirs: Path) -> None:
-    """Git's merge driver (gitattributes(5)): the result takes the place of ``ours``.
+    """Merge two ledgers as git's merge driver (gitattributes(5)): the result replaces ``ours``.
 
-    When the two contradict each other, ``ours`` gets git's conflict markers and the error is raised, so that git
-    sees a conflict and neither side is dropped.
+    If the two contradict each other, ``ours`` gets git's conflict markers and the error is raised: git reports a
+    conflict, and neither side is dropped.
     """
     try:
         ledger.write(ours, join(*(ledger.read(path) for path in (base, ours, theirs))))
@@ -81,21 +81,21 @@ def merge_branches(base: Path, ours: Path, theirs: Path) -> None:
 
 
 def merge_conflicted(path: Path) -> Ledger:
-    """Replace a ledger that git left with a conflict by the union of both sides; returns it.
+    """Replace a conflicted ledger by the union of both sides; returns it.
 
-    Raises UsageError when there is no conflict, and what ``join`` does when the two sides contradict each other.
+    Raises UsageError when there is no conflict, and the errors of ``join`` when the two sides contradict each other.
     """
     if not _git(path, "ls-files", "--unmerged", "--", path.name):
-        message = f"git knows of no conflict in {path}"
-        raise UsageError(message, remedy="Nothing is to be done; `check` says whether the ledger is valid.")
+        message = f"git reports no conflict in {path}"
+        raise UsageError(message, remedy="There is nothing to merge; `check` says whether the ledger is valid.")
     return ledger.write(path, join(*(_of(path, stage) for stage in STAGES)))
 
 
 def join(base: Ledger, ours: Ledger, theirs: Ledger) -> list[LedgerEntry]:
-    """All files of both sides, with the edits of both; ``base`` is the last state they share.
+    """Return all entries of both sides with the edits of both; ``base`` is their common ancestor.
 
     Raises LedgerHistoryError when a side lost a file of ``base`` or both edited the same field of a file differently,
-    and NameTakenError when a name stands for two files.
+    and NameTakenError when one name belongs to two files.
     """
     for side, name in ((ours, "ours"), (theirs, "theirs")):
         compare(side, since=base, name=f"what both branches had ({name})")
@@ -110,7 +110,7 @@ def _one(base: LedgerEntry | None, ours: LedgerEntry, theirs: LedgerEntry) -> Le
         return ours
     changed = differences(ours, theirs)
     if changed:
-        message = f"{ours.file} stands for two files: {'; '.join(changed)}"
+        message = f"{ours.file} is the name of two files: {'; '.join(changed)}"
         raise NameTakenError(message)
     edits = {field: _field(field, base, ours, theirs) for field in EDITABLE}
     return replace(ours, uploaded=min(ours.uploaded, theirs.uploaded), **edits)
@@ -130,7 +130,7 @@ def _field(field: str, base: LedgerEntry | None, ours: LedgerEntry, theirs: Ledg
 
 
 def _origins(path: Path) -> list[str]:
-    """The commits that the checkout comes from; none outside git, or before the first commit."""
+    """Return HEAD, its parents and MERGE_HEAD; nothing outside git or before the first commit."""
     try:
         found = _git(path, "rev-parse", "--verify", "--quiet", "HEAD").split()
     except CommandError:
@@ -142,7 +142,7 @@ def _origins(path: Path) -> list[str]:
 
 
 def _of(path: Path, state: str) -> Ledger:
-    """The ledger as a commit, or a stage of git's index, has it; empty where that has none."""
+    """Read the ledger of a commit or of a stage of git's index; empty if it has none."""
     place = f"{state}:./{path.name}"
     try:
         blob = _git(path, "rev-parse", "--verify", "--quiet", place).strip()

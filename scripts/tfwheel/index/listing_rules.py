@@ -1,4 +1,4 @@
-"""Decides whether a wheel may enter the index, and says what the ledger then holds about it."""
+"""Rules for listing: whether a wheel may enter the index, and its ledger entry."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
     from tfwheel.wheel.records import Record
 
-# What of a smoke report the ledger keeps; the whole of it is in the record.
+# The fields of a smoke report that the ledger keeps; the record has the whole report.
 EVIDENCE = ("passed", "date", "python", "client", "gpu", "wheel_sha256")
 
 
 def publishable(record: Record) -> str | None:
-    """Why a wheel must not be listed, or None: no passing smoke report, no line; nor after a failed one on a GPU."""
+    """Return why a wheel must not be listed, or None: it needs a passing smoke report, and no failed one on a GPU."""
     if record.smoke is None:
         return "it was never smoke-tested"
     for report, passed, name in (
@@ -37,13 +37,13 @@ def publishable(record: Record) -> str | None:
 
 
 def entry_from(wheel: Path, record: Record, *, url: str, uploaded: str) -> LedgerEntry:
-    """The ledger's entry for a built wheel, after every check; ``url`` and ``uploaded`` as in Entry.
+    """Check a built wheel and return its ledger entry; ``url`` and ``uploaded`` as in LedgerEntry.
 
     Raises IndexEntryError when the wheel must not be listed (no passing smoke test on these bytes, a name that the
-    host or installers do not take, too large, a sidecar of other bytes), and BadWheelError when it is no wheel.
+    host or installers reject, too large, a sidecar with other bytes), and BadWheelError when it is not a wheel.
     """
     check_size(wheel.name, record.size)
-    reason = publishable(record) or _stranger(wheel, record)
+    reason = publishable(record) or _mismatch(wheel, record)
     if reason:
         message = f"{wheel.name} may not enter the index: {reason}"
         raise IndexEntryError(message)
@@ -72,7 +72,7 @@ def entry_from(wheel: Path, record: Record, *, url: str, uploaded: str) -> Ledge
 
 
 def check_size(file: str, size: int) -> None:
-    """IndexEntryError unless a release host takes a file of that many bytes."""
+    """Raise IndexEntryError unless a release host accepts a file of that many bytes."""
     if not 0 < size < github_limits.ASSET_BYTES:
         message = (
             f"{file} has {size:,} bytes; a release asset has at least 1 and fewer than {github_limits.ASSET_BYTES:,}"
@@ -84,12 +84,12 @@ def _evidence(report: dict[str, Any] | None) -> dict[str, Any] | None:
     return {name: value for name, value in report.items() if name in EVIDENCE} if report else None
 
 
-def _stranger(wheel: Path, record: Record) -> str | None:
-    """Why this file is not the one that the record describes, or None."""
+def _mismatch(wheel: Path, record: Record) -> str | None:
+    """Return why the file does not match its record, or None."""
     if wheel.name != record.file:
         return f"its record is about {record.file}"
     if not wheel.is_file() or wheel.stat().st_size != record.size:
-        return f"the file is missing or has not the recorded {record.size:,} bytes"
+        return f"the file is missing or does not have the recorded {record.size:,} bytes"
     if files.sha256_of(wheel) != record.sha256:
-        return "the file has not the recorded sha256"
+        return "the file does not have the recorded sha256"
     return None

@@ -1,4 +1,4 @@
-"""The index of this machine: ``dist/site/`` is kept equal to the wheels that may be listed, and served from here."""
+"""The index of this machine: updates ``dist/site/`` from the finished wheels and serves it."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ if TYPE_CHECKING:
 
 
 def update(paths: Paths, content: SiteContent | None = None) -> tuple[LedgerEntry, ...]:
-    """Make the ledger and the site of this machine list exactly its wheels that may be listed; returns the entries.
+    """Update this machine's ledger and site to exactly its listable wheels; returns the entries.
 
-    ``content`` is what the pages for people say beyond the ledger; without it there are none.
+    Without ``content`` there are no pages for users.
 
-    Safe to call from several processes at once. This ledger speaks of nothing published, so a wheel that was built
-    anew under its name replaces its entry, and one that is gone takes its entry along; both are said. Raises
-    NameTakenError when one file name stands for two wheels; nothing is changed then.
+    Safe to call from several processes at once. Nothing in this ledger is published, so a rebuilt wheel replaces its
+    entry and a deleted wheel loses it; a message says so. Raises NameTakenError when two wheels have one file name;
+    then nothing changes.
     """
     paths.site.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(paths.site.with_name(f".{paths.site.name}.lock")):
@@ -47,7 +47,7 @@ def update(paths: Paths, content: SiteContent | None = None) -> tuple[LedgerEntr
         entries = tuple(sorted((entry for entry, _ in found), key=lambda entry: entry.place))
         if entries != known.entries:
             ledger.write(paths.ledger, entries)
-            _say_what_went(known, entries)
+            _report_changes(known, entries)
         wheels = {f"{entry.folder}/{entry.file}": _wheel_part(entry, wheel) for entry, wheel in found}
         lines = paths.ledger.read_bytes() if entries else b""
         atomic_tree.update(paths.site, site.parts(lines, content) | wheels, seal=manifest.seal)
@@ -58,12 +58,12 @@ def _known(path: Path) -> Ledger:
     try:
         return ledger.read(path)
     except LedgerDamagedError as error:
-        console.warn(f"{error.message}; it is made anew from the wheels")
+        console.warn(f"{error.message}; rebuilding it from the wheels")
         return Ledger()
 
 
 def _collect(wheels: Path, known: Ledger) -> Iterator[tuple[LedgerEntry, Path]]:
-    """The wheels in ``<wheels>/<target id>/`` that may be listed, with their entries; the others are warned of."""
+    """Yield the listable wheels in ``<wheels>/<target id>/`` with their entries; warn about the others."""
     for path in sorted(wheels.glob(f"*/*{records.SUFFIX}")):
         try:
             record = records.load(path)
@@ -74,7 +74,7 @@ def _collect(wheels: Path, known: Ledger) -> Iterator[tuple[LedgerEntry, Path]]:
 
 
 def _entry(wheel: Path, record: Record, known: Ledger, *, uploaded: str) -> LedgerEntry:
-    """What the ledger has already where neither wheel nor record changed: reading 600 MB takes a second each time."""
+    """Return the known entry if neither wheel nor record changed (reading 600 MB takes a second), else a new one."""
     entry = known.by_file.get(record.file)
     same = entry and (entry.sha256, entry.uploaded, entry.target) == (record.sha256, uploaded, record.target)
     if entry and same and wheel.is_file() and wheel.stat().st_size == record.size:
@@ -82,17 +82,17 @@ def _entry(wheel: Path, record: Record, known: Ledger, *, uploaded: str) -> Ledg
     return listing_rules.entry_from(wheel, record, url="", uploaded=uploaded)
 
 
-def _say_what_went(known: Ledger, entries: Sequence[LedgerEntry]) -> None:
+def _report_changes(known: Ledger, entries: Sequence[LedgerEntry]) -> None:
     hashes = {entry.file: entry.sha256 for entry in entries}
     for entry in known.entries:
         if entry.file not in hashes:
             console.say(f"  {entry.file} is gone from this machine, and from its index")
         elif hashes[entry.file] != entry.sha256:
-            console.say(f"  {entry.file} was built anew with other bytes: it replaces the one in this machine's index")
+            console.say(f"  {entry.file} was rebuilt with other bytes: it replaces the one in this machine's index")
 
 
 def _wheel_part(entry: LedgerEntry | ListedFile, wheel: Path) -> Part:
-    """A wheel and its sidecar, beside the page that links to them."""
+    """Return a wheel and its sidecar as a part of the tree, in the folder of their page."""
     facts, path = wheel.stat(), f"{entry.line}/{simple_pages.normalized(entry.project)}/{entry.file}"
     return Part(
         key=f"{entry.sha256} {facts.st_dev} {facts.st_ino}",
@@ -102,9 +102,9 @@ def _wheel_part(entry: LedgerEntry | ListedFile, wheel: Path) -> Part:
 
 @contextmanager
 def serve_alone(wheel: Path, *, line: str, workdir: Path, sha256: str | None = None) -> Iterator[str]:
-    """Serve an index of one wheel, tested or not, while the block runs; yields what ``--extra-index-url`` takes.
+    """Serve an index of one wheel, tested or not, while the block runs; yields the URL for ``--extra-index-url``.
 
-    ``workdir`` is a folder for scratch, best on the wheel's own file system: then nothing is copied.
+    ``workdir`` is a scratch folder; on the wheel's own file system nothing is copied.
     """
     sidecar = metadata.metadata_of(wheel)
     facts = metadata.facts_of(wheel.name, sidecar)
@@ -128,7 +128,7 @@ def serve_alone(wheel: Path, *, line: str, workdir: Path, sha256: str | None = N
 
 
 def offer(paths: Paths, content: SiteContent | None = None, *, port: int) -> None:
-    """Serve all finished wheels until interrupted, and say how to install each; WheelMissingError without any."""
+    """Serve all finished wheels until Ctrl-C and print how to install each; WheelMissingError if there is none."""
     entries = update(paths, content)
     if not entries:
         message = f"no wheel below {paths.wheels} has passed its smoke test"
@@ -144,10 +144,10 @@ def offer(paths: Paths, content: SiteContent | None = None, *, port: int) -> Non
 
 
 def install_command(entry: LedgerEntry, address: str) -> str:
-    """What a user types to get exactly this version, with the index of its line beside PyPI."""
+    """Return the pip command that installs exactly this version from the index of its line."""
     return f'pip install --extra-index-url {address}{entry.line}/ "{entry.pin}"'
 
 
 def _stamp(path: Path) -> str:
-    """When a file was last written, as PEP 700 wants it."""
+    """Return when a file was last written, in UTC as in PEP 700."""
     return f"{datetime.fromtimestamp(int(path.stat().st_mtime), UTC):%Y-%m-%dT%H:%M:%SZ}"

@@ -1,7 +1,7 @@
 """The manifest of an index: sha256 and size of every page and of the ledger, in the one file that CI signs.
 
-The manifest speaks for the pages and the ledger, the ledger for wheels and their sidecars: whoever trusts the
-manifest can check all the rest offline.
+The manifest covers the pages and the ledger; the ledger covers wheels and sidecars. Whoever trusts the manifest can
+check everything else offline.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ SIGNATURE = (
 
 
 def seal(files: Mapping[str, Path]) -> dict[str, bytes]:
-    """The manifest of these files, by path below the root of the site; equal files give equal bytes.
+    """Return the manifest of these files, given by path below the root of the site; equal files give equal bytes.
 
-    Wheels and sidecars among them are left to the ledger, which must be one of the files.
+    Wheels and sidecars are left out: the ledger covers them, and it must be one of the files.
     """
     listed = {
         name: {"sha256": sha256_of(path), "size": path.stat().st_size}
@@ -44,7 +44,7 @@ def seal(files: Mapping[str, Path]) -> dict[str, bytes]:
 
 
 def read(data: bytes, *, where: str) -> dict[str, dict[str, Any]]:
-    """The files that a manifest lists: ``{path: {"sha256": hex, "size": bytes}}``; ManifestError when it is none."""
+    """Read the files that a manifest lists, ``{path: {"sha256": hex, "size": bytes}}``; ManifestError if invalid."""
     try:
         content = json.loads(data)
         files: dict[str, dict[str, Any]] = content["files"]
@@ -59,10 +59,10 @@ def read(data: bytes, *, where: str) -> dict[str, dict[str, Any]]:
 
 
 def check(root: Path) -> int:
-    """Check a downloaded index against its own manifest and ledger; returns how many files were checked.
+    """Check a downloaded index against its own manifest and ledger; returns the number of files checked.
 
-    Wheels that the ledger keeps elsewhere are not part of the tree. Raises ManifestError, which names each file that
-    is missing, altered or not listed.
+    Wheels with a URL in the ledger are not part of the tree. Raises ManifestError, which names each file that is
+    missing, altered or not listed.
     """
     try:
         files = read((root / NAME).read_bytes(), where=str(root / NAME))
@@ -70,19 +70,19 @@ def check(root: Path) -> int:
         message = f"{root / NAME} cannot be read: {error.strerror}"
         raise ManifestError(message) from error
     faults = list(_faults(root, files))
-    if not any(fault.startswith(f"{LEDGER} ") for fault in faults):  # else it is not worth believing
+    if not any(fault.startswith(f"{LEDGER} ") for fault in faults):  # an altered ledger proves nothing
         wheels = dict(_beside_pages(ledger.read(root / LEDGER).entries))
         faults += [*_faults(root, wheels), *_unlisted(root, files.keys() | wheels.keys())]
         files |= wheels
     if faults:
         more = f"\n  and {len(faults) - SHOWN_FAULTS} more" if len(faults) > SHOWN_FAULTS else ""
-        message = f"{root} is not what its manifest says:\n  " + "\n  ".join(faults[:SHOWN_FAULTS]) + more
+        message = f"{root} does not match its manifest:\n  " + "\n  ".join(faults[:SHOWN_FAULTS]) + more
         raise ManifestError(message)
     return len(files)
 
 
 def _beside_pages(entries: Iterable[LedgerEntry]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The wheels and sidecars that stand in the tree."""
+    """Yield the wheels and sidecars that are in the tree."""
     for entry in entries:
         if not entry.url and entry.removed is None:
             path = f"{entry.folder}/{entry.file}"
@@ -94,7 +94,7 @@ def _faults(root: Path, files: Mapping[str, Mapping[str, Any]]) -> Iterator[str]
     for name, facts in sorted(files.items()):
         path = root / name
         if not path.resolve().is_relative_to(root.resolve()):
-            yield f"{name} is outside of the index"
+            yield f"{name} is outside the index"
         elif not path.is_file():
             yield f"{name} is missing"
         elif facts["size"] not in (None, path.stat().st_size):
@@ -107,4 +107,4 @@ def _unlisted(root: Path, files: Collection[str]) -> Iterator[str]:
     for path in sorted(root.rglob("*")):
         name = path.relative_to(root).as_posix()
         if not path.is_dir() and name not in files and name != NAME:
-            yield f"{name} is in no list"
+            yield f"{name} is not listed"

@@ -1,4 +1,4 @@
-"""The templates of the pages for people in ``index/page/``, and the style and script that each page holds inside."""
+"""Templates of the HTML pages in ``index/page/``, with the style and script that each page inlines."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SOURCES = ROOT / "index" / "page"
 
 @cache
 def template(name: str) -> Template:
-    """A template of the folder; everything that it shows is escaped unless it is marked as HTML."""
+    """Load a template of ``index/page/``; values are escaped unless they are marked as HTML."""
     environment = Environment(
         loader=FileSystemLoader(SOURCES),
         autoescape=True,
@@ -29,9 +29,9 @@ def template(name: str) -> Template:
 
 @cache
 def inlined(kind: str, *names: str) -> dict[str, Markup]:
-    """Files of the folder as one element of a page: ``{kind: text, kind_hash: source}``.
+    """Join files of ``index/page/`` into one inline element of a page: ``{kind: text, kind_hash: source}``.
 
-    The source is what the page's policy admits the element by, and nothing else (CSP level 2).
+    The hash source is the only one that the page's Content Security Policy allows (CSP level 2).
     """
     text = "".join((SOURCES / name).read_text(encoding="utf-8") for name in names)
     digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()

@@ -1,4 +1,4 @@
-"""Serves a folder on this machine to pip, uv and browsers, as a static host would."""
+"""HTTP server for one folder on this machine, for pip, uv and browsers, like a static host."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ ADDRESS = "127.0.0.1"
 
 @contextmanager
 def serve(site: Path, *, port: int = 0, log: Callable[[str], None] = console.detail) -> Iterator[str]:
-    """Serve the folder on this machine while the block runs; yields the address, ending with a slash.
+    """Serve a folder on this machine while the block runs; yields its URL, ending with a slash.
 
-    ``port`` 0, or one that cannot be had, means one of the system's choosing. ``log`` receives each request.
+    With ``port`` 0, or a port that is taken, the system chooses a free one. ``log`` receives each request.
     """
     handler = partial(_Handler, directory=str(site), log=log)
     try:
@@ -38,7 +38,7 @@ def serve(site: Path, *, port: int = 0, log: Callable[[str], None] = console.det
 
 
 class _Handler(SimpleHTTPRequestHandler):
-    """Static files, told to no cache: pip would keep a copy of each 600 MB wheel under an address that is gone."""
+    """Serve static files uncached: pip would keep each 600 MB wheel under a URL that no longer exists."""
 
     def __init__(self, *words: Any, log: Callable[[str], None], **options: Any) -> None:  # noqa: ANN401 -- handed on
         self._log = log

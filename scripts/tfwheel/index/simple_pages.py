@@ -1,7 +1,7 @@
-"""Pure: from the lines of a ledger to the bytes of the pages that installers read, one sub-index per CUDA line.
+"""Renders the lines of a ledger as the pages that installers read, one sub-index per CUDA line; pure.
 
-HTML follows PEP 503 with 592 (yank), 629 and 792 (meta), 658 and 714 (sidecars), and has PEP 700's upload time and
-size as attributes, which uv reads. The JSON beside it follows PEP 691 and 700, for hosts that can set content types.
+The HTML follows PEP 503 with 592 (yank), 629 and 792 (meta), 658 and 714 (sidecars), and has PEP 700's upload time and
+size as attributes, which uv reads. The JSON follows PEP 691 and 700, for hosts that can set content types.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from tfwheel.system import sources
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-API_VERSION = "1.4"  # what PEP 792 made it; PEP 833 keeps HTML there
+API_VERSION = "1.4"  # from PEP 792; PEP 833 freezes HTML at it
 HEAD = f"""\
 <!DOCTYPE html>
 <html lang="en">
@@ -41,7 +41,7 @@ encode = msgspec.json.Encoder().encode
 
 
 class ListedFile(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """What the pages show of a ledger's entry; the fields have the names and meanings of the entry's."""
+    """The fields of a LedgerEntry that the pages show, with the same names and meanings."""
 
     project: str
     version: str
@@ -58,7 +58,7 @@ class ListedFile(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 def rows(ledger: bytes) -> list[ListedFile]:
-    """The rows of those lines whose files are there; the ledger must be a valid one, which is not checked here."""
+    """Decode the rows of all files that were not removed; the ledger must be valid, which is not checked here."""
     return [row for row in msgspec.json.Decoder(ListedFile).decode_lines(ledger) if row.removed is None]
 
 
@@ -67,10 +67,9 @@ version = cache(Version)
 
 
 def parts(rows: Iterable[ListedFile]) -> dict[str, Part]:
-    """The pages as parts of a tree: one part per line, one per project of a line, so that only what changed is made.
+    """Return the pages as parts of a tree, one per line and one per project of a line; unchanged parts are reused.
 
-    Equal rows give equal bytes in any order. Making a part raises NameTakenError when its page would list a file
-    name twice.
+    Rows in any order give equal bytes. Making a part raises NameTakenError when its page would list a file name twice.
     """
     projects: dict[str, dict[str, list[ListedFile]]] = defaultdict(lambda: defaultdict(list))
     for row in rows:
@@ -87,12 +86,12 @@ def parts(rows: Iterable[ListedFile]) -> dict[str, Part]:
 
 
 def _key(facts: object) -> str:
-    """Digest of what decides some pages: the facts on them, and this code."""
+    """Return a digest of the facts on some pages and of this code."""
     return hashlib.sha256(encode([sources.digest(__name__), facts])).hexdigest()
 
 
 def _line_pages(line: str, names: Sequence[str]) -> dict[str, bytes]:
-    """The list of a line's projects."""
+    """Render the list of a line's projects."""
     links = (f'<a href="{name}/">{name}</a><br>\n' for name in names)
     listing = {"meta": {"api-version": API_VERSION}, "projects": [{"name": name} for name in names]}
     return {
@@ -102,7 +101,7 @@ def _line_pages(line: str, names: Sequence[str]) -> dict[str, bytes]:
 
 
 def _project_pages(line: str, name: str, rows: Sequence[ListedFile]) -> dict[str, bytes]:
-    """The list of a project's files, oldest version first."""
+    """Render the list of a project's files, oldest version first."""
     if len({row.file for row in rows}) < len(rows):
         message = f"{line}/{name} would list a file name twice"
         raise NameTakenError(message)
@@ -120,18 +119,18 @@ def _project_pages(line: str, name: str, rows: Sequence[ListedFile]) -> dict[str
 
 
 def _html(meta: str, title: str, links: Iterable[str]) -> bytes:
-    """A page, put together from bytes: with 100,000 links each further copy would be 60 MB."""
+    """Join a page from bytes: with 100,000 links, each further copy would take 60 MB."""
     return b"".join([(HEAD % (meta, title)).encode(), *(link.encode() for link in links), FOOT.encode()])
 
 
 def _json(head: dict[str, Any], files: Iterable[dict[str, Any]]) -> bytes:
-    """The head with its files added, each on a line of its own."""
+    """Add the files to the head, each on a line of its own."""
     lines = b",\n".join(encode(file) for file in files)
     return b"".join([encode(head)[:-1], b',"files":[\n', lines, b"\n]}\n"])
 
 
 def _link(row: ListedFile) -> str:
-    """One line of HTML; the two attributes for the sidecar are equal, the older one for pip before 23.2."""
+    """Render one file as a line of HTML; the sidecar has two equal attributes, the older one for pip before 23.2."""
     python = f' data-requires-python="{escape(row.requires_python)}"' if row.requires_python else ""
     yanked = "" if row.yanked is None else f' data-yanked="{escape(row.yanked)}"'
     return (
@@ -142,7 +141,7 @@ def _link(row: ListedFile) -> str:
 
 
 def _file(row: ListedFile) -> dict[str, Any]:
-    """One file in JSON."""
+    """Return one file for the JSON page."""
     facts = {
         "filename": row.file,
         "url": row.url or quote(row.file),

@@ -1,4 +1,4 @@
-"""Everything a site shows, from the bytes of a ledger: pages for installers, pages for people, the ledger itself."""
+"""All parts of a site, from the bytes of a ledger: pages for installers, pages for users, the ledger itself."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
     from tfwheel.config.build_config import Config
     from tfwheel.config.gpu_support import Gpu
 
-LIBRARIES = ("jinja2", "markdown-it-py", "mdit-py-plugins")  # that make pages of documents
+LIBRARIES = ("jinja2", "markdown-it-py", "mdit-py-plugins")  # they render the documents
 
 
 @dataclass(frozen=True, kw_only=True)
 class SiteContent:
-    """What pages for people say beyond the ledger.
+    """Sources of the pages for users, besides the ledger.
 
-    ``locks`` is the folder that holds ``install/`` with the locks, ``documents`` the one with the documents.
+    ``locks`` is the folder that holds ``install/`` with the locks, ``documents`` the folder with the documents.
     """
 
     settings: Config
@@ -35,7 +35,7 @@ class SiteContent:
     documents: Path = documents.SOURCES
 
     def parts(self, lines: bytes) -> dict[str, Part]:
-        """The landing page with the install material, and the documents, each as one part of a site."""
+        """Return the landing page with the install files, and the documents, each as one part of a site."""
         return {"people": self._people(lines), "documents": self._documents()}
 
     def _documents(self) -> Part:
@@ -91,7 +91,7 @@ class SiteContent:
 
 
 def parts(lines: bytes, content: SiteContent | None = None) -> dict[str, Part]:
-    """All parts of a site but its wheels and its manifest; without ``content`` there are none for people."""
+    """Return all parts of a site except wheels and manifest; without ``content``, no pages for users."""
     copy = Part(key=hashlib.sha256(lines).hexdigest(), make=lambda: {manifest.LEDGER: lines})
     people = content.parts(lines) if content else {}
     return {**simple_pages.parts(simple_pages.rows(lines)), "ledger": copy, **people}

@@ -1,7 +1,7 @@
-"""Checks a wheel against the attestation that its release signed, with Sigstore's own library and without trusting us.
+"""Verifies a wheel against its release's signed attestation with Sigstore's library, without trusting this project.
 
-A bundle proves: whoever held a certificate of that identity, at a time that a public log vouches for, said that these
-very bytes were built there. ``sigstore`` checks certificate, log and signature; here the identity and the claim are.
+A bundle proves that the holder of a certificate for that identity, at a time recorded in a public log, claimed to have
+built exactly these bytes. ``sigstore`` checks certificate, log and signature; this module checks identity and claim.
 """
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ if TYPE_CHECKING:
 
     from cryptography.x509 import Certificate
 
-ISSUER = "https://token.actions.githubusercontent.com"  # who vouches for workflows: the OIDC provider of GitHub Actions
+ISSUER = "https://token.actions.githubusercontent.com"  # the OIDC provider of GitHub Actions
 GITHUB = "https://github.com"
 PAYLOAD = "application/vnd.in-toto+json"
 STATEMENT = "https://in-toto.io/Statement/v1"
 PREDICATE = "https://slsa.dev/provenance/v1"
-STEPS = (AttestationFileError, AttestationError, SignerError, SubjectError)  # what each step of a verification raises
+STEPS = (AttestationFileError, AttestationError, SignerError, SubjectError)  # the errors of each step, in order
 
 
 @dataclass(frozen=True, kw_only=True)
 class Signer:
-    """The only one whose word counts: a workflow file of a repository ("OWNER/REPO"), run for one ref."""
+    """The only accepted signer: a workflow file of a repository ("OWNER/REPO"), run for one ref."""
 
     repository: str
     workflow: str
@@ -47,13 +47,13 @@ class Signer:
 
     @property
     def identity(self) -> str:
-        """As a Fulcio certificate names it (subject alternative name)."""
+        """The subject alternative name in its Fulcio certificate."""
         return f"{GITHUB}/{self.repository}/.github/workflows/{self.workflow}@{self.ref}"
 
     def verify(self, certificate: Certificate) -> None:
-        """Called by sigstore with the certificate; SignerError says who signed instead.
+        """Check the certificate (called by sigstore); SignerError names the actual signer.
 
-        The repository must fit too: another one may call a workflow of this one, which then has the same identity.
+        The repository is checked too: another repository can call this workflow, and then has the same identity.
         """
         rules = (
             policy.OIDCIssuerV2(ISSUER),
@@ -72,7 +72,7 @@ class Signer:
 
 @dataclass(frozen=True, kw_only=True)
 class Proof:
-    """What was proven: the wheel's sha256, who signed, and when (the certificate was issued then, for minutes)."""
+    """A verified claim: the wheel's sha256, the signer, and when the certificate was issued (for minutes)."""
 
     sha256: str
     identity: str
@@ -80,7 +80,7 @@ class Proof:
 
 
 def tag_of(wheel: Path) -> str:
-    """The ref that a wheel's release was made from: ``refs/tags/v`` and its version."""
+    """Return the ref of a wheel's release: ``refs/tags/v`` and its version."""
     try:
         return f"refs/tags/v{parse_wheel_filename(wheel.name)[1]}"
     except InvalidWheelFilename as error:
@@ -89,12 +89,12 @@ def tag_of(wheel: Path) -> str:
 
 
 def verify(wheel: Path, bundles: Path, *, signer: Signer, trusted_root: Path | None = None) -> Proof:
-    """Prove that ``signer`` released this wheel, or say why that is not so.
+    """Verify that ``signer`` released this wheel; returns the proof.
 
-    ``bundles`` is what `gh attestation download` gives: Sigstore bundles, one a line; one that holds is enough.
-    ``trusted_root`` is what `gh attestation trusted-root` gives, and then nothing is fetched; without it the roots come
-    from Sigstore's update server (TUF). Raises AttestationFileError, AttestationError, SignerError or SubjectError; of
-    several failures the one that came furthest. DownloadError when the roots cannot be fetched.
+    ``bundles`` is the output of `gh attestation download`: Sigstore bundles, one per line, of which one must be valid.
+    ``trusted_root`` is the output of `gh attestation trusted-root`: with it nothing is fetched, without it the roots
+    come from Sigstore's update server (TUF). Raises AttestationFileError, AttestationError, SignerError or
+    SubjectError; of several failures, the one from the latest step. DownloadError when the roots cannot be fetched.
     """
     sha256 = _sha256(wheel)
     verifiers = [Verifier(trusted_root=root) for root in _roots(trusted_root)]
@@ -114,12 +114,12 @@ def verify(wheel: Path, bundles: Path, *, signer: Signer, trusted_root: Path | N
 
 
 def _claim(verifier: Verifier, bundle: Bundle, signer: Signer) -> dict[str, Any]:
-    """The statement in a bundle, once log, certificate, signer and signature are proven."""
+    """Return the statement in a bundle after verifying log, certificate, signer and signature."""
     try:
         kind, payload = verifier.verify_dsse(bundle, signer)
     except FactoryError:
         raise
-    except Exception as error:  # whatever hostile bytes make a library raise, nothing is proven
+    except Exception as error:  # hostile bytes can make the library raise anything
         message = f"the attestation proves nothing: {error}"
         raise AttestationError(message) from error
     try:
@@ -127,16 +127,16 @@ def _claim(verifier: Verifier, bundle: Bundle, signer: Signer) -> dict[str, Any]
     except ValueError:
         statement = None
     if kind != PAYLOAD or not isinstance(statement, dict):
-        message = f"what was signed is no in-toto statement ({kind})"
+        message = f"the signed payload is not an in-toto statement ({kind})"
         raise SubjectError(message)
     return statement
 
 
 def _check_claim(statement: dict[str, Any], name: str, sha256: str) -> None:
-    """The statement is build provenance, and these bytes are among its subjects under this name."""
+    """Check that the statement is build provenance and has these bytes among its subjects under this name."""
     found = (statement.get("_type"), statement.get("predicateType"))
     if found != (STATEMENT, PREDICATE):
-        message = f"what was signed is no build provenance but {found[1]} in {found[0]}"
+        message = f"the signed statement is not build provenance but {found[1]} in {found[0]}"
         raise SubjectError(message)
     try:
         names = [one["name"] for one in statement["subject"] if one["digest"].get("sha256") == sha256]
@@ -152,13 +152,13 @@ def _check_claim(statement: dict[str, Any], name: str, sha256: str) -> None:
 
 
 def _roots(path: Path | None) -> list[TrustedRoot]:
-    """The roots of trust: those of a file, or Sigstore's own, as its update server (TUF) gives them."""
+    """Load the roots of trust from a file, or from Sigstore's update server (TUF)."""
     if path is None:
         try:
             return [ClientTrustConfig.production().trusted_root]
         except Error as error:
             message = f"Sigstore's roots of trust could not be fetched: {error} ({error.__cause__})"
-            remedy = "Get them elsewhere, `gh attestation trusted-root > FILE`, and give them: --trusted-root FILE."
+            remedy = "Fetch them with `gh attestation trusted-root > FILE` elsewhere, and pass --trusted-root FILE."
             raise DownloadError(message, remedy=remedy) from error
     try:
         roots = [TrustedRoot(TrustedRootText.from_json(text)) for text in _documents(path)]
@@ -179,7 +179,7 @@ def _bundle(text: str) -> Bundle:
 
 
 def _documents(path: Path) -> list[str]:
-    """The JSON documents of a file, at least one: one alone, or one a line (JSONL)."""
+    """Return the JSON documents of a file, at least one: a single one, or one per line (JSONL)."""
     decoder = json.JSONDecoder()
     found: list[str] = []
     try:

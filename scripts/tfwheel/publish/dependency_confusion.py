@@ -1,7 +1,7 @@
-"""Against dependency confusion: no name that only this index serves may be free for a stranger to take elsewhere.
+"""Checks against dependency confusion: each name served here is registered on the ordinary index or acknowledged.
 
 pip pools all indexes and takes the highest version (https://pip.pypa.io/en/stable/cli/pip_install/, "extra-index-url"),
-so whoever registers such a name on the ordinary index decides what users get.
+so whoever registers an unregistered name on the ordinary index decides what users install.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def names(metadata: Iterable[bytes]) -> set[str]:
-    """Every project that users of these wheels may ask for, by their METADATA: what they are, and what they require."""
+    """Return all projects that users of these wheels install, from METADATA: the wheels and their requirements."""
     found = set()
     for data in metadata:
         fields, _ = parse_email(data)
@@ -33,18 +33,18 @@ def names(metadata: Iterable[bytes]) -> set[str]:
 
 
 def check_wheels(wheels: Iterable[Path], settings: IndexSettings) -> None:
-    """As ``check``, for all names of these wheels, asking the index that pip is configured with (a second each)."""
+    """Run ``check`` on all names of these wheels, with the index that pip is configured for (a second per name)."""
     wanted = names([metadata.metadata_of(wheel) for wheel in wheels])
     check(wanted, acknowledged={entry.name for entry in settings.acknowledge}, is_claimed=pip.is_claimed)
 
 
 def check(wanted: Iterable[str], *, acknowledged: Collection[str], is_claimed: Callable[[str], bool]) -> None:
-    """Raise UnclaimedNameError, with all such names, when one is neither taken elsewhere nor acknowledged.
+    """Raise UnclaimedNameError, which lists all names that are neither registered nor acknowledged.
 
-    ``is_claimed`` asks the ordinary index; what it raises when that does not answer is passed on.
+    ``is_claimed`` asks the ordinary index; its errors are passed on.
     """
     known = {canonicalize_name(name) for name in acknowledged}
     free = [name for name in sorted(set(wanted) - known) if not is_claimed(name)]
     if free:
-        message = f"free on the ordinary index, and served or required here: {', '.join(free)}"
+        message = f"unregistered on the ordinary index, but served or required here: {', '.join(free)}"
         raise UnclaimedNameError(message)

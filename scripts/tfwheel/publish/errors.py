@@ -9,23 +9,23 @@ from tfwheel.index.errors import NameTakenError
 class HostAnswerError(NoAnswerError):
     """The release host answers with an error, a rate limit, or something that cannot be read."""
 
-    default_remedy = "Run again later; nothing was written on half an answer."
+    default_remedy = "Run again later; nothing was written because of an incomplete response."
 
 
 class WheelChangedError(WrongBytesError):
     """A wheel is not, or not provably, the one that was built and tested."""
 
-    default_remedy = "Download the artifacts again; where they differ still, build them again. Nothing was released."
+    default_remedy = "Download the artifacts again; if they still differ, build them again. Nothing was released."
 
 
 class StoreError(PublishError):
-    """The store of wheels does not take a file, or does not keep it unchanged."""
+    """The store of wheels rejects a file, or does not keep it unchanged."""
 
     default_remedy = "Make the store writable or free some space, and run the same command again."
 
 
 class ReleaseExistsError(NameTakenError):
-    """A different release of that tag is published already, or a draft of it is not ours."""
+    """A different release of that tag is already published, or a draft of it has files of another build."""
 
     default_remedy = "Raise `build` in targets.toml and release that; a published release is never changed."
 
@@ -34,7 +34,7 @@ class ReleaseExistsError(NameTakenError):
 
 
 class PublishedStateError(FactoryError):
-    """Correct what is published: the index or a release is wrong, or depends on a name that anyone can register."""
+    """Correct the published index or release: it is wrong, or depends on a name that anyone can register."""
 
     exit_code = 73
 
@@ -42,26 +42,26 @@ class PublishedStateError(FactoryError):
 class VerifyError(PublishedStateError):
     """A page or file of the published index is missing or wrong."""
 
-    default_remedy = "Correct the cause and publish again. The last good index is in place again, where there was one."
+    default_remedy = "Correct the cause and publish again. The last good index, if there was one, is shown again."
 
 
 class InventoryError(PublishedStateError):
     """A released asset must not be listed, or contradicts the ledger."""
 
-    default_remedy = "Delete or upload again the asset named above; no page was written."
+    default_remedy = "Delete the asset named above or upload it again; no page was written."
 
 
 class AssetRenamedError(PublishedStateError):
-    """The release host keeps an asset under another name, or with other bytes, than it was given."""
+    """The release host stored an asset under another name or with other bytes than were uploaded."""
 
-    default_remedy = "Use plain characters only in file names, and run again. Nothing was published."
+    default_remedy = "Use only plain characters in file names, and run again. Nothing was published."
 
 
 class UnclaimedNameError(PublishedStateError):
-    """A name that this index serves or depends on is free on the ordinary index (dependency confusion)."""
+    """A name that this index serves or depends on is unregistered on the ordinary index (dependency confusion)."""
 
     default_remedy = (
-        "Register the name on the ordinary index, choose one that is yours, or acknowledge it with its reason in "
+        "Register the name on the ordinary index, use a name that you own, or acknowledge it with a reason in "
         "build_config/index.toml ([[acknowledge]])."
     )
 
@@ -70,16 +70,16 @@ class UnclaimedNameError(PublishedStateError):
 
 
 class UploadAddressError(UsageError):
-    """A password must not be sent to this URL, or the URL itself has a password in it."""
+    """A password must not be sent to this URL, or the URL itself contains a password."""
 
     default_remedy = (
-        "Give an https:// URL (http:// only on this machine) without a name and password in it; those come from "
-        "TWINE_USERNAME and TWINE_PASSWORD, or a keyring. One that was typed is in the shell's history: change it."
+        "Give an https:// URL (http:// only on this machine) without a name and password; those come from "
+        "TWINE_USERNAME and TWINE_PASSWORD, or a keyring. A typed password is in the shell's history: change it."
     )
 
 
 class CredentialsError(FactoryError):
-    """Supply credentials: a token, name or password is missing or was refused."""
+    """Supply credentials: a token, name or password is missing or was rejected."""
 
     exit_code = 119
 
@@ -87,19 +87,19 @@ class CredentialsError(FactoryError):
 class TokenMissingError(CredentialsError):
     """The environment has no GitHub token, or no repository is configured."""
 
-    default_remedy = "Set $GITHUB_TOKEN to a token that may write contents and pull requests of the repository."
+    default_remedy = "Set $GITHUB_TOKEN to a token with write access to contents and pull requests of the repository."
 
 
 class CredentialsMissingError(CredentialsError):
     """Neither the environment nor a keyring has a name and password for the private index; nothing was sent."""
 
-    default_remedy = "Set TWINE_USERNAME and TWINE_PASSWORD, or keep the password with `keyring set URL NAME`."
+    default_remedy = "Set TWINE_USERNAME and TWINE_PASSWORD, or store the password with `keyring set URL NAME`."
 
 
 class CredentialsRefusedError(CredentialsError):
-    """The private index refuses this name and password."""
+    """The private index rejects this name and password."""
 
-    default_remedy = "Correct them, or have the account allowed to upload; then run the same command again."
+    default_remedy = "Correct them, or give the account the right to upload; then run the same command again."
 
 
 # --- releases --------------------------------------------------------------------------------------------
@@ -114,13 +114,13 @@ class NotReleasableError(FactoryError):
 class ReleaseTagError(NotReleasableError):
     """The configuration does not build that version or tag, or the tag is not on this commit."""
 
-    default_remedy = "Release what build_config/targets.toml says, from a checkout of the tag's commit."
+    default_remedy = "Release a version of build_config/targets.toml, from a checkout of the tag's commit."
 
 
 class ChangelogError(NotReleasableError):
     """The changelog has no section for the version."""
 
-    default_remedy = "Add a section `## VERSION` with a few words for users to CHANGELOG.md, and tag that commit."
+    default_remedy = "Add a section `## VERSION` with notes for users to CHANGELOG.md, and tag that commit."
 
 
 class NoGreenRunError(NotReleasableError):
@@ -142,19 +142,19 @@ class AttestationFileError(FactoryError):
 
 
 class AttestationError(FactoryError):
-    """Do not install the wheel: no attestation proves who released it."""
+    """Do not install the wheel: no attestation proves its origin."""
 
     exit_code = 122
-    default_remedy = "Do not install the wheel: nobody is known to have signed this. Download both again and compare."
+    default_remedy = "Do not install the wheel: its signer is unknown. Download both again and compare."
 
 
 class SignerError(AttestationError):
-    """The attestation is valid, but signed by another than the workflow that releases these wheels."""
+    """The attestation is valid, but was not signed by the workflow that releases these wheels."""
 
-    default_remedy = "Do not install the wheel, unless the signer named above is the one you meant (--repo, --ref)."
+    default_remedy = "Do not install the wheel, unless you meant the signer named above (--repo, --ref)."
 
 
 class SubjectError(AttestationError):
-    """The attestation is valid and of the right signer, but is about other files or another claim."""
+    """The attestation is valid and from the right signer, but covers other files or another claim."""
 
-    default_remedy = "Do not install the wheel: it is not what the release built. Download it again and compare."
+    default_remedy = "Do not install the wheel: it is not the one that was released. Download it again and compare."

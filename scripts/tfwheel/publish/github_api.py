@@ -1,4 +1,4 @@
-"""The releases of a repository and their assets, from the GitHub Releases API: paged, conditional, patient.
+"""Client for the GitHub Releases API: lists with all pages, conditional requests, retries and rate limits.
 
 Source: "REST API endpoints for releases", "... for release assets", "Best practices for using the REST API".
 """
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from tfwheel.system.web import Answer
 
-PER_PAGE = 100  # the most the API gives
+PER_PAGE = 100  # the API's maximum
 TRIES = 5
 PAUSE_S = 1.0  # before the second try; doubles each time
 LONGEST_WAIT_S = 900.0
@@ -33,7 +33,7 @@ Item = TypeVar("Item", bound="Numbered")
 
 
 class Numbered(msgspec.Struct, frozen=True, kw_only=True):
-    """What every object of the API has."""
+    """The field that every object of the API has."""
 
     id: int
 
@@ -50,7 +50,7 @@ class AssetData(Numbered, frozen=True, kw_only=True):
 
 
 class ReleaseData(Numbered, frozen=True, kw_only=True):
-    """A release; ``assets`` may be only the first of them."""
+    """A release; ``assets`` may be only the first page of them."""
 
     tag_name: str
     draft: bool = False
@@ -62,7 +62,7 @@ class ReleaseData(Numbered, frozen=True, kw_only=True):
 
 
 class Page(msgspec.Struct, frozen=True, kw_only=True):
-    """An answer as it is kept: its ETag, the address of the page after it, and its body."""
+    """A cached response: its ETag, the URL of the next page, and its body."""
 
     etag: str = ""
     following: str = ""
@@ -71,10 +71,10 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, kw_only=True)
 class GithubApi:
-    """Where the API is (``api`` without a slash at its end), which repository ("owner/name"), and who asks.
+    """The API of one repository: base URL ``api`` (no trailing slash), ``repo`` ("owner/name"), and a token.
 
-    ``cache`` is the folder in which answers are kept with their ETag, so that an unchanged page costs nothing of the
-    rate limit; the token is only ever sent to ``api``.
+    ``cache`` is a folder for responses with their ETag, so that an unchanged page does not count against the rate
+    limit. The token is only sent to ``api``.
     """
 
     api: str
@@ -83,15 +83,15 @@ class GithubApi:
     cache: Path | None = None
 
     def __repr__(self) -> str:
-        """Without the token, which no log may show."""
-        return f"Host({self.api}, {self.repo})"
+        """Leave the token out: no log may show it."""
+        return f"GithubApi({self.api}, {self.repo})"
 
     def releases(self) -> list[ReleaseData]:
-        """Every release that the caller may see, newest first."""
+        """List all releases that the token can see, newest first."""
         return self.listed("releases", ReleaseData)
 
     def assets(self, release: ReleaseData) -> list[AssetData]:
-        """Every asset of a release; HostAnswerError when the API shows fewer than the release itself has."""
+        """List all assets of a release; HostAnswerError when the list lacks an asset that the release has."""
         found = self.listed(f"releases/{release.id}/assets", AssetData)
         missing = {asset.id for asset in release.assets} - {asset.id for asset in found}
         if missing:
@@ -100,7 +100,7 @@ class GithubApi:
         return found
 
     def listed(self, place: str, kind: type[Item], *, key: str = "") -> list[Item]:
-        """Every item of a list below the repository; ``key`` is where the list is in an answer that has more."""
+        """Fetch all pages of a list below the repository; ``key`` is the member of the response with the list."""
         address = f"{self.api}/repos/{self.repo}/{place}"
         found = [item for page in self._pages(address, kind, key) for item in page]
         if len({item.id for item in found}) != len(found):
@@ -110,7 +110,7 @@ class GithubApi:
 
     @property
     def headers(self) -> dict[str, str]:
-        """What every question to the API has."""
+        """The headers of every request to the API."""
         common = {"Accept": "application/vnd.github+json", "X-GitHub-Api-Version": "2022-11-28"}
         return common | ({"Authorization": f"Bearer {self.token}"} if self.token else {})
 
@@ -120,15 +120,15 @@ class GithubApi:
         while url:
             page = self._page(url)
             items = _decoded(page.body, kind, url, key)
-            # Only the last page may be short, and none is linked to that has nothing on it.
+            # Only the last page may be short, and a linked page is never empty.
             if (page.following and len(items) != PER_PAGE) or (linked and not items):
-                message = f"{url}: a page cut short: {len(items)} of {PER_PAGE}"
+                message = f"{url}: the page is cut short: {len(items)} of {PER_PAGE}"
                 raise HostAnswerError(message)
             yield items
             url, linked = page.following, True
 
     def _page(self, url: str) -> Page:
-        """One page, from the cache where the API says that it has not changed."""
+        """Fetch one page, or take it from the cache if the API says that it has not changed."""
         kept = _load(self.cache, url)
         answer = fetch(url, self.headers | ({"If-None-Match": kept.etag} if kept.etag else {}))
         if answer.status == HTTPStatus.NOT_MODIFIED:
@@ -147,18 +147,18 @@ class GithubApi:
 
 
 def fetch(url: str, headers: dict[str, str] | None = None) -> Answer:
-    """Ask until the answer is 200 or 304: server errors are tried again, and a rate limit is waited for.
+    """Send GET until the status is 200 or 304: retries after server errors, and waits for a rate limit.
 
-    Raises HostAnswerError for any other answer, and when patience ends.
+    Raises HostAnswerError for any other status, and when retries are exhausted.
     """
     return patiently(url, lambda: web.ask(url, headers=headers), {HTTPStatus.OK, HTTPStatus.NOT_MODIFIED})
 
 
 def patiently(url: str, ask: Callable[[], Answer], accepted: Container[int], *, again: bool = True) -> Answer:
-    """Ask until the status is an accepted one; a rate limit, which means that nothing was done, is waited for.
+    """Call ``ask`` until the status is accepted; waits for a rate limit, which means that the request had no effect.
 
-    Silence and server errors are tried again only where ``again`` allows it: elsewhere the host may have done what it
-    was asked to. Raises HostAnswerError for any other answer, and when patience ends.
+    Timeouts and server errors are retried only with ``again``: without it, the request may have taken effect. Raises
+    HostAnswerError for any other status, and when retries are exhausted.
     """
     problem = ""
     for attempt in range(TRIES):
@@ -185,7 +185,7 @@ def patiently(url: str, ask: Callable[[], Answer], accepted: Container[int], *, 
 
 
 def _rate_limit(answer: Answer) -> float | None:
-    """Seconds that the host asks to wait, None where it does not."""
+    """Return the seconds that the host asks to wait, None if it does not."""
     after = answer.headers.get("Retry-After", "")
     if after.isdecimal():
         return float(after)
@@ -200,7 +200,7 @@ def _decoded(body: bytes, kind: type[Item], url: str, key: str) -> list[Item]:
         listed = msgspec.json.decode(body, type=dict[str, msgspec.Raw])[key] if key else body
         found: list[Item] = msgspec.json.decode(listed, type=list[kind])  # type: ignore[valid-type]
     except (msgspec.MsgspecError, KeyError) as error:
-        message = f"{url}: not the list it must be ({error}): {body[:80].decode(errors='replace')!r}"
+        message = f"{url}: unexpected response instead of a list ({error}): {body[:80].decode(errors='replace')!r}"
         raise HostAnswerError(message) from error
     return found
 

@@ -1,4 +1,4 @@
-"""Wheels as assets of a GitHub release: put into its draft, held against the digests that the host took itself."""
+"""Store for wheels as assets of a GitHub release: uploads them to a draft and compares the host's digests."""
 
 from __future__ import annotations
 
@@ -19,29 +19,29 @@ from tfwheel.system import console
 if TYPE_CHECKING:
     from tfwheel.publish.github_api import AssetData, ReleaseData
 
-TRIES = 3  # of one upload: an upstream failure leaves an unfinished asset, which is deleted before the next
+TRIES = 3  # per upload: a failed one leaves an unfinished asset, which is deleted before the next
 
 
 @dataclass(frozen=True, kw_only=True)
 class GithubStore:
     """The assets of one release, a draft or published; see Store."""
 
-    site: Repository
+    repository: Repository
     release: ReleaseData
 
     def url(self, name: str) -> str:
-        """See Store; the address that the file has once the release is published."""
+        """See Store; the URL that the file has once the release is published."""
         tag = quote(self.release.tag_name, safe="")
-        return f"{self.site.web}/{self.site.host.repo}/releases/download/{tag}/{quote(name, safe='')}"
+        return f"{self.repository.web}/{self.repository.api.repo}/releases/download/{tag}/{quote(name, safe='')}"
 
     def assets(self) -> dict[str, AssetData]:
-        """What the release has now, by name."""
-        # What a draft had when it was looked up may have been deleted since.
+        """Return the current assets of the release, by name."""
+        # Assets of a draft may have been deleted since it was fetched.
         release = msgspec.structs.replace(self.release, assets=[]) if self.release.draft else self.release
-        return {asset.name: asset for asset in self.site.host.assets(release)}
+        return {asset.name: asset for asset in self.repository.api.assets(release)}
 
     def holds(self, name: str, *, sha256: str) -> bool:
-        """See Store; by the digest that the host took of what it keeps."""
+        """See Store; compares the digest that the host computed."""
         asset = self.assets().get(name)
         if asset is None or asset.state == UNFINISHED:
             return False
@@ -51,19 +51,19 @@ class GithubStore:
         return True
 
     def put(self, name: str, source: IO[bytes], *, sha256: str) -> None:
-        """See Store; AssetRenamedError when the host keeps it under another name or as other bytes.
+        """See Store; AssetRenamedError when the host stores it under another name or with other bytes.
 
-        What an upload that broke off left behind is deleted, and the file is sent again.
+        The unfinished asset of a broken upload is deleted, and the file is sent again.
         """
         for attempt in range(1, TRIES + 1):
             if self._is_ready(name, sha256):
                 return
             try:
-                kept = self.site.upload(self.release, name, source)
+                kept = self.repository.upload(self.release, name, source)
             except HostAnswerError as error:
                 if attempt == TRIES:
                     message = f"{name} could not be uploaded: {error.message}"
-                    raise StoreError(message, remedy="Run again later: what is uploaded already stays.") from error
+                    raise StoreError(message, remedy="Run again later: finished uploads are kept.") from error
                 pause = github_api.PAUSE_S * 2**attempt
                 console.say(f"  {error.message}; trying again in {pause:.0f} s")
                 time.sleep(pause)
@@ -73,7 +73,7 @@ class GithubStore:
                 return
 
     def _is_ready(self, name: str, sha256: str) -> bool:
-        """Whether the file is there whole; clears the way for it where it is not."""
+        """Return whether the release has the complete file; if not, delete an unfinished asset of that name."""
         if self.holds(name, sha256=sha256):
             return True
         if not self.release.draft:
@@ -81,12 +81,12 @@ class GithubStore:
             raise ReleaseExistsError(message)
         left = self.assets().get(name)
         if left:
-            console.say(f"  an upload of {name} broke off before; sending it again")
-            self.site.delete(left)
+            console.say(f"  an earlier upload of {name} broke off; sending it again")
+            self.repository.delete(left)
         return False
 
     def _check(self, name: str, kept: AssetData, *, size: int, sha256: str) -> None:
-        """Hold what the host says that it keeps against what it was given; a wrong one is taken out of the draft."""
+        """Compare the stored asset with the uploaded file; a wrong asset is deleted from the draft."""
         wrong = [
             f"{what} is {there!r} instead of {given!r}"
             for what, there, given in [
@@ -97,6 +97,6 @@ class GithubStore:
             if there != given
         ]
         if wrong:
-            self.site.delete(kept)
-            message = f"{name}: the host does not keep it as it was given: {', '.join(wrong)}"
+            self.repository.delete(kept)
+            message = f"{name}: the host did not store it unchanged: {', '.join(wrong)}"
             raise AssetRenamedError(message)

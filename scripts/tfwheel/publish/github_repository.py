@@ -1,8 +1,8 @@
-"""What a release asks of GitHub beyond reading: drafts, uploads, publishing, runs of a workflow, pull requests.
+"""Client for one GitHub repository: drafts, uploads, publishing, workflow runs, pull requests.
 
-Source: docs.github.com/rest, "Releases", "Release assets", "Workflow runs", "Artifacts", "Pulls". A draft is found in
-the list of releases only (by its tag the API answers 404), and its files have addresses of their own until it is
-published. A question that changes something is asked again only where asking twice does no harm.
+Source: docs.github.com/rest, "Releases", "Release assets", "Workflow runs", "Artifacts", "Pulls". A draft is only in
+the list of releases (by its tag the API answers 404), and its files have other URLs until it is published. A request
+that changes something is only repeated if that does no harm.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
 Shape = TypeVar("Shape")
-UPLOAD_TIMEOUT_S = 600  # without an answer, after 600 MB were sent and while the host takes their digest
+UPLOAD_TIMEOUT_S = 600  # after 600 MB are sent, the host is silent while it computes their digest
 UNFINISHED = "starter"  # the state of an asset whose upload broke off
-TRUSTED_EVENTS = {"push", "schedule", "workflow_dispatch"}  # a pull request's run builds what a stranger may have sent
+TRUSTED_EVENTS = {"push", "schedule", "workflow_dispatch"}  # a pull request may build a stranger's code
 
 
 class Run(Numbered, frozen=True, kw_only=True):
-    """A run of a workflow; ``conclusion`` is None while it goes on."""
+    """A run of a workflow; ``conclusion`` is None while it is running."""
 
     status: str
     conclusion: str | None = None
@@ -39,7 +39,7 @@ class Run(Numbered, frozen=True, kw_only=True):
 
 
 class Artifact(Numbered, frozen=True, kw_only=True):
-    """What a run left; ``expired`` ones are gone."""
+    """An artifact of a run; if ``expired``, it can no longer be downloaded."""
 
     name: str
     expired: bool = False
@@ -56,17 +56,17 @@ class Pull(Numbered, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, kw_only=True)
 class Repository:
-    """A repository on GitHub: its API, and ``web``, where people see it ("https://github.com", no slash at its end)."""
+    """A repository on GitHub: its API, and the server's URL ``web`` ("https://github.com", no trailing slash)."""
 
-    host: GithubApi
+    api: GithubApi
     web: str = "https://github.com"
 
     @classmethod
     def of_environment(cls, repository: str) -> Repository:
-        """The one that CI's environment names; TokenMissingError without $GITHUB_TOKEN or a repository."""
+        """Use the repository, token and URLs of CI's environment; TokenMissingError without a token or repository."""
         repository = repository or os.environ.get("GITHUB_REPOSITORY", "")
         if not repository:
-            message = "which repository? `repository` in build_config/index.toml is empty, and so is $GITHUB_REPOSITORY"
+            message = "no repository: `repository` in build_config/index.toml and $GITHUB_REPOSITORY are both empty"
             raise TokenMissingError(message, remedy='Write repository = "owner/name" into build_config/index.toml.')
         token = os.environ.get("GITHUB_TOKEN")
         if not token:
@@ -74,26 +74,26 @@ class Repository:
             raise TokenMissingError(message)
         api = os.environ.get("GITHUB_API_URL", "https://api.github.com")
         web = os.environ.get("GITHUB_SERVER_URL", "https://github.com")
-        return cls(host=GithubApi(api=api, repo=repository, token=token), web=web)
+        return cls(api=GithubApi(api=api, repo=repository, token=token), web=web)
 
     @property
     def remote(self) -> str:
-        """What git pushes to."""
-        return f"{self.web}/{self.host.repo}.git"
+        """The URL that git pushes to."""
+        return f"{self.web}/{self.api.repo}.git"
 
     # --- releases ----------------------------------------------------------------------------------------
 
     def release_of(self, tag: str) -> ReleaseData | None:
-        """The release of a tag, published or a draft; ReleaseExistsError where several drafts claim it."""
-        found = [release for release in self.host.releases() if release.tag_name == tag]
+        """Find the release of a tag, published or a draft; ReleaseExistsError when several drafts have that tag."""
+        found = [release for release in self.api.releases() if release.tag_name == tag]
         published = [release for release in found if not release.draft]
         if len(published or found) > 1:
-            message = f"{self.host.repo} has {len(found)} drafts for {tag}"
+            message = f"{self.api.repo} has {len(found)} drafts for {tag}"
             raise ReleaseExistsError(message, remedy="Delete all of them but one on the page of releases.")
         return next(iter(published or found), None)
 
     def draft(self, tag: str, *, commit: str, notes: str) -> ReleaseData:
-        """A new draft, or the one that an earlier try made although its answer was lost."""
+        """Create a draft, or find the one from a request whose response was lost."""
         facts = {"tag_name": tag, "target_commitish": commit, "name": tag, "body": notes, "draft": True}
         try:
             return self._send("POST", "releases", facts, ReleaseData, accepted={HTTPStatus.CREATED}, again=False)
@@ -104,7 +104,7 @@ class Repository:
             return made
 
     def publish(self, release: ReleaseData) -> ReleaseData:
-        """Show a draft to the world; asking twice is the same as once, also where the first answer was lost."""
+        """Publish a draft; idempotent, also when the first response was lost."""
         try:
             return self._send("PATCH", f"releases/{release.id}", {"draft": False}, ReleaseData)
         except HostAnswerError:
@@ -114,15 +114,15 @@ class Repository:
             return now
 
     def delete(self, asset: AssetData) -> None:
-        """Take a file out of a draft; one that is gone already is no failure."""
+        """Delete a file from a draft; a file that is already gone is not an error."""
         url = f"{self._base}/releases/assets/{asset.id}"
         gone = {HTTPStatus.NO_CONTENT, HTTPStatus.NOT_FOUND}
-        github_api.patiently(url, lambda: web.ask(url, method="DELETE", headers=self.host.headers), gone)
+        github_api.patiently(url, lambda: web.ask(url, method="DELETE", headers=self.api.headers), gone)
 
     def upload(self, release: ReleaseData, name: str, source: IO[bytes]) -> AssetData:
-        """Send one file, piece by piece; never twice, because a broken try leaves an asset of that name behind."""
+        """Upload one file as a stream, never twice: a broken upload leaves an asset of that name behind."""
         url = f"{release.upload_url.partition('{')[0]}?name={quote(name, safe='')}"
-        headers = self.host.headers | {"Content-Type": "application/octet-stream"}
+        headers = self.api.headers | {"Content-Type": "application/octet-stream"}
         start = source.tell()
 
         def send() -> web.Answer:
@@ -135,20 +135,20 @@ class Repository:
     # --- runs --------------------------------------------------------------------------------------------
 
     def runs(self, workflow: str, *, commit: str) -> list[Run]:
-        """The runs of a workflow ("wheels.yml") for that commit that no stranger can have started, newest first."""
+        """List the runs of a workflow ("wheels.yml") for a commit, newest first, without those of pull requests."""
         place = f"actions/workflows/{workflow}/runs?head_sha={commit}"
-        found = self.host.listed(place, Run, key="workflow_runs")
+        found = self.api.listed(place, Run, key="workflow_runs")
         return [run for run in found if run.event in TRUSTED_EVENTS]
 
     def artifacts(self, run: Run) -> set[str]:
-        """The names of what a run left and can still be downloaded."""
-        found = self.host.listed(f"actions/runs/{run.id}/artifacts", Artifact, key="artifacts")
+        """Return the names of a run's artifacts that can still be downloaded."""
+        found = self.api.listed(f"actions/runs/{run.id}/artifacts", Artifact, key="artifacts")
         return {artifact.name for artifact in found if not artifact.expired}
 
     # --- pull requests -----------------------------------------------------------------------------------
 
     def propose(self, *, branch: str, base: str, title: str, body: str) -> Pull:
-        """The one open pull request of a branch, made or brought up to date."""
+        """Create or update the one open pull request of a branch, and return it."""
         pull = self._open_pull(branch, base)
         facts: dict[str, Any] = {"title": title, "body": body}
         if pull is None:
@@ -165,15 +165,15 @@ class Repository:
         return self._send("PATCH", f"pulls/{pull.number}", facts, Pull)
 
     def _open_pull(self, branch: str, base: str) -> Pull | None:
-        head = quote(f"{self.host.repo.partition('/')[0]}:{branch}", safe="")
-        found = self.host.listed(f"pulls?state=open&head={head}&base={quote(base, safe='')}", Pull)
+        head = quote(f"{self.api.repo.partition('/')[0]}:{branch}", safe="")
+        found = self.api.listed(f"pulls?state=open&head={head}&base={quote(base, safe='')}", Pull)
         return next(iter(found), None)
 
-    # --- asking ------------------------------------------------------------------------------------------
+    # --- requests ----------------------------------------------------------------------------------------
 
     @property
     def _base(self) -> str:
-        return f"{self.host.api}/repos/{self.host.repo}"
+        return f"{self.api.api}/repos/{self.api.repo}"
 
     def _send(
         self,
@@ -185,9 +185,9 @@ class Repository:
         accepted: Collection[int] = (HTTPStatus.OK,),
         again: bool = True,
     ) -> Shape:
-        """Send facts as JSON and return what the API answers."""
+        """Send facts as JSON and return the decoded response."""
         url, body = f"{self._base}/{place}", msgspec.json.encode(facts)
-        headers = self.host.headers | {"Content-Type": "application/json"}
+        headers = self.api.headers | {"Content-Type": "application/json"}
         answer = github_api.patiently(
             url, lambda: web.ask(url, method=method, headers=headers, body=body), accepted, again=again
         )
@@ -198,5 +198,5 @@ def _decoded(body: bytes, shape: type[Shape], url: str) -> Shape:
     try:
         return msgspec.json.decode(body, type=shape)
     except msgspec.MsgspecError as error:
-        message = f"{url}: not the answer it must be ({error}): {body[:80].decode(errors='replace')!r}"
+        message = f"{url}: unexpected response ({error}): {body[:80].decode(errors='replace')!r}"
         raise HostAnswerError(message) from error

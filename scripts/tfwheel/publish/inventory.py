@@ -1,4 +1,4 @@
-"""Compares the ledger with the wheels that a repository's releases really have."""
+"""Compares the ledger with the wheels in the releases of a repository."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SHOWN = 10  # problems in one message
 
 @dataclass(frozen=True, kw_only=True)
 class Asset:
-    """A wheel that is published as a release asset, with its sidecar.
+    """A wheel that is published as a release asset, with facts from its sidecar.
 
     ``size`` is in bytes, ``updated`` in UTC. ``immutable`` says whether the release is locked.
     """
@@ -45,31 +45,31 @@ class Asset:
     metadata_sha256: str
 
 
-def verify(host: GithubApi, entries: Sequence[LedgerEntry]) -> None:
-    """Compare the ledger with what the releases of a repository have, and say what the ledger does not list.
+def verify(api: GithubApi, entries: Sequence[LedgerEntry]) -> None:
+    """Compare the ledger with the releases of a repository, and warn about wheels that the ledger does not list.
 
-    Raises what ``published`` and ``compare`` raise.
+    Raises the errors of ``published`` and ``compare``.
     """
-    assets = published(host, known=entries)
+    assets = published(api, known=entries)
     for asset in compare(entries, assets):
         console.warn(f"{asset.file} of release {asset.tag} is not in the ledger, so no page lists it")
-    console.say(f"{host.repo}: {len(assets)} wheels, each with digest, sidecar and METADATA; the ledger agrees")
+    console.say(f"{api.repo}: {len(assets)} wheels, each with digest, sidecar and METADATA; the ledger agrees")
 
 
-def published(host: GithubApi, *, known: Iterable[LedgerEntry] = ()) -> list[Asset]:
-    """Every wheel in the published releases (drafts are left out: nobody can install from one), by file name.
+def published(api: GithubApi, *, known: Iterable[LedgerEntry] = ()) -> list[Asset]:
+    """Return every wheel in the published releases, sorted by file name; drafts are not installable and left out.
 
-    Fail-closed: a wheel without digest, sidecar or readable METADATA, one of another name than its METADATA says,
-    one of 2 GiB or more, a sidecar without its wheel, a file name in two releases, or a release of more than 1000
-    assets raises InventoryError or IndexEntryError and names the asset. Raises HostAnswerError when the API cannot
-    be read. The sidecar of a wheel that ``known`` (a ledger) has with the same digests is not fetched again.
+    Fail-closed: a wheel without digest, sidecar or readable METADATA, one whose METADATA has another name, one of 2 GiB
+    or more, a sidecar without its wheel, a file name in two releases, or a release of more than 1000 assets raises
+    InventoryError or IndexEntryError, which names the asset. Raises HostAnswerError when the API cannot be read. The
+    sidecar of a wheel that ``known`` (a ledger) lists with the same digest is not fetched again.
     """
     seen = {(entry.file, entry.metadata_sha256): entry for entry in known}
     found: dict[str, Asset] = {}
-    for release in host.releases():
+    for release in api.releases():
         if release.draft:
             continue
-        for asset in _wheels(release, host.assets(release), seen):
+        for asset in _wheels(release, api.assets(release), seen):
             other = found.setdefault(asset.file, asset)
             if other is not asset:
                 message = f"{asset.file} is in two releases, {other.tag} and {asset.tag}"
@@ -82,13 +82,13 @@ def _wheels(
 ) -> Iterable[Asset]:
     if len(assets) > github_limits.ASSETS_PER_RELEASE:
         message = (
-            f"release {release.tag_name} has {len(assets)} assets; GitHub takes {github_limits.ASSETS_PER_RELEASE}"
+            f"release {release.tag_name} has {len(assets)} assets; GitHub allows {github_limits.ASSETS_PER_RELEASE}"
         )
         raise InventoryError(message, remedy="Publish into another release: each wheel and each sidecar counts.")
     by_name = {asset.name: asset for asset in assets}
     for name in by_name:
         if name.endswith(f".whl{SIDECAR}") and name.removesuffix(SIDECAR) not in by_name:
-            raise _fault(release, name, "it is a sidecar without its wheel, which was renamed or never uploaded")
+            raise _fault(release, name, "it is a sidecar without a wheel, which was renamed or never uploaded")
     for name, asset in by_name.items():
         if name.endswith(".whl"):
             sidecar = by_name.get(name + SIDECAR)
@@ -103,7 +103,7 @@ def _wheel(
     sha256, metadata_sha256 = _digest_of(release, asset), _digest_of(release, sidecar)
     listing_rules.check_size(asset.name, asset.size)
     if sidecar.browser_download_url != asset.browser_download_url + SIDECAR:
-        raise _fault(release, asset.name, f"its sidecar is not at its address + `{SIDECAR}`")
+        raise _fault(release, asset.name, f"its sidecar is not at its URL + `{SIDECAR}`")
     facts = seen.get((asset.name, metadata_sha256)) or metadata.facts_of(
         asset.name, _content(release, sidecar, metadata_sha256)
     )
@@ -123,22 +123,22 @@ def _wheel(
 
 
 def _digest_of(release: ReleaseData, asset: AssetData) -> str:
-    """The sha256 that the host took of what it stores; it also has to be all there, under its name."""
+    """Return the sha256 that the host computed; the upload must be finished, and the URL must end with the name."""
     if asset.state != "uploaded":
         raise _fault(release, asset.name, f"its upload was not finished (state `{asset.state}`)")
     address = unquote(urlsplit(asset.browser_download_url).path).rpartition("/")[2]
     if address != asset.name:
-        raise _fault(release, asset.name, f"its address ends with another name, `{address}`")
+        raise _fault(release, asset.name, f"its URL ends with another name, `{address}`")
     if not asset.digest or not asset.digest.startswith(DIGEST):
         raise _fault(release, asset.name, f"it has no sha256 (digest: {asset.digest})")
     return asset.digest.removeprefix(DIGEST)
 
 
 def _content(release: ReleaseData, asset: AssetData, sha256: str) -> bytes:
-    """The bytes of a sidecar, held against the host's digest: an error page may come with status 200."""
+    """Fetch a sidecar and compare it with the host's digest: an error page may come with status 200."""
     body = github_api.fetch(asset.browser_download_url).body
     if hashlib.sha256(body).hexdigest() != sha256:
-        raise _fault(release, asset.name, f"what its address gives is not what the host stores: {body[:60]!r}")
+        raise _fault(release, asset.name, f"its URL does not return the stored bytes but {body[:60]!r}")
     return body
 
 
@@ -146,13 +146,13 @@ def _fault(release: ReleaseData, name: str, reason: str) -> InventoryError:
     return InventoryError(f"release {release.tag_name}, asset {name}: {reason}")
 
 
-# --- against the ledger ----------------------------------------------------------------------------------
+# --- comparison with the ledger --------------------------------------------------------------------------
 
 
 def compare(entries: Iterable[LedgerEntry], assets: Iterable[Asset]) -> list[Asset]:
-    """Hold the ledger's published files against what the host has; returns the assets that the ledger lacks.
+    """Compare the ledger's published files with the assets on the host; returns the assets missing in the ledger.
 
-    Raises InventoryError naming every file that is gone, renamed, or not the one in the ledger.
+    Raises InventoryError, which names every file that is missing, renamed, or different from the ledger.
     """
     by_name = {asset.file: asset for asset in assets}
     by_digest = {asset.sha256: asset.file for asset in by_name.values()}

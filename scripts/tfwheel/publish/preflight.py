@@ -1,4 +1,4 @@
-"""May this version be released? What the settings, the changelog, the ledger, git and CI say about it."""
+"""Checks before a release: settings, changelog, ledger, git tag and CI runs."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ GREEN = "success"
 
 @dataclass(frozen=True, kw_only=True)
 class PlannedRelease:
-    """What is released: a version, the targets that have it, and the section of the changelog about it."""
+    """A version to release, its targets, and its section of the changelog."""
 
     version: str
     targets: tuple[Target, ...]
@@ -39,20 +39,20 @@ class PlannedRelease:
 
     @property
     def tag(self) -> str:
-        """For example ``v2.20.0+cu125.2``."""
+        """The tag, for example ``v2.20.0+cu125.2``."""
         return f"v{self.version}"
 
     @property
     def folders(self) -> tuple[str, ...]:
-        """The names under which its wheels are built: those of the targets, and of the ops that they share."""
+        """The folders of its wheels: those of the targets, and of the ops wheels that they share."""
         whole = {target.id for target in self.targets if target.builder != "ops"}
         return tuple(sorted(whole | {target.ops_id for target in self.targets}))
 
 
 def planned(settings: Config, text: str, changelog: Path) -> PlannedRelease:
-    """The release of a version ("2.20.0+cu125.2"), or of its tag.
+    """Plan the release of a version ("2.20.0+cu125.2") or of its tag.
 
-    Raises ReleaseTagError unless the settings build exactly that version, and ChangelogError without a word about it.
+    Raises ReleaseTagError unless the settings build exactly that version, and ChangelogError without a section on it.
     """
     version = text.removeprefix("v")
     known = plan.targets(settings)
@@ -64,13 +64,13 @@ def planned(settings: Config, text: str, changelog: Path) -> PlannedRelease:
 
 
 def _why_not(version: str, known: Collection[Target]) -> str:
-    """What is wrong with a version of no target: its form, its TensorFlow, its label or its build."""
+    """Explain why no target has a version: its form, its TensorFlow, its label or its build."""
     try:
         parsed = Version(version)
     except InvalidVersion:
         parsed = Version("0")
     if not re.fullmatch(r"\d+\.\d+\.\d+\+[a-z0-9]+\.\d+", version) or str(parsed) != version:
-        return "not a version as they are released: TENSORFLOW+LABEL.BUILD, for example 2.20.0+cu125.2"
+        return "not a release version: TENSORFLOW+LABEL.BUILD, for example 2.20.0+cu125.2"
     same = sorted({target.version for target in known if target.tensorflow == parsed.public})
     if not same:
         versions = ", ".join(sorted({target.tensorflow for target in known}, key=Version))
@@ -80,12 +80,12 @@ def _why_not(version: str, known: Collection[Target]) -> str:
         {target.build for target in known if (target.tensorflow, target.line.label) == (parsed.public, label)}
     )
     if builds:
-        return f"targets.toml says build {builds[0]} for TensorFlow {parsed.public} with the label {label}, not {build}"
-    return f"no line of TensorFlow {parsed.public} has the label `{label}`; targets.toml gives {', '.join(same)}"
+        return f"targets.toml has build {builds[0]} for TensorFlow {parsed.public} with the label {label}, not {build}"
+    return f"no line of TensorFlow {parsed.public} has the label `{label}`; targets.toml has {', '.join(same)}"
 
 
 def _section(changelog: Path, version: str) -> str:
-    """The words under the heading ``## VERSION``."""
+    """Return the text under the heading ``## VERSION``; ChangelogError if it is missing or empty."""
     text = changelog.read_text(encoding="utf-8") if changelog.exists() else ""
     for section in re.split(r"^## ", text, flags=re.MULTILINE)[1:]:
         heading, _, words = section.partition("\n")
@@ -99,10 +99,10 @@ def _section(changelog: Path, version: str) -> str:
 
 
 def check_number(release: PlannedRelease, path: Path, assets: Mapping[str, AssetData]) -> None:
-    """NameTakenError when the ledger has files of that version.
+    """Raise NameTakenError when the ledger has files of that version.
 
-    ``assets`` are those of its published release, if there is one: where the ledger has exactly those, this is the
-    same release, done again.
+    ``assets`` are those of its published release, if there is one: files of the ledger that are equal to them are from
+    this same release and are no error.
     """
     for entry in ledger.read(path).entries:
         if entry.version == release.version:
@@ -113,7 +113,7 @@ def check_number(release: PlannedRelease, path: Path, assets: Mapping[str, Asset
 
 
 def commit_of(root: Path) -> str:
-    """The commit that is checked out; ReleaseTagError where there is none."""
+    """Return the commit that is checked out; ReleaseTagError if there is none."""
     try:
         return run(["git", "-C", root, "rev-parse", "--verify", "HEAD"]).split()[-1]
     except CommandError as error:
@@ -122,14 +122,14 @@ def commit_of(root: Path) -> str:
 
 
 def check_tag(root: Path, tag: str, *, rehearsed: bool) -> None:
-    """ReleaseTagError unless the tag's commit is the one that is checked out.
+    """Raise ReleaseTagError unless the tag's commit is checked out.
 
-    A rehearsal says so and goes on, since it may come before the tag.
+    With ``rehearsed`` this is only reported, since a rehearsal may precede the tag.
     """
     head = commit_of(root)
     try:
         tagged = run(["git", "-C", root, "rev-parse", "--verify", "-q", f"refs/tags/{tag}^{{commit}}"]).split()[-1]
-        problem = f"the tag {tag} is on {tagged[:12]}, not on {head[:12]}, which is checked out"
+        problem = f"the tag {tag} is on {tagged[:12]}, but {head[:12]} is checked out"
     except CommandError:
         tagged, problem = "", f"there is no tag {tag} in this checkout"
     if tagged != head:
@@ -138,22 +138,22 @@ def check_tag(root: Path, tag: str, *, rehearsed: bool) -> None:
         console.say(f"  {problem}: a release would stop here")
 
 
-def green_run(site: Repository, release: PlannedRelease, commit: str) -> Run:
-    """The newest green run of the wheels workflow for a commit that still has a wheel of every target.
+def green_run(repository: Repository, release: PlannedRelease, commit: str) -> Run:
+    """Find the newest green run of the wheels workflow for a commit that still has a wheel of every target.
 
-    Raises NoGreenRunError when there is none, and WheelMissingError when the green ones do not have all of them.
+    Raises NoGreenRunError when no run is green, and WheelMissingError when no green run has all wheels.
     """
-    runs = site.runs(WORKFLOW, commit=commit)
+    runs = repository.runs(WORKFLOW, commit=commit)
     green = [run for run in runs if run.conclusion == GREEN]
     if not green:
         message = f"{WORKFLOW} for commit {commit[:12]}: {_state(runs)}"
         raise NoGreenRunError(message)
     wanted = {f"wheel-{target.id}" for target in release.targets}
-    lacking = [(run, wanted - site.artifacts(run)) for run in green]
+    lacking = [(run, wanted - repository.artifacts(run)) for run in green]
     complete = [run for run, missing in lacking if not missing]
     if not complete:
         newest, missing = lacking[0]
-        message = f"run {newest.id} ({newest.html_url}) is green and has no {', '.join(sorted(missing))}"
+        message = f"run {newest.id} ({newest.html_url}) is green but has no {', '.join(sorted(missing))}"
         remedy = f"Run {WORKFLOW} by hand for this commit, with all targets of the release; artifacts expire, too."
         raise WheelMissingError(message, remedy=remedy)
     return complete[0]
@@ -164,5 +164,5 @@ def _state(runs: Collection[Run]) -> str:
         return "it never ran"
     newest = next(iter(runs))
     if newest.conclusion is None:
-        return f"run {newest.id} is still going on ({newest.status}): {newest.html_url}"
+        return f"run {newest.id} is still running ({newest.status}): {newest.html_url}"
     return f"run {newest.id} ended with `{newest.conclusion}`: {newest.html_url}"

@@ -1,7 +1,7 @@
-"""The order of things when wheels are published: no page links to what is not there, and no kill does harm.
+"""Publishes wheels in an order that is safe to interrupt: files before the pages that link to them.
 
-``plan`` says what would happen; ``publish`` does it, in steps that may each be done again. Until the new index is
-verified, a note beside the site says which files are on trial: they are withdrawn if it turns out bad.
+``plan`` describes what ``publish`` would do; each step can be repeated. Until the new index is verified, a note beside
+the site lists the unverified files: they are withdrawn if verification fails.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Publication:
-    """What is published, and where.
+    """Wheels to publish, and where.
 
-    ``content`` is what the pages for people say beyond the ledger; without it there are none. With it the names of
-    the wheels are guarded, too, unless ``guarded`` is off because that was done before. ``uploaded`` is the time that
-    new entries get, in UTC as PEP 700 wants it. ``address`` is where the site is seen from outside, ending with a
-    slash; without one, verifying is left to whoever puts the site online. The files of ``installs`` are installed
-    with every client; ``patience_s`` is how long the host may take to show a change.
+    Without ``content`` there are no pages for users. With it, the names of the wheels are checked against dependency
+    confusion, unless ``guarded`` is off because that was done before. ``uploaded`` is the time of new entries, in UTC
+    as in PEP 700. ``address`` is the public URL of the site, ending with a slash; without it the site is not verified
+    here. The files of ``installs`` are installed with every client; ``patience_s`` is how long the host may take to
+    show a change.
     """
 
     wheels: tuple[Path, ...]
@@ -53,24 +53,24 @@ class Publication:
 
     @property
     def note(self) -> Path:
-        """Which files are on trial; there only while they are."""
+        """The list of unverified files; it exists only while there are any."""
         return self.site.with_name(f".{self.site.name}.trial.json")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Unverified:
-    """The files that are listed but not verified yet, and the digest of the last good index's manifest ("": none)."""
+    """The files that are listed but not yet verified, and the manifest digest of the last good index ("": none)."""
 
     files: tuple[str, ...] = ()
     good: str = ""
 
 
 def publish(job: Publication, *, on_step: Callable[[str], object] = console.detail) -> list[str]:
-    """Publish wheels; returns one line for each. The same call after a kill goes on where it stopped.
+    """Publish wheels; returns one line for each. After a kill, the same call resumes.
 
-    ``on_step`` hears the name of each step before it is done. Raises UsageError, IndexEntryError for a wheel that may
-    not be listed, StoreError, NameTakenError, VerifyError, or PublishError when the site cannot be written; index and
-    ledger are then as they were. What was uploaded stays in the store, where no page links to it.
+    ``on_step`` is called with the name of each step before it runs. Raises UsageError, IndexEntryError for a wheel that
+    may not be listed, StoreError, NameTakenError, VerifyError, or PublishError when the site cannot be written; then
+    index and ledger are as before. Uploaded files stay in the store, but no page links to them.
     """
     on_step("check")
     entries = _entries(job)
@@ -83,12 +83,12 @@ def publish(job: Publication, *, on_step: Callable[[str], object] = console.deta
     lock = job.site.with_name(f".{job.site.name}.publish.lock")
     with _naming(job.site), locks.exclusive(lock, busy=f"another process publishes to {job.site}"):
         on_step("begin")
-        trial = _begin(job, entries)
+        unverified = _begin(job, entries)
         try:
-            _bring_about(job, entries, trial, on_step)
+            _list_and_verify(job, entries, unverified, on_step)
         except (FactoryError, OSError):
             on_step("restore")
-            _restore(job, trial)
+            _restore(job, unverified)
             raise
         on_step("end")
         job.note.unlink()
@@ -96,7 +96,7 @@ def publish(job: Publication, *, on_step: Callable[[str], object] = console.deta
 
 
 def plan(job: Publication) -> list[str]:
-    """What ``publish`` would do, one line each; nothing is changed. Raises what its checks raise."""
+    """Describe what ``publish`` would do, one line each, and change nothing; raises the errors of its checks."""
     entries = _entries(job)
     known = ledger.read(job.ledger)
     new = [entry for entry in entries if entry.file not in known.by_file]
@@ -115,10 +115,10 @@ def plan(job: Publication) -> list[str]:
 
 
 def _entries(job: Publication) -> tuple[LedgerEntry, ...]:
-    """What the ledger will say about the wheels, after all checks that need nothing but this machine."""
-    strange = set(job.installs) - {wheel.name for wheel in job.wheels}
-    if strange:
-        message = f"{', '.join(sorted(strange))} cannot be installed: not among the wheels that are published"
+    """Return the new ledger entries of the wheels, after all checks that need no network."""
+    unknown = set(job.installs) - {wheel.name for wheel in job.wheels}
+    if unknown:
+        message = f"{', '.join(sorted(unknown))} cannot be installed: not among the wheels that are published"
         raise UsageError(message, remedy="Name one of the wheels, without its folder.")
     for file in job.installs:
         verify.interpreter_for(file)
@@ -131,23 +131,23 @@ def _entries(job: Publication) -> tuple[LedgerEntry, ...]:
 
 
 def _upload(store: Store, wheel: Path, entry: LedgerEntry) -> None:
-    """Put the sidecar and the wheel into the store, and prove that both are there."""
+    """Put the sidecar and the wheel into the store, and check that it has both."""
     store.put(f"{wheel.name}{metadata.SIDECAR}", BytesIO(metadata.metadata_of(wheel)), sha256=entry.metadata_sha256)
     with wheel.open("rb") as stream:
         store.put(wheel.name, stream, sha256=entry.sha256)
     for name in _missing(store, entry):
-        message = f"the store took {name} and does not have it"
+        message = f"the store accepted {name} but does not have it"
         raise StoreError(message)
 
 
 def _missing(store: Store, entry: LedgerEntry) -> list[str]:
-    """Which of an entry's two files the store does not have yet."""
+    """Return those of an entry's two files that the store does not have yet."""
     files = {entry.file + metadata.SIDECAR: entry.metadata_sha256, entry.file: entry.sha256}
     return [name for name, digest in files.items() if not store.holds(name, sha256=digest)]
 
 
 def _begin(job: Publication, entries: Sequence[LedgerEntry]) -> Unverified:
-    """Note what is going to be on trial. A tree that a killed run left unverified gives way to the last good one."""
+    """Write the note of unverified files; a tree that a killed run left unverified is replaced by the last good one."""
     known = ledger.read(job.ledger).by_file
     new = {entry.file for entry in entries if entry.file not in known}
     good = _seen(job.site)
@@ -157,15 +157,15 @@ def _begin(job: Publication, entries: Sequence[LedgerEntry]) -> Unverified:
         if good and left.good not in ("", good):
             atomic_tree.restore(job.site)
         good = good and left.good
-    trial = Unverified(files=tuple(sorted(new)), good=good)
+    unverified = Unverified(files=tuple(sorted(new)), good=good)
     for cut_short in job.note.parent.glob(f".{job.note.name}.*"):  # by a kill
         cut_short.unlink()
-    files.write_atomically(job.note, json.dumps(asdict(trial)).encode())
-    return trial
+    files.write_atomically(job.note, json.dumps(asdict(unverified)).encode())
+    return unverified
 
 
-def _bring_about(
-    job: Publication, entries: Sequence[LedgerEntry], trial: Unverified, on_step: Callable[[str], object]
+def _list_and_verify(
+    job: Publication, entries: Sequence[LedgerEntry], unverified: Unverified, on_step: Callable[[str], object]
 ) -> None:
     on_step("list")
     ledger.append(job.ledger, entries)
@@ -173,7 +173,7 @@ def _bring_about(
     _show(job)
     if job.address:
         on_step("verify")
-        new = {*trial.files, *(entry.file for entry in entries)}
+        new = {*unverified.files, *(entry.file for entry in entries)}
         sealed = (job.site / manifest.NAME).read_bytes()
         shown = verify.verify(job.address, new=new, expected=sealed, patience_s=job.patience_s)
         for file in job.installs:
@@ -186,27 +186,27 @@ def _show(job: Publication) -> None:
     atomic_tree.update(job.site, site.parts(lines, job.content), seal=manifest.seal, keep_previous=True)
 
 
-def _restore(job: Publication, trial: Unverified) -> None:
-    """Show the last good tree again, and take the lines of what was on trial out of the ledger."""
-    if trial.good and trial.good != _seen(job.site):
+def _restore(job: Publication, unverified: Unverified) -> None:
+    """Show the last good tree again, and delete the lines of unverified files from the ledger."""
+    if unverified.good and unverified.good != _seen(job.site):
         atomic_tree.restore(job.site)
-    ledger.withdraw(job.ledger, trial.files)
-    if not trial.good and job.site.exists():
+    ledger.withdraw(job.ledger, unverified.files)
+    if not unverified.good and job.site.exists():
         _show(job)
     job.note.unlink()
 
 
-# --- what stands where -----------------------------------------------------------------------------------
+# --- the current state -----------------------------------------------------------------------------------
 
 
 def _seen(site: Path) -> str:
-    """The sha256 of the manifest of the index that is shown; empty without one."""
+    """Return the sha256 of the manifest of the current index; empty without one."""
     path = site / manifest.NAME
     return files.sha256_of(path) if path.exists() else ""
 
 
 def _changes(site: Path, files: Mapping[str, bytes | Path]) -> list[str]:
-    """Which pages would be written and removed; the manifest goes with any of them."""
+    """Describe which pages would be written and removed; any change also changes the manifest."""
     old = {path.relative_to(site).as_posix() for path in site.rglob("*") if not path.is_dir()} - {manifest.NAME}
     written = [name for name, data in files.items() if name not in old or (site / name).read_bytes() != data]
     lines = [f"{'change' if name in old else 'make'} {site / name}" for name in sorted(written)]
@@ -217,7 +217,7 @@ def _changes(site: Path, files: Mapping[str, bytes | Path]) -> list[str]:
 
 @contextmanager
 def _naming(site: Path) -> Iterator[None]:
-    """Give a failure of the file system its name."""
+    """Turn errors of the file system into PublishError."""
     try:
         yield
     except OSError as error:

@@ -1,7 +1,7 @@
-"""Brings a change to the main branch of the repository: as its one pull request, or pushed.
+"""Opens or updates a pull request with a change, or pushes the change to the main branch.
 
-Everything happens in a clone of its own, made for the purpose, so that the checkout it is called from is left alone.
-The token goes to git through the environment (``GIT_CONFIG_*``, git-config(1)) and never into arguments or logs.
+All of it happens in a temporary clone, so that the caller's checkout is not touched. The token goes to git through the
+environment (``GIT_CONFIG_*``, git-config(1)) and never into arguments or logs.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ if TYPE_CHECKING:
     from tfwheel.publish.github_repository import Repository
 
 MAIN = "main"
-TRIES = 2  # of one push
-# Whom GitHub shows as the author of what CI commits; a person's own name is used where git knows one.
+TRIES = 2  # per push
+# Author of commits by CI, as GitHub shows it; if git has a user configured, that one is used.
 AUTHOR = {"NAME": "github-actions[bot]", "EMAIL": "41898282+github-actions[bot]@users.noreply.github.com"}
 MOVED = ("[rejected]", "[remote rejected]", "stale info", "cannot lock ref")
 
 
 @dataclass(frozen=True, kw_only=True)
 class ProposedChange:
-    """A change to files of the main branch; ``branch`` is what holds it until it is merged.
+    """A change to files of the main branch; ``branch`` holds it until it is merged.
 
-    ``apply`` is given a fresh checkout of the main branch, changes it, and returns the paths that may have changed.
+    ``apply`` receives a fresh checkout of the main branch, changes it, and returns the paths that may have changed.
     """
 
     branch: str
@@ -45,33 +45,34 @@ class ProposedChange:
     apply: Callable[[Path], Iterable[str]]
 
 
-def propose(change: ProposedChange, *, site: Repository, remote: str, push: bool = False, base: str = MAIN) -> str:
-    """Bring a change to the branch ``base`` of ``remote``; returns one line that says what was done.
+def propose(
+    change: ProposedChange, *, repository: Repository, remote: str, push: bool = False, base: str = MAIN
+) -> str:
+    """Open or update a pull request with a change for the branch ``base`` of ``remote``; returns a line about it.
 
-    With ``push`` it goes straight there, otherwise its branch is pushed and has one open pull request, made or brought
-    up to date. Doing it again changes nothing. Raises PublishError when git does not do it, or when the change and
-    the branch contradict each other, and HostAnswerError when the API does not answer.
+    With ``push`` the change is pushed to ``base`` instead. Idempotent. Raises PublishError when git fails or when the
+    change and the branch contradict each other, and HostAnswerError when the API does not answer.
     """
-    environment = _environment(remote, site.host.token)
+    environment = _environment(remote, repository.api.token)
     try:
         with tempfile.TemporaryDirectory(prefix="tfwheel-proposal-") as folder:
             tree = Path(folder) / "tree"
-            if not _bring(change, tree, remote, base=base, push=push, environment=environment):
+            if not _push(change, tree, remote, base=base, push=push, environment=environment):
                 return f"no change: {base} has it already"
     except CommandError as error:
-        said = (error.output or error.message).strip().replace(site.host.token or "\0", "***")
+        said = (error.output or error.message).strip().replace(repository.api.token or "\0", "***")
         message = f"git could not bring `{change.title}` to {remote}: {said}"
         raise PublishError(message) from error
     if push:
         return f"pushed to {base}: {change.title}"
-    pull = site.propose(branch=change.branch, base=base, title=change.title, body=change.body)
+    pull = repository.propose(branch=change.branch, base=base, title=change.title, body=change.body)
     return f"proposed as pull request {pull.number}: {pull.html_url}"
 
 
-def _bring(
+def _push(
     change: ProposedChange, tree: Path, remote: str, *, base: str, push: bool, environment: dict[str, str]
 ) -> bool:
-    """Clone, change, commit and push; once more where a branch moved meanwhile. False where nothing changes."""
+    """Clone, change, commit and push, and retry once if a branch moved meanwhile; False if nothing changes."""
     for attempt in range(TRIES):
         shutil.rmtree(tree, ignore_errors=True)
         run(["git", "clone", "-q", "--depth=1", "--no-tags", "--branch", base, remote, tree], env=environment)
@@ -101,7 +102,7 @@ class _Git:
         return run(["git", "-C", self.tree, *words], env=self.environment)
 
     def commit(self, change: ProposedChange) -> bool:
-        """Commit the change; False where there is none."""
+        """Commit the change; False if nothing changed."""
         paths = sorted(change.apply(self.tree))
         if paths:
             self("add", "--all", "--", *paths)
@@ -111,11 +112,11 @@ class _Git:
         return True
 
     def push(self, branch: str) -> None:
-        """Add the commit to a branch; refused where the branch moved since it was cloned."""
+        """Push the commit to a branch; fails if the branch moved since it was cloned."""
         self("push", "-q", "origin", f"HEAD:refs/heads/{branch}")
 
     def replace(self, branch: str) -> None:
-        """Make a branch exactly this commit, unless it has the same files already."""
+        """Set a branch to exactly this commit, unless it already has the same files."""
         there = "".join(self("ls-remote", "-q", "origin", f"refs/heads/{branch}").split()[:1])
         if there:
             self("fetch", "-q", "--depth=1", "origin", f"refs/heads/{branch}")
@@ -133,7 +134,7 @@ class _Git:
 
 
 def _environment(remote: str, token: str | None) -> dict[str, str]:
-    """What git needs to push without a question; other settings that came this way stay."""
+    """Return the variables that let git push without a prompt; existing ``GIT_CONFIG_*`` settings are kept."""
     found = {"GIT_TERMINAL_PROMPT": "0"}
     parts = urlsplit(remote)
     if not token or parts.scheme not in ("http", "https"):
@@ -147,14 +148,14 @@ def _environment(remote: str, token: str | None) -> dict[str, str]:
     }
 
 
-# --- a change that was made in a checkout ----------------------------------------------------------------
+# --- changes made in a checkout --------------------------------------------------------------------------
 
 
 def copied(root: Path, paths: Sequence[str]) -> Callable[[Path], list[str]]:
-    """What ``Change.apply`` is for files that were changed in the checkout ``root``; folders stand for all in them.
+    """Return a ``ProposedChange.apply`` that copies files from the checkout ``root``; a folder means all its files.
 
-    Raises UsageError for a path that git does not know there, and, when it is applied, PublishError for a file that
-    the main branch has changed since that checkout: neither change is thrown away.
+    Raises UsageError for a path that git does not know there. ``apply`` raises PublishError for a file that the main
+    branch has changed since that checkout: neither change is lost.
     """
     try:
         options = ["--cached", "--others", "--exclude-standard", "--error-unmatch"]
@@ -171,7 +172,7 @@ def copied(root: Path, paths: Sequence[str]) -> Callable[[Path], list[str]]:
 
 
 def _copy(root: Path, tree: Path, name: str) -> bool:
-    """Make a file of a tree what it is in the checkout; whether that changed it."""
+    """Copy a file, or its deletion, from the checkout to a tree; returns whether that changed the tree."""
     here, there = (path.read_bytes() if path.is_file() else None for path in (root / name, tree / name))
     if here == there:
         return False
@@ -187,5 +188,5 @@ def _copy(root: Path, tree: Path, name: str) -> bool:
 
 
 def _object(tree: Path, name: str) -> str:
-    """What the commit that a tree is at has under a name; empty for nothing."""
+    """Return the git object of a name in HEAD of a tree; empty if there is none."""
     return run(["git", "-C", tree, "ls-tree", "--object-only", "HEAD", "--", name]).strip()

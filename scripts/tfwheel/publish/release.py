@@ -1,7 +1,7 @@
-"""The order of things in a release: check, stage, publish; each step may be done again, after a kill too.
+"""Release steps: check, stage, publish; each is idempotent and can be repeated after a kill.
 
-Nothing is visible before everything is there: files go into a draft, what the host says of them is held against what
-was given to it, and only then is the draft published. The ledger follows what is published, never the other way.
+Nothing is visible before it is complete: files go into a draft, their names, sizes and digests on the host are compared
+with the staged files, and only then is the draft published. The ledger follows the release, never the other way.
 """
 
 from __future__ import annotations
@@ -34,22 +34,22 @@ if TYPE_CHECKING:
     from tfwheel.publish.preflight import PlannedRelease
 
 LEDGER = "index/ledger.jsonl"
-PATIENCE_S = 300.0  # that the host may take to show a release to the world
+PATIENCE_S = 300.0  # how long the host may take to show a release at its public URLs
 PAUSE_S = 5.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class ReleaseContext:
-    """Where a release is made: the checkout ``root`` with its settings, its ``dist``, and the repository ``site``.
+    """Inputs of a release: the checkout ``root`` with its settings, its ``dist``, and the GitHub ``repository``.
 
-    ``remote`` is what git pushes to. A rehearsal says what a release would refuse about tag and commits, and goes on.
-    ``on_step`` hears the name of each step before it is done.
+    ``remote`` is the URL that git pushes to. With ``rehearsed``, a wrong tag or commit is only reported.
+    ``on_step`` is called with the name of each step before it runs.
     """
 
     settings: Config
     root: Path
     dist: Path
-    site: Repository
+    repository: Repository
     remote: str
     rehearsed: bool = False
     patience_s: float = PATIENCE_S
@@ -57,28 +57,35 @@ class ReleaseContext:
 
     @classmethod
     def here(cls, settings: Config, paths: Paths, *, rehearsed: bool) -> ReleaseContext:
-        """This checkout and the repository that the environment names; TokenMissingError without a token."""
-        site = Repository.of_environment(settings.index.repository)
+        """Use this checkout and the repository of the environment; TokenMissingError without a token."""
+        repository = Repository.of_environment(settings.index.repository)
         root = paths.dist.parent
-        return cls(settings=settings, root=root, dist=paths.dist, site=site, remote=site.remote, rehearsed=rehearsed)
+        return cls(
+            settings=settings,
+            root=root,
+            dist=paths.dist,
+            repository=repository,
+            remote=repository.remote,
+            rehearsed=rehearsed,
+        )
 
     @property
     def ledger(self) -> Path:
-        """What the checkout says is published."""
+        """The ledger of the checkout."""
         return self.root / LEDGER
 
     def folder(self, release: PlannedRelease) -> Path:
-        """Where a release is staged."""
+        """Return the folder in which a release is staged."""
         return self.dist / "release" / release.version
 
 
 def planned(context: ReleaseContext, version: str) -> PlannedRelease:
-    """See release_checks."""
+    """Plan the release of a version or tag; see ``preflight.planned``."""
     return preflight.planned(context.settings, version, context.root / "CHANGELOG.md")
 
 
 def check(context: ReleaseContext, release: PlannedRelease) -> Run:
-    """Everything that can be known before a file is looked at; returns the run that has the wheels.
+    """Check everything that needs no wheel file; returns the CI run that has the wheels.
 
     Raises ReleaseTagError, NameTakenError, ReleaseExistsError, NoGreenRunError, WheelMissingError or
     HostAnswerError.
@@ -86,28 +93,28 @@ def check(context: ReleaseContext, release: PlannedRelease) -> Run:
     context.on_step("check")
     commit = preflight.commit_of(context.root)
     preflight.check_tag(context.root, release.tag, rehearsed=context.rehearsed)
-    found = context.site.release_of(release.tag)
-    shown = GithubStore(site=context.site, release=found).assets() if found and not found.draft else {}
+    found = context.repository.release_of(release.tag)
+    shown = GithubStore(repository=context.repository, release=found).assets() if found and not found.draft else {}
     preflight.check_number(release, context.ledger, shown)
     staged = context.folder(release)
     if shown and (staged / release_files.SUMS).exists():
         _compare(release, release_files.load(staged), shown)
         console.say(f"  {release.tag} is published already, complete and with these very files")
-    run = preflight.green_run(context.site, release, commit)
+    run = preflight.green_run(context.repository, release, commit)
     console.say(f"  {release.tag}: {len(release.targets)} targets, commit {commit[:12]}, run {run.id}")
     return run
 
 
 def tell_ci(run: Run, release: PlannedRelease) -> None:
-    """Give the CI that this runs in the outputs ``run`` and ``version`` of the step; elsewhere do nothing."""
+    """Set the outputs ``run`` and ``version`` of the CI step; outside CI do nothing."""
     if os.environ.get(ci.OUTPUT):
         ci.set_outputs({"run": str(run.id), "version": release.version})
 
 
 def stage(context: ReleaseContext, release: PlannedRelease) -> Staged:
-    """Collect all files of the release in ``dist/release/<version>``; see staging for what is refused.
+    """Collect all files of the release in ``dist/release/<version>``; raises the errors of ``release_files``.
 
-    The names of the wheels, and of what they require, are guarded too (UnclaimedNameError).
+    Raises UnclaimedNameError when the name of a wheel or of a requirement is open to dependency confusion.
     """
     context.on_step("collect")
     commit = preflight.commit_of(context.root)
@@ -122,66 +129,69 @@ def stage(context: ReleaseContext, release: PlannedRelease) -> Staged:
 
 
 def publish(context: ReleaseContext, release: PlannedRelease) -> tuple[LedgerEntry, ...]:
-    """Release what is staged, and bring its lines of the ledger to the main branch; returns these lines' entries.
+    """Publish the staged release and bring its ledger entries to the main branch; returns these entries.
 
     Raises ReleaseExistsError when the tag's release has other files, StoreError, IndexEntryError, AssetRenamedError
-    or HostAnswerError before anything is visible, and VerifyError when what is published cannot be had.
+    or HostAnswerError before anything is visible, and VerifyError when a published file cannot be downloaded.
     """
     staged = release_files.load(context.folder(release))
     commit = preflight.commit_of(context.root)
     if not context.rehearsed:
         preflight.check_tag(context.root, release.tag, rehearsed=False)
     context.on_step("draft")
-    found = context.site.release_of(release.tag) or context.site.draft(release.tag, commit=commit, notes=release.notes)
-    store = GithubStore(site=context.site, release=found)
+    found = context.repository.release_of(release.tag) or context.repository.draft(
+        release.tag, commit=commit, notes=release.notes
+    )
+    store = GithubStore(repository=context.repository, release=found)
     if found.draft:
         _fill(context, store, staged)
     context.on_step("compare")
     _compare(release, staged, store.assets())
     if found.draft:
         context.on_step("publish")
-        store = GithubStore(site=context.site, release=context.site.publish(found))
+        store = GithubStore(repository=context.repository, release=context.repository.publish(found))
     else:
         console.say(f"  {release.tag} is published already, complete and with these very files")
-    context.on_step("look")
+    context.on_step("verify")
     entries = tuple(_entry(store, wheel) for wheel in staged.wheels)
-    _look(context, store, staged, entries)
+    _verify(context, store, staged, entries)
     context.on_step("propose")
     console.say(f"  ledger: {propose(context, release, entries)}")
     return entries
 
 
 def propose(context: ReleaseContext, release: PlannedRelease, entries: tuple[LedgerEntry, ...]) -> str:
-    """Bring the entries to the ledger of the main branch, as index.toml says (``ledger_change``)."""
+    """Bring the entries to the ledger of the main branch, by pull request or push (``ledger_change`` in index.toml)."""
 
     def apply(tree: Path) -> list[str]:
         ledger.append(tree / LEDGER, entries)
         return [LEDGER]
 
     files = "".join(f"- {entry.file}\n" for entry in entries)
+    page = f"{context.repository.web}/{context.repository.api.repo}/releases/tag/{release.tag}"
     change = ProposedChange(
         branch=f"ledger/{release.tag}",
         title=f"Ledger: {release.version}",
-        body=f"Lists the files of {context.site.web}/{context.site.host.repo}/releases/tag/{release.tag}:\n\n{files}",
+        body=f"Lists the files of {page}:\n\n{files}",
         apply=apply,
     )
     pushed = context.settings.index.ledger_change == "push"
-    return pull_request.propose(change, site=context.site, remote=context.remote, push=pushed)
+    return pull_request.propose(change, repository=context.repository, remote=context.remote, push=pushed)
 
 
 # --- the steps of publishing -----------------------------------------------------------------------------
 
 
 def _fill(context: ReleaseContext, store: GithubStore, staged: Staged) -> None:
-    """Put every file into the draft; what an earlier try left there and is no part of the release is refused."""
+    """Upload every file to the draft; ReleaseExistsError if the draft has files that are not part of the release."""
     left = {name: asset for name, asset in store.assets().items() if asset.state != UNFINISHED}
-    strange = sorted(name for name, asset in left.items() if asset.digest != f"sha256:{staged.sums.get(name)}")
-    if strange:
-        message = f"the draft {store.release.tag_name} has files that are not ours: {', '.join(strange)}"
+    foreign = sorted(name for name, asset in left.items() if asset.digest != f"sha256:{staged.sums.get(name)}")
+    if foreign:
+        message = f"the draft {store.release.tag_name} has files that are not ours: {', '.join(foreign)}"
         raise ReleaseExistsError(message, remedy=f"Delete the draft ({store.release.html_url}), and run again.")
     for name, asset in store.assets().items():
         if name not in staged.sums:
-            context.site.delete(asset)
+            context.repository.delete(asset)
     for name, sha256 in staged.sums.items():
         context.on_step(f"upload {name}")
         with (staged.folder / name).open("rb") as source:
@@ -189,7 +199,7 @@ def _fill(context: ReleaseContext, store: GithubStore, staged: Staged) -> None:
 
 
 def _compare(release: PlannedRelease, staged: Staged, assets: dict[str, AssetData]) -> None:
-    """ReleaseExistsError unless the release has exactly the staged files: names, sizes and digests."""
+    """Raise ReleaseExistsError unless the release has exactly the staged files: names, sizes and digests."""
     wanted = {name: ((staged.folder / name).stat().st_size, f"sha256:{sum_}") for name, sum_ in staged.sums.items()}
     there = {name: (asset.size, asset.digest) for name, asset in assets.items()}
     wrong = sorted(name for name in wanted.keys() | there.keys() if wanted.get(name) != there.get(name))
@@ -199,14 +209,14 @@ def _compare(release: PlannedRelease, staged: Staged, assets: dict[str, AssetDat
 
 
 def _entry(store: GithubStore, wheel: Path) -> LedgerEntry:
-    """What the ledger will say; its time is that of the release, so that it is the same however often it is asked."""
+    """Return the ledger entry of a wheel; its time is that of the release, so that repeated calls agree."""
     record = records.load(records.path_for(wheel))
     uploaded = store.release.published_at or ""
     return listing_rules.entry_from(wheel, record, url=store.url(wheel.name), uploaded=uploaded)
 
 
-def _look(context: ReleaseContext, store: GithubStore, staged: Staged, entries: tuple[LedgerEntry, ...]) -> None:
-    """Ask for every file by its public address, as users will; the host may take a while to show them."""
+def _verify(context: ReleaseContext, store: GithubStore, staged: Staged, entries: tuple[LedgerEntry, ...]) -> None:
+    """Fetch every file from its public URL, as users do; the host may take a while to show them."""
     named = {asset.name: asset.browser_download_url for asset in store.assets().values()}
     for name in staged.sums:
         if named.get(name) != store.url(name):
@@ -215,7 +225,7 @@ def _look(context: ReleaseContext, store: GithubStore, staged: Staged, entries: 
     deadline = time.monotonic() + context.patience_s
     while True:
         try:
-            _look_once(store, staged, entries)
+            _verify_once(store, staged, entries)
         except VerifyError as error:
             if time.monotonic() + PAUSE_S > deadline:
                 raise
@@ -225,12 +235,12 @@ def _look(context: ReleaseContext, store: GithubStore, staged: Staged, entries: 
             return
 
 
-def _look_once(store: GithubStore, staged: Staged, entries: tuple[LedgerEntry, ...]) -> None:
+def _verify_once(store: GithubStore, staged: Staged, entries: tuple[LedgerEntry, ...]) -> None:
     for entry in entries:
         verify.check_asset(entry.url, entry)
     for name, sha256 in staged.sums.items():
         if not name.endswith((".whl", metadata.SIDECAR)):
             answer = web.ask(store.url(name))
             if hashlib.sha256(answer.body).hexdigest() != sha256:
-                message = f"{answer.url} answers with status {answer.status}, and not with the file that was released"
+                message = f"{answer.url} does not return the released file (status {answer.status})"
                 raise VerifyError(message)

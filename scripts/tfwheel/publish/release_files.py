@@ -1,4 +1,4 @@
-"""Collects what is released in one folder: the very wheels that were built and tested, and all that goes with them."""
+"""Collects the files of a release in one folder: the wheels that were built and tested, and their attachments."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ SUMS = "SHA256SUMS"
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """Where built wheels are: folders named after targets below ``root``, or below its artifacts of a run.
+    """Where built wheels are: folders named after targets, below ``root`` or below the artifacts of a run there.
 
-    ``wheels`` and ``reports`` are patterns for what is between: a run has an artifact per target with wheel and
-    record, and one with the record as the GPU job left it.
+    ``wheels`` and ``reports`` are patterns for the folders between: a run has one artifact per target with wheel and
+    record, and one with the record from the GPU job.
     """
 
     root: Path
@@ -43,18 +43,18 @@ class Source:
 
     @classmethod
     def below(cls, dist: Path) -> Source:
-        """The artifacts of a run, where they were downloaded to ``dist/run``; otherwise what was built here."""
+        """Use the artifacts of a run if they were downloaded to ``dist/run``, else the wheels built here."""
         downloaded = dist / "run"
         if downloaded.is_dir():
             return cls(root=downloaded, wheels="wheel-*/", reports="gpu-*/")
         return cls(root=dist / "wheels")
 
     def found(self, folder: str) -> list[Path]:
-        """Every copy of the wheels in a folder of that name."""
+        """Return all wheels in folders of that name."""
         return sorted(self.root.glob(f"{self.wheels}{folder}/*.whl"))
 
     def found_reports(self, folder: str) -> list[Path]:
-        """The records of that folder which GPU jobs left."""
+        """Return the records of that folder from GPU jobs."""
         if self.reports is None:
             return []
         return sorted(self.root.glob(f"{self.reports}{folder}/*{records.SUFFIX}"))
@@ -62,7 +62,7 @@ class Source:
 
 @dataclass(frozen=True, kw_only=True)
 class BuiltWheel:
-    """A wheel that was built, and its record, in which the GPU job's part is."""
+    """A built wheel and its record, joined with the record of the GPU job."""
 
     wheel: Path
     record: Record
@@ -70,7 +70,7 @@ class BuiltWheel:
 
 @dataclass(frozen=True, kw_only=True)
 class Staged:
-    """A folder that holds exactly what is released; ``sums`` has the sha256 of each file, SHA256SUMS included."""
+    """A folder with exactly the files of a release; ``sums`` has the sha256 of each file, SHA256SUMS included."""
 
     folder: Path
     sums: dict[str, str]
@@ -82,18 +82,18 @@ class Staged:
 
 
 def built(folders: Iterable[str], source: Source, *, version: str) -> list[BuiltWheel]:
-    """The wheel of each folder, after every check that its record allows.
+    """Return the wheel of each folder, checked against its record.
 
-    Raises WheelMissingError for a folder without a wheel of that version, and WheelChangedError for one that is not
-    what its record says, or of which there are several that differ.
+    Raises WheelMissingError for a folder without a wheel of that version, and WheelChangedError for a wheel that does
+    not match its record, or that has different copies.
     """
     return [_built(folder, source, version) for folder in folders]
 
 
 def check_sources(wheels: Iterable[BuiltWheel], *, commit: str, rehearsed: bool) -> None:
-    """WheelChangedError for a wheel that was built from another commit, or from uncommitted changes.
+    """Raise WheelChangedError for a wheel that was built from another commit, or from uncommitted changes.
 
-    A rehearsal says so and goes on.
+    With ``rehearsed`` this is only reported.
     """
     for one in wheels:
         if one.record.source_commit != commit:
@@ -104,10 +104,10 @@ def check_sources(wheels: Iterable[BuiltWheel], *, commit: str, rehearsed: bool)
 
 
 def stage(wheels: Iterable[BuiltWheel], into: Path) -> Staged:
-    """Put wheels, sidecars, records, SBOMs, provenance and checksums into a folder, and nothing else.
+    """Put wheels, sidecars, records, SBOMs, provenance and checksums into a folder, and delete all other files.
 
-    Raises IndexEntryError for a wheel that may not be listed, and BadWheelError for one that `twine check --strict`
-    refuses. It may be done again, also over what a kill left.
+    Raises IndexEntryError for a wheel that may not be listed, and BadWheelError for one that fails
+    `twine check --strict`. Can be repeated, also after a kill.
     """
     wheels = list(wheels)
     for one in wheels:
@@ -117,7 +117,7 @@ def stage(wheels: Iterable[BuiltWheel], into: Path) -> Staged:
             raise IndexEntryError(message)
     _twine_check([one.wheel for one in wheels])
     into.mkdir(parents=True, exist_ok=True)
-    (into / SUMS).unlink(missing_ok=True)  # it is written last: without it the folder is not whole
+    (into / SUMS).unlink(missing_ok=True)  # it is written last: without it the folder is incomplete
     names = {SUMS}
     for one in wheels:
         _link(one.wheel, into / one.wheel.name)
@@ -134,7 +134,7 @@ def stage(wheels: Iterable[BuiltWheel], into: Path) -> Staged:
 
 
 def attachments(one: BuiltWheel) -> Mapping[str, bytes]:
-    """What is released beside a wheel, by name: its METADATA, its record, its SBOM, and its provenance."""
+    """Return the files released beside a wheel, by name: its METADATA, record, SBOM and provenance."""
     with WheelReader(one.wheel) as reader:
         document = sbom.read(reader)
     file, record = one.wheel.name, one.record
@@ -147,7 +147,7 @@ def attachments(one: BuiltWheel) -> Mapping[str, bytes]:
 
 
 def load(folder: Path) -> Staged:
-    """What was staged; WheelMissingError where nothing was, WheelChangedError where it is not what it was then."""
+    """Read a staged folder; WheelMissingError if nothing is staged, WheelChangedError if a file changed since."""
     path = folder / SUMS
     if not path.exists():
         message = f"nothing is staged in {folder}: it has no {SUMS}"
@@ -158,7 +158,7 @@ def load(folder: Path) -> Staged:
     changed = [name for name, digest in sums.items() if name in there and files.sha256_of(folder / name) != digest]
     wrong = sorted({*changed, *(there ^ sums.keys())})
     if wrong:
-        message = f"{folder} is not what was staged: {', '.join(wrong)}"
+        message = f"{folder} changed since it was staged: {', '.join(wrong)}"
         raise WheelChangedError(message, remedy="Run the step `stage` again (`--only stage`).")
     return Staged(folder=folder, sums=dict(sorted({**sums, SUMS: files.sha256_of(path)}.items())))
 
@@ -189,7 +189,7 @@ def _built(folder: str, source: Source, version: str) -> BuiltWheel:
 
 
 def _copy(wheel: Path, folder: str) -> BuiltWheel:
-    """One copy of a wheel, which must be what its record says."""
+    """Read one copy of a wheel and check it against its record."""
     path = records.path_for(wheel)
     if not path.exists():
         message = f"{wheel} has no record beside it"
@@ -200,7 +200,7 @@ def _copy(wheel: Path, folder: str) -> BuiltWheel:
     names = ("target", "name", "size", "sha256")
     wrong = [f"{name} {is_!r}, not {said!r}" for name, said, is_ in zip(names, says, found, strict=True) if said != is_]
     if wrong:
-        message = f"{wheel} is not what was built: its record says otherwise ({'; '.join(wrong)})"
+        message = f"{wheel} does not match its record: {'; '.join(wrong)}"
         raise WheelChangedError(message)
     return BuiltWheel(wheel=wheel, record=record)
 
@@ -209,12 +209,12 @@ def _twine_check(wheels: list[Path]) -> None:
     try:
         run([sys.executable, "-m", "twine", "--no-color", "check", "--strict", *wheels])
     except CommandError as error:
-        message = f"twine refuses a wheel: {error.output.strip() or error.message}"
-        raise BadWheelError(message, remedy="Correct what makes the wheel's METADATA, and build it again.") from error
+        message = f"twine rejects a wheel: {error.output.strip() or error.message}"
+        raise BadWheelError(message, remedy="Correct the source of its METADATA, and build the wheel again.") from error
 
 
 def _link(wheel: Path, target: Path) -> None:
-    """The same bytes under a second name; a copy where the file system gives no second names."""
+    """Hard-link a wheel, or copy it if the file system has no hard links."""
     fresh = target.with_name(f".{target.name}")
     fresh.unlink(missing_ok=True)
     with suppress(OSError):
@@ -222,4 +222,4 @@ def _link(wheel: Path, target: Path) -> None:
     if not fresh.exists():
         shutil.copyfile(wheel, fresh)
     fresh.replace(target)
-    fresh.unlink(missing_ok=True)  # replacing a name by another of the same file leaves both
+    fresh.unlink(missing_ok=True)  # rename(2) keeps both names if they are links to the same file

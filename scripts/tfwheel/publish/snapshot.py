@@ -1,4 +1,4 @@
-"""Keeps a copy of the index that is shown now, proven by its manifest, to show again if the next one turns out bad."""
+"""Saves the currently published index, checked against its manifest, so that a bad successor can be rolled back."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ OK = 200
 
 
 def save(address: str, folder: Path) -> int:
-    """Copy the index at ``address`` (its root, ending with a slash) into a new folder; returns how many files it has.
+    """Copy the index at the URL ``address`` (its root, ending with a slash) into a new folder; returns its file count.
 
-    All of it or nothing: 0, and no folder, where no index is shown, or one that is not what its manifest says; that is
-    said, and is no failure, since the next index does not depend on it.
+    If there is no index, or one that does not match its manifest, returns 0 and makes no folder. That is a warning and
+    not an error, since the next index does not depend on the copy.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as scratch:
@@ -30,7 +30,7 @@ def save(address: str, folder: Path) -> int:
         try:
             count = _copy(address, copy)
         except (DownloadError, ManifestError) as error:
-            console.warn(f"nothing to fall back on: {error.message}")
+            console.warn(f"no copy to roll back to: {error.message}")
             return 0
         shutil.rmtree(folder, ignore_errors=True)
         copy.rename(folder)
@@ -38,14 +38,14 @@ def save(address: str, folder: Path) -> int:
 
 
 def _copy(address: str, folder: Path) -> int:
-    """Fetch the manifest and all that it names, then hold all of it against the manifest."""
+    """Fetch the manifest and all files that it lists, and check them against it; returns their number."""
     where = f"{address}{manifest.NAME}"
     listed = _get(where)
     for name, facts in manifest.read(listed, where=where).items():
         url, path = f"{address}{quote(name)}", folder / name
         body = _get(url)
         if hashlib.sha256(body).hexdigest() != facts["sha256"] or not path.resolve().is_relative_to(folder.resolve()):
-            message = f"{url} is not what the manifest names"
+            message = f"{url} does not match the manifest"
             raise ManifestError(message)
         write_atomically(path, body)
     write_atomically(folder / manifest.NAME, listed)
@@ -53,7 +53,7 @@ def _copy(address: str, folder: Path) -> int:
 
 
 def _get(url: str) -> bytes:
-    """The file itself, not a copy that a cache kept; DownloadError unless it is there."""
+    """Fetch a file past all caches; DownloadError unless the status is 200."""
     headers = {"Accept-Encoding": "identity", "Cache-Control": "no-cache"}
     answer = web.ask(f"{url}?fresh={time.time_ns()}", headers=headers, only=OK)
     if answer.status != OK:

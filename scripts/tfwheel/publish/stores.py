@@ -1,4 +1,4 @@
-"""Where published wheels and their sidecars are kept: a name there means the same bytes for ever."""
+"""Stores for published wheels and sidecars, in which a name means the same bytes for ever."""
 
 from __future__ import annotations
 
@@ -21,36 +21,36 @@ CHUNK = 1 << 20
 
 
 class Store(Protocol):
-    """What publishing needs of a place for wheels; every call may be made again after a kill."""
+    """Interface of a store for wheels; every call can be repeated after a kill."""
 
     def url(self, name: str) -> str:
-        """The lasting address of a file, percent-encoded; empty where files stand beside their pages."""
+        """Return the permanent URL of a file, percent-encoded; empty if files are next to their pages."""
         ...
 
     def holds(self, name: str, *, sha256: str) -> bool:
-        """Whether the file is there whole; NameTakenError when the name stands for other bytes."""
+        """Return whether the store has the complete file; NameTakenError when it has other bytes of that name."""
         ...
 
     def put(self, name: str, source: IO[bytes], *, sha256: str) -> None:
-        """Keep a file under a name, unless it is there already; it appears whole or not at all.
+        """Store a file under a name, unless the store has it already; it appears complete or not at all.
 
-        Raises NameTakenError when the name stands for other bytes, WheelChangedError when the source does not have
-        that sha256, and StoreError when the place does not take the file or does not give it back as it was.
+        Raises NameTakenError when the store has other bytes of that name, WheelChangedError when the source does not
+        have that sha256, and StoreError when the store rejects the file or does not return it unchanged.
         """
         ...
 
 
 @dataclass(frozen=True, kw_only=True)
 class FolderStore:
-    """A folder that some web server shows at ``address`` (ending with a slash)."""
+    """A folder that a web server serves at the URL ``address`` (ending with a slash)."""
 
     folder: Path
     address: str
 
     def url(self, name: str) -> str:
-        """See Store; UsageError while nobody has said where the folder is served."""
+        """See Store; UsageError if the URL of the folder is not known."""
         if not self.address:
-            message = f"{name} cannot be listed: where {self.folder} is served is not known"
+            message = f"{name} cannot be listed: the URL of {self.folder} is not known"
             raise UsageError(message, remedy="Add `--store FOLDER --store-url URL`.")
         return f"{self.address}{quote(name)}"
 
@@ -66,7 +66,7 @@ class FolderStore:
         return True
 
     def put(self, name: str, source: IO[bytes], *, sha256: str) -> None:
-        """See Store; one file at a time, whoever asks, so that what a killed run left can be told and removed."""
+        """See Store; one file at a time across processes, so that leftovers of a killed run can be recognized."""
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             with FileLock(self.folder / ".lock"):
@@ -86,8 +86,8 @@ class FolderStore:
                 stream.write(chunk)
             if digest.hexdigest() != sha256:
                 message = f"{name} changed while it was published: sha256 {digest.hexdigest()} instead of {sha256}"
-                raise WheelChangedError(message, remedy="Build and smoke-test it again; nothing was published of it.")
+                raise WheelChangedError(message, remedy="Build and smoke-test it again; it was not published.")
         if sha256_of(path) != sha256:
             path.unlink()
-            message = f"{path} does not give back what was written to it"
+            message = f"{path} does not return the bytes that were written to it"
             raise StoreError(message)

@@ -1,6 +1,6 @@
 """Uploads finished wheels to a private index with twine; name and password come from the environment or a keyring.
 
-They go to twine in its environment and to the index in a header: never into an argument, a message or a log.
+The credentials go to twine in its environment and to the index in a header: never into an argument, a message or a log.
 """
 
 from __future__ import annotations
@@ -35,35 +35,35 @@ if TYPE_CHECKING:
 
     from tfwheel.index.ledger import LedgerEntry
 
-DIGESTS = ("sha256", "sha512", "sha384", "sha224", "sha1", "md5")  # that a page may give (PEP 503)
-COLOUR = r"\x1b\[[0-9;]*m"  # where CI asks programs for it
+DIGESTS = ("sha256", "sha512", "sha384", "sha224", "sha1", "md5")  # the ones allowed in a page's links (PEP 503)
+COLOUR = r"\x1b\[[0-9;]*m"  # in the output if CI forces colours
 OK, UNAUTHORIZED, FORBIDDEN, NOT_FOUND, CONFLICT = 200, 401, 403, 404, 409
 
 
 @dataclass(frozen=True, kw_only=True)
 class Account:
-    """A name and a password; neither is shown where the account is printed."""
+    """A name and a password; ``repr`` shows neither."""
 
     name: str = field(repr=False)
     password: str = field(repr=False)
 
     @property
     def header(self) -> dict[str, str]:
-        """HTTP's basic authentication (RFC 7617)."""
+        """The header for HTTP basic authentication (RFC 7617)."""
         return {"Authorization": "Basic " + b64encode(f"{self.name}:{self.password}".encode()).decode()}
 
     @property
     def environment(self) -> dict[str, str]:
-        """What twine reads."""
+        """The environment variables for twine."""
         return {"TWINE_USERNAME": self.name, "TWINE_PASSWORD": self.password}
 
 
 def upload(wheels: Sequence[Path], *, address: str, pages: str | None = None, log: Path) -> list[str]:
-    """Upload wheels that passed everything; returns a line for each. What is there with the same bytes stays.
+    """Upload wheels that passed all checks; returns a line for each. Wheels already there with equal bytes are skipped.
 
-    ``address`` is what twine uploads to, ``pages`` the index that installers read (default: ``simple/`` below it),
+    ``address`` is the URL for uploads, ``pages`` the URL that installers read (default: ``simple/`` below it),
     ``log`` receives twine's output. Nothing is sent before all wheels and the account are checked. Raises
-    WheelMissingError, UploadAddressError, BadWheelError and IndexEntryError (as publishing does),
+    WheelMissingError, UploadAddressError, BadWheelError and IndexEntryError (as in ``publish``),
     CredentialsMissingError, CredentialsRefusedError, NameTakenError and PublishError.
     """
     pages = f"{pages or address.rstrip('/') + '/simple'}".rstrip("/") + "/"
@@ -90,15 +90,15 @@ def upload(wheels: Sequence[Path], *, address: str, pages: str | None = None, lo
 
 
 def check_address(url: str) -> None:
-    """UploadAddressError for an address that others could listen to, or that has a name or password in it."""
+    """Raise UploadAddressError for a URL that is not encrypted, or that contains a name or password."""
     try:
         parts = urlsplit(url)
         host = parts.hostname or ""
     except ValueError as error:
-        message = f"the address cannot be read: {error}"
+        message = f"the URL cannot be parsed: {error}"
         raise UploadAddressError(message) from error
     if "@" in parts.netloc:
-        message = f"the address of {host} has a name or password in it, where every log would show them"
+        message = f"the URL of {host} contains a name or password, which every log would show"
         raise UploadAddressError(message)
     if not host or not (parts.scheme == "https" or (parts.scheme == "http" and _is_this_machine(host))):
         message = f"{url}: a password is sent over https:// only"
@@ -106,7 +106,7 @@ def check_address(url: str) -> None:
 
 
 def account_for(address: str) -> Account:
-    """The name and password for an index, as twine finds them; CredentialsMissingError without both."""
+    """Find the name and password for an index the way twine does; CredentialsMissingError without both."""
     settings = Settings(
         repository_url=address,
         username=os.environ.get("TWINE_USERNAME") or None,
@@ -121,20 +121,20 @@ def account_for(address: str) -> Account:
 
 
 def is_there(wheel: Path, entry: LedgerEntry, pages: str, account: Account) -> bool:
-    """Whether the index lists the wheel with these bytes; NameTakenError when it lists others, or does not say.
+    """Return whether the index lists the wheel with these bytes; NameTakenError for other bytes or no digest.
 
-    An index that does not show its pages to this account is taken to be without it: uploading then tells.
+    If the index does not show its pages to this account, the answer is False: the upload will find out.
     """
     url = f"{pages}{canonicalize_name(entry.project)}/"
     try:
         answer = web.ask(url, headers=account.header | {"Accept": "text/html"}, only=OK)
     except DownloadError as error:
-        console.warn(f"{error.message}; uploading without a look at what is there")
+        console.warn(f"{error.message}; uploading without checking the existing files")
         return False
     if answer.status == UNAUTHORIZED:
         raise _refused(url, answer.status)
     if answer.status not in (OK, NOT_FOUND):
-        console.warn(f"{url} answers {answer.status}; uploading without a look at what is there")
+        console.warn(f"{url} answers {answer.status}; uploading without checking the existing files")
     links = verify.links_of(answer.body, answer.url) if answer.status == OK else []
     return any(_is_same(wheel, link.target) for link in links if _file_of(link.target) == wheel.name)
 
@@ -144,7 +144,7 @@ def _file_of(target: str) -> str:
 
 
 def _is_same(wheel: Path, target: str) -> bool:
-    """True for a link whose digest is that of the wheel; NameTakenError for any other."""
+    """Return True if the digest of a link is that of the wheel; else NameTakenError."""
     url, fragment = urldefrag(target)
     algorithm, _, digest = fragment.partition("=")
     if algorithm not in DIGESTS:
@@ -159,9 +159,9 @@ def _is_same(wheel: Path, target: str) -> bool:
 
 
 def _send(wheel: Path, address: str, account: Account, log: Path) -> None:
-    """Let twine upload one wheel, and give a failure its name."""
+    """Upload one wheel with twine; raises the error of ``_failure``."""
     argv = [sys.executable, "-m", "twine", "upload", "--non-interactive", "--disable-progress-bar"]
-    layout = {"NO_COLOR": "1", "COLUMNS": "1000"}  # or a message is broken into lines of 80 letters
+    layout = {"NO_COLOR": "1", "COLUMNS": "1000"}  # otherwise messages are wrapped at 80 columns
     try:
         run([*argv, "--repository-url", address, wheel], env=account.environment | layout, log=log)
     except CommandError as error:
@@ -169,7 +169,7 @@ def _send(wheel: Path, address: str, account: Account, log: Path) -> None:
 
 
 def _failure(wheel: Path, address: str, error: CommandError, log: Path) -> Exception:
-    """What went wrong, by the status that the index answered or else in twine's words."""
+    """Return the error for the status of the index, or else one with twine's message."""
     found = re.search(r"HTTPError: (\d{3})", error.output)
     status = int(found[1]) if found else 0
     if status in (UNAUTHORIZED, FORBIDDEN):
@@ -180,13 +180,13 @@ def _failure(wheel: Path, address: str, error: CommandError, log: Path) -> Excep
     said = [line.strip() for line in re.sub(COLOUR, "", error.output).splitlines() if line.strip()]
     named = [line for line in said if re.search(r"\w(Error|Detected): ", line)]
     last = (named or said or [error.message])[-1]
-    hint = "; an index answers so, too, when it has a file of that name" if status in range(400, 500) else ""
-    message = f"{address} did not take {wheel.name}: {last} (log: {log}){hint}"
+    hint = "; an index may also answer this if it already has a file of that name" if status in range(400, 500) else ""
+    message = f"{address} did not accept {wheel.name}: {last} (log: {log}){hint}"
     return PublishError(message)
 
 
 def _refused(url: str, status: int) -> CredentialsRefusedError:
-    message = f"{url} answers {status}: it does not take this name and password"
+    message = f"{url} answers {status}: it rejects this name and password"
     return CredentialsRefusedError(message)
 
 

@@ -1,4 +1,4 @@
-"""Checks a published index from outside: over HTTP, past caches, page by page, asset by asset, with real clients."""
+"""Verifies a published index from outside: over HTTP, past caches, every page and asset, with real clients."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 COLAB_PIP = "24.1.2"
 CLIENTS = (f"pip {COLAB_PIP}", "pip", "uv")  # Colab's, the newest, and the newest
-TAIL = 1 << 16  # bytes read from the end of a wheel, where the directory of the archive is
+TAIL = 1 << 16  # bytes read from the end of a wheel, where the ZIP directory is
 ZIP_END = b"PK\x05\x06"
 OK, PARTIAL = 200, 206
 PAUSE_S = 5.0
@@ -38,7 +38,7 @@ PAUSE_S = 5.0
 
 @dataclass(frozen=True, kw_only=True)
 class Link:
-    """A link of a page, as installers see it; ``target`` is absolute, with its fragment."""
+    """A link of a page as installers see it; ``target`` is an absolute URL with its fragment."""
 
     text: str
     target: str
@@ -48,12 +48,12 @@ class Link:
 def verify(
     address: str, *, new: Collection[str] | None = None, expected: bytes | None = None, patience_s: float = 0
 ) -> tuple[LedgerEntry, ...]:
-    """Check the index at ``address`` (its root, ending with a slash) and return the entries that it shows.
+    """Check the index at the URL ``address`` (its root, ending with a slash) and return the entries that it lists.
 
-    Every page must be the one that the index's manifest names, every link what the ledger says. The assets of
-    ``new`` file names (None: all) are asked for, through redirects: HEAD, a range, and the sidecar as a whole.
-    ``expected`` are the bytes of the manifest that must be there. Until ``patience_s`` seconds are over, a fault
-    may be one of a host that has not caught up. Raises VerifyError, which names the address and the fault.
+    Every page must match the manifest of the index, every link the ledger. The assets of the file names ``new``
+    (None: all) are requested, through redirects: HEAD, a range, and the whole sidecar. ``expected`` are the bytes that
+    the manifest must have. Within ``patience_s`` seconds a failed check is repeated, because the host may not have
+    caught up. Raises VerifyError, which names the URL and the fault.
     """
     deadline = time.monotonic() + patience_s
     while True:
@@ -67,10 +67,10 @@ def verify(
 
 
 def install(address: str, entries: Iterable[LedgerEntry], file: str, *, clients: Iterable[str] = CLIENTS) -> None:
-    """Resolve and install one of the entries from the index at ``address``: each client in a fresh environment.
+    """Install one of the entries from the index at the URL ``address``, with each client in a fresh environment.
 
-    Raises VerifyError with the client's own words, or when no entry has that file name, and InterpreterMissingError
-    without a Python that the wheel is for.
+    Raises VerifyError with the client's output, or when no entry has that file name, and InterpreterMissingError
+    without a Python for the wheel.
     """
     entry = next((entry for entry in entries if entry.file == file), None)
     if entry is None:
@@ -89,7 +89,7 @@ def install(address: str, entries: Iterable[LedgerEntry], file: str, *, clients:
 
 
 def interpreter_for(file: str) -> Path:
-    """A Python that a wheel is for: the minor version of its tag, or this one where any Python 3 will do."""
+    """Find a Python for a wheel: the minor version of its tag, or this one for a wheel for any Python 3."""
     tag = min(tag.interpreter for tag in parse_wheel_filename(file)[3])
     return interpreters.find(f"3.{tag.removeprefix('cp3')}") if tag.startswith("cp3") else Path(sys.executable)
 
@@ -122,26 +122,26 @@ def _page(address: str, name: str, sha256: str) -> Answer:
     url = f"{address}{quote(name)}"
     answer = _get(url)
     if hashlib.sha256(answer.body).hexdigest() != sha256:
-        raise _fault(url, "is not the page that the manifest names")
+        raise _fault(url, "does not match the manifest")
     return answer
 
 
 def _check_pages(address: str, pages: dict[str, Answer], entries: Iterable[LedgerEntry]) -> None:
-    """Each project's page links to exactly the files of the ledger, in each the facts of the ledger."""
+    """Check that each project's page links to exactly the files of the ledger, with the facts of the ledger."""
     folders: dict[str, dict[str, LedgerEntry]] = defaultdict(dict)
     for entry in entries:
         folders[entry.folder][entry.file] = entry
     for folder, members in folders.items():
         url = f"{address}{folder}/"
-        answer = _get(url)  # as installers ask for it
+        answer = _get(url)  # the URL that installers request
         if not answer.headers.get("Content-Type", "").startswith("text/html"):
-            raise _fault(url, f"comes as {answer.headers.get('Content-Type')}, which no installer reads")
+            raise _fault(url, f"has content type {answer.headers.get('Content-Type')}, which no installer reads")
         if answer.body != pages.get(f"{folder}/index.html", answer).body:
-            raise _fault(url, "is another page than its index.html")
+            raise _fault(url, "differs from its index.html")
         links = links_of(answer.body, url)
         if sorted(link.text for link in links) != sorted(members):
-            strange = {link.text for link in links} ^ members.keys()
-            raise _fault(url, f"links to other files than the ledger has: {', '.join(sorted(strange)) or 'one twice'}")
+            unexpected = {link.text for link in links} ^ members.keys()
+            raise _fault(url, f"does not link to the ledger's files: {', '.join(sorted(unexpected)) or 'one twice'}")
         for link in links:
             _check_link(url, link, members[link.text], _target(address, members[link.text]))
 
@@ -157,7 +157,7 @@ def _check_link(url: str, link: Link, entry: LedgerEntry, target: str) -> None:
     faults = [f"{key} is {link.attributes.get(key)!r}" for key, value in wanted.items() if _differ(link, key, value)]
     path, fragment = urldefrag(link.target)
     if unquote(path) != unquote(target) or unquote(urlsplit(path).path).rpartition("/")[2] != entry.file:
-        faults.append(f"it leads to {path} instead of {target}")
+        faults.append(f"its target is {path} instead of {target}")
     if fragment != f"sha256={entry.sha256}":
         faults.append(f"its hash is {fragment!r}")
     if faults:
@@ -170,7 +170,7 @@ def _differ(link: Link, key: str, value: str | None) -> bool:
 
 
 def links_of(page: bytes, url: str) -> list[Link]:
-    """The links of a page at ``url``, in order."""
+    """Return the links of a page at ``url``, in order."""
     reader = _Reader(url)
     reader.feed(page.decode(errors="replace"))
     reader.close()
@@ -206,9 +206,9 @@ def _target(address: str, entry: LedgerEntry) -> str:
 
 
 def check_asset(url: str, entry: LedgerEntry) -> None:
-    """Hold a published wheel against its entry: the sidecar's bytes, its size, and a range of it.
+    """Check a published wheel against its entry: the bytes of the sidecar, its size, and a range of it.
 
-    The range is its end, which is all of a small one. Raises VerifyError, which names the address and the fault.
+    The range is its last 64 KiB, which is all of a small wheel. Raises VerifyError, which names the URL and the fault.
     """
     sidecar = f"{url}.metadata"
     if hashlib.sha256(_get(sidecar).body).hexdigest() != entry.metadata_sha256:
@@ -219,13 +219,13 @@ def check_asset(url: str, entry: LedgerEntry) -> None:
     start = max(0, entry.size - TAIL)
     answer = _get(url, headers={"Range": f"bytes={start}-{entry.size - 1}"}, status=PARTIAL)
     if len(answer.body) != entry.size - start or ZIP_END not in answer.body:
-        raise _fault(url, "a range of it is not what was asked for")
+        raise _fault(url, "returns a wrong range")
     if not start and hashlib.sha256(answer.body).hexdigest() != entry.sha256:
-        raise _fault(url, f"is not the published file: its sha256 is not {entry.sha256}")
+        raise _fault(url, f"differs from the published file: its sha256 is not {entry.sha256}")
 
 
 def _get(url: str, *, method: str = "GET", headers: dict[str, str] | None = None, status: int = OK) -> Answer:
-    """Ask for a file itself, not for a copy that a cache kept; VerifyError unless the answer has that status."""
+    """Request a file past all caches; VerifyError unless the answer has that status."""
     fresh = {"Accept-Encoding": "identity", "Cache-Control": "no-cache", **(headers or {})}
     try:
         answer = web.ask(f"{url}?fresh={time.time_ns()}", method=method, headers=fresh, only=status)
@@ -246,7 +246,7 @@ def _fault(url: str, fault: str) -> VerifyError:
 
 
 def _install(client: str, python: Path, folder: Path, index: str, entry: LedgerEntry) -> str:
-    """Install with one client as a user would, and return the version that is there then."""
+    """Install with one client as a user would, and return the installed version."""
     venv = folder / "venv"
     inside = venv / "bin" / "python"
     options: list[str | Path] = ["-q", "--no-periodic-update", "--app-data", folder / "app-data"]

@@ -1,4 +1,4 @@
-"""The imitation of GitHub does what the real host's documentation says, as far as a release meets it."""
+"""The fake GitHub server does what the real host's documentation says, as far as a release meets it."""
 
 from __future__ import annotations
 

@@ -170,16 +170,16 @@ def test_a_rehearsal_of_other_wheels_or_at_an_address_that_is_taken_begins_anew(
         return sum(line.startswith("released ") for line in said)
 
     with pytest.raises(KeyboardInterrupt):
-        rehearse("look")
+        rehearse("verify")
     releasing.build_all(root, tools={"other": "1"})
     assert rehearse() == 3
     assert not (folder / "rehearsed.txt").exists()
     with pytest.raises(KeyboardInterrupt):
-        rehearse("look")
+        rehearse("verify")
     port = int((folder / "port.txt").read_text())
     with server.serving(server.FakeServer(), port=port):
         assert rehearse() == 3
-    assert "beginning anew" in capsys.readouterr().err
+    assert "starting from the beginning" in capsys.readouterr().err
 
 
 def test_the_whole_of_it_from_the_command_line_with_three_clients(tmp_path: Path) -> None:

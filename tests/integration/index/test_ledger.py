@@ -187,7 +187,7 @@ def test_one_name_for_two_files_is_a_conflict_that_drops_neither(repo: Path, *, 
     assert other.sha256 in text
     with pytest.raises(LedgerDamagedError, match="not merged"):
         ledger_history.check(path)
-    with pytest.raises(NameTakenError, match="stands for two files"):
+    with pytest.raises(NameTakenError, match="is the name of two files"):
         ledger_history.merge_conflicted(path)
     assert path.read_text() == text
 
@@ -253,7 +253,7 @@ def test_without_git_or_a_commit_there_is_nothing_to_compare_with(tmp_path: Path
 
 
 def test_merge_without_a_conflict_says_so_and_changes_nothing(repo: Path) -> None:
-    with pytest.raises(UsageError, match="knows of no conflict"):
+    with pytest.raises(UsageError, match="reports no conflict"):
         ledger_history.merge_conflicted(repo / "index" / NAME)
 
 

@@ -187,8 +187,8 @@ def test_a_rate_limit_is_waited_for_as_long_as_the_host_says(
         (PAGE, githubapi.cut, 5, "releases"),
         (PAGE, githubapi.limited(4000), 1, "its rate limit ends in (4000|4001) s"),
         (PAGE, githubapi.forbidden, 1, "answered 401.*Bad credentials"),
-        (PAGE, githubapi.html_with_200, 1, "not the list it must be.*DOCTYPE"),
-        (ASSETS, githubapi.html_with_200, 1, "not the list it must be"),
+        (PAGE, githubapi.html_with_200, 1, "unexpected response instead of a list.*DOCTYPE"),
+        (ASSETS, githubapi.html_with_200, 1, "unexpected response instead of a list"),
         (ASSETS, githubapi.shortened, 1, "lacks 1 that the release has"),
         (ASSETS, githubapi.emptied, 1, "lacks 2 that the release has"),
         (PAGE, githubapi.linked_elsewhere, 1, "its next page is on another host"),
@@ -209,7 +209,7 @@ def test_a_truncated_page_is_found(github: GitHub, pattern: str, fault: Callable
     for number in range(120):
         github.release(f"v{number}")
     github.fault(pattern, fault)
-    with pytest.raises(HostAnswerError, match="a page cut short"):
+    with pytest.raises(HostAnswerError, match="the page is cut short"):
         inventory.published(host_of(github))
 
 
@@ -243,7 +243,7 @@ def test_a_host_out_of_reach_is_said() -> None:
         ({"digest": "md5:00"}, "it has no sha256"),
         ({"state": "starter"}, "its upload was not finished"),
         ({"browser_download_url": "https://example.org/other.whl"}, "another name, `other.whl`"),
-        ({"browser_download_url": f"https://example.org/elsewhere/{FILE}"}, "its sidecar is not at its address"),
+        ({"browser_download_url": f"https://example.org/elsewhere/{FILE}"}, "its sidecar is not at its URL"),
     ],
 )
 def test_a_wheel_that_cannot_be_trusted_is_named(github: GitHub, facts: dict[str, Any], said: str) -> None:
@@ -269,7 +269,7 @@ def test_a_wheel_without_a_sidecar_is_named(github: GitHub) -> None:
 
 def test_a_sidecar_without_its_wheel_is_named(github: GitHub) -> None:
     github.upload(github.release("v1"), f"{FILE}.metadata", metadata())
-    with pytest.raises(InventoryError, match="it is a sidecar without its wheel") as failure:
+    with pytest.raises(InventoryError, match="it is a sidecar without a wheel") as failure:
         inventory.published(host_of(github))
     assert f"{FILE}.metadata" in failure.value.message
 
@@ -279,14 +279,14 @@ def test_a_sidecar_without_a_right_digest_is_named(github: GitHub, digest: str |
     release = github.release("v1")
     github.upload(release, FILE)
     github.upload(release, f"{FILE}.metadata", metadata(), digest=digest)
-    with pytest.raises(InventoryError, match=r"\.whl\.metadata: (it has no sha256|what its address gives)"):
+    with pytest.raises(InventoryError, match=r"\.whl\.metadata: (it has no sha256|its URL does not return)"):
         inventory.published(host_of(github))
 
 
 def test_an_error_page_instead_of_a_sidecar_is_found(github: GitHub) -> None:
     put(github, github.release("v1"))
     github.fault("/blob/", githubapi.html_with_200)
-    with pytest.raises(InventoryError, match=r"what its address gives is not what the host stores: b'<!DOCTYPE"):
+    with pytest.raises(InventoryError, match=r"its URL does not return the stored bytes but b'<!DOCTYPE"):
         inventory.published(host_of(github))
 
 

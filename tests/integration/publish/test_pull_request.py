@@ -1,4 +1,4 @@
-"""Proposals: real git, a bare repository to push to, an imitation of GitHub for pull requests."""
+"""Proposals: real git, a bare repository to push to, a fake GitHub server for pull requests."""
 
 from __future__ import annotations
 
@@ -65,9 +65,9 @@ def remote_of(root: Path) -> Path:
     return root.with_name("remote.git")
 
 
-def site_of(github: GitHub) -> Repository:
+def repository_of(github: GitHub) -> Repository:
     """How the host is reached."""
-    return Repository(host=Api(api=github.address, repo=githubapi.REPO, token=TOKEN), web=github.address)
+    return Repository(api=Api(api=github.address, repo=githubapi.REPO, token=TOKEN), web=github.address)
 
 
 def change_of(root: Path, *paths: str, title: str = "Update pins") -> ProposedChange:
@@ -80,7 +80,9 @@ def change_of(root: Path, *paths: str, title: str = "Update pins") -> ProposedCh
 def propose(root: Path, github: GitHub, *paths: str, push: bool = False, title: str = "Update pins") -> str:
     """Propose files of the checkout."""
     remote = remote_of(root).as_uri()
-    return pull_request.propose(change_of(root, *paths, title=title), site=site_of(github), remote=remote, push=push)
+    return pull_request.propose(
+        change_of(root, *paths, title=title), repository=repository_of(github), remote=remote, push=push
+    )
 
 
 def shown(root: Path, branch: str, name: str = "pins.toml") -> str:
@@ -143,7 +145,10 @@ def test_a_push_goes_straight_to_main_and_once_more_when_main_moved(
 
     change = ProposedChange(branch="pins", title="Update pins", body="", apply=apply)
     remote = remote_of(root).as_uri()
-    assert pull_request.propose(change, site=site_of(github), remote=remote, push=True) == "pushed to main: Update pins"
+    assert (
+        pull_request.propose(change, repository=repository_of(github), remote=remote, push=True)
+        == "pushed to main: Update pins"
+    )
     assert "main moved meanwhile" in capsys.readouterr().err
     assert (shown(root, "main"), shown(root, "main", "1.txt")) == ("a = 2", "x")
     (root / "pins.toml").write_text("a = 3\n")
@@ -159,7 +164,7 @@ def test_a_push_goes_straight_to_main_and_once_more_when_main_moved(
 
     change = ProposedChange(branch="pins", title="Update pins", body="", apply=always)
     with pytest.raises(PublishError, match="could not bring `Update pins`"):
-        pull_request.propose(change, site=site_of(github), remote=remote, push=True)
+        pull_request.propose(change, repository=repository_of(github), remote=remote, push=True)
     assert before == "x"
     assert not github.state.all("pull")
 
@@ -214,13 +219,13 @@ def test_the_token_goes_to_git_and_into_no_message(
     for name, value in {"COUNT": "1", "KEY_0": "user.name", "VALUE_0": "Tester"}.items():
         monkeypatch.setenv(f"GIT_CONFIG_{name}", value)
     said, told = refused(
-        Gate(), lambda remote: pull_request.propose(change_of(root), site=site_of(github), remote=remote)
+        Gate(), lambda remote: pull_request.propose(change_of(root), repository=repository_of(github), remote=remote)
     )
     assert told == f"Basic {word}"
     everything = f"{said}{capsys.readouterr()}"
     assert TOKEN not in everything
     assert word not in everything
-    assert TOKEN not in repr(site_of(github))
+    assert TOKEN not in repr(repository_of(github))
 
 
 def test_the_door_wants_credentials_first_and_then_proposes(root: Path, github: GitHub) -> None:

@@ -1,4 +1,4 @@
-"""A release for real, as far as it can be here: git, files, and an imitation of GitHub that has good and bad days."""
+"""A release for real, as far as it can be here: git, files, and a fake GitHub server that has good and bad days."""
 
 from __future__ import annotations
 
@@ -73,11 +73,11 @@ class World:
         releasing.git(self.root, "clone", "-q", "--bare", str(self.root), str(self.remote))
 
     def context(self, **facts: Any) -> ReleaseContext:  # noqa: ANN401 -- the types of the fields
-        site = Repository(
-            host=GithubApi(api=self.github.address, repo=githubapi.REPO, token=TOKEN), web=self.github.address
+        repository = Repository(
+            api=GithubApi(api=self.github.address, repo=githubapi.REPO, token=TOKEN), web=self.github.address
         )
         values = {"settings": releasing.settings(self.root), "root": self.root, "dist": self.root / "dist"}
-        values |= {"site": site, "remote": self.remote.as_uri(), "patience_s": 0.0}
+        values |= {"repository": repository, "remote": self.remote.as_uri(), "patience_s": 0.0}
         return ReleaseContext(**(values | facts))
 
     def release(self, **facts: Any) -> tuple[ReleaseContext, tuple[ledger.LedgerEntry, ...]]:  # noqa: ANN401 -- as above
@@ -199,7 +199,7 @@ def test_the_newest_green_run_with_all_wheels_is_taken(world: World) -> None:
 @pytest.mark.parametrize(
     ("facts", "said"),
     [
-        ({"status": "in_progress", "conclusion": None}, r"still going on \(in_progress\)"),
+        ({"status": "in_progress", "conclusion": None}, r"still running \(in_progress\)"),
         ({"conclusion": "failure"}, "ended with `failure`"),
         ({"event": "pull_request"}, "it never ran"),
         ({"head_sha": "0" * 40}, "it never ran"),
@@ -218,7 +218,7 @@ def test_a_run_without_a_wheel_is_refused_by_name(world: World, change: str) -> 
     for artifact in world.github.state.all("artifact", parent=world.run["id"]):
         if artifact["name"].endswith(IDS[1]):
             world.github.state.save(artifact | ({"expired": True} if change == "expired" else {"name": "other"}))
-    with pytest.raises(WheelMissingError, match=f"is green and has no wheel-{IDS[1]}"):
+    with pytest.raises(WheelMissingError, match=f"is green but has no wheel-{IDS[1]}"):
         world.release()
     assert not world.github.releases
 
@@ -226,7 +226,7 @@ def test_a_run_without_a_wheel_is_refused_by_name(world: World, change: str) -> 
 def test_a_tag_that_is_elsewhere_or_nowhere_is_refused(world: World) -> None:
     (world.root / "later.txt").write_text("x")
     releasing.commit(world.root)
-    with pytest.raises(ReleaseTagError, match=r"not on .*, which is checked out"):
+    with pytest.raises(ReleaseTagError, match=r"is on .*, but .* is checked out"):
         world.release()
     releasing.git(world.root, "tag", "-d", TAG)
     with pytest.raises(ReleaseTagError, match=r"there is no tag v2\.20\.0"):
@@ -253,7 +253,7 @@ def test_without_credentials_nothing_is_done(world: World, monkeypatch: pytest.M
     settings, paths = releasing.settings(world.root), releasing.paths(world.root)
     for name in ("GITHUB_TOKEN", "GITHUB_REPOSITORY", "GITHUB_SERVER_URL", "GITHUB_API_URL"):
         monkeypatch.delenv(name, raising=False)
-    with pytest.raises(TokenMissingError, match="which repository"):
+    with pytest.raises(TokenMissingError, match="no repository"):
         ReleaseContext.here(settings, paths, rehearsed=False)
     monkeypatch.setenv("GITHUB_REPOSITORY", githubapi.REPO)
     with pytest.raises(TokenMissingError, match="GITHUB_TOKEN is not set"):
@@ -291,7 +291,7 @@ def test_a_wheel_that_is_not_there_is_named(world: World) -> None:
 def test_a_wheel_that_is_not_what_its_record_says_is_refused(world: World, facts: dict[str, Any], said: str) -> None:
     wheel = wheel_in(world, f"wheel-{IDS[1]}", IDS[1])
     records.save(records.load(records.path_for(wheel)).grown(**facts), wheel)
-    with pytest.raises(WheelChangedError, match=f"not what was built.*{said}"):
+    with pytest.raises(WheelChangedError, match=f"does not match its record.*{said}"):
         world.release()
     assert not world.github.releases
 
@@ -457,7 +457,7 @@ def test_a_rate_limit_is_waited_for_while_writing(world: World, waited: list[flo
 
 def test_a_host_that_shows_other_bytes_is_found(world: World) -> None:
     world.github.fault("^GET /blob/.*SUMS", githubapi.html_with_200)
-    with pytest.raises(VerifyError, match="not with the file that was released"):
+    with pytest.raises(VerifyError, match="does not return the released file"):
         world.release()
 
 
@@ -469,9 +469,9 @@ def test_a_host_that_takes_its_time_is_waited_for(world: World, waited: list[flo
 
 def test_a_store_never_changes_a_published_release(world: World) -> None:
     context, _ = world.release()
-    found = context.site.release_of(TAG)
+    found = context.repository.release_of(TAG)
     assert found
-    store = github_assets.GithubStore(site=context.site, release=found)
+    store = github_assets.GithubStore(repository=context.repository, release=found)
     path = world.root / "CHANGELOG.md"
     with path.open("rb") as source, pytest.raises(ReleaseExistsError, match="is published and lacks more"):
         store.put("more", source, sha256=files.sha256_of(path))

@@ -70,4 +70,4 @@ def test_without_a_whole_index_there_is_no_copy_and_no_failure(
     assert snapshot.save(host.pages, copy) == 0
     assert not copy.exists()
     assert not list(tmp_path.glob(".before.*"))
-    assert "nothing to fall back on" in capsys.readouterr().err
+    assert "no copy to roll back to" in capsys.readouterr().err

@@ -200,7 +200,7 @@ def test_a_wheel_that_did_not_pass_keeps_all_of_them_here(index: Server, tmp_pat
         upload(index, good, bad, log=tmp_path / "log")
     altered = wheel_of(tmp_path / "c", project="tfwheel_ops")
     altered.write_bytes(altered.read_bytes() + b"\0")
-    with pytest.raises(IndexEntryError, match="has not the recorded"):
+    with pytest.raises(IndexEntryError, match="does not have the recorded"):
         upload(index, good, altered, log=tmp_path / "log")
     assert index.files == []
 
@@ -233,7 +233,7 @@ def test_a_wrong_password_is_said_to_be_wrong(
     server: Server = request.getfixturevalue(kind)
     monkeypatch.setenv("TWINE_USERNAME", USER)
     monkeypatch.setenv("TWINE_PASSWORD", WRONG)
-    with pytest.raises(CredentialsRefusedError, match="answers 403: it does not take this name and password"):
+    with pytest.raises(CredentialsRefusedError, match="answers 403: it rejects this name and password"):
         upload(server, wheel_of(tmp_path / "a"), log=tmp_path / "log")
     assert server.files == []
 
@@ -289,9 +289,9 @@ def test_an_index_that_shows_no_pages_has_the_last_word(
         return twine_upload.upload([wheel], address=open_index.address, pages=elsewhere, log=tmp_path / "log")
 
     assert send() == [f"{wheel.name} uploaded"]
-    assert "uploading without a look at what is there" in capfd.readouterr().err
+    assert "uploading without checking the existing files" in capfd.readouterr().err
     with pytest.raises(
-        PublishError, match=r"400 Bad Request .* an index answers so, too, when it has a file of that name"
+        PublishError, match=r"400 Bad Request .* an index may also answer this if it already has a file of that name"
     ):
         send()
 
@@ -299,5 +299,5 @@ def test_an_index_that_shows_no_pages_has_the_last_word(
 @pytest.mark.usefixtures("account")
 def test_an_index_that_is_not_there_is_named(tmp_path: Path) -> None:
     nowhere = Server(address=f"http://127.0.0.1:{free_port()}/", folder=tmp_path)
-    with pytest.raises(PublishError, match=r"did not take tensorflow-.*Connection refused.*log: "):
+    with pytest.raises(PublishError, match=r"did not accept tensorflow-.*Connection refused.*log: "):
         upload(nowhere, wheel_of(tmp_path / "a"), log=tmp_path / "log")

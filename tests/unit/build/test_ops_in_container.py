@@ -64,7 +64,7 @@ def test_a_member_that_only_one_has_is_named(where: str, tmp_path: Path) -> None
 
 @pytest.mark.parametrize("archs", [("75",), ()])
 def test_other_gpu_code_is_named(archs: tuple[str, ...], tmp_path: Path) -> None:
-    with pytest.raises(ArchGateError, match=r"`tfwheel_ops/_ops\.so` has GPU code for .* native build is for .*sm_80"):
+    with pytest.raises(ArchGateError, match=r"`tfwheel_ops/_ops\.so` has GPU code for .* native build has .*sm_80"):
         compare(wheel(tmp_path, *archs), native(wheel(tmp_path / "native", "75", "80")))
 
 

@@ -23,7 +23,7 @@ from tfwheel.build.repair import cause
             "This does not look like a platform wheel",
         ),
         ("zipfile.BadZipFile: File is not a zip file", "zipfile.BadZipFile: File is not a zip file"),
-        ("\n", "it said nothing"),
+        ("\n", "it printed nothing"),
     ],
 )
 def test_the_cause_is_the_last_line_without_its_prefix(output: str, words: str) -> None:

@@ -197,7 +197,7 @@ def test_what_is_expected_may_be_ids_or_a_matrix() -> None:
     ("word", "words"),
     [
         ("tf2.20.0-cp312-cu1", f"did you mean `{CU12}`"),
-        ("{", "what is expected is no matrix: JSONDecodeError"),
+        ("{", "not a matrix: JSONDecodeError"),
         ("{}", "KeyError"),
         ('{"include": ["x"]}', "TypeError"),
     ],

@@ -67,12 +67,12 @@ def test_alternatives_in_braces_are_understood(machine: actions.Machine) -> None
 
 def test_an_artifact_is_never_replaced(machine: actions.Machine) -> None:
     upload(machine, "wheel-t")
-    with pytest.raises(RehearsalError, match="there is an artifact wheel-t already"):
+    with pytest.raises(RehearsalError, match="there is already an artifact wheel-t"):
         upload(machine, "wheel-t")
 
 
 def test_nothing_to_upload_and_nothing_to_download_are_failures(machine: actions.Machine) -> None:
-    with pytest.raises(RehearsalError, match=r"no file of dist/whels is there"):
+    with pytest.raises(RehearsalError, match=r"no file to upload at dist/whels"):
         upload(machine, "wheel-t", "dist/whels")
     with pytest.raises(RehearsalError, match="there is no artifact wheel-u; there are: none"):
         actions.perform("actions/download-artifact@x", {"name": "wheel-u", "path": "x"}, machine)

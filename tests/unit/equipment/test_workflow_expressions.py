@@ -1,4 +1,4 @@
-"""Expressions have the values that GitHub gives them, and what is not known here is refused."""
+"""Expressions have the values that GitHub gives them, and what is not supported here is refused."""
 
 from __future__ import annotations
 
@@ -58,13 +58,13 @@ def test_what_is_not_reached_is_not_evaluated() -> None:
     [
         ("inputs.gpu_runer", "there is no `gpu_runer` here"),
         ("secrets.TOKEN", "there is no `secrets` here"),
-        ("format('{0}', 1)", "the function `format` is not known here"),
+        ("format('{0}', 1)", "the function `format` is not supported here"),
         ("1 <", "`<` is not understood"),
         ("1 ==", "a value is missing before `the end`"),
         ("(1", "`)` is missing before `the end`"),
         ("join(1 2)", "`,` is missing before `2`"),
-        ("1 2", "`2` is too much"),
-        ("fromJSON('{}').x", "`.` is too much"),
+        ("1 2", "`2` is unexpected"),
+        ("fromJSON('{}').x", "`.` is unexpected"),
         ("github.", "a name is missing before `the end`"),
         ("github.&&", "a name is missing before `&&`"),
         ("", "a value is missing"),

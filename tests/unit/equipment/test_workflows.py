@@ -274,7 +274,7 @@ def test_a_workflow_as_we_write_them_is_read(tmp_path: Path) -> None:
         (GOOD.replace("- run", "- continue-on-error: true\n        run"), r"steps\.0\.continue-on-error"),
         (GOOD.replace("permissions: {}", "permissions: write-all"), "permissions"),
         (GOOD.replace("steps:", "steps: ["), "is not YAML"),
-        ("", "has what is not known here"),
+        ("", "is not valid or not supported here"),
     ],
 )
 def test_a_workflow_that_is_not_as_we_write_them_is_refused_by_its_key(tmp_path: Path, text: str, reason: str) -> None:

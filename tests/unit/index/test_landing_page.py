@@ -147,7 +147,7 @@ def test_a_line_that_the_configuration_no_longer_has_stays_on_the_page() -> None
 def test_without_an_address_the_page_says_where_to_put_its_own() -> None:
     text = html(base_url="")
     assert "--extra-index-url ADDRESS/cu12/" in text
-    assert "ADDRESS/ stands for the address of this page" in text
+    assert "Replace ADDRESS/ with the URL of this page" in text
     assert data_of(text)["base"] == ""
     assert "ADDRESS/ stands" not in html()
 

@@ -110,7 +110,7 @@ def test_branches_that_contradict_each_other_are_refused(base: Ledger, ours: Led
 
 
 def test_a_name_that_stands_for_two_files_is_taken() -> None:
-    with pytest.raises(NameTakenError, match="stands for two files: sha256"):
+    with pytest.raises(NameTakenError, match="is the name of two files: sha256"):
         ledger_history.join(of(), of(ONE), of(replace(ONE, sha256="0" * 64)))
 
 

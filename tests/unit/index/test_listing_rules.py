@@ -120,10 +120,10 @@ def test_a_wheel_that_is_not_the_recorded_one_is_refused(tmp_path: Path) -> None
         enter(wheel, record.grown(file="other.whl"))
     data = wheel.read_bytes()
     wheel.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
-    with pytest.raises(IndexEntryError, match="not the recorded sha256"):
+    with pytest.raises(IndexEntryError, match="not have the recorded sha256"):
         enter(wheel, record)
     wheel.write_bytes(data[:-1])
-    with pytest.raises(IndexEntryError, match=r"has not the recorded [0-9,]+ bytes"):
+    with pytest.raises(IndexEntryError, match=r"does not have the recorded [0-9,]+ bytes"):
         enter(wheel, record)
     wheel.unlink()
     with pytest.raises(IndexEntryError, match="missing"):

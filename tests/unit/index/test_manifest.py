@@ -90,7 +90,7 @@ def test_any_file_that_is_altered_cut_or_gone_is_named(
 
 def test_a_file_that_nobody_listed_is_named(site: Path) -> None:
     (site / "cu12" / "evil.html").write_text("")
-    with pytest.raises(ManifestError, match=r"cu12/evil\.html is in no list"):
+    with pytest.raises(ManifestError, match=r"cu12/evil\.html is not listed"):
         manifest.check(site)
 
 

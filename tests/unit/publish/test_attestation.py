@@ -250,11 +250,11 @@ def test_a_signed_wheel_under_another_name_is_refused(download: Download, sound:
     [
         (
             signing.provenance_of([(NAME, CONTENT)], predicate_type="https://cyclonedx.org/bom"),
-            "no build provenance but",
+            "not build provenance but",
         ),
-        (STATEMENT.replace(b"Statement/v1", b"Statement/v9"), "no build provenance but"),
-        (b"[]", "is no in-toto statement"),
-        (b"{", "is no in-toto statement"),
+        (STATEMENT.replace(b"Statement/v1", b"Statement/v9"), "not build provenance but"),
+        (b"[]", "is not an in-toto statement"),
+        (b"{", "is not an in-toto statement"),
         (STATEMENT.replace(b'"digest"', b'"digests"'), "the subjects of the statement cannot be read: KeyError"),
         (STATEMENT.replace(b'"subject"', b'"subjects"'), "the subjects of the statement cannot be read: KeyError"),
     ],
@@ -267,7 +267,7 @@ def test_another_claim_is_refused(
 
 
 def test_a_signed_text_of_another_kind_is_refused(download: Download, authority: signing.Sigstore) -> None:
-    with pytest.raises(SubjectError, match=r"is no in-toto statement \(text/plain\)"):
+    with pytest.raises(SubjectError, match=r"is not an in-toto statement \(text/plain\)"):
         download.verify(authority.attest(STATEMENT, IDENTITY, payload_type="text/plain"))
 
 

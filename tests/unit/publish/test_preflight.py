@@ -66,17 +66,17 @@ def test_where_only_ops_are_built_only_these_are_released(settings: Config, chan
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("2.20.0+cu125.3", "says build 2 for TensorFlow 2.20.0 with the label cu125, not 3"),
-        ("2.20.0+cu126.2", "no line of TensorFlow 2.20.0 has the label `cu126`; targets.toml gives 2.20.0[+]cu125.2"),
+        ("2.20.0+cu125.3", "has build 2 for TensorFlow 2.20.0 with the label cu125, not 3"),
+        ("2.20.0+cu126.2", "no line of TensorFlow 2.20.0 has the label `cu126`; targets.toml has 2.20.0[+]cu125.2"),
         ("2.19.0+cu125.2", "targets.toml has no TensorFlow 2.19.0; it has 2.20.0"),
-        ("2.20.0", "not a version as they are released"),
-        ("2.20+cu125.2", "not a version as they are released"),
-        ("2.20.0+cu125.02", "not a version as they are released"),
-        ("2.20.0-cu125.2", "not a version as they are released"),
-        ("2.20.0+CU125.2", "not a version as they are released"),
-        ("nightly", "not a version as they are released"),
-        ("", "not a version as they are released"),
-        ("vv2.20.0+cu125.2", "not a version as they are released"),
+        ("2.20.0", "not a release version"),
+        ("2.20+cu125.2", "not a release version"),
+        ("2.20.0+cu125.02", "not a release version"),
+        ("2.20.0-cu125.2", "not a release version"),
+        ("2.20.0+CU125.2", "not a release version"),
+        ("nightly", "not a release version"),
+        ("", "not a release version"),
+        ("vv2.20.0+cu125.2", "not a release version"),
     ],
 )
 def test_a_version_that_the_settings_do_not_build_is_explained(

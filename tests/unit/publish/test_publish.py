@@ -155,7 +155,7 @@ def test_a_name_is_never_used_for_other_bytes(second: Publication, tmp_path: Pat
 
 def test_a_store_that_forgets_is_found_out(first: Publication, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(type(first.store), "put", lambda *_, **__: None)
-    with pytest.raises(StoreError, match=r"\.metadata and does not have it"):
+    with pytest.raises(StoreError, match=r"\.metadata but does not have it"):
         publish.publish(first)
     assert not first.ledger.exists()
 

@@ -113,14 +113,19 @@ def test_wheels_beside_their_page_are_found_there(tmp_path: Path, web: Web) -> N
         (f"{PAGE}index.html", b'info-metadata="sha256=', b'info-metadata="sha256=f', "data-dist-info-metadata is"),
         (f"{PAGE}index.html", b"&gt;=3.9", b"&gt;=3.10", "data-requires-python is '>=3.10'"),
         (f"{PAGE}index.html", b' data-yanked=""', b"", "data-yanked is None"),
-        (f"{PAGE}index.html", b"/v1/", b"/v2/", "it leads to https://assets"),
+        (f"{PAGE}index.html", b"/v1/", b"/v2/", "its target is https://assets"),
         (
             f"{PAGE}index.html",
             b">" + NAME.encode(),
             b">other.whl",
-            f"other files than the ledger has: other.whl, {NAME}",
+            f"does not link to the ledger's files: other.whl, {NAME}",
         ),
-        (f"{PAGE}index.html", b"</body>", b'<a href="x">other.whl</a></body>', "than the ledger has: other.whl"),
+        (
+            f"{PAGE}index.html",
+            b"</body>",
+            b'<a href="x">other.whl</a></body>',
+            "not link to the ledger's files: other.whl",
+        ),
     ],
 )
 def test_a_page_that_says_something_else_than_the_ledger_is_a_fault(
@@ -146,7 +151,7 @@ def test_a_file_that_is_linked_twice_is_a_fault(web: Web) -> None:
 
 def test_a_page_that_is_not_the_listed_one_is_a_fault(web: Web) -> None:
     web.files["cu12/index.json"] += b" "
-    with pytest.raises(VerifyError, match=r"cu12/index\.json: is not the page"):
+    with pytest.raises(VerifyError, match=r"cu12/index\.json: does not match"):
         verify.verify(PAGES)
 
 
@@ -159,13 +164,13 @@ def test_a_folder_that_shows_another_page_is_a_fault(web: Web, monkeypatch: pyte
         return Answer(**{**vars(answer), "body": stale}) if urlsplit(url).path.endswith("tensorflow/") else answer
 
     monkeypatch.setattr("tfwheel.system.web.ask", confused)
-    with pytest.raises(VerifyError, match=r"is another page than its index\.html"):
+    with pytest.raises(VerifyError, match=r"differs from its index\.html"):
         verify.verify(PAGES)
 
 
 def test_a_page_of_a_type_that_installers_skip_is_a_fault(web: Web) -> None:
     web.kinds[PAGE] = "application/json"
-    with pytest.raises(VerifyError, match="comes as application/json"):
+    with pytest.raises(VerifyError, match="has content type application/json"):
         verify.verify(PAGES)
 
 
@@ -187,8 +192,8 @@ def test_a_manifest_or_ledger_that_cannot_be_read_is_a_fault(path: str, data: by
     ("path", "change", "fault"),
     [
         (ASSET, lambda data: data[:-1], "bytes where"),
-        (ASSET, lambda data: data.replace(b"METADATA", b"METADATE"), "is not the published file"),
-        (ASSET, lambda data: bytes(len(data)), "a range of it is not what was asked for"),
+        (ASSET, lambda data: data.replace(b"METADATA", b"METADATE"), "differs from the published file"),
+        (ASSET, lambda data: bytes(len(data)), "returns a wrong range"),
         (f"{ASSET}.metadata", lambda data: data + b"x", "is not the METADATA"),
     ],
     ids=["cut", "altered", "zeros", "sidecar"],
