@@ -9,7 +9,7 @@ from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
-from tfwheel.config.build_config import load
+from fixedconfig import CONFIG
 from tfwheel.config.colab_runtimes import load as load_runtimes
 from tfwheel.config.gpu_support import load as load_gpus
 from tfwheel.config.paths import CONFIG_DIR
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 BASE_URL = "https://example.org/index/"
-LINES = load().lines
-GPUS = load_gpus(CONFIG_DIR)
+LINES = CONFIG.lines
+GPUS = load_gpus(CONFIG.directory)
 RUNTIMES = load_runtimes(CONFIG_DIR / "colab")
 FULL = ("sm_75", "sm_80", "sm_89", "sm_90", "compute_90")
 MANYLINUX = "manylinux_2_27_x86_64"

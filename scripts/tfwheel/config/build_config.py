@@ -24,7 +24,7 @@ from tfwheel.config.schema import (
     Retarget,
     TargetsFile,
 )
-from tfwheel.config.targets import Base, Line, RepairRules
+from tfwheel.config.targets import SESSIONS, Base, Line, RepairRules, session_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -55,7 +55,9 @@ def load(directory: Path = CONFIG_DIR) -> Config:
     repair = read(directory / "repair.toml", RepairFile)
     index = read(directory / "index.toml", IndexSettings) if (directory / "index.toml").exists() else IndexSettings()
     lines = {name: _line(name, entry, directory / "lines.toml") for name, entry in entries.items()}
+    _check_labels(lines, directory / "lines.toml")
     _check_names(targets, lines, directory / "targets.toml")
+    _check_patches(targets, directory / "patches")
     return Config(
         directory=directory,
         releases=tuple(targets.release),
@@ -174,6 +176,29 @@ def _base(entry: BaseEntry) -> Base:
     )
 
 
+def _check_patches(targets: TargetsFile, folder: Path) -> None:
+    """Check that each folder of patches is for a TensorFlow version that is built: a misspelt one would do nothing."""
+    versions = [release.tensorflow for release in targets.release]
+    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+        if path.name not in versions:
+            message = f"{path}: targets.toml builds no TensorFlow {path.name}; {nearest(path.name, versions)}"
+            raise ConfigError(message, remedy="Name the folder after the version that its patches are for.")
+
+
+def _check_labels(lines: dict[str, Line], path: Path) -> None:
+    """Check that each line has a label of its own: two lines with one label would give their wheels one file name."""
+    by_label: dict[str, str] = {}
+    for name, line in lines.items():
+        other = by_label.setdefault(line.label, name)
+        if other != name:
+            message = (
+                f"{path}: `{other}` and `{name}` have the same label, `{line.label}`, which is part of the version"
+            )
+            raise ConfigError(
+                message, remedy=f"Give `{name}` a label of its own: wheels of both would have one file name."
+            )
+
+
 def _check_names(targets: TargetsFile, lines: dict[str, Line], path: Path) -> None:
     """Check that every line named in targets.toml exists, and that every exclusion removes something."""
     combinations = {
@@ -189,6 +214,10 @@ def _check_names(targets: TargetsFile, lines: dict[str, Line], path: Path) -> No
                     f"{path}: TensorFlow {release.tensorflow} names the line `{line}`; {nearest(line, list(lines))}"
                 )
                 raise ConfigError(message)
+            if session_of(line) is None and lines[line].builder != "source":
+                known = ", ".join(SESSIONS)
+                message = f"{path}: no nox session builds the line `{line}`: its name begins with none of {known}"
+                raise ConfigError(message, remedy="Rename the line, for example `cu12slim`.")
     for exclusion in targets.exclude:
         if (exclusion.tensorflow, exclusion.python, exclusion.line) not in combinations:
             message = (

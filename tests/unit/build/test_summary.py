@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fixedconfig import CONFIG
 from tfwheel.build import summary
-from tfwheel.config import build_config
 from tfwheel.config.errors import SelectionError
 from tfwheel.config.paths import Paths
 from tfwheel.system import ci
@@ -187,7 +187,7 @@ def test_a_gpu_job_that_tested_another_wheel_is_shown(tmp_path: Path) -> None:
 
 
 def test_what_is_expected_may_be_ids_or_a_matrix() -> None:
-    settings = build_config.load()
+    settings = CONFIG
     matrix = json.dumps({"include": [{"id": CU12, "session": "x"}]})
     assert summary.expected(settings, [CU12]) == summary.expected(settings, [matrix, "", CU12]) == [OPS, CU12]
     assert summary.expected(settings, ['{"include": []}']) == []
@@ -204,7 +204,7 @@ def test_what_is_expected_may_be_ids_or_a_matrix() -> None:
 )
 def test_a_word_that_is_neither_is_refused(word: str, words: str) -> None:
     with pytest.raises(SelectionError, match=words):
-        summary.expected(build_config.load(), [word])
+        summary.expected(CONFIG, [word])
 
 
 # --- Markdown --------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""The jobs of CI: golden matrices of this repository, the rule about forks, and every bad word named."""
+"""The jobs of CI: golden matrices of a fixed configuration, the rule about forks, and every bad word named."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fixedconfig import CI, CONFIG
 from tfwheel.config import build_config, ci_jobs, ci_settings, plan
 from tfwheel.config.ci_settings import CiSettings, Runner, Subset
 from tfwheel.config.errors import (
@@ -23,7 +24,6 @@ from tfwheel.config.errors import (
 from tfwheel.config.paths import ROOT
 
 GOLDEN = Path(__file__).parents[2] / "data" / "matrix"
-CONFIG, CI = build_config.load(), ci_settings.load()
 EVENTS = ("pull_request", "push", "schedule", "workflow_dispatch", "release")
 CASES: dict[str, tuple[str, list[str]]] = {
     "pull_request": ("pull_request", []),
@@ -68,6 +68,11 @@ def test_each_event_starts_the_jobs_it_did(name: str, pytestconfig: pytest.Confi
 def test_every_golden_matrix_is_compared() -> None:
     assert {path.stem for path in GOLDEN.iterdir()} == set(CASES)
     assert {event for event, _ in CASES.values()} == set(EVENTS) == set(CI.subsets)
+
+
+@pytest.mark.parametrize("event", ["pull_request", "push", "schedule", "workflow_dispatch"])
+def test_each_event_of_this_repository_starts_jobs(event: str) -> None:
+    assert ci_jobs.matrix(build_config.load(), ci_settings.load(), event=event)["include"]
 
 
 # --- what is selected ------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from fixedconfig import CONFIG
 from tfwheel.config import build_config, gpu_support, plan, tables
 from tfwheel.config.errors import ConfigError, NotLockedError
 from tfwheel.config.paths import ROOT
@@ -14,7 +15,6 @@ from tfwheel.config.paths import ROOT
 if TYPE_CHECKING:
     from pathlib import Path
 
-CONFIG = build_config.load()
 TARGETS = plan.targets(CONFIG)
 GPUS = gpu_support.load(CONFIG.directory)
 BIG = ("sm_60", "sm_70", "sm_80", "sm_89", "sm_90", "compute_90")
@@ -93,7 +93,8 @@ def test_a_list_of_gpus_that_says_less_is_refused(tmp_path: Path, text: str) -> 
 
 @pytest.mark.parametrize("name", ["README.md", "index/docs/gpu.md"])
 def test_documents_show_the_table_as_it_is(name: str) -> None:
-    targets = [target for target in TARGETS if target.default and target.line.name == "cu12"]
+    config = build_config.load()
+    targets = [target for target in plan.targets(config) if target.default and target.line.name == "cu12"]
     text = (ROOT / name).read_text(encoding="utf-8")
-    table = tables.gpu_table(gpu_support.rows(CONFIG, targets, GPUS))
+    table = tables.gpu_table(gpu_support.rows(config, targets, gpu_support.load(config.directory)))
     assert table in text, f"paste the output of `nox -s plan -- --gpus --default --line cu12` into {name}"

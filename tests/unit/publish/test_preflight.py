@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+import fixedconfig
 import releasing
 from ledgers import entry
 from releasing import IDS, OPS, TAG, VERSION
@@ -36,7 +37,7 @@ def changelog(tmp_path: Path) -> Path:
 @pytest.fixture
 def settings(tmp_path: Path) -> Config:
     """Two Pythons of TensorFlow 2.20.0, on the line cu12."""
-    found = build_config.load()
+    found = fixedconfig.CONFIG
     targets = tmp_path / "targets.toml"
     targets.write_text(releasing.TARGETS)
     (release,) = build_config.read(targets, schema.TargetsFile).release
