@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import ast
 import importlib
+import os
 import shutil
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tfwheel.config import ci_settings
 from tfwheel.config.paths import ROOT
-from tfwheel.system import sources
+from tfwheel.system import digests, sources
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -167,3 +170,101 @@ def test_a_change_of_anything_that_a_wheel_depends_on_starts_wheels_in_ci() -> N
     for name in depends_on("build.pipeline") | depends_on("build.verification"):
         path = str(MODULES[name].relative_to(ROOT))
         assert any(path == known or (known.endswith("/") and path.startswith(known)) for known in inputs), path
+
+
+# --- no way around ---------------------------------------------------------------------------------------
+
+
+def strings(tree: ast.AST) -> list[str]:
+    """The string constants of a module, docstrings left out."""
+    documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    docs = {id(node.body[0].value) for node in ast.walk(tree) if isinstance(node, documented) and has_docstring(node)}
+    constants = [node for node in ast.walk(tree) if isinstance(node, ast.Constant) and id(node) not in docs]
+    return [node.value for node in constants if isinstance(node.value, str)]
+
+
+def has_docstring(node: ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+    return bool(node.body) and isinstance(node.body[0], ast.Expr) and ast.get_docstring(node) is not None
+
+
+def ways_around(tree: ast.Module) -> list[str]:
+    """What makes a module depend on another one unseen: other forms of import, or a program started by its name."""
+    found = []
+    for node in ast.walk(tree):
+        text = ast.unparse(node) if isinstance(node, ast.Import | ast.ImportFrom | ast.Call) else ""
+        match node:
+            case ast.Import(names=names) if any(name.name.split(".")[0] in {"tfwheel", "runpy"} for name in names):
+                found.append(text)
+            case ast.Import(names=names) if any(name.name == "importlib" for name in names):
+                found.append(text)
+            case ast.ImportFrom(level=level, module=module, names=names):
+                rooms = module == "tfwheel" and any(name.name not in MODULES for name in names)
+                renamed = any(
+                    name.name in {"program", "digest"} and (name.asname or name.name == "digest") for name in names
+                )
+                if level or rooms or module == "importlib" or (renamed and module == "tfwheel.system.sources"):
+                    found.append(text)
+            case ast.Call(func=ast.Name(id="program" | "__import__")):
+                if not (
+                    len(node.args) == 1 and isinstance(node.args[0], ast.Constant) and node.args[0].value in MODULES
+                ):
+                    found.append(text)
+    return found + [text for text in strings(tree) if any(f"tfwheel.{name}" in text for name in MODULES)]
+
+
+@pytest.mark.parametrize(
+    "name", sorted(set(MODULES) - {"checks.smoke_checks", "gpu.fatbinary_program", "system.sources"})
+)
+def test_no_module_depends_on_another_unseen(name: str) -> None:
+    tree = ast.parse(MODULES[name].read_text(encoding="utf-8"))
+    assert not ways_around(tree)
+    if name != "config.paths":
+        assert "__file__" not in {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "from . import patches",
+        "from .patches import x",
+        "import importlib",
+        "from importlib import import_module",
+        "from tfwheel import wheel",
+        "import tfwheel",
+        "import tfwheel.wheel.patches",
+        "import runpy",
+        "program(NAME)",
+        'program(name="wheel.patches")',
+        'program(f"wheel.{name}")',
+        'program("wheel.none")',
+        "from tfwheel.system.sources import program as start",
+        "from tfwheel.system.sources import digest",
+        '__import__("tfwheel.wheel.patches")',
+        'run(["python", "-m", "tfwheel.wheel.patches"])',
+    ],
+)
+def test_each_way_around_is_seen(text: str) -> None:
+    assert ways_around(ast.parse(text))
+
+
+@pytest.mark.parametrize("root", sorted({root for keys in KEYS.values() for root, _ in keys}))
+def test_what_is_imported_when_it_runs_is_what_counts(root: str) -> None:
+    program = f"import sys, tfwheel.{root}; print(*(name for name in sys.modules if name.startswith('tfwheel.')))"
+    environment = {**os.environ, "PYTHONPATH": str(PACKAGE.parent)}
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, env=environment)
+    loaded = {name.removeprefix("tfwheel.") for name in done.stdout.split()} & set(MODULES)
+    assert loaded <= reachable(root, ())
+
+
+def test_libraries_that_decide_a_wheel_are_in_its_key() -> None:
+    known = {"elftools": "pyelftools", "zlib_ng": "zlib-ng", "pydantic_core": "pydantic"}
+    indifferent = {"filelock", "findpython", "platformdirs", "requests", "rich"}  # they move bytes, and make none
+    served = {"jinja2", "markdown_it", "markupsafe", "mdit_py_plugins", "virtualenv"}  # pages, environments
+    found = set()
+    for name in depends_on("build.pipeline"):
+        for node in ast.walk(ast.parse(MODULES[name].read_text(encoding="utf-8"))):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            found |= {module.split(".")[0] for module in names} - sys.stdlib_module_names - {"tfwheel", ""}
+    wanted = {known.get(name, name) for name in found - indifferent - served}
+    assert wanted <= {*digests.LIBRARIES, *digests.SHIPPED_BY}

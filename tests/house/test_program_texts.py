@@ -1,4 +1,4 @@
-"""Programs that stand in a string name modules and names that are there: no linter sees into strings."""
+"""Programs in strings, and docstrings, name modules and names that are there: no linter sees into strings."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from tfwheel.config.paths import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 IMPORT = re.compile(r"(?:^|[\n;] *)from (tfwheel(?:\.\w+)*) import (\w+(?:, \w+)*)")
 IMAGINARY = ROOT / "tests" / "unit" / "system" / "test_sources.py"  # it writes a small package of its own
@@ -37,3 +38,20 @@ def test_what_a_program_in_a_string_imports_is_there(place: str, module: str, na
 
 def test_there_are_such_programs() -> None:
     assert len(set(imports())) > 5
+
+
+# --- names in docstrings ---------------------------------------------------------------------------------
+
+PACKAGE = ROOT / "scripts" / "tfwheel"
+PRODUCT = {
+    path.stem: ".".join(path.relative_to(ROOT / "scripts").with_suffix("").parts) for path in PACKAGE.rglob("*.py")
+}
+OTHERS = {"smoke_checks", "pip", "files"}  # not to be imported here, or words with other meanings too
+NAMED = re.compile(r"``([a-z_]+)\.([A-Za-z_]+)(?:\(\))?``")
+
+
+@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: path.stem)
+def test_what_a_docstring_names_is_there(path: Path) -> None:
+    for module, name in NAMED.findall(path.read_text(encoding="utf-8")):
+        if module in PRODUCT and name not in {"toml", "py"} and module not in OTHERS:
+            assert hasattr(importlib.import_module(PRODUCT[module]), name), f"{module}.{name}"

@@ -29,8 +29,9 @@ ROOMS = {
     "publish": {"index", "wheel", "config"},  # never `build` or `checks`: it reads records
 }
 HALL = {"cli", "errors"}  # the modules outside all rooms
-PROGRAM_MODULES = {"subprocess", "multiprocessing", "pty", "popen2"}
-NETWORK_MODULES = {"socket", "ssl", "urllib.request", "http.client", "requests", "httpx", "aiohttp", "ftplib"}
+PROGRAM_MODULES = {"subprocess", "multiprocessing", "pty", "popen2", "concurrent.futures.process", "asyncio"}
+NETWORK_MODULES = {"_socket", "aiohttp", "asyncio", "ftplib", "http.client", "httpx", "requests", "socket", "ssl"}
+NETWORK_MODULES |= {"urllib", "urllib.request", "urllib3"}
 NAMES_THAT_SAY_NOTHING = {"utils", "util", "helpers", "helper", "tools", "common", "misc", "base", "core", "lib"}
 STANDALONE = {"gpu.fatbinary_program", "checks.smoke_checks"}  # run where this package is not installed
 DOOR_LINES = 37  # besides its imports

@@ -117,7 +117,9 @@ def _ops(job: Job, chain: Toolchain, base: Path, *, force: bool) -> Iterator[Fin
     compiled = ops_wheel.compile_key(
         target=job.target, project=job.ops_project, sdk=ops_wheel.sdk_key(base), toolchain=chain
     )
-    key = digests.of_facts(compiled=compiled, rules=asdict(job.config.repair), code=code_key())
+    key = digests.of_facts(
+        compiled=compiled, rules=asdict(job.config.repair), libraries=digests.library_versions(), code=code_key()
+    )
     with job.exclusive(job.target.ops_id):
         finished = None if force else job.kept(job.target.ops_id, key)
         if finished:
@@ -233,12 +235,13 @@ def _key(job: Job, chain: Toolchain) -> str:
     """Return a digest of everything that decides the bytes of a target's wheel, or whether it passes the gates."""
     return digests.of_facts(
         target={name: value for name, value in asdict(job.target).items() if name != "default"},
-        base=job.base.sha256,
+        base=asdict(job.base),
         ops=digests.of_tree(job.ops_project),
         patches=digests.of_tree(job.patches),
         ceilings=digests.of_tree(job.ceilings),
         rules=asdict(job.config.repair),
         toolchain=chain.identity,
         tools=digests.tool_versions(),
+        libraries=digests.library_versions(),
         code=code_key(),
     )

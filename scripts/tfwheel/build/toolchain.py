@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,23 @@ from tfwheel.build.errors import NoCompilerError
 if TYPE_CHECKING:
     from tfwheel.build.compilers import Compiler
     from tfwheel.config.targets import Line
+
+# Variables that compilers, CMake and scikit-build-core read: another value may give other bytes.
+FLAGS = (
+    "CFLAGS",
+    "CMAKE_ARGS",
+    "CPATH",
+    "CPLUS_INCLUDE_PATH",
+    "CPPFLAGS",
+    "CUDAFLAGS",
+    "CXXFLAGS",
+    "LDFLAGS",
+    "LIBRARY_PATH",
+    "NVCC_APPEND_FLAGS",
+    "NVCC_PREPEND_FLAGS",
+    "SKBUILD_CMAKE_ARGS",
+    "SKBUILD_CMAKE_DEFINE",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +63,8 @@ class Toolchain:
     @property
     def identity(self) -> dict[str, str]:
         """The facts for a cache key: they change whenever the compiled bytes could change."""
-        return self.versions | {"kind": self.kind, "parts": self.parts}
+        flags = {name: os.environ[name] for name in FLAGS if name in os.environ}
+        return self.versions | {"kind": self.kind, "parts": self.parts} | flags
 
     def environment(self) -> dict[str, str]:
         """Return the variables that ``build_config/ops/CMakeLists.txt`` and CMake itself read."""

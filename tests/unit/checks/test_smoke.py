@@ -14,7 +14,7 @@ LOG = Path("dist/logs/x.log")
 
 
 def failed(code: int, output: str) -> CommandError:
-    """The error that run.py raises."""
+    """The error that `processes.run` raises."""
     return CommandError(f"`python x` ended with exit code {code}\n{output}", output=output, returncode=code)
 
 

@@ -180,7 +180,7 @@ def test_an_unknown_key_gets_the_nearest_known_one(tmp_path: Path, changed: dict
         ({"targets": ""}, "targets.toml: `release` is missing"),
         (
             {"targets": swap(TARGETS, "protobuf>=5.28,<6", "protobuf >=> 5")},
-            "`release[0].requires[0]`: value error, not a requirement",
+            "`release[0].requires[0]`: not a requirement",
         ),
         ({"targets": swap(TARGETS, "nobody asked for it", "because")}, "`exclude[0].reason`: string should have"),
         ({"targets": swap(TARGETS, 'reason = "nobody asked for it"', "")}, "`exclude[0].reason` is missing"),
@@ -289,8 +289,8 @@ def test_what_becomes_of_official_gpu_code_is_read(tmp_path: Path) -> None:
             '["120", "75"]',
             "`cu12.retarget.generated` has 75, which `archs` lacks; known: 120, 70, 80",
         ),
-        ("==12.9.86", ">=12.9", "`cu12.retarget.tools` must be exact versions"),
-        (', "nvidia-nvfatbin-cu12==12.8.90"]', "]", "`cu12.retarget.tools`: list should have at least 2 items"),
+        ("==12.9.86", ">=12.9", "`cu12.retarget.tools[0]`: must be an exact version"),
+        (', "nvidia-nvfatbin-cu12==12.8.90"]', "]", "`cu12.retarget.tools[1]` is missing"),
         ('xla = "12.8"', "xla = 12.8", '`cu12.retarget.xla` must be quoted: write "12.8"'),
         ("[cu12.retarget]", "[cpu.retarget]", "`cpu.retarget` is for GPU code, and the line has no CUDA version"),
     ],
@@ -315,3 +315,17 @@ def test_patches_for_a_version_that_is_not_built_are_refused(tmp_path: Path, fol
 def test_a_line_that_no_session_builds_is_refused(tmp_path: Path) -> None:
     named = refusal(tmp_path, lines=LINES.replace("[cu12]", "[l4]"), targets=TARGETS.replace('"cu12"', '"l4"'))
     assert "no nox session builds the line `l4`: its name begins with none of cpu, cu12" in named
+
+
+@pytest.mark.parametrize("name", ["docs", "install"])
+def test_a_line_named_as_a_folder_of_the_site_is_refused(tmp_path: Path, name: str) -> None:
+    named = refusal(tmp_path, lines=LINES.replace("[cpu]", f"[{name}]"))
+    assert named == f"lines.toml: `{name}` cannot name a line: the site has a folder of that name"
+
+
+@pytest.mark.parametrize(
+    "pin", [">=12.5", "==12.*", "", "==12.5,!=12.5.1", "==12.5; python_version > '3'", " @ https://x/y.whl"]
+)
+def test_a_part_of_the_toolkit_that_is_not_pinned_is_refused(tmp_path: Path, pin: str) -> None:
+    named = refusal(tmp_path, lines=LINES.replace("==12.5.82", pin))
+    assert named.startswith("lines.toml: `cu12.toolkit[0]`: must be an exact version")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tfwheel.index import documents
+from tfwheel.index.errors import DocumentError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -101,3 +102,33 @@ def test_a_folder_that_is_not_there_has_no_documents(tmp_path: Path) -> None:
     (tmp_path / "images").mkdir()
     (tmp_path / "images" / "x.png").write_bytes(b"x")
     assert documents.read(tmp_path) == {"images/x.png": b"x"}
+
+
+def test_a_link_is_never_followed(tmp_path: Path) -> None:
+    (tmp_path / "a.md").write_text("# A\n")
+    (tmp_path / "secret.png").symlink_to("/etc/hostname")
+    with pytest.raises(DocumentError, match=r"secret\.png is a link"):
+        documents.read(tmp_path)
+
+
+def test_a_document_in_a_folder_below_is_refused_and_an_image_is_not(tmp_path: Path) -> None:
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images" / "a.png").write_bytes(b"PNG")
+    assert documents.read(tmp_path) == {"images/a.png": b"PNG"}
+    (tmp_path / "images" / "a.md").write_text("# A\n")
+    with pytest.raises(DocumentError, match="only images are in folders below"):
+        documents.read(tmp_path)
+
+
+def test_what_is_not_utf8_is_named() -> None:
+    with pytest.raises(DocumentError, match=r"index/docs/a\.md is not UTF-8"):
+        documents.render({"a.md": b"# \xff"})
+
+
+def test_two_documents_for_one_page_are_refused() -> None:
+    with pytest.raises(DocumentError, match=r"would both be index\.html"):
+        documents.render({"README.md": b"# A", "index.md": b"# B"})
+
+
+def test_a_byte_order_mark_is_no_part_of_the_title() -> None:
+    assert b"<title>A" in documents.render({"a.md": b"\xef\xbb\xbf# A\n"})["docs/a.html"]

@@ -41,3 +41,20 @@ def test_facts_have_no_order_but_names_and_values() -> None:
 
 def test_the_tools_that_leave_traces_in_a_wheel_are_named() -> None:
     assert {"auditwheel", "cmake", "scikit-build-core"} <= set(digests.tool_versions())
+
+
+def test_output_at_the_top_does_not_count_and_sources_of_that_name_do(tmp_path: Path) -> None:
+    before = digests.of_tree(tmp_path)
+    for name in ("build", "dist"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "x.o").write_text("compiled")
+    assert digests.of_tree(tmp_path) == before
+    (tmp_path / "src" / "build").mkdir(parents=True)
+    (tmp_path / "src" / "build" / "kernel.h").write_text("one")
+    assert digests.of_tree(tmp_path) != before
+
+
+def test_a_file_named_as_an_output_folder_counts(tmp_path: Path) -> None:
+    before = digests.of_tree(tmp_path)
+    (tmp_path / "dist").write_text("one")
+    assert digests.of_tree(tmp_path) != before
