@@ -33,7 +33,7 @@ command that it prints. [Install and troubleshoot](install.md) starts from what 
 | --- | --- | --- |
 """
 END = """
-This page is generated from the `errors.py` files under `scripts/`: `pytest tests/house --update-golden` writes it.
+`nox -s tests -- tests/house --update-golden` writes this page from the `errors.py` files under `scripts/`.
 """
 
 
@@ -74,19 +74,23 @@ def page(sample: str) -> str:
 
 def _row(kind: type[FactoryError]) -> str:
     names = sorted(error.__name__ for error in classes() if kind_of(error) is kind and is_raised(error))
-    return f"| {kind.exit_code} | {_sentence(kind.__doc__)} | {', '.join(f'`{name}`' for name in names)} |\n"
+    return f"| {kind.exit_code} | {_sentence(kind.__doc__)} | {', '.join(map(_link, names))} |\n"
 
 
 def _room(module: ModuleType) -> str:
     package = module.__name__.rpartition(".")[0]
     name = "any room" if package == "tfwheel" else package.removeprefix("tfwheel.")
     items = "".join(_item(error) for error in of_module(module) if is_raised(error))
-    return f"\n## Errors of {name}\n\n{_sentence(importlib.import_module(package).__doc__)}\n\n{items}"
+    return f"\n## Errors of {name}\n\n{_sentence(importlib.import_module(package).__doc__)}\n{items}"
 
 
 def _item(error: type[FactoryError]) -> str:
     said = _sentence(error.__doc__)
-    return f"- `{error.__name__}` ({error.exit_code}): {said}\n  What to do: {error.default_remedy}\n"
+    return f"\n### `{error.__name__}`\n\nExit code {error.exit_code}. {said}\n\nWhat to do: {error.default_remedy}\n"
+
+
+def _link(name: str) -> str:
+    return f"[`{name}`](#{name.lower()})"
 
 
 def _sentence(docstring: str | None) -> str:

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 from urllib.parse import quote
 
+from tfwheel.errors import UsageError
 from tfwheel.index import manifest
 from tfwheel.index.errors import ManifestError
 from tfwheel.system import console, web
@@ -22,8 +23,12 @@ def save(address: str, folder: Path) -> int:
     """Copy the index at the URL ``address`` (its root, ending with a slash) into a new folder; returns its file count.
 
     If there is no index, or one that does not match its manifest, returns 0 and makes no folder. That is a warning and
-    not an error, since the next index does not depend on the copy.
+    not an error, since the next index does not depend on the copy. Raises UsageError, before anything is fetched, if
+    ``folder`` holds something else than an older copy.
     """
+    if folder.exists() and not (folder.is_dir() and ((folder / manifest.NAME).is_file() or not any(folder.iterdir()))):
+        message = f"{folder} is there, and is no copy of an index: it has no {manifest.NAME}"
+        raise UsageError(message, remedy="Name a new folder: the one that is named is replaced.")
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as scratch:
         copy = Path(scratch) / "copy"

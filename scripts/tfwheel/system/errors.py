@@ -61,7 +61,7 @@ class DiskFullError(FactoryError):
     """Free disk space: the device is full."""
 
     exit_code = 80
-    default_remedy = "Free some space (an overlay build needs about 5 GB) and run again; nothing was half-written."
+    default_remedy = "Free some space (a build needs about 8 GB) and run again; nothing was half-written."
 
 
 class TargetBusyError(FactoryError):

@@ -10,6 +10,7 @@ import pytest
 
 import assethost
 from publications import finish, publication
+from tfwheel.errors import UsageError
 from tfwheel.index import manifest
 from tfwheel.publish import publish, snapshot
 from tfwheel.system.processes import run
@@ -43,11 +44,21 @@ def test_the_copy_is_the_index_byte_by_byte_and_takes_the_place_of_an_older_one(
     copy, live = tmp_path / "before", tmp_path / "live" / "site"
     (copy / "cu12").mkdir(parents=True)
     (copy / "cu12" / "gone.html").touch()
+    (copy / manifest.NAME).touch()
     output = run([sys.executable, DOOR, "--base-url", host.pages, "--to", copy])
     shown = {name: data for name, data in contents(live).items() if not name.startswith(".")}
     assert contents(copy) == shown
     assert f"{len(shown) - 1} files of {host.pages}" in output.replace("\n", " ")
     assert manifest.check(copy) == len(shown) - 1
+
+
+def test_a_folder_of_other_things_is_never_replaced(tmp_path: Path) -> None:
+    (tmp_path / "precious").mkdir()
+    (tmp_path / "precious" / "thesis.txt").write_text("years of work")
+    for folder in (tmp_path / "precious", tmp_path / "precious" / "thesis.txt"):
+        with pytest.raises(UsageError, match="is no copy of an index"):
+            snapshot.save("http://127.0.0.1:9/", folder)
+    assert (tmp_path / "precious" / "thesis.txt").read_text() == "years of work"
 
 
 @pytest.mark.parametrize("fault", ["nothing", "altered", "missing", "no manifest", "outside"])

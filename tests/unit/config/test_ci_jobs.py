@@ -62,7 +62,9 @@ def test_each_event_starts_the_jobs_it_did(name: str, pytestconfig: pytest.Confi
     found = json.dumps(ci_jobs.matrix(CONFIG, CI, event=event, labels=labels), indent=2) + "\n"
     if pytestconfig.getoption("--update-golden"):
         path.write_text(found, encoding="utf-8")
-    assert found == path.read_text(encoding="utf-8"), "if that was meant: pytest --update-golden, and look at the diff"
+    assert found == path.read_text(encoding="utf-8"), (
+        "if that was meant: `nox -s tests -- tests/unit/config --update-golden`, and look at the diff"
+    )
 
 
 def test_every_golden_matrix_is_compared() -> None:
