@@ -225,7 +225,9 @@ def tests(session: nox.Session) -> None:
     install(session, "tests")
     session.run("python", "scripts/prepare_tests.py")
     session.run("coverage", "erase")
-    session.run("coverage", "run", "-m", "pytest", "--numprocesses=auto", "--dist=worksteal", *session.posargs)
+    session.run(
+        "coverage", "run", "-m", "pytest", "--numprocesses=auto", "--dist=worksteal", "--durations=10", *session.posargs
+    )
     session.run("coverage", "combine")
     session.run("coverage", "report", *([] if session.posargs else ["--fail-under=95"]))
 
