@@ -11,6 +11,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import tomllib
 from pathlib import Path
@@ -225,9 +226,9 @@ def tests(session: nox.Session) -> None:
     install(session, "tests")
     session.run("python", "scripts/prepare_tests.py")
     session.run("coverage", "erase")
-    session.run(
-        "coverage", "run", "-m", "pytest", "--numprocesses=auto", "--dist=worksteal", "--durations=10", *session.posargs
-    )
+    workers = len(os.sched_getaffinity(0)) + 2  # more than cores: a third of a run is waiting for programs
+    options = (f"--numprocesses={workers}", "--dist=worksteal", "--durations=10")
+    session.run("coverage", "run", "-m", "pytest", *options, *session.posargs)
     session.run("coverage", "combine")
     session.run("coverage", "report", *([] if session.posargs else ["--fail-under=95"]))
 
