@@ -1,7 +1,7 @@
 """The workflows as they stand: what their steps call exists with those words, and the light jobs really run.
 
-The heavy ones run the same way in `.ci/run`: `nox -s rehearse -- ci.yml tests`, and wheel.yml for one target. Here they
-would be the tests inside the tests, and gigabytes.
+The heavy ones run the same way in `.ci/run`: `nox -s rehearse -- ci.yml lint`, then `tests`, and wheel.yml for one
+target. Here they would be lint and tests once more inside the tests, and gigabytes.
 """
 
 from __future__ import annotations
@@ -105,10 +105,6 @@ def test_the_plan_of_a_pull_request_runs_from_its_yaml(trial: Rehearsal) -> None
 
 def test_the_gate_of_a_pull_request_is_green_when_all_jobs_are(trial: Rehearsal) -> None:
     assert trial.rehearse("ci.yml", ["gate"])["gate"].result == "success"
-
-
-def test_lint_runs_from_its_yaml(trial: Rehearsal) -> None:
-    assert trial.rehearse("ci.yml", ["lint"])["lint"].result == "success"
 
 
 def test_the_summary_of_the_wheels_runs_from_its_yaml(tmp_path: Path, trial: Rehearsal) -> None:
