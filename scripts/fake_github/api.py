@@ -12,6 +12,7 @@ import hashlib
 import json
 import re
 import threading
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
@@ -22,6 +23,8 @@ from urllib.parse import quote, unquote, urlencode, urlsplit
 from fake_github import server
 from fake_github.server import CHUNK, FakeServer, Response
 from fake_github.state import Facts, State
+from tfwheel.system.errors import CommandError
+from tfwheel.system.processes import run
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,11 +39,15 @@ JSON = "application/json; charset=utf-8"
 
 @dataclass(kw_only=True)
 class GitHub(FakeServer):
-    """One repository (``repo`` is "owner/name") with its state in ``folder`` and its pages in the folder ``site``."""
+    """One repository (``repo`` is "owner/name") with its state in ``folder`` and its pages in the folder ``site``.
+
+    ``origin`` is the bare git repository with its branches and tags.
+    """
 
     folder: Path
     repo: str
     site: Path | None = None
+    origin: Path | None = None
     _uploading: threading.Lock = field(default_factory=threading.Lock)
 
     @cached_property
@@ -135,6 +142,8 @@ class GitHub(FakeServer):
         name = f"_{method}_{noun}" + (f"_{rest.replace('/', '_')}" if rest else "")
         if noun == "actions":
             return self._actions(question, place, numbers)
+        if noun == "compare":
+            return self._compare(*place.removeprefix("compare/").split("...", 1))
         action = getattr(self, name.lower(), None)
         return action(question, *numbers) if action else _refusal(HTTPStatus.NOT_FOUND, "Not Found")
 
@@ -191,15 +200,50 @@ class GitHub(FakeServer):
         return any(release["tag_name"] == tag and not release["draft"] for release in self.state.all("release"))
 
     def _actions(self, question: Request, place: str, numbers: Sequence[int]) -> Response:
-        workflow = re.fullmatch(r"actions/workflows/([\w.-]+)/runs", place)
+        workflow = re.fullmatch(r"actions/workflows/([\w.-]+)/(runs|dispatches)", place)
+        if workflow and workflow[2] == "dispatches":
+            return self._start(question, workflow[1])
         if workflow:
             runs = [run for run in self.state.all("run") if run["path"].endswith(f"/{workflow[1]}")]
-            wanted = question.query.get("head_sha")
-            found = [run for run in reversed(runs) if wanted in (None, run["head_sha"])]
+            sha, branch = question.query.get("head_sha"), question.query.get("branch")
+            found = [run for run in reversed(runs) if sha in (None, run["head_sha"])]
+            found = [run for run in found if branch in (None, run.get("head_branch"))]
             return self._listed(question, found, key="workflow_runs")
         if re.fullmatch(r"actions/runs/\d+/artifacts", place):
             return self._listed(question, self.state.all("artifact", parent=numbers[0]), key="artifacts")
         return _refusal(HTTPStatus.NOT_FOUND, "Not Found")
+
+    def _start(self, question: Request, workflow: str) -> Response:
+        """Add a run of a workflow that was started by hand for a branch or tag."""
+        ref = json.loads(question.body.rest())["ref"]
+        commit = self._commit(ref)
+        if commit is None:
+            return _refusal(HTTPStatus.UNPROCESSABLE_ENTITY, f"No ref found for: {ref}")
+        facts = {"path": f".github/workflows/{workflow}", "head_sha": commit, "head_branch": ref, "status": "queued"}
+        facts |= {"event": "workflow_dispatch", "conclusion": None, "head_repository": {"full_name": self.repo}}
+        self.state.add("run", facts)
+        return Response(status=HTTPStatus.NO_CONTENT)
+
+    def _compare(self, base: str, head: str) -> Response:
+        """Compare a commit with a branch, by git."""
+        left, right = self._commit(base), self._commit(head)
+        if left is None or right is None:
+            return _refusal(HTTPStatus.NOT_FOUND, "Not Found")
+        behind, ahead = map(int, self._git("rev-list", "--left-right", "--count", f"{left}...{right}").split())
+        words = {(False, False): "identical", (True, False): "behind", (False, True): "ahead"}
+        status = words.get((behind > 0, ahead > 0), "diverged")
+        return _json({"status": status, "ahead_by": ahead, "behind_by": behind, "commits": []})
+
+    def _commit(self, name: str) -> str | None:
+        """Return the commit of a branch, a tag or a full commit; None if the repository has none of that name."""
+        found = None
+        for place in (f"refs/heads/{name}", f"refs/tags/{name}", name):
+            with suppress(CommandError):
+                found = found or self._git("rev-parse", "--verify", "-q", f"{place}^{{commit}}").strip()
+        return found
+
+    def _git(self, *words: str) -> str:
+        return run(["git", "-C", str(self.origin or self.folder), *words])
 
     def _get_pulls(self, question: Request) -> Response:
         query, owner = question.query, self.repo.split("/", maxsplit=1)[0]

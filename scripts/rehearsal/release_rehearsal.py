@@ -163,7 +163,7 @@ def _begin(stage: Stage, fingerprint: str) -> None:
 def _host(stage: Stage) -> Iterator[GitHub]:
     """Serve the fake GitHub server, on the port that it had before."""
     port = int(stage.port.read_text(encoding="utf-8")) if stage.port.exists() else 0
-    host = GitHub(folder=stage.folder / "host", repo=REPO, site=stage.site)
+    host = GitHub(folder=stage.folder / "host", repo=REPO, site=stage.site, origin=stage.remote)
     try:
         with server.serving(host, port=port):
             files.write_atomically(stage.port, host.address.rpartition(":")[2].encode())
@@ -190,6 +190,8 @@ def _finish_run(host: GitHub, planned: PlannedRelease, commit: str) -> None:
         "status": "completed",
         "conclusion": preflight.GREEN,
         "event": "push",
+        "head_branch": MAIN,
+        "head_repository": {"full_name": REPO},
         "html_url": f"{host.address}/{REPO}/actions/runs/1",
     }
     run_ = next(iter(host.state.all("run")), None) or host.state.add("run", facts)

@@ -87,12 +87,13 @@ def planned(context: ReleaseContext, version: str) -> PlannedRelease:
 def check(context: ReleaseContext, release: PlannedRelease) -> Run:
     """Check everything that needs no wheel file; returns the CI run that has the wheels.
 
-    Raises ReleaseTagError, NameTakenError, ReleaseExistsError, NoGreenRunError, WheelMissingError or
-    HostAnswerError.
+    Raises ReleaseTagError, ReleaseBranchError, NameTakenError, ReleaseExistsError, NoGreenRunError, WheelMissingError
+    or HostAnswerError.
     """
     context.on_step("check")
     commit = preflight.commit_of(context.root)
     preflight.check_tag(context.root, release.tag, rehearsed=context.rehearsed)
+    preflight.check_branch(context.repository, commit, rehearsed=context.rehearsed)
     found = context.repository.release_of(release.tag)
     shown = GithubStore(repository=context.repository, release=found).assets() if found and not found.draft else {}
     preflight.check_number(release, context.ledger, shown)
@@ -138,6 +139,7 @@ def publish(context: ReleaseContext, release: PlannedRelease) -> tuple[LedgerEnt
     commit = preflight.commit_of(context.root)
     if not context.rehearsed:
         preflight.check_tag(context.root, release.tag, rehearsed=False)
+        preflight.check_branch(context.repository, commit, rehearsed=False)
     context.on_step("draft")
     found = context.repository.release_of(release.tag) or context.repository.draft(
         release.tag, commit=commit, notes=release.notes

@@ -18,6 +18,7 @@ from tfwheel.publish.errors import (
     AssetRenamedError,
     HostAnswerError,
     NoGreenRunError,
+    ReleaseBranchError,
     ReleaseExistsError,
     ReleaseTagError,
     StoreError,
@@ -57,6 +58,7 @@ class World:
     def __init__(self, folder: Path, github: GitHub) -> None:
         self.github, self.root, self.remote = github, releasing.checkout(folder / "checkout"), folder / "remote.git"
         self.tag()
+        github.origin = self.remote
         releasing.download(self.root)
         self.run = github.run(self.commit)
         for target in IDS:
@@ -202,6 +204,10 @@ def test_the_newest_green_run_with_all_wheels_is_taken(world: World) -> None:
         ({"status": "in_progress", "conclusion": None}, r"still running \(in_progress\)"),
         ({"conclusion": "failure"}, "ended with `failure`"),
         ({"event": "pull_request"}, "it never ran"),
+        ({"head_branch": "topic"}, "it never ran"),
+        ({"head_branch": TAG}, "it never ran"),
+        ({"head_repository": {"full_name": "stranger/wheels"}}, "it never ran"),
+        ({"head_repository": None}, "it never ran"),
         ({"head_sha": "0" * 40}, "it never ran"),
         ({"path": ".github/workflows/ci.yml"}, "it never ran"),
     ],
@@ -231,6 +237,43 @@ def test_a_tag_that_is_elsewhere_or_nowhere_is_refused(world: World) -> None:
     releasing.git(world.root, "tag", "-d", TAG)
     with pytest.raises(ReleaseTagError, match=r"there is no tag v2\.20\.0"):
         world.release()
+
+
+@pytest.mark.parametrize("main", ["elsewhere", "before"])
+def test_a_tag_on_another_branch_is_refused_and_in_a_rehearsal_said(
+    world: World, main: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    start = world.commit
+    releasing.git(world.root, "checkout", "-q", "-b", "topic")
+    (world.root / "topic.txt").write_text("x")
+    commit = releasing.commit(world.root)
+    releasing.git(world.root, "tag", "-f", TAG)
+    releasing.git(world.root, "push", "-q", "-f", str(world.remote), "topic", TAG)
+    if main == "elsewhere":
+        releasing.git(world.root, "checkout", "-q", "main")
+        (world.root / "later.txt").write_text("x")
+        releasing.commit(world.root)
+        releasing.git(world.root, "push", "-q", str(world.remote), "main")
+        releasing.git(world.root, "checkout", "-q", "topic")
+    green = world.github.run(commit)
+    for target in IDS:
+        world.github.artifact(green, f"wheel-{target}")
+    with pytest.raises(ReleaseBranchError, match=f"commit {commit[:12]} is not on the branch main of someone/wheels"):
+        world.release()
+    assert not world.github.releases
+    context = world.context(rehearsed=True)
+    release.check(context, release.planned(context, VERSION))
+    assert f"{commit[:12]} is not on the branch main" in capsys.readouterr().err
+    assert start != commit
+
+
+def test_a_release_may_be_of_an_older_commit_of_main(world: World) -> None:
+    tagged = world.commit
+    (world.root / "later.txt").write_text("x")
+    releasing.commit(world.root)
+    releasing.git(world.root, "push", "-q", str(world.remote), "main")
+    releasing.git(world.root, "checkout", "-q", tagged)
+    assert len(world.release()[1]) == 3
 
 
 def test_a_folder_that_is_no_checkout_is_said(world: World, tmp_path: Path) -> None:
