@@ -202,6 +202,12 @@ def save_index(session: nox.Session) -> None:
     enter(session, "save_index", *session.posargs)
 
 
+@nox.session(name="deploy-pages", venv_backend="none", requires=["factory"], default=False)
+def deploy_pages(session: nox.Session) -> None:
+    """Deploy an artifact of a workflow run to GitHub Pages, as a version of its own (`-- ARTIFACT`)."""
+    enter(session, "deploy_pages", *session.posargs)
+
+
 @nox.session(name="verify-attestation", default=False)
 def verify_attestation(session: nox.Session) -> None:
     """Verify a downloaded wheel with its release's attestation (`-- WHEEL --bundle FILE --repo OWNER/REPO`)."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import shutil
 import threading
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from fake_github.server import Body, Request
 
 PAGES = "/pages/"
+IDENTITY = "/identity"
 BLOBS = "/blob"
 JSON = "application/json; charset=utf-8"
 
@@ -65,6 +67,8 @@ class GitHub(FakeServer):
         place = question.place
         if place.startswith((f"/repos/{self.repo}/", f"/uploads/repos/{self.repo}/")):
             return self._api(question)
+        if place == IDENTITY:
+            return _json({"value": "an identity"})
         if place.startswith(PAGES) and self.site:
             return server.page(self.site, place.removeprefix(PAGES), question.headers)
         asset = self._downloadable(place.removeprefix(BLOBS))
@@ -142,6 +146,8 @@ class GitHub(FakeServer):
         name = f"_{method}_{noun}" + (f"_{rest.replace('/', '_')}" if rest else "")
         if noun == "actions":
             return self._actions(question, place, numbers)
+        if place.startswith("pages/deployments"):
+            return self._pages(question, place.removeprefix("pages/deployments").strip("/"))
         if noun == "compare":
             return self._compare(*place.removeprefix("compare/").split("...", 1))
         action = getattr(self, name.lower(), None)
@@ -223,6 +229,25 @@ class GitHub(FakeServer):
         facts |= {"event": "workflow_dispatch", "conclusion": None, "head_repository": {"full_name": self.repo}}
         self.state.add("run", facts)
         return Response(status=HTTPStatus.NO_CONTENT)
+
+    def _pages(self, question: Request, version: str) -> Response:
+        """Deploy an artifact, a folder, to the site, or return the state of a deployment.
+
+        As on GitHub, the version must be a commit, and identifies the deployment: another one of the same version is
+        reported as done, and what it has is never shown.
+        """
+        known = {found["version"] for found in self.state.all("deployment")}
+        if question.method == "GET":
+            return _json({"status": "succeed"}) if version in known else _refusal(HTTPStatus.NOT_FOUND, "Not Found")
+        facts = json.loads(question.body.rest())
+        version, artifact = facts["pages_build_version"], self.state.find("artifact", facts["artifact_id"])
+        if self._commit(version) != version or artifact is None or not facts["oidc_token"]:
+            return _refusal(HTTPStatus.NOT_FOUND, "Not Found")
+        if version not in known and self.site:
+            shutil.rmtree(self.site, ignore_errors=True)
+            shutil.copytree(artifact["folder"], self.site)
+            self.state.add("deployment", {"version": version})
+        return _json({"id": version, "status_url": f"{self.address}{question.place}/{version}"})
 
     def _compare(self, base: str, head: str) -> Response:
         """Compare a commit with a branch, by git."""

@@ -51,6 +51,14 @@ class InventoryError(PublishedStateError):
     default_remedy = "Delete the asset named above or upload it again; no page was written."
 
 
+class DeploymentError(PublishedStateError):
+    """GitHub Pages does not take a deployment, or does not finish it."""
+
+    default_remedy = (
+        "Read the answer above; see that Pages is on (Settings, Pages: GitHub Actions), and run the job again."
+    )
+
+
 class AssetRenamedError(PublishedStateError):
     """The release host stored an asset under another name or with other bytes than were uploaded."""
 

@@ -149,7 +149,7 @@ class Repository:
             return web.ask(url, method="POST", headers=headers, body=source, timeout_s=UPLOAD_TIMEOUT_S)
 
         answer = github_api.patiently(url, send, {HTTPStatus.CREATED}, again=False)
-        return _decoded(answer.body, AssetData, url)
+        return decoded(answer.body, AssetData, url)
 
     # --- runs --------------------------------------------------------------------------------------------
 
@@ -169,7 +169,7 @@ class Repository:
     def has(self, branch: str, commit: str) -> bool:
         """Return whether a commit is the newest one of a branch or an ancestor of it; HostAnswerError if unknown."""
         url = f"{self._base}/compare/{quote(branch, safe='')}...{commit}?per_page=1"
-        found = _decoded(github_api.fetch(url, self.api.headers).body, Comparison, url)
+        found = decoded(github_api.fetch(url, self.api.headers).body, Comparison, url)
         return found.status in ("identical", "behind")
 
     def start(self, workflow: str, *, branch: str) -> None:
@@ -230,10 +230,11 @@ class Repository:
         answer = github_api.patiently(
             url, lambda: web.ask(url, method=method, headers=headers, body=body), accepted, again=again
         )
-        return _decoded(answer.body, shape, url)
+        return decoded(answer.body, shape, url)
 
 
-def _decoded(body: bytes, shape: type[Shape], url: str) -> Shape:
+def decoded(body: bytes, shape: type[Shape], url: str) -> Shape:
+    """Decode a response; HostAnswerError for anything else than that shape."""
     try:
         return msgspec.json.decode(body, type=shape)
     except msgspec.MsgspecError as error:

@@ -350,7 +350,8 @@ def alter(folder: Path, start: str, changes: dict[str, bytes | None]) -> None:
     """Change a wheel as code of it could, and let its record vouch for the new bytes."""
     (wheel,) = folder.glob(f"{start}-*.whl")
     old = records.load(records.path_for(wheel))
-    members = {name: data for name, data in (fakewheels.members_of(wheel) | changes).items() if data is not None}
+    changed = fakewheels.members_of(wheel) | changes
+    members = {name: data for name, data in changed.items() if data is not None and not name.endswith("/")}
     (row,) = [name for name in members if name.endswith(".dist-info/RECORD")]
     del members[row]
     info = row.removesuffix("/RECORD")

@@ -178,9 +178,9 @@ def test_what_the_ledger_has_from_elsewhere_stays(world: World) -> None:
 def test_ci_is_told_which_run_it_is(world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     context = world.context()
     found = release.check(context, release.planned(context, f"v{VERSION}"))
-    release.tell_ci(found, release.planned(context, VERSION))
+    release.tell_ci(run=str(found.id), version=VERSION)
     monkeypatch.setenv("GITHUB_OUTPUT", str(tmp_path / "output"))
-    release.tell_ci(found, release.planned(context, VERSION))
+    release.tell_ci(run=str(found.id), version=VERSION)
     assert (tmp_path / "output").read_text() == f"run={world.run['id']}\nversion={VERSION}\n"
 
 
@@ -399,6 +399,40 @@ def test_a_staged_file_that_changed_is_refused(world: World) -> None:
     assert not world.github.releases
     assert release.stage(context, wanted).sums == staged.sums
     assert not (staged.folder / "stranger.txt").exists()
+
+
+def test_what_is_signed_is_what_another_job_staged(
+    world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    context, checked = world.context(), list[Path]()
+    wanted = release.planned(context, VERSION)
+    steps = release.steps(context, wanted, gates=checked.append)
+    assert tuple(steps) == release.STEPS
+    monkeypatch.setenv("GITHUB_OUTPUT", str(tmp_path / "output"))
+    for name in ("check", "stage", "gates", "confirm"):
+        steps[name]()
+    assert checked == [context.folder(wanted)]
+    sums = files.sha256_of(context.folder(wanted) / "SHA256SUMS")
+    assert (tmp_path / "output").read_text().splitlines()[-1] == f"sums={sums}"
+    release.confirm(context, wanted, sums)
+    wheel = wheel_in(world, f"wheel-{IDS[0]}", IDS[0])  # altered between the jobs, with all that vouches for it
+    wheel.unlink()
+    releasing.build(wheel.parent.parent, IDS[0], body=b"import evil", source_commit=world.commit)
+    for path in (world.root / "dist" / "run").glob(f"gpu-*/{IDS[0]}"):
+        shutil.rmtree(path)
+    release.stage(context, wanted)
+    with pytest.raises(WheelChangedError, match=f"and {sums} was staged and checked"):
+        release.steps(context, wanted, gates=checked.append, sums=sums)["confirm"]()
+
+
+@pytest.mark.parametrize("change", ["push", "pull_request"])
+def test_new_lines_are_shown_by_a_run_on_main(world: World, change: str) -> None:
+    index = world.root / "build_config" / "index.toml"
+    index.write_text(f'ledger_change = "{change}"\n{index.read_text()}')
+    release.show(world.context())
+    started = [one for one in world.github.state.all("run") if one["path"].endswith("pages.yml")]
+    found = [(one["event"], one["head_branch"], one["head_sha"]) for one in started]
+    assert found == ([("workflow_dispatch", "main", world.commit)] if change == "push" else [])
 
 
 # --- bad days of the host --------------------------------------------------------------------------------
