@@ -425,7 +425,7 @@ def test_what_is_signed_is_what_another_job_staged(
         release.steps(context, wanted, gates=checked.append, sums=sums)["confirm"]()
 
 
-@pytest.mark.parametrize("change", ["push", "pull_request"])
+@pytest.mark.parametrize("change", ["push", "pull-request"])
 def test_new_lines_are_shown_by_a_run_on_main(world: World, change: str) -> None:
     index = world.root / "build_config" / "index.toml"
     index.write_text(f'ledger_change = "{change}"\n{index.read_text()}')
