@@ -170,9 +170,12 @@ def _facts(job: Job) -> dict[str, Any]:
 
 def _compare(record: records.Record, found: dict[str, Any]) -> None:
     """Raise UntrueRecordError for the first fact that the record gives otherwise."""
-    for name, value in found.items():
-        said = getattr(record, name)
+    for name, is_ in found.items():
+        value, said = is_, getattr(record, name)
         if said != value:
+            if isinstance(said, dict) and isinstance(value, dict):  # only what differs in it
+                odd = sorted(key for key in said.keys() | value if said.get(key) != value.get(key))
+                said, value = ({key: facts.get(key) for key in odd} for facts in (said, value))
             message = f"the record of {record.file} says {name} {said!r}, and what is found is {value!r}"
             raise UntrueRecordError(message)
 

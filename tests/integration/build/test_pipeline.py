@@ -357,8 +357,10 @@ def alter(folder: Path, start: str, changes: dict[str, bytes | None]) -> None:
     info = row.removesuffix("/RECORD")
     fakewheels.write_zip(wheel, members | {row: fakewheels.record_of(members, info)})
     sha256 = files.sha256_of(wheel)
+    size = wheel.stat().st_size
+    gates = old.gates | {"size": old.gates["size"].replace(f"{old.size:,}", f"{size:,}")}
     smoke_report = {"passed": True, "wheel_sha256": sha256}
-    records.save(old.grown(sha256=sha256, size=wheel.stat().st_size, smoke=smoke_report), wheel)
+    records.save(old.grown(sha256=sha256, size=size, gates=gates, smoke=smoke_report), wheel)
 
 
 def test_a_wheel_is_built_without_being_run_and_only_its_test_adds_a_report(factory: Factory) -> None:
