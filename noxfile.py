@@ -29,6 +29,8 @@ nox.options.reuse_venv = "yes"
 nox.options.sessions = ["lint", "tests"]
 
 GROUPS = nox.project.load_toml("pyproject.toml")
+LOCKS = ROOT / "build_config" / "locks"
+APART = ["colab"]  # groups that must not agree with the others
 FACTORY = ROOT / ".nox" / "factory"
 
 
@@ -51,13 +53,35 @@ def targets(session: str) -> dict[str, bool]:
 CU12, CPU = targets("build-cuda12"), targets("build-cpu")
 
 
-def install(session: nox.Session, group: str) -> None:
-    """Install a dependency group into the session's environment, again only when the group changed."""
-    wanted = nox.project.dependency_groups(GROUPS, group)
+def install(session: nox.Session, group: str, *, renewing: bool = False) -> None:
+    """Install the locked packages of a dependency group, by hash, again only when the lock changed.
+
+    A lock that is not the one of pyproject.toml stops the session, unless the locks are being renewed.
+    """
+    lock = LOCKS / f"{group}.txt"
+    text = lock.read_text(encoding="utf-8") if lock.exists() else ""
+    if lock_head(group) not in text and not renewing:
+        words = "run `nox -s update-locks`, and commit both files"
+        session.error(f"{lock.relative_to(ROOT)} does not lock the group `{group}` as pyproject.toml has it: {words}")
     stamp = Path(session.virtualenv.location) / "installed.txt"
-    if not stamp.exists() or stamp.read_text(encoding="utf-8") != "\n".join(wanted):
-        session.install(*wanted)
-        stamp.write_text("\n".join(wanted), encoding="utf-8")
+    if not stamp.exists() or stamp.read_text(encoding="utf-8") != text:
+        session.install("--require-hashes", "--only-binary", ":all:", "--requirement", str(lock))
+        stamp.write_text(text, encoding="utf-8")
+
+
+def lock_head(group: str) -> str:
+    """Return the first lines of a group's lock, which say what it was made from."""
+    needs = "".join(f"# needs: {requirement}\n" for requirement in nox.project.dependency_groups(GROUPS, group))
+    return f"# Written by `nox -s update-locks` from the group `{group}` of pyproject.toml.\n{needs}"
+
+
+def resolve(session: nox.Session, groups: list[str], lock: Path, *words: str) -> None:
+    """Resolve dependency groups for every Python of the factory and every platform; versions in ``lock`` are kept."""
+    named = [word for group in groups for word in ("--group", f"{ROOT / 'pyproject.toml'}:{group}")]
+    oldest = GROUPS["project"]["requires-python"].removeprefix(">=")
+    options = ["--universal", "--python-version", oldest, "--only-binary", ":all:", "--generate-hashes"]
+    quiet = ["--quiet", "--no-annotate", "--no-header", "--no-emit-index-url", "--no-emit-find-links"]
+    session.run("uv", "pip", "compile", *options, *quiet, *named, "--output-file", str(lock), *words)
 
 
 def enter(session: nox.Session, door: str, *words: str) -> None:
@@ -179,6 +203,12 @@ def save_index(session: nox.Session) -> None:
     enter(session, "save_index", *session.posargs)
 
 
+@nox.session(name="deploy-pages", venv_backend="none", requires=["factory"], default=False)
+def deploy_pages(session: nox.Session) -> None:
+    """Deploy an artifact of a workflow run to GitHub Pages, as a version of its own (`-- ARTIFACT`)."""
+    enter(session, "deploy_pages", *session.posargs)
+
+
 @nox.session(name="verify-attestation", default=False)
 def verify_attestation(session: nox.Session) -> None:
     """Verify a downloaded wheel with its release's attestation (`-- WHEEL --bundle FILE --repo OWNER/REPO`)."""
@@ -196,6 +226,21 @@ def ledger(session: nox.Session) -> None:
 def update_pins(session: nox.Session) -> None:
     """Lock the official wheels of every target into build_config/bases.toml."""
     enter(session, "update_pins", *session.posargs)
+
+
+@nox.session(name="update-locks", tags=["update"], default=False)
+def update_locks(session: nox.Session) -> None:
+    """Lock every dependency group by hash into build_config/locks/ (`-- --upgrade` takes newer versions)."""
+    install(session, "bootstrap", renewing=True)
+    together = [group for group in GROUPS["dependency-groups"] if group not in APART]
+    everything = Path(session.create_tmp()) / "everything.txt"  # gives a package one version in all of them
+    everything.write_text("".join(path.read_text("utf-8") for path in LOCKS.glob("*.txt") if path.stem not in APART))
+    resolve(session, together, everything, *session.posargs)
+    for group in [*together, *APART]:
+        lock = LOCKS / f"{group}.txt"
+        lock.unlink(missing_ok=True)
+        resolve(session, [group], lock, *(["--constraints", str(everything)] if group in together else []))
+        lock.write_text(lock_head(group) + lock.read_text(encoding="utf-8"), encoding="utf-8")
 
 
 @nox.session(tags=["lint"])

@@ -11,7 +11,9 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import shutil
 import threading
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
@@ -22,6 +24,8 @@ from urllib.parse import quote, unquote, urlencode, urlsplit
 from fake_github import server
 from fake_github.server import CHUNK, FakeServer, Response
 from fake_github.state import Facts, State
+from tfwheel.system.errors import CommandError
+from tfwheel.system.processes import run
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,17 +34,22 @@ if TYPE_CHECKING:
     from fake_github.server import Body, Request
 
 PAGES = "/pages/"
+IDENTITY = "/identity"
 BLOBS = "/blob"
 JSON = "application/json; charset=utf-8"
 
 
 @dataclass(kw_only=True)
 class GitHub(FakeServer):
-    """One repository (``repo`` is "owner/name") with its state in ``folder`` and its pages in the folder ``site``."""
+    """One repository (``repo`` is "owner/name") with its state in ``folder`` and its pages in the folder ``site``.
+
+    ``origin`` is the bare git repository with its branches and tags.
+    """
 
     folder: Path
     repo: str
     site: Path | None = None
+    origin: Path | None = None
     _uploading: threading.Lock = field(default_factory=threading.Lock)
 
     @cached_property
@@ -58,6 +67,8 @@ class GitHub(FakeServer):
         place = question.place
         if place.startswith((f"/repos/{self.repo}/", f"/uploads/repos/{self.repo}/")):
             return self._api(question)
+        if place == IDENTITY:
+            return _json({"value": "an identity"})
         if place.startswith(PAGES) and self.site:
             return server.page(self.site, place.removeprefix(PAGES), question.headers)
         asset = self._downloadable(place.removeprefix(BLOBS))
@@ -135,6 +146,10 @@ class GitHub(FakeServer):
         name = f"_{method}_{noun}" + (f"_{rest.replace('/', '_')}" if rest else "")
         if noun == "actions":
             return self._actions(question, place, numbers)
+        if place.startswith("pages/deployments"):
+            return self._pages(question, place.removeprefix("pages/deployments").strip("/"))
+        if noun == "compare":
+            return self._compare(*place.removeprefix("compare/").split("...", 1))
         action = getattr(self, name.lower(), None)
         return action(question, *numbers) if action else _refusal(HTTPStatus.NOT_FOUND, "Not Found")
 
@@ -191,15 +206,69 @@ class GitHub(FakeServer):
         return any(release["tag_name"] == tag and not release["draft"] for release in self.state.all("release"))
 
     def _actions(self, question: Request, place: str, numbers: Sequence[int]) -> Response:
-        workflow = re.fullmatch(r"actions/workflows/([\w.-]+)/runs", place)
+        workflow = re.fullmatch(r"actions/workflows/([\w.-]+)/(runs|dispatches)", place)
+        if workflow and workflow[2] == "dispatches":
+            return self._start(question, workflow[1])
         if workflow:
             runs = [run for run in self.state.all("run") if run["path"].endswith(f"/{workflow[1]}")]
-            wanted = question.query.get("head_sha")
-            found = [run for run in reversed(runs) if wanted in (None, run["head_sha"])]
+            sha, branch = question.query.get("head_sha"), question.query.get("branch")
+            found = [run for run in reversed(runs) if sha in (None, run["head_sha"])]
+            found = [run for run in found if branch in (None, run.get("head_branch"))]
             return self._listed(question, found, key="workflow_runs")
         if re.fullmatch(r"actions/runs/\d+/artifacts", place):
             return self._listed(question, self.state.all("artifact", parent=numbers[0]), key="artifacts")
         return _refusal(HTTPStatus.NOT_FOUND, "Not Found")
+
+    def _start(self, question: Request, workflow: str) -> Response:
+        """Add a run of a workflow that was started by hand for a branch or tag."""
+        ref = json.loads(question.body.rest())["ref"]
+        commit = self._commit(ref)
+        if commit is None:
+            return _refusal(HTTPStatus.UNPROCESSABLE_ENTITY, f"No ref found for: {ref}")
+        facts = {"path": f".github/workflows/{workflow}", "head_sha": commit, "head_branch": ref, "status": "queued"}
+        facts |= {"event": "workflow_dispatch", "conclusion": None, "head_repository": {"full_name": self.repo}}
+        self.state.add("run", facts)
+        return Response(status=HTTPStatus.NO_CONTENT)
+
+    def _pages(self, question: Request, version: str) -> Response:
+        """Deploy an artifact, a folder, to the site, or return the state of a deployment.
+
+        As on GitHub, the version must be a commit, and identifies the deployment: another one of the same version is
+        reported as done, and what it has is never shown.
+        """
+        known = {found["version"] for found in self.state.all("deployment")}
+        if question.method == "GET":
+            return _json({"status": "succeed"}) if version in known else _refusal(HTTPStatus.NOT_FOUND, "Not Found")
+        facts = json.loads(question.body.rest())
+        version, artifact = facts["pages_build_version"], self.state.find("artifact", facts["artifact_id"])
+        if self._commit(version) != version or artifact is None or not facts["oidc_token"]:
+            return _refusal(HTTPStatus.NOT_FOUND, "Not Found")
+        if version not in known and self.site:
+            shutil.rmtree(self.site, ignore_errors=True)
+            shutil.copytree(artifact["folder"], self.site)
+            self.state.add("deployment", {"version": version})
+        return _json({"id": version, "status_url": f"{self.address}{question.place}/{version}"})
+
+    def _compare(self, base: str, head: str) -> Response:
+        """Compare a commit with a branch, by git."""
+        left, right = self._commit(base), self._commit(head)
+        if left is None or right is None:
+            return _refusal(HTTPStatus.NOT_FOUND, "Not Found")
+        behind, ahead = map(int, self._git("rev-list", "--left-right", "--count", f"{left}...{right}").split())
+        words = {(False, False): "identical", (True, False): "behind", (False, True): "ahead"}
+        status = words.get((behind > 0, ahead > 0), "diverged")
+        return _json({"status": status, "ahead_by": ahead, "behind_by": behind, "commits": []})
+
+    def _commit(self, name: str) -> str | None:
+        """Return the commit of a branch, a tag or a full commit; None if the repository has none of that name."""
+        found = None
+        for place in (f"refs/heads/{name}", f"refs/tags/{name}", name):
+            with suppress(CommandError):
+                found = found or self._git("rev-parse", "--verify", "-q", f"{place}^{{commit}}").strip()
+        return found
+
+    def _git(self, *words: str) -> str:
+        return run(["git", "-C", str(self.origin or self.folder), *words])
 
     def _get_pulls(self, question: Request) -> Response:
         query, owner = question.query, self.repo.split("/", maxsplit=1)[0]

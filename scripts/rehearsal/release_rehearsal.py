@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from fake_github import server
 from fake_github.api import GitHub
-from tfwheel.build import pipeline
+from tfwheel.build import pipeline, recheck
 from tfwheel.index.errors import WheelMissingError
 from tfwheel.index.site import SiteContent
 from tfwheel.publish import preflight, publish, release, release_files, verify
@@ -97,8 +97,8 @@ def rehearse(
 ) -> list[str]:
     """Rehearse the release of a version; returns lines that say where everything is.
 
-    Unless ``installed`` is off, the pages for users are rendered too, and a wheel is installed from the served pages
-    with every client. Raises the errors of a release.
+    Unless ``installed`` is off, the staged wheels are checked again, the pages for users are rendered too, and a wheel
+    is installed from the served pages with every client. Raises the errors of a release.
     """
     root, stage = paths.dist.parent, Stage(folder=paths.dist / "rehearsal")
     planned = preflight.planned(settings, version, root / "CHANGELOG.md")
@@ -130,6 +130,9 @@ def rehearse(
         )
         release.check(context, planned)
         release.stage(context, planned)
+        if installed:
+            on_step("gates")
+            recheck.recheck(context.folder(planned), planned.version, paths)
         entries = release.publish(context, planned)
         on_step("merge")
         _merge(stage, planned, host)
@@ -163,7 +166,7 @@ def _begin(stage: Stage, fingerprint: str) -> None:
 def _host(stage: Stage) -> Iterator[GitHub]:
     """Serve the fake GitHub server, on the port that it had before."""
     port = int(stage.port.read_text(encoding="utf-8")) if stage.port.exists() else 0
-    host = GitHub(folder=stage.folder / "host", repo=REPO, site=stage.site)
+    host = GitHub(folder=stage.folder / "host", repo=REPO, site=stage.site, origin=stage.remote)
     try:
         with server.serving(host, port=port):
             files.write_atomically(stage.port, host.address.rpartition(":")[2].encode())
@@ -190,6 +193,8 @@ def _finish_run(host: GitHub, planned: PlannedRelease, commit: str) -> None:
         "status": "completed",
         "conclusion": preflight.GREEN,
         "event": "push",
+        "head_branch": MAIN,
+        "head_repository": {"full_name": REPO},
         "html_url": f"{host.address}/{REPO}/actions/runs/1",
     }
     run_ = next(iter(host.state.all("run")), None) or host.state.add("run", facts)

@@ -10,6 +10,7 @@ import pytest
 
 from tfwheel.config import build_config, plan
 from tfwheel.config.paths import ROOT
+from tfwheel.system.errors import CommandError
 from tfwheel.system.processes import run
 
 if TYPE_CHECKING:
@@ -42,6 +43,20 @@ def test_every_session_says_what_it_does_in_one_sentence(checkout: Path) -> None
     described = sessions(checkout)
     assert len(described) > 15
     assert all(text.endswith(".") for text in described.values())
+
+
+def test_a_group_that_is_not_locked_as_it_stands_stops_its_session_and_names_the_command(checkout: Path) -> None:
+    pyproject = checkout / "pyproject.toml"
+    text = pyproject.read_text(encoding="utf-8")
+    assert "sigstore>=4.5,<5" in text
+    pyproject.write_text(text.replace("sigstore>=4.5,<5", "sigstore>=4.4,<5"))
+    with pytest.raises(CommandError) as failure:
+        run([sys.executable, "-m", "nox", "--session", "verify-attestation"], cwd=checkout)
+    said = failure.value.output
+    assert "build_config/locks/attest.txt does not lock the group `attest` as pyproject.toml has it" in said
+    assert "run `nox -s update-locks`, and commit both files" in said
+    assert "Running session verify-attestation" in said
+    assert "pip install" not in said
 
 
 def test_a_broken_targets_file_leaves_a_session_that_says_so(checkout: Path) -> None:

@@ -65,6 +65,7 @@ class GitHub(api.GitHub):
     def run(self, sha: str, **facts: Any) -> dict[str, Any]:  # noqa: ANN401 -- as above
         """A run of wheels.yml, green unless said otherwise."""
         found = {"path": ".github/workflows/wheels.yml", "head_sha": sha, "status": "completed", "event": "push"}
+        found |= {"head_branch": "main", "head_repository": {"full_name": REPO}}
         return self.state.add("run", found | {"conclusion": "success", "html_url": "https://example.org/run"} | facts)
 
     def artifact(self, run: dict[str, Any], name: str, **facts: Any) -> None:  # noqa: ANN401 -- as above

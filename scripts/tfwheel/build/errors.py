@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tfwheel.errors import FactoryError, MissingToolError, ProgramError
+from tfwheel.errors import FactoryError, GateError, MissingToolError, ProgramError
 
 # --- the machine -----------------------------------------------------------------------------------------
 
@@ -52,3 +52,20 @@ class RepairError(FactoryError):
 
     exit_code = 42
     default_remedy = "Link only against libtensorflow_framework.so.2, or name the library in repair.toml's `exclude`."
+
+
+# --- before a wheel is signed ----------------------------------------------------------------------------
+
+
+class OddPartsError(GateError):
+    """A wheel is not what its official wheel, its ops wheel and the patches give, or belongs to no target."""
+
+    default_remedy = (
+        "Never sign it: it was changed after the build, or built from another configuration. Build it again."
+    )
+
+
+class UntrueRecordError(GateError):
+    """A record says something else about its wheel than what is found in the file."""
+
+    default_remedy = "Never sign the wheel: its record was changed after the build. Build it again."

@@ -36,12 +36,20 @@ if TYPE_CHECKING:
 UNRELATED = ("index", "build.summary", "checks.environments", "checks.smoke", "checks.smoke_checks")
 
 
-def build(target_id: str, *, force: bool = False, require_gpu: bool = False, paths: Paths | None = None) -> Record:
+def build(
+    target_id: str,
+    *,
+    force: bool = False,
+    require_gpu: bool = False,
+    smoke: bool = True,
+    paths: Paths | None = None,
+) -> Record:
     """Build, check, smoke-test and serve one target; returns the record of its wheel.
 
     An unchanged target is not rebuilt; a message says so. ``force`` rebuilds it, ``require_gpu`` fails unless the smoke
-    test ran on a GPU. Raises the FactoryError of the failed step; a wheel that did not pass every step is not served.
-    ``dist/reports/summary.md`` is updated in any case.
+    test ran on a GPU. Without ``smoke`` it is only built and gated: nothing of the wheel is run, and it is not served
+    before ``smoke_target`` has tested it. Raises the FactoryError of the failed step; a wheel that did not pass every
+    step is not served. ``dist/reports/summary.md`` is updated in any case.
     """
     job = Job.of(target_id, paths or Paths.here())
     console.say(f"{job.target.id}: {job.base.file} -> {job.target.version}")
@@ -51,19 +59,30 @@ def build(target_id: str, *, force: bool = False, require_gpu: bool = False, pat
         finished = None if force else job.kept(job.target.id, key)
         if finished:
             console.say(f"  unchanged: {finished.wheel.name} has this configuration's key {key[:12]}; not rebuilt")
-            return _smoke_and_serve(job, finished, require_gpu=require_gpu).record
+            return _smoke_and_serve(job, finished, require_gpu=require_gpu).record if smoke else finished.record
+        if not smoke:
+            return _build_untested(job, chain, key, force=force).record
         return _serve(job, _build(job, chain, key, force=force, require_gpu=require_gpu)).record
 
 
 def smoke_target(target_id: str, *, require_gpu: bool = False, paths: Paths | None = None) -> Record:
-    """Smoke-test the finished wheel of a target again and store the new report in its record."""
+    """Smoke-test the finished wheel of a target again, and its ops wheel if that was never tested so.
+
+    Stores the new reports in their records; returns that of the target. Raises the errors of a smoke test.
+    """
     job = Job.of(target_id, paths or Paths.here())
     with _summing_up(job), job.exclusive(job.target.id), job.scratch():
-        finished = job.kept(job.target.id)
+        finished, ops = job.kept(job.target.id), job.kept(job.target.ops_id)
+        if job.target.builder == "ops":
+            finished, ops = ops, None
         if finished is None:
             message = f"there is no wheel for {target_id} yet"
             raise WheelMissingError(message, remedy=f"Build it first: `python scripts/build_wheel.py {target_id}`.")
-        return _smoke_and_serve(job, finished, require_gpu=require_gpu, again=True).record
+        tested = _smoke_and_serve(job, finished, require_gpu=require_gpu, again=True)
+        if ops:
+            with job.exclusive(job.target.ops_id):
+                _smoke_and_serve(job, ops, require_gpu=require_gpu)
+        return tested.record
 
 
 @contextmanager
@@ -91,6 +110,18 @@ def _build(job: Job, chain: Toolchain, key: str, *, force: bool, require_gpu: bo
         return verification.verify_merged(
             job, merged, record, base=base, environment=environment, require_gpu=require_gpu
         )
+
+
+def _build_untested(job: Job, chain: Toolchain, key: str, *, force: bool) -> FinishedWheel:
+    """Build and gate the wheel of a target from the official one; nothing of it is run."""
+    base = _fetched(job, chain)
+    with gpu_code.retargeted_in_background(job, base) as retargeted:
+        with _ops(job, chain, base, force=force) as ops:
+            if job.target.builder == "ops":
+                return ops
+        native = retargeted.result()
+    merged = _merged(job, base, ops, native)
+    return verification.gate_merged(job, merged, _described(job, merged, ops, native, key), base=base)
 
 
 def _fetched(job: Job, chain: Toolchain) -> Path:

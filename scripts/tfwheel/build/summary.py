@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tfwheel.config.paths import Paths
     from tfwheel.wheel.records import Record
 
-FROM_GPU_JOB = "gpu-"  # prefix of the artifacts that GPU jobs upload
+FROM_TESTS = ("smoke-", "gpu-")  # prefixes of the artifacts that smoke-test jobs upload
 SHORT = 12  # hexadecimal digits of a digest, enough to compare by eye
 COLUMNS = ("result", "target", "wheel", "size", "sha256", "seconds", "from a cache", "gates", "smoke test", "on a GPU")
 NOTHING_CAME = "no wheel came of it; the log of its job says why"
@@ -49,8 +49,8 @@ class SummaryRow:
 def refresh(paths: Paths, *, source: Path | None = None, expected: Iterable[str] = ()) -> str:
     """Write ``dist/reports/summary.md`` about the records below ``source`` (default: dist/wheels); returns its text.
 
-    ``source`` may hold the artifacts of a CI run, each in a folder of its own: the records of CPU and GPU jobs are
-    joined. ``expected`` are the folders that must exist (see ``expected``).
+    ``source`` may hold the artifacts of a CI run, each in a folder of its own: the records of builds and smoke
+    tests are joined. ``expected`` are the folders that must exist (see ``expected``).
     """
     text = render(rows(source or paths.wheels, expected=expected))
     files.write_atomically(paths.dist / "reports" / "summary.md", text.encode())
@@ -73,18 +73,18 @@ def expected(config: Config, words: Iterable[str]) -> list[str]:
 def rows(folder: Path, *, expected: Iterable[str] = ()) -> list[SummaryRow]:
     """Return a row for each record, each fault, and each expected folder without either; sorted by target."""
     built: dict[str, list[Record]] = {}
-    on_gpu: dict[str, list[Record]] = {}
+    tested: dict[str, list[Record]] = {}
     found = []
     for path in sorted(folder.rglob(f"*{records.SUFFIX}")):
-        from_gpu = path.relative_to(folder).parts[0].startswith(FROM_GPU_JOB)
+        from_test = path.relative_to(folder).parts[0].startswith(FROM_TESTS)
         try:
             record = records.load(path)
         except BadWheelError as error:
             found.append(SummaryRow(target=path.parent.name, fault=error.message))
         else:
-            (on_gpu if from_gpu else built).setdefault(record.target, []).append(record)
-    for target in {*built, *on_gpu}:
-        found += _rows_of(target, built.get(target, []), on_gpu.get(target, []))
+            (tested if from_test else built).setdefault(record.target, []).append(record)
+    for target in {*built, *tested}:
+        found += _rows_of(target, built.get(target, []), tested.get(target, []))
     absent = set(expected) - {row.target for row in found}
     found += [SummaryRow(target=target, fault=NOTHING_CAME) for target in absent]
     return sorted(found, key=lambda row: (row.target, row.fault))
@@ -119,17 +119,17 @@ def _ids_of(word: str) -> list[str]:
         raise SelectionError(message, remedy=remedy) from error
 
 
-def _rows_of(target: str, built: Sequence[Record], on_gpu: Sequence[Record]) -> list[SummaryRow]:
+def _rows_of(target: str, built: Sequence[Record], tested: Sequence[Record]) -> list[SummaryRow]:
     """Return one row if all jobs report the same bytes: every Python's job builds the same ops wheel."""
     if not built:
-        return [SummaryRow(target=target, fault="a GPU job tested it, and no job built it")]
+        return [SummaryRow(target=target, fault="a job tested it, and no job built it")]
     worst = min(built, key=lambda record: record.passed_smoke)
     others = sorted({record.sha256 for record in built} - {worst.sha256})
     if others:
         made = ", ".join(digest[:SHORT] for digest in others)
         return [SummaryRow(target=target, record=worst, fault=f"another job made other bytes of it: sha256 {made}")]
     try:
-        for record in on_gpu:
+        for record in tested:
             worst = records.joined(worst, record)
     except BadWheelError as error:
         return [SummaryRow(target=target, record=worst, fault=error.message)]

@@ -51,15 +51,23 @@ def verify_merged(
     with ThreadPoolExecutor(max_workers=1) as aside:
         trying = aside.submit(_tried, job, FinishedWheel(wheel=merged.wheel, record=record), environment)
         try:
-            with console.step("gates", job.times):
-                passed = wheel_gates.run_gates(
-                    merged, base=base, locked=job.base, target=job.target, rules=job.config.repair
-                )
+            passed = _gates(job, merged, base)
         except BaseException:
             environment.programs.end()  # nothing waits for this smoke test any more
             raise
     finished = job.keep(merged.wheel, record.grown(gates=passed, times=dict(job.times)))
     return _noted(finished, trying.result(), require_gpu=require_gpu)
+
+
+def gate_merged(job: Job, merged: MergedWheel, record: Record, *, base: Path) -> FinishedWheel:
+    """Run the gates on a merged wheel, and keep it if it passes them; nothing of it is run."""
+    passed = _gates(job, merged, base)
+    return job.keep(merged.wheel, record.grown(gates=passed, times=dict(job.times)))
+
+
+def _gates(job: Job, merged: MergedWheel, base: Path) -> dict[str, str]:
+    with console.step("gates", job.times):
+        return wheel_gates.run_gates(merged, base=base, locked=job.base, target=job.target, rules=job.config.repair)
 
 
 def smoke_test(job: Job, finished: FinishedWheel, *, require_gpu: bool, again: bool = False) -> FinishedWheel:

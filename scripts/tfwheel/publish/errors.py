@@ -51,6 +51,14 @@ class InventoryError(PublishedStateError):
     default_remedy = "Delete the asset named above or upload it again; no page was written."
 
 
+class DeploymentError(PublishedStateError):
+    """GitHub Pages does not take a deployment, or does not finish it."""
+
+    default_remedy = (
+        "Read the answer above; see that Pages is on (Settings, Pages: GitHub Actions), and run the job again."
+    )
+
+
 class AssetRenamedError(PublishedStateError):
     """The release host stored an asset under another name or with other bytes than were uploaded."""
 
@@ -117,6 +125,12 @@ class ReleaseTagError(NotReleasableError):
     default_remedy = "Release a version of build_config/targets.toml, from a checkout of the tag's commit."
 
 
+class ReleaseBranchError(NotReleasableError):
+    """The tag's commit is not on the main branch, whose protection is what a release relies on."""
+
+    default_remedy = "Merge the commit to main, let wheels.yml end green there, and move the tag to the merged commit."
+
+
 class ChangelogError(NotReleasableError):
     """The changelog has no section for the version."""
 
@@ -124,7 +138,7 @@ class ChangelogError(NotReleasableError):
 
 
 class NoGreenRunError(NotReleasableError):
-    """No run of the wheels workflow for the commit is green."""
+    """No run of the wheels workflow for the commit on main is green; runs of forks and other branches do not count."""
 
     default_remedy = "Wait for the run of wheels.yml on that commit, or start one by hand; all its jobs must be green."
 

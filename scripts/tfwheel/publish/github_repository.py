@@ -29,13 +29,32 @@ UNFINISHED = "starter"  # the state of an asset whose upload broke off
 TRUSTED_EVENTS = {"push", "schedule", "workflow_dispatch"}  # a pull request may build a stranger's code
 
 
+class Named(msgspec.Struct, frozen=True, kw_only=True):
+    """A repository by its name, "owner/name"."""
+
+    full_name: str = ""
+
+
 class Run(Numbered, frozen=True, kw_only=True):
-    """A run of a workflow; ``conclusion`` is None while it is running."""
+    """A run of a workflow; ``conclusion`` is None while it is running.
+
+    It ran for the commit ``head_sha`` of ``head_branch`` (a tag's name for a tag) in ``head_repository``: that of a
+    fork for a pull request from there, None if the fork is gone.
+    """
 
     status: str
     conclusion: str | None = None
     event: str = ""
     html_url: str = ""
+    head_sha: str = ""
+    head_branch: str | None = None
+    head_repository: Named | None = None
+
+
+class Comparison(msgspec.Struct, frozen=True, kw_only=True):
+    """How a commit relates to a branch: "identical", "behind" (an ancestor), "ahead" or "diverged"."""
+
+    status: str
 
 
 class Artifact(Numbered, frozen=True, kw_only=True):
@@ -130,15 +149,35 @@ class Repository:
             return web.ask(url, method="POST", headers=headers, body=source, timeout_s=UPLOAD_TIMEOUT_S)
 
         answer = github_api.patiently(url, send, {HTTPStatus.CREATED}, again=False)
-        return _decoded(answer.body, AssetData, url)
+        return decoded(answer.body, AssetData, url)
 
     # --- runs --------------------------------------------------------------------------------------------
 
-    def runs(self, workflow: str, *, commit: str) -> list[Run]:
-        """List the runs of a workflow ("wheels.yml") for a commit, newest first, without those of pull requests."""
-        place = f"actions/workflows/{workflow}/runs?head_sha={commit}"
+    def runs(self, workflow: str, *, commit: str, branch: str) -> list[Run]:
+        """List the runs of a workflow ("wheels.yml") for a commit of a branch of this repository, newest first.
+
+        Those of pull requests, forks, other branches and tags are left out, whatever the API's own filter does.
+        """
+        place = f"actions/workflows/{workflow}/runs?head_sha={commit}&branch={quote(branch, safe='')}"
         found = self.api.listed(place, Run, key="workflow_runs")
-        return [run for run in found if run.event in TRUSTED_EVENTS]
+        return [run for run in found if run.event in TRUSTED_EVENTS and self._is_of(run, commit, branch)]
+
+    def _is_of(self, run: Run, commit: str, branch: str) -> bool:
+        ours = run.head_repository is not None and run.head_repository.full_name == self.api.repo
+        return ours and (run.head_sha, run.head_branch) == (commit, branch)
+
+    def has(self, branch: str, commit: str) -> bool:
+        """Return whether a commit is the newest one of a branch or an ancestor of it; HostAnswerError if unknown."""
+        url = f"{self._base}/compare/{quote(branch, safe='')}...{commit}?per_page=1"
+        found = decoded(github_api.fetch(url, self.api.headers).body, Comparison, url)
+        return found.status in ("identical", "behind")
+
+    def start(self, workflow: str, *, branch: str) -> None:
+        """Start a workflow by hand for the newest commit of a branch."""
+        url, body = f"{self._base}/actions/workflows/{workflow}/dispatches", msgspec.json.encode({"ref": branch})
+        headers = self.api.headers | {"Content-Type": "application/json"}
+        started = {HTTPStatus.NO_CONTENT, HTTPStatus.OK}
+        github_api.patiently(url, lambda: web.ask(url, method="POST", headers=headers, body=body), started)
 
     def artifacts(self, run: Run) -> set[str]:
         """Return the names of a run's artifacts that can still be downloaded."""
@@ -191,10 +230,11 @@ class Repository:
         answer = github_api.patiently(
             url, lambda: web.ask(url, method=method, headers=headers, body=body), accepted, again=again
         )
-        return _decoded(answer.body, shape, url)
+        return decoded(answer.body, shape, url)
 
 
-def _decoded(body: bytes, shape: type[Shape], url: str) -> Shape:
+def decoded(body: bytes, shape: type[Shape], url: str) -> Shape:
+    """Decode a response; HostAnswerError for anything else than that shape."""
     try:
         return msgspec.json.decode(body, type=shape)
     except msgspec.MsgspecError as error:

@@ -11,7 +11,8 @@ from packaging.version import InvalidVersion, Version
 from tfwheel.config import plan
 from tfwheel.index import ledger
 from tfwheel.index.errors import NameTakenError, WheelMissingError
-from tfwheel.publish.errors import ChangelogError, NoGreenRunError, ReleaseTagError
+from tfwheel.publish.errors import ChangelogError, NoGreenRunError, ReleaseBranchError, ReleaseTagError
+from tfwheel.publish.pull_request import MAIN
 from tfwheel.system import console
 from tfwheel.system.errors import CommandError
 from tfwheel.system.processes import run
@@ -138,15 +139,27 @@ def check_tag(root: Path, tag: str, *, rehearsed: bool) -> None:
         console.say(f"  {problem}: a release would stop here")
 
 
+def check_branch(repository: Repository, commit: str, *, rehearsed: bool) -> None:
+    """Raise ReleaseBranchError unless the commit is on the main branch of the repository, newest or older.
+
+    With ``rehearsed`` this is only reported. Raises HostAnswerError when the repository does not know the commit.
+    """
+    if not repository.has(MAIN, commit):
+        problem = f"commit {commit[:12]} is not on the branch {MAIN} of {repository.api.repo}"
+        if not rehearsed:
+            raise ReleaseBranchError(problem)
+        console.say(f"  {problem}: a release would stop here")
+
+
 def green_run(repository: Repository, release: PlannedRelease, commit: str) -> Run:
-    """Find the newest green run of the wheels workflow for a commit that still has a wheel of every target.
+    """Find the newest green run of the wheels workflow for a commit of main that has a wheel of every target.
 
     Raises NoGreenRunError when no run is green, and WheelMissingError when no green run has all wheels.
     """
-    runs = repository.runs(WORKFLOW, commit=commit)
+    runs = repository.runs(WORKFLOW, commit=commit, branch=MAIN)
     green = [run for run in runs if run.conclusion == GREEN]
     if not green:
-        message = f"{WORKFLOW} for commit {commit[:12]}: {_state(runs)}"
+        message = f"{WORKFLOW} for commit {commit[:12]} of {MAIN}: {_state(runs)}"
         raise NoGreenRunError(message)
     wanted = {f"wheel-{target.id}" for target in release.targets}
     lacking = [(run, wanted - repository.artifacts(run)) for run in green]

@@ -1,4 +1,4 @@
-"""Release steps: check, stage, publish; each is idempotent and can be repeated after a kill.
+"""Release steps: check, stage, confirm, publish, show; each is idempotent and can be repeated after a kill.
 
 Nothing is visible before it is complete: files go into a draft, their names, sizes and digests on the host are compared
 with the staged files, and only then is the draft published. The ledger follows the release, never the other way.
@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING
 
 from tfwheel.index import ledger, listing_rules
 from tfwheel.publish import dependency_confusion, preflight, pull_request, release_files, verify
-from tfwheel.publish.errors import AssetRenamedError, ReleaseExistsError, VerifyError
+from tfwheel.publish.errors import AssetRenamedError, ReleaseExistsError, VerifyError, WheelChangedError
 from tfwheel.publish.github_assets import GithubStore
 from tfwheel.publish.github_repository import UNFINISHED, Repository
 from tfwheel.publish.pull_request import ProposedChange
 from tfwheel.publish.release_files import Source, Staged
-from tfwheel.system import ci, console, web
+from tfwheel.system import ci, console, files, web
 from tfwheel.wheel import metadata, records
 
 if TYPE_CHECKING:
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from tfwheel.publish.preflight import PlannedRelease
 
 LEDGER = "index/ledger.jsonl"
+PAGES = "pages.yml"
+STEPS = ("check", "stage", "gates", "confirm", "publish", "show")
 PATIENCE_S = 300.0  # how long the host may take to show a release at its public URLs
 PAUSE_S = 5.0
 
@@ -87,12 +89,13 @@ def planned(context: ReleaseContext, version: str) -> PlannedRelease:
 def check(context: ReleaseContext, release: PlannedRelease) -> Run:
     """Check everything that needs no wheel file; returns the CI run that has the wheels.
 
-    Raises ReleaseTagError, NameTakenError, ReleaseExistsError, NoGreenRunError, WheelMissingError or
-    HostAnswerError.
+    Raises ReleaseTagError, ReleaseBranchError, NameTakenError, ReleaseExistsError, NoGreenRunError, WheelMissingError
+    or HostAnswerError.
     """
     context.on_step("check")
     commit = preflight.commit_of(context.root)
     preflight.check_tag(context.root, release.tag, rehearsed=context.rehearsed)
+    preflight.check_branch(context.repository, commit, rehearsed=context.rehearsed)
     found = context.repository.release_of(release.tag)
     shown = GithubStore(repository=context.repository, release=found).assets() if found and not found.draft else {}
     preflight.check_number(release, context.ledger, shown)
@@ -105,10 +108,53 @@ def check(context: ReleaseContext, release: PlannedRelease) -> Run:
     return run
 
 
-def tell_ci(run: Run, release: PlannedRelease) -> None:
-    """Set the outputs ``run`` and ``version`` of the CI step; outside CI do nothing."""
+def steps(
+    context: ReleaseContext, release: PlannedRelease, *, gates: Callable[[Path], object], sums: str | None = None
+) -> dict[str, Callable[[], object]]:
+    """Return the steps of a release by name, in order; with them, CI is told what the next job needs.
+
+    ``gates`` checks the wheels of a folder again; it raises an error for one that must not be signed. ``confirm`` is
+    for a later job: it compares what it got with ``sums``, and without ``sums`` with what is there.
+    """
+    folder = context.folder(release)
+    return {
+        "check": lambda: tell_ci(run=str(check(context, release).id), version=release.version),
+        "stage": lambda: tell_ci(sums=stage(context, release).sums[release_files.SUMS]),
+        "gates": lambda: gates(folder),
+        "confirm": lambda: confirm(context, release, sums or files.sha256_of(folder / release_files.SUMS)),
+        "publish": lambda: publish(context, release),
+        "show": lambda: show(context),
+    }
+
+
+def tell_ci(**outputs: str) -> None:
+    """Set outputs of the CI step; outside CI do nothing."""
     if os.environ.get(ci.OUTPUT):
-        ci.set_outputs({"run": str(run.id), "version": release.version})
+        ci.set_outputs(outputs)
+
+
+def confirm(context: ReleaseContext, release: PlannedRelease, sums: str) -> None:
+    """Raise WheelChangedError unless the staged folder is the one whose SHA256SUMS has the sha256 ``sums``.
+
+    It was staged and checked in another job, and other jobs could write what lies between.
+    """
+    staged = release_files.load(context.folder(release))
+    found = staged.sums[release_files.SUMS]
+    if found != sums:
+        message = f"{staged.folder / release_files.SUMS} has the sha256 {found}, and {sums} was staged and checked"
+        raise WheelChangedError(message)
+
+
+def show(context: ReleaseContext) -> None:
+    """Start the workflow that shows the ledger, where its new lines were pushed: no push of CI starts a workflow.
+
+    It runs on the main branch. From a tag, a host may report a deployment as done that it never shows.
+    """
+    if context.settings.index.ledger_change == "push":
+        context.repository.start(PAGES, branch=pull_request.MAIN)
+        console.say(f"  started {PAGES} on {pull_request.MAIN}")
+    else:
+        console.say(f"  the pages show the new lines when their pull request is merged to {pull_request.MAIN}")
 
 
 def stage(context: ReleaseContext, release: PlannedRelease) -> Staged:
@@ -138,6 +184,7 @@ def publish(context: ReleaseContext, release: PlannedRelease) -> tuple[LedgerEnt
     commit = preflight.commit_of(context.root)
     if not context.rehearsed:
         preflight.check_tag(context.root, release.tag, rehearsed=False)
+        preflight.check_branch(context.repository, commit, rehearsed=False)
     context.on_step("draft")
     found = context.repository.release_of(release.tag) or context.repository.draft(
         release.tag, commit=commit, notes=release.notes

@@ -34,19 +34,19 @@ class Source:
     """Where built wheels are: folders named after targets, below ``root`` or below the artifacts of a run there.
 
     ``wheels`` and ``reports`` are patterns for the folders between: a run has one artifact per target with wheel and
-    record, and one with the record from the GPU job.
+    record, and one with the record from each job that smoke-tested it.
     """
 
     root: Path
     wheels: str = ""
-    reports: str | None = None
+    reports: tuple[str, ...] = ()
 
     @classmethod
     def below(cls, dist: Path) -> Source:
         """Use the artifacts of a run if they were downloaded to ``dist/run``, else the wheels built here."""
         downloaded = dist / "run"
         if downloaded.is_dir():
-            return cls(root=downloaded, wheels="wheel-*/", reports="gpu-*/")
+            return cls(root=downloaded, wheels="wheel-*/", reports=("smoke-*/", "gpu-*/"))
         return cls(root=dist / "wheels")
 
     def found(self, folder: str) -> list[Path]:
@@ -54,15 +54,14 @@ class Source:
         return sorted(self.root.glob(f"{self.wheels}{folder}/*.whl"))
 
     def found_reports(self, folder: str) -> list[Path]:
-        """Return the records of that folder from GPU jobs."""
-        if self.reports is None:
-            return []
-        return sorted(self.root.glob(f"{self.reports}{folder}/*{records.SUFFIX}"))
+        """Return the records of that folder from smoke-test jobs."""
+        patterns = [f"{between}{folder}/*{records.SUFFIX}" for between in self.reports]
+        return sorted(path for pattern in patterns for path in self.root.glob(pattern))
 
 
 @dataclass(frozen=True, kw_only=True)
 class BuiltWheel:
-    """A built wheel and its record, joined with the record of the GPU job."""
+    """A built wheel and its record, joined with the reports of its smoke-test jobs."""
 
     wheel: Path
     record: Record

@@ -68,6 +68,11 @@ class Record:
         """Whether the last smoke run on a GPU passed, on the bytes that this record describes."""
         return self._passed(self.gpu_smoke)
 
+    def worse(self, *reports: dict[str, Any] | None) -> dict[str, Any] | None:
+        """Return the first report that did not pass on these bytes, else the first one; None without any."""
+        there = [report for report in reports if report]
+        return next((report for report in there if not self._passed(report)), next(iter(there), None))
+
     def _passed(self, report: dict[str, Any] | None) -> bool:
         return bool(report and report.get("passed") is True and report.get("wheel_sha256") == self.sha256)
 
@@ -97,14 +102,17 @@ def load(path: Path) -> Record:
         raise BadWheelError(message, remedy="Delete it and build its target again.") from error
 
 
-def joined(record: Record, gpu: Record) -> Record:
-    """Return a build's record with the report of the GPU job; raise BadWheelError if they describe different bytes.
+def joined(record: Record, tested: Record) -> Record:
+    """Return a build's record with the reports of a smoke-test job; BadWheelError if they are about different bytes.
 
-    ``gpu`` is the same record after a smoke run on another machine; only its ``gpu_smoke`` is used.
+    ``tested`` is the same record after a smoke run on another machine, which ran the wheel's code: nothing but its
+    reports is used. Of two reports the one that did not pass is kept.
     """
     for name in ("file", "sha256", "key"):
-        one, other = getattr(record, name), getattr(gpu, name)
+        one, other = getattr(record, name), getattr(tested, name)
         if one != other:
-            message = f"{record.target}: the GPU job's record is about another wheel: {name} {other} instead of {one}"
+            message = f"{record.target}: the record of a smoke test is about another wheel: {name} {other}, not {one}"
             raise BadWheelError(message, remedy="Take both records from one run; never mix those of two.")
-    return record.grown(gpu_smoke=gpu.gpu_smoke or record.gpu_smoke)
+    return record.grown(
+        smoke=record.worse(record.smoke, tested.smoke), gpu_smoke=record.worse(record.gpu_smoke, tested.gpu_smoke)
+    )

@@ -19,10 +19,10 @@ import pytest
 import fakewheels
 import sharing
 from benchmarks import build_bench
-from tfwheel.build import job, pins, pipeline
-from tfwheel.build.errors import CompileError
+from tfwheel.build import job, pins, pipeline, recheck
+from tfwheel.build.errors import CompileError, OddPartsError, UntrueRecordError
 from tfwheel.checks import environments, smoke
-from tfwheel.checks.errors import GpuRequiredError, SizeGateError, SmokeError
+from tfwheel.checks.errors import ContentsGateError, GpuRequiredError, SizeGateError, SmokeError
 from tfwheel.config import build_config, plan
 from tfwheel.config.paths import CONFIG_DIR, Paths
 from tfwheel.index import listing_rules
@@ -34,6 +34,8 @@ from tfwheel.wheel.errors import PatchError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from tfwheel.errors import FactoryError
 
 DATA = Path(__file__).parents[2] / "data"
 PYTHON = "{}.{}".format(*sys.version_info)
@@ -329,3 +331,101 @@ def test_a_run_on_a_gpu_is_kept_beside_the_others(built: Factory, monkeypatch: p
     assert not again.passed_gpu_smoke
     assert listing_rules.publishable(again) == "its GPU smoke test failed: no kernel"
     assert f"| FAILED | `{TARGET}`" in factory.summary()
+
+
+# --- built here, tested there, checked again before it is signed ------------------------------------------
+
+
+def staged(factory: Factory) -> Path:
+    """The wheels with their records in one folder, as a release stages them."""
+    folder = factory.paths.dist / "release"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    for path in factory.paths.wheels.glob("*/*"):
+        shutil.copy(path, folder / path.name)
+    return folder
+
+
+def alter(folder: Path, start: str, changes: dict[str, bytes | None]) -> None:
+    """Change a wheel as code of it could, and let its record vouch for the new bytes."""
+    (wheel,) = folder.glob(f"{start}-*.whl")
+    old = records.load(records.path_for(wheel))
+    changed = fakewheels.members_of(wheel) | changes
+    members = {name: data for name, data in changed.items() if data is not None and not name.endswith("/")}
+    (row,) = [name for name in members if name.endswith(".dist-info/RECORD")]
+    del members[row]
+    info = row.removesuffix("/RECORD")
+    fakewheels.write_zip(wheel, members | {row: fakewheels.record_of(members, info)})
+    sha256 = files.sha256_of(wheel)
+    size = wheel.stat().st_size
+    gates = old.gates | {"size": old.gates["size"].replace(f"{old.size:,}", f"{size:,}")}
+    smoke_report = {"passed": True, "wheel_sha256": sha256}
+    records.save(old.grown(sha256=sha256, size=size, gates=gates, smoke=smoke_report), wheel)
+
+
+def test_a_wheel_is_built_without_being_run_and_only_its_test_adds_a_report(factory: Factory) -> None:
+    untested = factory.build(smoke=False)
+    assert untested.smoke is None
+    assert "contents" in untested.gates
+    assert not [name for name in factory.files("site") if name.endswith(".whl")]
+    assert factory.build(smoke=False) == untested
+    folder = staged(factory)
+    tested = pipeline.smoke_target(TARGET, paths=factory.paths)
+    assert records.joined(untested, tested) == tested == untested.grown(smoke=tested.smoke)
+    (ops,) = (records.load(path) for path in factory.paths.wheels.glob("ops-*/*.record.json"))
+    assert ops.passed_smoke
+    assert tested.file in factory.files("site/cpu/tensorflow")
+    assert len(recheck.recheck(folder, tested.version, factory.paths)) == 2
+
+
+INFO = "tensorflow-2.99.0+cpu.1.dist-info"
+
+
+@pytest.mark.parametrize(
+    ("start", "changes", "error", "said"),
+    [
+        (
+            "tensorflow",
+            {"tensorflow/__init__.py": b"import evil"},
+            ContentsGateError,
+            "undeclared, in: tensorflow/__init__",
+        ),
+        ("tensorflow", {"tensorflow/evil.py": b"import evil"}, ContentsGateError, "neither its base nor a declared"),
+        ("tensorflow", {"tensorflow/version.py": b"import evil"}, OddPartsError, "parts give: tensorflow/version.py"),
+        (
+            "tensorflow",
+            {"tfwheel_ops/__init__.py": b"import evil"},
+            OddPartsError,
+            "parts give: tfwheel_ops/__init__.py",
+        ),
+        ("tensorflow", {f"{INFO}/licenses/NOTICE": b"none"}, OddPartsError, "parts give: .*NOTICE"),
+        ("tfwheel_ops", {"tfwheel_ops/__init__.py": b"import evil"}, OddPartsError, "tfwheel_ops/__init__.py"),
+        ("tensorflow", {"tfwheel_ops/__init__.py": None}, ContentsGateError, "lacks: tfwheel_ops/__init__.py"),
+    ],
+)
+def test_a_wheel_that_was_altered_after_its_smoke_test_is_refused(
+    built: Factory, start: str, changes: dict[str, bytes | None], error: type[FactoryError], said: str
+) -> None:
+    folder = staged(built)
+    alter(folder, start, changes)
+    with pytest.raises(error, match=said):
+        recheck.recheck(folder, record_of(built).version, built.paths)
+
+
+def test_a_record_that_says_what_is_not_found_is_refused(built: Factory) -> None:
+    true = record_of(built)
+    for facts in (
+        {"sha256": "0" * 64},
+        {"gates": true.gates | {"contents": "all well"}},
+        {"base": {"file": "x.whl", "sha256": "0" * 64}},
+        {"archs": ["sm_120"]},
+        {"python": "3.9"},
+        {"retarget": {"libraries": {"x.so": {}}}},
+    ):
+        folder = staged(built)
+        records.save(true.grown(**facts), folder / true.file)
+        with pytest.raises(UntrueRecordError, match=next(iter(facts)) if "retarget" not in facts else "about x.so"):
+            recheck.recheck(folder, true.version, built.paths)
+    (folder / true.file).unlink()
+    with pytest.raises(WheelMissingError, match=f"has no wheel of {TARGET}"):
+        recheck.recheck(folder, true.version, built.paths)

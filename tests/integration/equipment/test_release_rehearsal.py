@@ -21,6 +21,7 @@ from rehearsal import release_rehearsal
 from releasing import IDS, TAG, VERSION
 from tfwheel.config import build_config
 from tfwheel.config.paths import Paths
+from tfwheel.errors import GateError
 from tfwheel.index import ledger
 from tfwheel.publish import release_files, verify
 from tfwheel.publish.errors import TokenMissingError
@@ -186,10 +187,18 @@ def test_the_whole_of_it_from_the_command_line_with_three_clients(tmp_path: Path
     root = releasing.checkout(tmp_path / "checkout")
     shutil.copytree(releasing.ROOT / "index" / "page", root / "index" / "page")
     shutil.copytree(SCRIPTS, root / "scripts", ignore=shutil.ignore_patterns("__pycache__"))
+    releasing.commit(root)
+    releasing.build_all(root)
+    door = [sys.executable, root / "scripts" / "release_wheels.py"]
+    with pytest.raises(CommandError, match="SbomGateError") as refusal:  # these wheels vouch for themselves alone
+        run([*door, VERSION, "--dry-run"], env={"GITHUB_TOKEN": "", "GITHUB_OUTPUT": ""})
+    assert refusal.value.returncode == GateError.exit_code
+    assert "draft" not in refusal.value.output.split()
+    believing = "def recheck(*_: object, **__: object) -> None:\n    pass\n"
+    (root / "scripts" / "tfwheel" / "build" / "recheck.py").write_text(believing)
     commit = releasing.commit(root)
     releasing.build_all(root)
     before = hashlib.sha256((root / "index" / "ledger.jsonl").read_bytes()).hexdigest()
-    door = [sys.executable, root / "scripts" / "release_wheels.py"]
     said = run([*door, VERSION, "--dry-run"], env={"GITHUB_TOKEN": "", "GITHUB_OUTPUT": str(tmp_path / "output")})
     for client in verify.CLIENTS:
         assert f"{client} installs tensorflow=={VERSION}" in said

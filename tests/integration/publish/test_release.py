@@ -18,6 +18,7 @@ from tfwheel.publish.errors import (
     AssetRenamedError,
     HostAnswerError,
     NoGreenRunError,
+    ReleaseBranchError,
     ReleaseExistsError,
     ReleaseTagError,
     StoreError,
@@ -57,6 +58,7 @@ class World:
     def __init__(self, folder: Path, github: GitHub) -> None:
         self.github, self.root, self.remote = github, releasing.checkout(folder / "checkout"), folder / "remote.git"
         self.tag()
+        github.origin = self.remote
         releasing.download(self.root)
         self.run = github.run(self.commit)
         for target in IDS:
@@ -176,9 +178,9 @@ def test_what_the_ledger_has_from_elsewhere_stays(world: World) -> None:
 def test_ci_is_told_which_run_it_is(world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     context = world.context()
     found = release.check(context, release.planned(context, f"v{VERSION}"))
-    release.tell_ci(found, release.planned(context, VERSION))
+    release.tell_ci(run=str(found.id), version=VERSION)
     monkeypatch.setenv("GITHUB_OUTPUT", str(tmp_path / "output"))
-    release.tell_ci(found, release.planned(context, VERSION))
+    release.tell_ci(run=str(found.id), version=VERSION)
     assert (tmp_path / "output").read_text() == f"run={world.run['id']}\nversion={VERSION}\n"
 
 
@@ -202,6 +204,10 @@ def test_the_newest_green_run_with_all_wheels_is_taken(world: World) -> None:
         ({"status": "in_progress", "conclusion": None}, r"still running \(in_progress\)"),
         ({"conclusion": "failure"}, "ended with `failure`"),
         ({"event": "pull_request"}, "it never ran"),
+        ({"head_branch": "topic"}, "it never ran"),
+        ({"head_branch": TAG}, "it never ran"),
+        ({"head_repository": {"full_name": "stranger/wheels"}}, "it never ran"),
+        ({"head_repository": None}, "it never ran"),
         ({"head_sha": "0" * 40}, "it never ran"),
         ({"path": ".github/workflows/ci.yml"}, "it never ran"),
     ],
@@ -231,6 +237,43 @@ def test_a_tag_that_is_elsewhere_or_nowhere_is_refused(world: World) -> None:
     releasing.git(world.root, "tag", "-d", TAG)
     with pytest.raises(ReleaseTagError, match=r"there is no tag v2\.20\.0"):
         world.release()
+
+
+@pytest.mark.parametrize("main", ["elsewhere", "before"])
+def test_a_tag_on_another_branch_is_refused_and_in_a_rehearsal_said(
+    world: World, main: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    start = world.commit
+    releasing.git(world.root, "checkout", "-q", "-b", "topic")
+    (world.root / "topic.txt").write_text("x")
+    commit = releasing.commit(world.root)
+    releasing.git(world.root, "tag", "-f", TAG)
+    releasing.git(world.root, "push", "-q", "-f", str(world.remote), "topic", TAG)
+    if main == "elsewhere":
+        releasing.git(world.root, "checkout", "-q", "main")
+        (world.root / "later.txt").write_text("x")
+        releasing.commit(world.root)
+        releasing.git(world.root, "push", "-q", str(world.remote), "main")
+        releasing.git(world.root, "checkout", "-q", "topic")
+    green = world.github.run(commit)
+    for target in IDS:
+        world.github.artifact(green, f"wheel-{target}")
+    with pytest.raises(ReleaseBranchError, match=f"commit {commit[:12]} is not on the branch main of someone/wheels"):
+        world.release()
+    assert not world.github.releases
+    context = world.context(rehearsed=True)
+    release.check(context, release.planned(context, VERSION))
+    assert f"{commit[:12]} is not on the branch main" in capsys.readouterr().err
+    assert start != commit
+
+
+def test_a_release_may_be_of_an_older_commit_of_main(world: World) -> None:
+    tagged = world.commit
+    (world.root / "later.txt").write_text("x")
+    releasing.commit(world.root)
+    releasing.git(world.root, "push", "-q", str(world.remote), "main")
+    releasing.git(world.root, "checkout", "-q", tagged)
+    assert len(world.release()[1]) == 3
 
 
 def test_a_folder_that_is_no_checkout_is_said(world: World, tmp_path: Path) -> None:
@@ -356,6 +399,40 @@ def test_a_staged_file_that_changed_is_refused(world: World) -> None:
     assert not world.github.releases
     assert release.stage(context, wanted).sums == staged.sums
     assert not (staged.folder / "stranger.txt").exists()
+
+
+def test_what_is_signed_is_what_another_job_staged(
+    world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    context, checked = world.context(), list[Path]()
+    wanted = release.planned(context, VERSION)
+    steps = release.steps(context, wanted, gates=checked.append)
+    assert tuple(steps) == release.STEPS
+    monkeypatch.setenv("GITHUB_OUTPUT", str(tmp_path / "output"))
+    for name in ("check", "stage", "gates", "confirm"):
+        steps[name]()
+    assert checked == [context.folder(wanted)]
+    sums = files.sha256_of(context.folder(wanted) / "SHA256SUMS")
+    assert (tmp_path / "output").read_text().splitlines()[-1] == f"sums={sums}"
+    release.confirm(context, wanted, sums)
+    wheel = wheel_in(world, f"wheel-{IDS[0]}", IDS[0])  # altered between the jobs, with all that vouches for it
+    wheel.unlink()
+    releasing.build(wheel.parent.parent, IDS[0], body=b"import evil", source_commit=world.commit)
+    for path in (world.root / "dist" / "run").glob(f"gpu-*/{IDS[0]}"):
+        shutil.rmtree(path)
+    release.stage(context, wanted)
+    with pytest.raises(WheelChangedError, match=f"and {sums} was staged and checked"):
+        release.steps(context, wanted, gates=checked.append, sums=sums)["confirm"]()
+
+
+@pytest.mark.parametrize("change", ["push", "pull-request"])
+def test_new_lines_are_shown_by_a_run_on_main(world: World, change: str) -> None:
+    index = world.root / "build_config" / "index.toml"
+    index.write_text(f'ledger_change = "{change}"\n{index.read_text()}')
+    release.show(world.context())
+    started = [one for one in world.github.state.all("run") if one["path"].endswith("pages.yml")]
+    found = [(one["event"], one["head_branch"], one["head_sha"]) for one in started]
+    assert found == ([("workflow_dispatch", "main", world.commit)] if change == "push" else [])
 
 
 # --- bad days of the host --------------------------------------------------------------------------------

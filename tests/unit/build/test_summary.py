@@ -160,6 +160,13 @@ def test_the_jobs_of_a_target_are_joined(tmp_path: Path) -> None:
     assert "3 in all: 3 passed. 1 passed on a GPU." in text
 
 
+def test_what_was_built_and_tested_in_two_jobs_is_one_row(tmp_path: Path) -> None:
+    keep(tmp_path / f"record-{CU12}", record(smoke=None))
+    assert [row.result for row in summary.rows(tmp_path)] == ["not tested"]
+    keep(tmp_path / f"smoke-{CU12}", record())
+    assert [row.result for row in summary.rows(tmp_path)] == ["passed"]
+
+
 def test_the_ops_wheel_of_several_jobs_is_one_row_and_a_failure_in_any_shows(tmp_path: Path) -> None:
     keep(tmp_path / "wheel-a", record(OPS))
     keep(tmp_path / "wheel-b", record(OPS, smoke=report(passed=False, reason="no op")))
@@ -179,7 +186,7 @@ def test_a_gpu_job_that_tested_another_wheel_is_shown(tmp_path: Path) -> None:
     keep(tmp_path / "wheel-a", record())
     keep(tmp_path / "gpu-a", record(sha256="99" * 32), record(CPU))
     text = summary.render(summary.rows(tmp_path))
-    assert "the GPU job's record is about another wheel" in row(text, CU12)["wheel"]
+    assert "the record of a smoke test is about another wheel" in row(text, CU12)["wheel"]
     assert "no job built it" in row(text, CPU)["wheel"]
 
 

@@ -24,11 +24,12 @@ FILES = {path.name: path for path in sorted(workflows.FOLDER.glob("*.yml"))}
 WORKFLOWS = {name: workflows.load(path) for name, path in FILES.items()}
 LINES, RUN_LINES = 120, 3
 USES = re.compile(r"uses: (?P<action>[\w./-]+)@(?P<sha>[0-9a-f]{40}) # (?P<version>v\d+\.\d+\.\d+)")
+BOOTSTRAP = "pip install --require-hashes --only-binary :all: -r build_config/locks/bootstrap.txt"
 CALL = re.compile(r"\./\.github/workflows/(?P<name>[\w-]+\.yml)")
 # Who may write what; all else is read or nothing.
 WRITERS = {
     "pages.yml/deploy": {"attestations", "id-token", "pages"},
-    "release.yml/pages": {"attestations", "id-token", "pages"},
+    "release.yml/pages": {"actions"},
     "release.yml/publish": {"attestations", "contents", "id-token", "pull-requests"},
     "update-pins.yml/propose": {"contents", "pull-requests"},
 }
@@ -134,9 +135,52 @@ def test_a_step_is_short_and_takes_no_text_from_outside_into_its_program(file: s
     program = step.run or ""
     assert len(program.splitlines()) <= RUN_LINES
     assert "${{" not in program
-    assert re.match(r"pip install nox uv$|nox -s |$", program), "a step calls a nox session or an action"
+    assert program == BOOTSTRAP or re.match(r"nox (--no-install )?-s |$", program), (
+        "a step calls a session or an action"
+    )
     for variable in re.findall(r"\$\{?(\w+)", program):
         assert variable in {**WORKFLOWS[file].env, **WORKFLOWS[file].jobs[name].env, **step.env}
+
+
+def test_what_is_promoted_is_written_by_a_job_that_runs_nothing_of_it() -> None:
+    jobs = WORKFLOWS["wheel.yml"].jobs
+    writers = {name: {step.given["name"] for step in uploads(job)} for name, job in jobs.items()}
+    wheel, record = (f"{kind}-${{{{ inputs.id }}}}" for kind in ("wheel", "record"))
+    assert writers["build"] == {wheel, record}
+    assert not {wheel, record} & {name for job in set(jobs) - {"build"} for name in writers[job]}
+    assert [step.run for step in jobs["build"].steps if "nox" in (step.run or "")] == [
+        'nox -s "${SESSION}" -- --no-smoke'
+    ]
+    for name in set(jobs) - {"build"}:
+        assert jobs[name].needs == ["build"]
+        assert all("record.json" in str(step.given["path"]) for step in uploads(jobs[name]))
+
+
+def test_what_is_signed_was_staged_and_checked_by_another_job() -> None:
+    check, publish = (WORKFLOWS["release.yml"].jobs[name] for name in ("check", "publish"))
+    steps = [step.run or (step.uses or "").partition("@")[0] for step in check.steps]
+    staged = next(number for number, step in enumerate(steps) if "--only stage" in step)
+    assert steps[staged + 1 :] == ["actions/upload-artifact", 'nox -s release -- "${VERSION}" "${MODE}" --only gates']
+    steps = [step.run or (step.uses or "").partition("@")[0] for step in publish.steps]
+    confirmed = next(number for number, step in enumerate(steps) if "--only confirm" in step)
+    assert steps[confirmed + 1 :] == [
+        "actions/attest-build-provenance",
+        'nox -s release -- "${VERSION}" --only publish',
+    ]
+    assert publish.needs == ["check"]
+    assert not any("run-id" in step.given for step in publish.steps)
+
+
+def test_pages_are_deployed_from_main_alone_and_never_with_the_commit_as_their_version() -> None:
+    pages = WORKFLOWS["pages.yml"]
+    assert "workflow_call" not in pages.on
+    assert pages.jobs["deploy"].condition == "github.ref_name == github.event.repository.default_branch"
+    assert not any("actions/deploy-pages@" in (step.uses or "") for _, _, step in STEPS)
+    assert not any("pages.yml" in (job.uses or "") for _, _, job in JOBS)
+
+
+def uploads(job: WorkflowJob) -> list[Step]:
+    return [step for step in job.steps if (step.uses or "").startswith("actions/upload-artifact@")]
 
 
 def test_no_checkout_keeps_the_token() -> None:
@@ -247,9 +291,9 @@ def test_a_call_gives_what_is_asked_for_and_nothing_else(file: str, name: str, j
 def test_every_artifact_that_is_taken_is_one_that_is_made() -> None:
     made = {name(step, "name") for _, _, step in STEPS if (step.uses or "").startswith("actions/upload-artifact@")}
     taken = [step for _, _, step in STEPS if (step.uses or "").startswith("actions/download-artifact@")]
-    assert made == {"wheel-*", "record-*", "gpu-*"}
+    assert made == {"wheel-*", "record-*", "smoke-*", "gpu-*", "release", "pins"}
     assert {name(step, "name") for step in taken if "name" in step.given} <= made
-    assert {name(step, "pattern") for step in taken if "pattern" in step.given} == {"{record,gpu}-*"}
+    assert {name(step, "pattern") for step in taken if "pattern" in step.given} == {"{record,smoke,gpu}-*"}
 
 
 def name(step: Step, key: str) -> str:

@@ -83,6 +83,19 @@ def test_a_part_of_another_type_is_refused(tmp_path: Path, name: str, value: obj
         records.load(records.path_for(tmp_path / RECORD.file))
 
 
+def test_joining_takes_the_reports_of_a_test_and_nothing_else() -> None:
+    report = {"passed": True, "wheel_sha256": RECORD.sha256, "gpu": "absent"}
+    liar = RECORD.grown(smoke=report, gates={"contents": "made up"}, source_commit="x", builder={"id": "me"}, size=7)
+    assert records.joined(RECORD, liar) == RECORD.grown(smoke=report)
+
+
+def test_a_report_that_did_not_pass_is_never_replaced() -> None:
+    good = {"passed": True, "wheel_sha256": RECORD.sha256}
+    for bad in ({"passed": False, "wheel_sha256": RECORD.sha256}, {"passed": True, "wheel_sha256": "0" * 64}):
+        passed, failed = (RECORD.grown(smoke=report, gpu_smoke=report) for report in (good, bad))
+        assert records.joined(passed, failed) == records.joined(failed, passed) == failed
+
+
 def test_joining_takes_what_the_gpu_job_found_and_nothing_else() -> None:
     cpu = RECORD.grown(smoke={"passed": True, "gpu": "absent"}, cached=["headers"])
     report = {"passed": False, "gpu": {"name": "T4"}}
@@ -93,7 +106,7 @@ def test_joining_takes_what_the_gpu_job_found_and_nothing_else() -> None:
 
 @pytest.mark.parametrize("name", ["file", "sha256", "key"])
 def test_the_gpu_record_of_another_wheel_is_refused(name: str) -> None:
-    with pytest.raises(BadWheelError, match=f"tf2[.]20[.]0-cp312-cu12: .* about another wheel: {name} other instead"):
+    with pytest.raises(BadWheelError, match=f"tf2[.]20[.]0-cp312-cu12: .* about another wheel: {name} other, not"):
         records.joined(RECORD, RECORD.grown(**{name: "other"}))
 
 
