@@ -58,7 +58,9 @@ def verify_merged(
         except BaseException:
             environment.programs.end()  # nothing waits for this smoke test any more
             raise
-    finished = job.keep(merged.wheel, record.grown(gates=passed, times=dict(job.times)))
+    finished = job.keep(
+        merged.wheel, record.grown(gates=passed.findings, gpu_code=passed.gpu_code, times=dict(job.times))
+    )
     return _noted(finished, trying.result(), require_gpu=require_gpu)
 
 
