@@ -115,7 +115,7 @@ function notesFor(wheel, wish) {
   const notes = [];
   if (wish.gpu) {
     const { runs, native, jit } = onGpu(wheel, wish);
-    const facts = Object.entries(runs).map(([kind, found]) => `${kind} ${found}`);
+    const facts = runs.map(([kind, found]) => `${kind} ${found}`);
     notes.push(element("li", `${native ? "Native GPU code for" : "On"} ${wish.gpu.name} (compute capability ${wish.gpu.capability}): ${facts.join(", ")}.`));
     if (jit.length) notes.push(element("li", `The driver compiles the PTX (${jit.join(", ")}) on first use: seconds to minutes, and it may fail.`, "caution"));
   }

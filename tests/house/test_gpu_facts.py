@@ -89,7 +89,7 @@ def test_the_page_says_of_every_wheel_and_gpu_what_the_plan_says() -> None:
         )
         for gpu, answer in zip(GPUS, data["gpu_code"][wheel["gpu_code"]], strict=True):
             expected = plan_says.get((target.tensorflow, target.line.name, gpu.name), ["none"] * 3)
-            said = [answer["runs"].get(title, gpu_support.NONE) for title in gpu_support.KINDS.values()]
+            said = [dict(answer["runs"]).get(title, gpu_support.NONE) for title in gpu_support.KINDS.values()]
             assert said == expected, (target.id, gpu.name)
             served = "nothing" not in expected and set(expected) != {"none"}
             assert answer["serves"] is served
@@ -129,7 +129,7 @@ def test_a_g4_is_told_that_a_retargeted_wheel_has_native_code_for_it() -> None:
     data, rows = page()
     wheel = next(one for one in data["wheels"] if one["line"] == "cu12" and one["version"].startswith("2.20.0"))
     g4 = data["gpu_code"][wheel["gpu_code"]][[gpu.name for gpu in GPUS].index("G4")]
-    assert g4["runs"] == {"big kernels": "SASS", "generated kernels": "SASS", "custom ops": "PTX (JIT)"}
+    assert g4["runs"] == [["big kernels", "SASS"], ["generated kernels", "SASS"], ["custom ops", "PTX (JIT)"]]
     assert (g4["serves"], g4["jit"], g4["nothing"]) == (True, ["custom ops"], [])
     assert "<span>sm_120</span>" in rows["tf2.20.0-cp313-cu12"]
 

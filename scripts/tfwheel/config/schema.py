@@ -76,9 +76,9 @@ class Retarget(Table):
 
     ``archs`` are the compute capabilities ("120") that get SASS, ``ptx`` is the one whose PTX is kept (None: none is).
     ``generated`` is for the kernels that MLIR generated, which cannot be moved: archs in order of priority, of which
-    those without room fail the build. ``tools`` pin the packages that have ptxas and libnvfatbin, in this order. ``libraries`` are the
-    file names of the libraries to rewrite. ``symbols`` says whether the symbol tables are kept. ``xla`` is the newest
-    CUDA version for which XLA generates code.
+    those without room fail the build. ``tools`` pin the packages that have ptxas and libnvfatbin, in this order.
+    ``libraries`` are the file names of the libraries to rewrite. ``symbols`` says whether the symbol tables are kept.
+    ``xla`` is the newest CUDA version for which XLA generates code.
     """
 
     archs: Annotated[tuple[Capability, ...], Field(min_length=1, strict=False)]

@@ -252,7 +252,7 @@ def _answer(gpu_code: Mapping[str, Sequence[str]], gpu: Gpu) -> dict[str, Any]:
     """Return what a GPU runs of some GPU code, for the script: it shows answers, and has no rule of its own."""
     runs = {kind: found for kind, found in gpu_support.runs(gpu_code, gpu.capability).items() if kind in gpu_code}
     return {
-        "runs": {gpu_support.KINDS[kind]: found for kind, found in runs.items()},
+        "runs": [[gpu_support.KINDS[kind], found] for kind, found in runs.items()],
         "serves": gpu_support.serves(gpu_code, gpu.capability),
         "native": bool(runs) and all(found.startswith("SASS") for found in runs.values()),
         **{
