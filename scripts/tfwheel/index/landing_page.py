@@ -29,7 +29,7 @@ COLUMNS = (
     ("wheel", "Wheel"),
     ("python", "Python"),
     ("line", "Line"),
-    ("codes", "GPU code"),
+    ("codes", "GPUs"),
     ("size", "Size"),
     ("date", "Date"),
     ("tested", "Tested"),
