@@ -7,16 +7,13 @@ import json
 import sys
 
 from tfwheel import cli
-from tfwheel.config import build_config, ci_jobs, ci_settings, errors, paths, tables
+from tfwheel.config import build_config, ci_jobs, ci_settings, paths, tables
 from tfwheel.system import ci
 
 
 def main(arguments: argparse.Namespace) -> None:
     """Print the jobs of an event (and pass them to the next CI jobs), or the targets."""
-    of_jobs = arguments.label or arguments.changed_since or arguments.github_output
-    if (arguments.line or arguments.default) if arguments.event else of_jobs:
-        message = "--label, --changed-since and --github-output go with --event; --line and --default do not"
-        raise errors.UnknownTriggerError(message)
+    ci_jobs.check_options(vars(arguments))
     if not arguments.event:
         kind = "gpus" if arguments.gpus else "json" if arguments.json else "table"
         print(tables.text(build_config.load(), kind=kind, line=arguments.line, default=arguments.default))  # noqa: T201 -- the product
@@ -33,8 +30,9 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--line", help="only the targets of this line (cpu, ...)")
     parser.add_argument("--default", action="store_true", help="only the targets that a plain build makes")
-    parser.add_argument("--gpus", action="store_true", help="the code that each GPU of Colab runs, before and after")
-    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    other = parser.add_mutually_exclusive_group()
+    other.add_argument("--gpus", action="store_true", help="the code that each GPU of Colab runs, before and after")
+    other.add_argument("--json", action="store_true", help="print JSON instead of a table")
     parser.add_argument("--event", help="the CI jobs of this event, as JSON (pull_request, push, ...)")
     parser.add_argument("--label", nargs="+", action="extend", default=[], metavar="WORD", help="select more targets")
     parser.add_argument("--changed-since", metavar="REV", help="no jobs unless a build input changed since then")

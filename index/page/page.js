@@ -18,19 +18,8 @@ function compareVersions(one, two) {
   return 0;
 }
 
-/** Return how a wheel's code runs on a GPU: "native", "ptx" (compiled on first use), or null; capability as "8.9". */
-function runsOn(archs, capability) {
-  const [major, step] = capability.split(".").map(Number);
-  let way = null;
-  for (const arch of archs) {
-    const [, kind, high, low, only] = arch.match(/^(sm|compute)_(\d+)(\d)([a-z]?)$/) ?? [];
-    if (!kind) continue;
-    const same = Number(high) === major;
-    if (kind === "sm" && same && (only ? Number(low) === step : Number(low) <= step)) return "native";
-    if (kind === "compute" && !only && Number(high) * 10 + Number(low) <= major * 10 + step) way = "ptx";
-  }
-  return way;
-}
+/** Return what the chosen GPU runs of a wheel, as `gpu_support.runs` says it: this script has no rule of its own. */
+const onGpu = (wheel, wish) => data.gpu_code[wheel.gpu_code][data.gpus.indexOf(wish.gpu)];
 
 /** Return why a wheel does not fit a wish, or null. */
 function against(wheel, wish) {
@@ -38,9 +27,10 @@ function against(wheel, wish) {
   if (wheel.project !== wish.project) return "another package";
   if (wheel.pythons.length && !wheel.pythons.includes(wish.python)) return `for Python ${wheel.pythons.join(", ")}, not ${wish.python}`;
   if (wheel.line !== wish.line) return `for the line ${wheel.line}`;
-  if (wish.gpu && !wheel.archs.length) return "no GPU code: it would run on the CPU";
-  if (wish.gpu && !runsOn(wheel.archs, wish.gpu.capability)) return `no code for compute capability ${wish.gpu.capability} (${wish.gpu.name})`;
-  return null;
+  if (!wish.gpu || onGpu(wheel, wish).serves) return null;
+  const missing = onGpu(wheel, wish).nothing;
+  if (!missing.length) return "no GPU code: it would run on the CPU";
+  return `no code for compute capability ${wish.gpu.capability} (${wish.gpu.name}): ${missing.join(", ")}`;
 }
 
 /** Return the distance in minor versions from the TensorFlow that the runtime's other packages are built for. */
@@ -124,11 +114,10 @@ function commandFor(wheel, wish) {
 function notesFor(wheel, wish) {
   const notes = [];
   if (wish.gpu) {
-    notes.push(
-      runsOn(wheel.archs, wish.gpu.capability) === "native"
-        ? element("li", `Native GPU code for ${wish.gpu.name} (compute capability ${wish.gpu.capability}).`)
-        : element("li", `No native code for ${wish.gpu.name} (compute capability ${wish.gpu.capability}), only PTX: the driver compiles it on first use, which can take many minutes and may fail.`, "caution"),
-    );
+    const { runs, native, jit } = onGpu(wheel, wish);
+    const facts = runs.map(([kind, found]) => `${kind} ${found}`);
+    notes.push(element("li", `${native ? "Native GPU code for" : "On"} ${wish.gpu.name} (compute capability ${wish.gpu.capability}): ${facts.join(", ")}.`));
+    if (jit.length) notes.push(element("li", `The driver compiles the PTX (${jit.join(", ")}) on first use: seconds to minutes, and it may fail.`, "caution"));
   }
   if (wish.runtime && distance(wheel, wish)) {
     const names = wish.runtime.companions.join(", ") || "other packages";
@@ -173,12 +162,13 @@ function update() {
   const wish = wishOf(values);
   const { best, reasons } = choose(wish);
   at("hold-label").hidden = !wish.runtime;
-  at("panel").hidden = !best;
+  at("panel").hidden = at("evidence").hidden = !best;
   at("notes").replaceChildren(...(best ? notesFor(best, wish) : []));
   at("ways").replaceChildren();
   if (best) {
     at("command").textContent = commandFor(best, wish);
     at("verdict").textContent = `${best.project} ${best.version} for Python ${wish.python}, ${best.megabytes} MB`;
+    at("evidence").textContent = `${best.evidence}.`;
   } else {
     at("verdict").textContent = "No wheel fits this choice.";
     showWays(values);

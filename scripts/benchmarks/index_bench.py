@@ -41,6 +41,11 @@ atomic_tree.update(Path(sys.argv[2], "site"), simple_pages.parts(rows))
 OURS = "this project"
 WHO: dict[str, list[str]] = {OURS: [], "dumb-pypi, no per-release JSON": ["--no-per-release-json"], "dumb-pypi": []}
 START = datetime(2026, 1, 1, tzinfo=UTC)
+GPU_CODE = {
+    "fatbin": ("sm_70", "sm_80", "sm_89", "sm_90", "sm_120", "compute_90"),
+    "generated": ("sm_70", "sm_80", "sm_120", "compute_90"),
+    "ops": ("sm_75", "sm_80", "sm_89", "sm_90", "compute_90"),
+}
 SMOKE = {"passed": True, "python": "3.12.1", "date": "2026-11-21", "gpu": "absent", "client": "pip 24.1.2"}
 
 
@@ -192,7 +197,7 @@ def _entry(project: int, number: int) -> LedgerEntry:
         requires_python=">=3.9",
         metadata_sha256=digest,
         target=f"tf{version}-{tag}-cu12",
-        archs=("sm_75", "sm_80", "sm_89", "sm_90", "compute_90"),
+        gpu_code=GPU_CODE,
         smoke=SMOKE,
     )
 

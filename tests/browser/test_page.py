@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from selenium.webdriver.common.keys import Keys
 
+import pagedata
+from tfwheel.config import gpu_support
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Protocol
@@ -54,7 +57,15 @@ def visible_wheels(browser: Browser) -> list[str]:
 def test_it_opens_on_colabs_runtime_with_the_command_that_works(browser: Browser) -> None:
     assert browser.text("command") == command(browser, "tensorflow==2.20.0+cu125.2")
     assert "for Python 3.13, 621 MB" in browser.text("verdict")
-    assert "Native GPU code for T4" in browser.text("notes")
+    assert "Native GPU code for T4 (compute capability 7.5): big kernels SASS sm_70" in browser.text("notes")
+    assert browser.text("evidence") == "CPU smoke test: Python 3.13.1, 2026-11-21. GPU: NVIDIA H200, 2026-11-20."
+
+
+def test_what_was_never_on_a_gpu_says_so_beside_its_command(browser: Browser) -> None:
+    browser.choose("where", "colab 2026.07")
+    assert browser.text("command") == command(browser, "tensorflow==2.20.0+cu125.1")
+    assert browser.text("evidence") == "CPU smoke test: Python 3.12.1, 2026-11-21. Never run on a GPU."
+    assert "Never run on a GPU" in browser.run("return document.querySelector('article').innerText")
 
 
 @pytest.mark.parametrize(
@@ -85,11 +96,19 @@ def test_every_other_wheel_says_why_not(browser: Browser) -> None:
     assert why["tfwheel-ops 2.20.0+cu125.1 py3-none-manylinux_2_27_x86_64"] == "another package"
 
 
-def test_a_gpu_without_native_code_is_told_about_ptx(browser: Browser) -> None:
+def test_each_gpu_is_told_what_it_runs_of_each_kind_of_code(browser: Browser) -> None:
+    for gpu in pagedata.GPUS:
+        browser.choose("gpu", gpu.label)
+        row = gpu_support.row(gpu, pagedata.RETARGETED, tensorflow="2.20.0", wheel="cu12")
+        facts = zip(gpu_support.KINDS.values(), row[4:], strict=False)
+        assert ", ".join(f"{kind} {runs}" for kind, runs in facts) in browser.text("notes")
+
+
+def test_a_gpu_with_some_ptx_is_told_of_which_kind(browser: Browser) -> None:
     browser.choose("gpu", "G4 / RTX PRO 6000")
-    assert "No native code for G4 / RTX PRO 6000 (compute capability 12.0), only PTX" in browser.text("notes")
-    browser.choose("gpu", "H100")
-    assert "Native GPU code for H100" in browser.text("notes")
+    notes = browser.text("notes")
+    assert "On G4 / RTX PRO 6000 (compute capability 12.0): big kernels SASS, generated kernels SASS" in notes
+    assert "The driver compiles the PTX (custom ops) on first use" in notes
 
 
 def test_another_minor_than_the_runtimes_says_what_will_not_fit(browser: Browser) -> None:
@@ -167,6 +186,7 @@ def test_all_words_of_a_search_must_be_there(browser: Browser) -> None:
     assert search(browser, "2.20 CP313 cu12") == ["tensorflow 2.20.0+cu125.2 3.13", "tensorflow 2.20.0+cu125.1 3.13"]
     assert browser.text("count") == "2 of 13 wheels"
     assert search(browser, "H200") == ["tensorflow 2.20.0+cu125.2 3.13"]
+    assert len(search(browser, "sm_120 G4")) == len(search(browser, "cu12 cp3"))  # all but the ops alone
     assert search(browser, "yanked") == ["tensorflow 2.18.1+cu125.2 3.11"]
 
 
@@ -218,7 +238,7 @@ def test_without_a_script_everything_is_there_to_read(browser: Browser) -> None:
     shown = browser.run("return document.body.innerText")
     assert 'pip install --extra-index-url ADDRESS/cu12/ "tensorflow==2.20.0+cu125.2"' in shown
     assert "Replace ADDRESS/ with the URL of this page" in shown
-    assert shown.count("not run on a GPU") == 12
+    assert shown.lower().count("never run on a gpu") == 8 + 4
     assert not browser.run("return document.getElementById('chooser').checkVisibility()")
 
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tfwheel.config.errors import UnknownTriggerError
 from tfwheel.config.paths import ROOT
+from tfwheel.errors import UsageError
 from tfwheel.system import ci
 from tfwheel.system.errors import ChangesUnknownError, CommandError, NotInCiError
 from tfwheel.system.processes import run
@@ -141,11 +141,11 @@ def test_without_a_file_for_outputs_that_is_said(checkout: Path) -> None:
     assert '"include"' not in said
 
 
-@pytest.mark.parametrize(
-    "words", [["--label", "all"], ["--github-output"], ["--changed-since", "main"], ["--event=push", "--line=cpu"]]
-)
-def test_words_that_do_not_go_together_are_refused(checkout: Path, words: list[str]) -> None:
-    assert exit_code(checkout, *words)[0] == UnknownTriggerError.exit_code
+def test_words_that_do_not_go_together_are_refused_with_what_to_do(checkout: Path) -> None:
+    code, said = exit_code(checkout, "--label", "all")
+    assert code == UsageError.exit_code
+    assert "--label cannot be used without --event" in said
+    assert "Add `--event EVENT`" in said
 
 
 def test_without_an_event_the_table_is_printed(checkout: Path) -> None:

@@ -23,7 +23,7 @@ def entry(build: int = 1, **facts: Any) -> LedgerEntry:  # noqa: ANN401 -- the t
         "requires_python": ">=3.9",
         "metadata_sha256": hashlib.sha256(b"METADATA" + file.encode()).hexdigest(),
         "target": "tf2.20.0-cp312-cu12",
-        "archs": ("sm_75", "compute_90"),
+        "gpu_code": {"ops": ("sm_75", "compute_90")},
         "smoke": {"passed": True, "python": "3.12"},
     }
     return LedgerEntry(**(values | facts))

@@ -23,7 +23,9 @@ BASE_URL = "https://example.org/index/"
 LINES = CONFIG.lines
 GPUS = load_gpus(CONFIG.directory)
 RUNTIMES = load_runtimes(CONFIG_DIR / "colab")
-FULL = ("sm_75", "sm_80", "sm_89", "sm_90", "compute_90")
+OPS = ("sm_75", "sm_80", "sm_89", "sm_90", "compute_90")
+BIG = ("sm_70", "sm_80", "sm_89", "sm_90", "sm_120", "compute_90")
+RETARGETED = {"fatbin": BIG, "generated": ("sm_70", "sm_80", "sm_120", "compute_90"), "ops": OPS}  # of the line cu12
 MANYLINUX = "manylinux_2_27_x86_64"
 
 
@@ -44,8 +46,8 @@ def entry(version: str, python: str | None, line: str, **changes: Any) -> Ledger
         "requires_python": ">=3.9",
         "metadata_sha256": hashlib.sha256(b"metadata").hexdigest(),
         "target": "a target",
-        "archs": FULL if line == "cu12" else (),
-        "smoke": {"python": f"3.{(python or '312')[1:]}.1", "date": "2026-11-21"},
+        "gpu_code": (RETARGETED if python else {"ops": OPS}) if line == "cu12" else {},
+        "smoke": {"passed": True, "python": f"3.{(python or '312')[1:]}.1", "date": "2026-11-21"},
     }
     return LedgerEntry(**(facts | changes))
 
@@ -57,7 +59,7 @@ def release() -> list[LedgerEntry]:
     wheels += [entry("2.20.0+cpu.1", None, "cpu")]
     wheels += [entry("2.21.0+cu125.1", python, "cu12") for python in ("312", "313")]
     wheels += [entry("2.18.1+cu125.1", "311", "cu12", uploaded="2026-11-02T09:30:00Z")]
-    report = {"gpu": {"name": "NVIDIA H200", "driver": "580.82.07"}, "date": "2026-11-20"}
+    report = {"passed": True, "gpu": {"name": "NVIDIA H200", "driver": "580.82.07"}, "date": "2026-11-20"}
     wheels += [entry("2.20.0+cu125.2", "313", "cu12", gpu_smoke=report)]
     wheels += [entry("2.18.1+cu125.2", "311", "cu12", yanked="built with the wrong label")]
     return wheels

@@ -35,7 +35,7 @@ def finish(folder: Path, build: int, *, passed: bool = True, body: bytes = b"", 
         sha256=sha256,
         size=wheel.stat().st_size,
         key="k",
-        archs=["sm_75"],
+        gpu_code={"ops": ["sm_75"]},
         smoke={"passed": passed, "reason": "so ordered", "wheel_sha256": sha256},
     )
     records.save(record, wheel)

@@ -94,7 +94,7 @@ def build(folder: Path, target: str, *, body: bytes = b"", version: str = VERSIO
         "sha256": sha256,
         "size": wheel.stat().st_size,
         "key": "k",
-        "archs": ["sm_75"],
+        "gpu_code": {"ops": ["sm_75"]},
         "smoke": {"passed": True, "wheel_sha256": sha256, "gpu": "none"},
     }
     record = Record(**(values | facts))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import tomli_w
 from packaging.version import Version
 
-from tfwheel.config.targets import Base
+from tfwheel.config.targets import Base, is_core
 from tfwheel.gpu import code_inventory, elf, fatbin
 from tfwheel.system import console, pip
 from tfwheel.system.files import sha256_of, write_atomically
@@ -80,7 +80,8 @@ def measure(wheel: Path, *, project: str, version: str, python: str, scratch: Pa
             runpaths |= {name: runpath} if runpath and CUDA_FOLDERS in runpath else {}
             found = fatbin.archs_of(library)
             archs |= {name: found} if found else {}
-            kinds = code_inventory.merged(kinds, code_inventory.images_of([library]))
+            if is_core(name):
+                kinds = code_inventory.merged([kinds, code_inventory.read(library).by_kind])
     return Base(
         project=project,
         version=version,

@@ -26,6 +26,7 @@ from tfwheel.wheel.reader import WheelReader
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from tfwheel.checks.wheel_gates import Passed
     from tfwheel.config.paths import Paths
     from tfwheel.config.schema import Retarget
     from tfwheel.gpu.elf import Edit
@@ -77,8 +78,8 @@ def _record(wheel: Path) -> records.Record:
 def _check_ops(job: Job, ops: FinishedWheel) -> None:
     """Run the gates on an ops wheel, and compare its record with their findings."""
     with console.step(f"gates of {ops.wheel.name}"):
-        gates = wheel_gates.run_ops_gates(ops.wheel, target=job.target, rules=job.config.repair)
-    _compare(ops.record, _facts(job) | {"project": ops_wheel.PROJECT, "python": None, "base": None, "gates": gates})
+        passed = wheel_gates.run_ops_gates(ops.wheel, target=job.target, rules=job.config.repair)
+    _compare(ops.record, _facts(job, passed) | {"project": ops_wheel.PROJECT, "python": None, "base": None})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,7 +102,7 @@ class _Recheck:
         ceiling = xla_ceiling.load(job.ceilings, job.target.tensorflow) if self.wanted and self.wanted.xla else None
         with console.step(f"gates of {staged.wheel.name}"):
             merged = self._merged_again(base, ceiling)
-            gates = wheel_gates.run_gates(
+            passed = wheel_gates.run_gates(
                 replace(merged, wheel=staged.wheel),
                 base=base,
                 locked=job.base,
@@ -110,7 +111,7 @@ class _Recheck:
             )
             _compare_members(merged.wheel, staged.wheel)
         merged.wheel.unlink()
-        facts = _facts(job) | {"project": overlay.NAME, "python": job.target.python, "gates": gates}
+        facts = _facts(job, passed) | {"project": overlay.NAME, "python": job.target.python}
         _compare(staged.record, facts | {"base": {"file": job.base.file, "sha256": job.base.sha256}})
         found = {name: self._check_library(base, name, ceiling) for name in self._retargeted()}
         if found or staged.record.retarget:
@@ -162,10 +163,11 @@ class _Recheck:
 # --- comparisons -----------------------------------------------------------------------------------------
 
 
-def _facts(job: Job) -> dict[str, Any]:
-    """Return what the configuration says about a wheel."""
-    line = job.target.line
-    return {"version": job.target.version, "line": line.name, "archs": list(line.gpu_code)}
+def _facts(job: Job, passed: Passed) -> dict[str, Any]:
+    """Return what the configuration says about a wheel, and what the gates found in it."""
+    target = job.target
+    found = {"gates": passed.findings, "gpu_code": passed.gpu_code}
+    return {"version": target.version, "line": target.line.name, **found}
 
 
 def _compare(record: records.Record, found: dict[str, Any]) -> None:

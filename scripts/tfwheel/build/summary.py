@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tfwheel.config import plan
+from tfwheel.config import gpu_support, plan
 from tfwheel.config.errors import SelectionError
 from tfwheel.errors import BadWheelError
 from tfwheel.system import files
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tfwheel.config.build_config import Config
+    from tfwheel.config.gpu_support import Gpu
     from tfwheel.config.paths import Paths
     from tfwheel.wheel.records import Record
 
@@ -52,7 +53,8 @@ def refresh(paths: Paths, *, source: Path | None = None, expected: Iterable[str]
     ``source`` may hold the artifacts of a CI run, each in a folder of its own: the records of builds and smoke
     tests are joined. ``expected`` are the folders that must exist (see ``expected``).
     """
-    text = render(rows(source or paths.wheels, expected=expected))
+    gpus = gpu_support.load(paths.settings) if (paths.settings / "gpus.toml").is_file() else ()
+    text = render(rows(source or paths.wheels, expected=expected), gpus)
     files.write_atomically(paths.dist / "reports" / "summary.md", text.encode())
     return text
 
@@ -90,15 +92,16 @@ def rows(folder: Path, *, expected: Iterable[str] = ()) -> list[SummaryRow]:
     return sorted(found, key=lambda row: (row.target, row.fault))
 
 
-def render(rows: Sequence[SummaryRow]) -> str:
-    """Render the rows as GitHub-flavoured Markdown, with full digests below the table."""
+def render(rows: Sequence[SummaryRow], gpus: Sequence[Gpu] = ()) -> str:
+    """Render the rows as GitHub-flavoured Markdown; below the table what GPUs run, by the code found, and digests."""
     results = [row.result for row in rows]
     counts = [f"{results.count(word)} {word}" for word in dict.fromkeys(results)]
     ran = sum(bool(row.record and row.record.passed_gpu_smoke) for row in rows)
     lines = ["# Wheels", "", f"{len(rows)} in all: {', '.join(counts) or 'none'}. {ran} passed on a GPU.", ""]
     if rows:
         lines += ["| " + " | ".join(cells) + " |" for cells in (COLUMNS, ["---"] * len(COLUMNS), *map(_cells, rows))]
-        lines += ["", "<details><summary>In full: digests, sources</summary>", ""]
+        lines += ["", *_gpu_table(rows, gpus)]
+        lines += ["<details><summary>In full: digests, sources</summary>", ""]
         lines += [_in_full(row.record) for row in rows if row.record]
         lines += ["", "</details>"]
     return "\n".join([*lines, ""])
@@ -156,6 +159,19 @@ def _cells(row: SummaryRow) -> list[str]:
         _text(_on_cpu(record)),
         _text(_on_gpu(record)),
     ]
+
+
+def _gpu_table(rows: Sequence[SummaryRow], gpus: Sequence[Gpu]) -> list[str]:
+    """Return the table of what GPUs run of the wheels with GPU code; nothing without any."""
+    found = [row.record for row in rows if row.record and row.record.gpu_code]
+    cells = [
+        [_code(record.target), *gpu_support.row(gpu, record.gpu_code, tensorflow="", wheel="")[2:]]
+        for record in found
+        for gpu in gpus
+    ]
+    columns = ("target", *gpu_support.COLUMNS[2:])
+    table = ["| " + " | ".join(row) + " |" for row in (columns, ["---"] * len(columns), *cells)]
+    return ["What each GPU runs of the code that was found in the wheels:", "", *table, ""] if cells else []
 
 
 def _in_full(record: Record) -> str:

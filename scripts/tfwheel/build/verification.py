@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from tfwheel.build.job import Job
     from tfwheel.checks.environments import Environment
+    from tfwheel.checks.wheel_gates import Passed
     from tfwheel.wheel.overlay import MergedWheel
     from tfwheel.wheel.records import Record
 
@@ -55,17 +56,20 @@ def verify_merged(
         except BaseException:
             environment.programs.end()  # nothing waits for this smoke test any more
             raise
-    finished = job.keep(merged.wheel, record.grown(gates=passed, times=dict(job.times)))
+    finished = job.keep(merged.wheel, _gated(record, passed, job))
     return _noted(finished, trying.result(), require_gpu=require_gpu)
 
 
 def gate_merged(job: Job, merged: MergedWheel, record: Record, *, base: Path) -> FinishedWheel:
     """Run the gates on a merged wheel, and keep it if it passes them; nothing of it is run."""
-    passed = _gates(job, merged, base)
-    return job.keep(merged.wheel, record.grown(gates=passed, times=dict(job.times)))
+    return job.keep(merged.wheel, _gated(record, _gates(job, merged, base), job))
 
 
-def _gates(job: Job, merged: MergedWheel, base: Path) -> dict[str, str]:
+def _gated(record: Record, passed: Passed, job: Job) -> Record:
+    return record.grown(gates=passed.findings, gpu_code=passed.gpu_code, times=dict(job.times))
+
+
+def _gates(job: Job, merged: MergedWheel, base: Path) -> Passed:
     with console.step("gates", job.times):
         return wheel_gates.run_gates(merged, base=base, locked=job.base, target=job.target, rules=job.config.repair)
 

@@ -37,6 +37,15 @@ class ArchGateError(GateError):
     default_remedy = "Compare `archs` and `ptx` of the line in lines.toml with the compiler's flags in the log."
 
 
+class PromiseGateError(GateError):
+    """The wheel has less GPU code than the plan promises, and so than the documents say."""
+
+    default_remedy = (
+        "Take what is missing out of `archs`, `generated` or `ptx` of the line's [retarget] in lines.toml; for a line "
+        "without that table run `nox -s update-pins -- --renew`. `nox -s plan -- --gpus` then says what is left."
+    )
+
+
 class SizeGateError(GateError):
     """The wheel is larger than the limit."""
 

@@ -32,7 +32,9 @@ PIECE = 16 << 20  # bytes of containers per call: cuobjdump takes about five tim
 SAMPLE = 4  # number of new images that are disassembled
 SAMPLE_SIZE = 64 << 10  # bytes of the largest one: nvdisasm takes 10 s and more for a few MB
 RELOCATABLE = "__nv_relfatbin"
-_TIED = re.compile(rb"^(\.target\s+sm_\d+)[af]\b", re.MULTILINE)  # PTX ISA, `.target`: PTX for one GPU or family alone
+# PTX for one GPU or family alone (PTX ISA, `.target`). Not `fatbin.untied`, by which the suffix was removed: a fault in
+# that function must not be in its check, too.
+_TIED = re.compile(rb"^(\.target\s+sm_\d+)[af]\b", re.MULTILINE)
 _TARGET = re.compile(rb"^\.target\s+sm_(\w+)", re.MULTILINE)
 _ENTRY = re.compile(rb"\.entry\s+([\w$]+)")
 

@@ -1,7 +1,7 @@
 """Open a finished wheel for the gates, beside the official wheel it was made from.
 
-Members that both have are compared as compressed bytes; only the wheel's own members are unpacked, to disk. So memory
-use does not grow with the wheel.
+Members that both have are compared as compressed bytes; only the wheel's own members, and libraries with the kernels
+that TensorFlow runs, are unpacked, to disk. So memory use does not grow with the wheel.
 """
 
 from __future__ import annotations
@@ -10,17 +10,20 @@ import os
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from tfwheel.config import gpu_support
+from tfwheel.gpu import code_inventory
 from tfwheel.wheel.reader import WheelReader
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
 
     from tfwheel.config.targets import Base, RepairRules, Target
+    from tfwheel.gpu.code_inventory import LibraryCode
 
 PROJECT = "tensorflow"
 OPS_PROJECT = "tfwheel-ops"
@@ -70,6 +73,7 @@ class OpenedWheel:
 
     ``own`` maps each member that it does not share with an official wheel to its unpacked file, which does not exist
     if the member is missing. ``project`` is its normalised name, ``tag`` the start of its tags ("cp312-cp312").
+    ``core`` maps each library whose kernels TensorFlow runs to its unpacked file, whoever made it.
     """
 
     wheel: WheelReader
@@ -78,6 +82,7 @@ class OpenedWheel:
     project: str
     tag: str
     own: Mapping[str, Path]
+    core: Mapping[str, Path] = field(default_factory=dict)
     official: OpenedOfficial | None = None
 
     @property
@@ -99,6 +104,25 @@ class OpenedWheel:
     def libraries(self) -> dict[str, Path]:
         """Its own ELF files, by member name."""
         return {name: path for name, path in self.own.items() if path.is_file() and _magic(path) == ELF_MAGIC}
+
+    @property
+    def promised(self) -> dict[str, tuple[str, ...]]:
+        """The GPU code that the plan promises, by kind."""
+        return gpu_support.promised(self.target, self.official.locked if self.official else None)
+
+    @cached_property
+    def code(self) -> dict[str, LibraryCode]:
+        """The GPU code of its own and of the core libraries, by member name; each file is read once."""
+        return {name: code_inventory.read(path) for name, path in sorted({**self.core, **self.libraries}.items())}
+
+    @cached_property
+    def gpu_code(self) -> dict[str, tuple[str, ...]]:
+        """The GPU code that was found in the wheel by kind (``gpu_support.KINDS``); a kind it lacks is left out."""
+        core = [code.by_kind for name, code in self.code.items() if name in self.core]
+        ops = [code.by_kind for name, code in self.code.items() if name.startswith(OPS_PACKAGE)]
+        return code_inventory.merged(core) | code_inventory.merged(
+            {gpu_support.OPS: images} for kinds in ops for images in kinds.values()
+        )
 
     def is_official(self, name: str) -> bool:
         """Return whether a member has size, CRC, method and compressed size of its official counterpart."""
@@ -137,13 +161,16 @@ def opened(
             else name: name
             for name in _files(official) - set(merged.removed)
         }
+        core = set(locked.core).intersection(wheel.names())
+        unpacked = _unpacked(wheel, own | core, stack)
         yield OpenedWheel(
             wheel=wheel,
             target=target,
             rules=rules,
             project=PROJECT,
             tag=f"{target.python_tag}-{target.python_tag}",
-            own=_unpacked(wheel, own, stack),
+            own={name: unpacked[name] for name in own},
+            core={name: unpacked[name] for name in core},
             official=OpenedOfficial(
                 wheel=official, locked=locked, kept={new: old for new, old in new_names.items() if new not in own}
             ),

@@ -18,6 +18,7 @@ from packaging.utils import canonicalize_name
 from tfwheel.checks import environments
 from tfwheel.checks.errors import SmokeError
 from tfwheel.config import gpu_support
+from tfwheel.config.targets import is_core
 from tfwheel.gpu import code_inventory
 from tfwheel.system import console
 from tfwheel.system.errors import CommandError
@@ -169,10 +170,14 @@ def _check(smoke_run: SmokeRun) -> dict[str, Any]:
 def _runs(environment: Environment, capability: str) -> dict[str, Any]:
     """Return the images in the installed libraries by kind of GPU code, and what this GPU runs of them."""
     major, _, minor = capability.partition(".")
-    libraries = (environment.folder / "venv").glob("lib/python3*/site-packages/tensorflow/libtensorflow_*.so.2")
-    images = code_inventory.images_of(sorted(libraries))
-    runs = {family: gpu_support.fit(found, (int(major), int(minor or 0))) for family, found in images.items()}
-    return {"images": {family: list(found) for family, found in images.items()}, "runs": runs}
+    installed = (environment.folder / "venv").glob("lib/python3*/site-packages/tensorflow/libtensorflow_*")
+    libraries = sorted(library for library in installed if is_core(library.name))
+    images = code_inventory.merged(code_inventory.read(library).by_kind for library in libraries)
+    runs = gpu_support.runs(images, (int(major), int(minor or 0)))
+    return {
+        "images": {kind: list(found) for kind, found in images.items()},
+        "runs": {kind: runs[kind] for kind in images},
+    }
 
 
 def _brings_ops(wheel: Path) -> bool:

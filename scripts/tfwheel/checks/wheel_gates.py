@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 import tempfile
 import zipfile
+from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
@@ -25,11 +26,13 @@ from tfwheel.checks.errors import (
     GraftGateError,
     MetadataGateError,
     PlatformGateError,
+    PromiseGateError,
     RunpathGateError,
     SizeGateError,
 )
 from tfwheel.checks.opened_wheel import MergedFiles, OpenedWheel, opened, opened_ops
-from tfwheel.gpu import elf, fatbin
+from tfwheel.config.gpu_support import KINDS
+from tfwheel.gpu import elf
 from tfwheel.system.errors import CommandError
 from tfwheel.system.processes import run
 from tfwheel.wheel import sbom as wheel_sbom
@@ -45,20 +48,28 @@ OWN_LIBRARIES = {"tensorflow/libtensorflow_framework.so.2", "tensorflow/libtenso
 SHOWN = 5  # names in one message; the others are counted
 
 
-def run_gates(merged: MergedFiles, *, base: Path, locked: Base, target: Target, rules: RepairRules) -> dict[str, str]:
-    """Check a merged wheel with every gate, in a fixed order; return gate name -> finding.
+@dataclass(frozen=True, kw_only=True)
+class Passed:
+    """What the gates found in a wheel that passed them: a line per gate, and its GPU code by kind."""
+
+    findings: dict[str, str]
+    gpu_code: dict[str, list[str]]
+
+
+def run_gates(merged: MergedFiles, *, base: Path, locked: Base, target: Target, rules: RepairRules) -> Passed:
+    """Check a merged wheel with every gate, in a fixed order; return what they found.
 
     ``base`` is the official wheel it was made from. Raises the error of the first gate that fails, and BadWheelError
     if one of the two files is not a sound wheel.
     """
     with opened(merged, base=base, locked=locked, target=target, rules=rules) as opened_wheel:
-        return {gate.__name__: gate(opened_wheel) for gate in GATES}
+        return _passed(opened_wheel)
 
 
-def run_ops_gates(wheel: Path, *, target: Target, rules: RepairRules) -> dict[str, str]:
+def run_ops_gates(wheel: Path, *, target: Target, rules: RepairRules) -> Passed:
     """Check a repaired ops wheel with the same gates; return and raise what ``run_gates`` does."""
     with opened_ops(wheel, target=target, rules=rules) as opened_wheel:
-        return {gate.__name__: gate(opened_wheel) for gate in GATES}
+        return _passed(opened_wheel)
 
 
 def contents(opened_wheel: OpenedWheel) -> str:
@@ -147,8 +158,8 @@ def arch(opened_wheel: OpenedWheel) -> str:
     promised = opened_wheel.target.line.gpu_code
     retargeted = opened_wheel.target.line.retarget
     others = retargeted.libraries if retargeted else ()
-    own = {name: path for name, path in opened_wheel.libraries.items() if PurePosixPath(name).name not in others}
-    found = {name: fatbin.archs_of(path) for name, path in own.items()}
+    own = [name for name in opened_wheel.libraries if PurePosixPath(name).name not in others]
+    found = {name: opened_wheel.code[name].images for name in own}
     with_code = {name: archs for name, archs in found.items() if archs}
     for name, archs in with_code.items():
         if set(archs) != set(promised):
@@ -160,6 +171,25 @@ def arch(opened_wheel: OpenedWheel) -> str:
         message = f"{opened_wheel.name}: no GPU code in {_some(found)}; the line promises {_list(promised)}"
         raise ArchGateError(message)
     return f"{_list(promised) if with_code else 'no GPU code'} in {len(found)} libraries of its own"
+
+
+def promise(opened_wheel: OpenedWheel) -> str:
+    """Check that the wheel has, of each kind of GPU code, all that the plan promises; say what each library has.
+
+    What the plan promises is what `nox -s plan -- --gpus` and the documents show.
+    """
+    found = opened_wheel.gpu_code
+    for kind, images in opened_wheel.promised.items():
+        missing = [image for image in images if image not in found.get(kind, ())]
+        if missing:
+            message = (
+                f"{opened_wheel.name}: the plan promises {_list(missing)} for all {KINDS[kind]}; "
+                f"what all of them have is {_list(found.get(kind, ()))}"
+            )
+            raise PromiseGateError(message)
+    parts = [f"{KINDS[kind]}: {_list(images)}" for kind, images in found.items()]
+    parts += [f"`{name}`: {_list(code.images)}" for name, code in opened_wheel.code.items() if code.images]
+    return "; ".join(parts) or "no GPU code"
 
 
 def size(opened_wheel: OpenedWheel) -> str:
@@ -215,7 +245,12 @@ def sbom(opened_wheel: OpenedWheel) -> str:
     )
 
 
-GATES = (contents, runpath, graft, platform, arch, size, metadata, sbom)
+GATES = (contents, runpath, graft, platform, arch, promise, size, metadata, sbom)
+
+
+def _passed(opened_wheel: OpenedWheel) -> Passed:
+    findings = {gate.__name__: gate(opened_wheel) for gate in GATES}
+    return Passed(findings=findings, gpu_code={kind: list(found) for kind, found in opened_wheel.gpu_code.items()})
 
 
 def _parsed(opened_wheel: OpenedWheel) -> Metadata:

@@ -20,9 +20,10 @@ from tfwheel.config.errors import (
     UnknownTriggerError,
 )
 from tfwheel.config.targets import session_of
+from tfwheel.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     from tfwheel.config.build_config import Config
     from tfwheel.config.ci_settings import CiSettings, Runner, Subset
@@ -37,6 +38,7 @@ KINDS: dict[str, Callable[[Target], str]] = {
     "target": lambda target: target.id,
 }
 SLIP = 0.8  # similarity from 0 to 1: `pyton` and `lines` are misspelt words of ours, `area` is another word
+OF_JOBS, OF_TARGETS = ("label", "changed_since", "github_output"), ("line", "default", "gpus", "json")  # options
 ALL, DEFAULT, CORNERS = "all", "default", "corners"
 
 
@@ -58,6 +60,18 @@ def matrix(
     rows = [_row(target, build, gpu) for target in sorted(chosen, key=lambda target: target.id)]
     _check_size(rows, event)
     return {"include": rows if changed is None or touches_build(ci, changed) else []}
+
+
+def check_options(given: Mapping[str, Any]) -> None:
+    """Raise UsageError for options of the plan that do not go together; ``given`` maps each name to its value."""
+    event = given["event"]
+    if found := [f"--{name.replace('_', '-')}" for name in (OF_TARGETS if event else OF_JOBS) if given[name]]:
+        words = ", ".join(found)
+        message = f"{words} cannot be used {'with' if event else 'without'} --event"
+        remedy = (
+            "Leave it out: the event and its labels select targets." if event else f"Add `--event EVENT` to {words}."
+        )
+        raise UsageError(message, remedy=remedy)
 
 
 def check(ci: CiSettings, targets: Sequence[Target]) -> None:
@@ -102,12 +116,14 @@ def _words(labels: Iterable[str], subset: Subset, targets: Sequence[Target], eve
     given = [word.strip() for label in labels for word in label.split(",") if word.strip()]
     if given and subset.labels == "refuse":
         message = f"the event `{event}` takes no labels, and got {', '.join(given)}"
-        raise UnknownTriggerError(message)
+        raise UnknownTriggerError(
+            message, remedy="Leave the labels out, or change `labels` of the event in subsets.toml."
+        )
     words = [word for word in given if subset.labels == "replace" or _is_meant_for_us(word)]
     for word in words:
         fault = _fault(word, targets)
         if fault:
-            raise UnknownTriggerError(fault)
+            raise UnknownTriggerError(fault, remedy="Correct the label; build_config/subsets.toml says what it may be.")
     return words
 
 

@@ -1,14 +1,18 @@
-"""Compute what each GPU of Colab runs of a wheel, by kind of GPU code: SASS, PTX compiled by the driver, or nothing.
+"""Compute what a GPU runs of a wheel, by kind of GPU code: SASS, PTX compiled by the driver, or nothing.
+
+``runs`` is the one rule: the plan asks it about what the configuration promises, the pages and the summary about what
+was found in the finished wheel, and a smoke test on a GPU about what was installed.
 
 The rules are NVIDIA's (CUDA C++ Programming Guide, "Binary compatibility" and "PTX compatibility"): SASS runs on its
-compute capability and on later ones of the same major number; PTX runs on its own and all later ones, unless it is for
-one GPU alone ("sm_90a").
+compute capability and on later ones of the same major number; PTX runs on its own and all later ones. The suffix "a"
+("sm_90a") ties both to one compute capability, "f" to one and its family (CUDA 12.9, "Family-specific features").
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
@@ -23,10 +27,13 @@ if TYPE_CHECKING:
     from tfwheel.config.build_config import Config
     from tfwheel.config.targets import Base, Line, Target
 
-NAMED = re.compile(r"(sm|compute)_(\d+)(\d)([a-z]?)")
-NOTHING = "nothing"
+NAMED = re.compile(r"(sm|compute)_(\d+)(\d)([af]?)")
+NOTHING = "nothing"  # the wheel has such code, and this GPU can run none of it
+NONE = "none"  # the wheel has no such code
 JIT = "PTX (JIT)"
-COLUMNS = ("TensorFlow", "wheel", "GPU", "capability", "big kernels", "generated kernels", "custom ops", "XLA")
+OPS = "ops"
+KINDS = {"fatbin": "big kernels", "generated": "generated kernels", OPS: "custom ops"}  # kinds of GPU code, for users
+COLUMNS = ("TensorFlow", "wheel", "GPU", "capability", *KINDS.values(), "XLA")
 OFFICIAL = "official"
 NEWER_PTXAS_FROM = 10  # first major compute capability that ptxas 12.5 does not know (build_config/xla/)
 
@@ -74,57 +81,82 @@ def fit(images: Iterable[str], capability: tuple[int, int]) -> str:
     The driver prefers SASS to PTX, and among SASS images the one nearest to the GPU.
     """
     major, minor = capability
-    found = [match.groups() for match in map(NAMED.fullmatch, images) if match]
-    native = [int(low) for kind, high, low, mark in found if kind == "sm" and int(high) == major and int(low) <= minor]
+    found = [
+        (kind, (int(high), int(low)), mark)
+        for kind, high, low, mark in (match.groups() for match in map(NAMED.fullmatch, images) if match)
+        if not mark or (int(high) == major and (int(low) == minor or (mark == "f" and int(low) < minor)))
+    ]
+    native = [low for kind, (high, low), _ in found if kind == "sm" and high == major and low <= minor]
     if native:
         return "SASS" if max(native) == minor else f"SASS sm_{major}{max(native)}"
-    ptx = [((int(high), int(low)), mark) for kind, high, low, mark in found if kind == "compute"]
-    return JIT if any(one == capability or (one < capability and not mark) for one, mark in ptx) else NOTHING
+    return JIT if any(kind == "compute" and one <= capability for kind, one, _ in found) else NOTHING
+
+
+def runs(gpu_code: Mapping[str, Sequence[str]], capability: tuple[int, int]) -> dict[str, str]:
+    """Return what a GPU runs of each kind of code (the keys of KINDS): the answer of ``fit``, "none" without such code.
+
+    ``gpu_code`` maps a kind to the images that a wheel has of it.
+    """
+    return {kind: fit(gpu_code[kind], capability) if gpu_code.get(kind) else NONE for kind in KINDS}
+
+
+def serves(gpu_code: Mapping[str, Sequence[str]], capability: tuple[int, int]) -> bool:
+    """Return whether a GPU runs something of every kind of GPU code that a wheel has, and the wheel has any."""
+    answers = set(runs(gpu_code, capability).values())
+    return NOTHING not in answers and answers != {NONE}
+
+
+def promised(target: Target, base: Base | None) -> dict[str, tuple[str, ...]]:
+    """Return the GPU code that a wheel of a target is to have, by kind.
+
+    ``base`` is the locked official wheel that it is made from, None for the thin wheel with the ops alone. Raises
+    NotLockedError if the lock does not say which kinds of GPU code that wheel has.
+    """
+    ops = {OPS: target.line.gpu_code} if target.line.gpu_code else {}
+    return (retargeted(base, target.line) if base else {}) | ops
+
+
+def retargeted(base: Base, line: Line) -> dict[str, tuple[str, ...]]:
+    """Return the images of TensorFlow's own libraries on a line by kind: official ones, or those of its ``retarget``.
+
+    Where the line leaves a core library as it is, those that both have: the lock does not say what it has of each kind.
+    Raises NotLockedError if the lock does not say which kinds an official wheel with GPU code has.
+    """
+    if base.archs and not base.families:
+        message = f"bases.toml does not say which kinds of GPU code {base.file} has"
+        raise NotLockedError(message, remedy="Run `nox -s update-pins -- --renew` and commit build_config/bases.toml.")
+    wanted = line.retarget
+    if wanted is None:
+        return dict(base.families)
+    ptx = (f"compute_{wanted.ptx}",) if wanted.ptx else ()
+    archs = {"fatbin": wanted.archs, "generated": wanted.generated}
+    asked = {kind: (*(f"sm_{arch}" for arch in archs[kind]), *ptx) for kind in base.families}
+    if all(PurePosixPath(library).name in wanted.libraries for library in base.core):
+        return asked
+    return {kind: tuple(one for one in asked[kind] if one in official) for kind, official in base.families.items()}
 
 
 def rows(settings: Config, targets: Iterable[Target], gpus: Sequence[Gpu]) -> list[list[str]]:
     """Return one row per wheel and GPU, the official wheel above the one made from it.
 
-    All Pythons of a version share their rows. Lines without GPU code have none. Raises NotLockedError where
-    ``bases.toml`` lacks the wheel or its GPU code.
+    All Pythons of a version share their rows. Wheels without GPU code have none. Raises NotLockedError if
+    ``bases.toml`` lacks a wheel or its kinds of GPU code.
     """
     found: dict[tuple[str, str], list[list[str]]] = {}
     for target in targets:
-        if target.line.cuda is None or (target.tensorflow, target.line.name) in found:
-            continue
         base = plan.base_of(settings, target)
-        if not base.families:
-            message = f"bases.toml does not say which kinds of GPU code {base.file} has"
-            raise NotLockedError(
-                message, remedy="Run `nox -s update-pins -- --renew` and commit build_config/bases.toml."
-            )
-        new = retargeted(base, target.line)
-        found.setdefault(
-            (target.tensorflow, OFFICIAL), [_row(target.tensorflow, OFFICIAL, gpu, base.families) for gpu in gpus]
-        )
-        found[target.tensorflow, target.line.name] = [
-            _row(target.tensorflow, target.line.name, gpu, new, ops=target.line.gpu_code) for gpu in gpus
-        ]
+        ours = promised(target, base if target.builder != "ops" else None)
+        if not ours or (target.tensorflow, target.line.name) in found:
+            continue
+        official = base.families
+        for wheel, gpu_code in {OFFICIAL: official, target.line.name: ours}.items():
+            rows_of = [row(gpu, gpu_code, tensorflow=target.tensorflow, wheel=wheel) for gpu in gpus]
+            found.setdefault((target.tensorflow, wheel), rows_of)
     return [row for group in found.values() for row in group]
 
 
-def retargeted(base: Base, line: Line) -> dict[str, tuple[str, ...]]:
-    """Return the images of a line's wheel by family: the official ones, or those its ``retarget`` asks for."""
-    wanted = line.retarget
-    if wanted is None:
-        return dict(base.families)
-    ptx = (f"compute_{wanted.ptx}",) if wanted.ptx else ()
-    return {
-        "fatbin": (*(f"sm_{arch}" for arch in wanted.archs), *ptx),
-        "generated": (*(f"sm_{arch}" for arch in wanted.generated), *ptx),
-    }
-
-
-def _row(
-    tensorflow: str, wheel: str, gpu: Gpu, families: Mapping[str, Sequence[str]], *, ops: Sequence[str] = ()
-) -> list[str]:
+def row(gpu: Gpu, gpu_code: Mapping[str, Sequence[str]], *, tensorflow: str, wheel: str) -> list[str]:
+    """Return what a GPU runs of a wheel as a row with these COLUMNS."""
     major, minor = gpu.capability
-    kinds = [fit(families.get(family, ()), gpu.capability) for family in ("fatbin", "generated")]
-    own = fit(ops, gpu.capability) if ops else "none"
     xla = "compiled there" if major < NEWER_PTXAS_FROM else "compiled there, by ptxas 12.8 or newer"
-    return [tensorflow, wheel, gpu.name, f"{major}.{minor}", *kinds, own, xla]
+    return [tensorflow, wheel, gpu.name, f"{major}.{minor}", *runs(gpu_code, gpu.capability).values(), xla]

@@ -69,8 +69,13 @@ def base_of(config: Config, target: Target) -> Base:
     if target.builder == "source":
         message = f"{target.id} needs the source builder, which is not part of this version"
         raise BuilderUnavailableError(message)
-    for base in config.bases:
-        if (base.project, base.version, base.python) == (target.line.base, target.tensorflow, target.python):
-            return base
+    if base := locked(config, target):
+        return base
     message = f"{target.id}: bases.toml has no {target.line.base} {target.tensorflow} for Python {target.python}"
     raise NotLockedError(message)
+
+
+def locked(config: Config, target: Target) -> Base | None:
+    """Return the official wheel of a target as ``bases.toml`` has it, None if it is not locked yet."""
+    wanted = (target.line.base, target.tensorflow, target.python)
+    return next((base for base in config.bases if (base.project, base.version, base.python) == wanted), None)

@@ -46,6 +46,8 @@ def rows(config: Config, *, line: str | None = None, default: bool = False) -> l
             "version": target.version,
             "builder": target.builder,
             "default": target.default,
+            "requires": list(target.requires),
+            "locked": plan.locked(config, target) is not None,
         }
         for target in plan.select(plan.targets(config), line=line, default=default)
     ]
@@ -57,12 +59,19 @@ def table(entries: Sequence[dict[str, Any]]) -> str:
 
 
 def text(config: Config, *, kind: str, line: str | None = None, default: bool = False) -> str:
-    """Return the targets as a table, as JSON, or (``kind`` "gpus") what each GPU of Colab runs of their wheels."""
-    if kind == "gpus":
-        targets = plan.select(plan.targets(config), line=line, default=default)
-        return gpu_table(gpu_support.rows(config, targets, gpu_support.load(config.directory)))
+    """Return the targets as a table, as JSON, or (``kind`` "gpus") what each GPU of Colab runs of their wheels.
+
+    Below a table are the requirements that releases change, and the targets that cannot be built yet.
+    """
     entries = rows(config, line=line, default=default)
-    return json.dumps(entries, indent=2) if kind == "json" else table(entries)
+    if kind == "json":
+        return json.dumps(entries, indent=2)
+    if kind == "gpus":
+        ready = {entry["id"] for entry in entries if entry["locked"] and entry["builder"] != "source"}
+        targets = [target for target in plan.targets(config) if target.id in ready]
+        found = gpu_support.rows(config, targets, gpu_support.load(config.directory))
+        return "\n\n".join([gpu_table(found) if found else "None of these wheels has GPU code.", *_not_ready(entries)])
+    return "\n\n".join([table(entries), *_requirements(entries), *_not_ready(entries)])
 
 
 def gpu_table(entries: Sequence[Sequence[str]]) -> str:
@@ -78,3 +87,22 @@ def markdown(columns: Sequence[str], body: Sequence[Sequence[str]]) -> str:
         "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |"
         for row in (columns, ruler, *body)
     )
+
+
+def _requirements(entries: Sequence[dict[str, Any]]) -> list[str]:
+    """Return a line for each set of requirements that releases change."""
+    by_words: dict[str, list[str]] = {}
+    for entry in entries:
+        if entry["requires"]:
+            by_words.setdefault(", ".join(entry["requires"]), []).append(entry["id"])
+    return [f"Requires {words}: {', '.join(ids)}" for words, ids in by_words.items()]
+
+
+def _not_ready(entries: Sequence[dict[str, Any]]) -> list[str]:
+    """Return a line about the targets whose official wheel is not locked, and one about those that nothing builds."""
+    source = [entry["id"] for entry in entries if entry["builder"] == "source"]
+    unlocked = [entry["id"] for entry in entries if not entry["locked"] and entry["id"] not in source]
+    return [
+        *([f"Not locked yet, `nox -s update-pins` does that: {', '.join(unlocked)}"] if unlocked else []),
+        *([f"Needs the source builder, which is not part of this version: {', '.join(source)}"] if source else []),
+    ]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -10,6 +12,8 @@ if TYPE_CHECKING:
 
     from tfwheel.config.schema import BuilderName, Retarget
 
+# The libraries whose kernels TensorFlow runs. Others have copies of some, for example the profiler's plugin.
+CORE = re.compile(r"libtensorflow_\w+\.so[.\d]*")
 WHEEL_EPOCH = 1_577_836_800  # 2020-01-01: the date of every file in a wheel of ours (SOURCE_DATE_EPOCH)
 # The nox session that builds a line, by how the line's name begins.
 SESSIONS = {"cpu": "build-cpu", "cu12": "build-cuda12"}
@@ -23,6 +27,11 @@ def target_id(tensorflow: str, python: str, line: str) -> str:
 def session_of(line: str) -> str | None:
     """Return the nox session that builds a line (``cu12`` and ``cu12x``: ``build-cuda12``), None without one."""
     return next((session for start, session in SESSIONS.items() if line.startswith(start)), None)
+
+
+def is_core(member: str) -> bool:
+    """Return whether a member of a wheel is one of the libraries whose kernels TensorFlow runs."""
+    return CORE.fullmatch(PurePosixPath(member).name) is not None
 
 
 def combinations(table: Mapping[str, Any]) -> Iterator[tuple[Mapping[str, Any], str, str]]:
@@ -99,9 +108,9 @@ class Base:
     """An official wheel as locked in ``bases.toml``.
 
     ``runpaths`` maps a library that loads CUDA to its RUNPATH. ``archs`` maps a library to the images in it ("sm_80",
-    "compute_90"). ``families`` maps a kind of GPU code to the images of TensorFlow's own libraries ("fatbin": big
-    kernels, "generated": kernels that MLIR generated); PTX for one GPU alone keeps its suffix, "compute_90a". ``size``
-    is in bytes.
+    "compute_90"). ``families`` maps a kind of GPU code ("fatbin": big kernels, "generated": by MLIR) to the
+    images that all of its containers in the core libraries have; PTX for one GPU alone keeps its suffix, "compute_90a".
+    ``size`` is in bytes.
     """
 
     project: str
@@ -116,6 +125,11 @@ class Base:
     runpaths: dict[str, str] = field(default_factory=dict)
     archs: dict[str, tuple[str, ...]] = field(default_factory=dict)
     families: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @property
+    def core(self) -> tuple[str, ...]:
+        """Its core libraries with GPU code."""
+        return tuple(library for library in self.archs if is_core(library))
 
 
 @dataclass(frozen=True, kw_only=True)

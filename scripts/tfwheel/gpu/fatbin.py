@@ -54,7 +54,7 @@ _ENTRY = struct.Struct("<HHIQI8xIIIQ8xQ")
 _KINDS: dict[int, Literal["PTX", "ELF"]] = {1: "PTX", 2: "ELF"}
 _SIZES_AT, _PLAIN_SIZE_AT = 8, 56
 _LZ4 = 0x2000
-_TARGET = re.compile(rb"^(\.target\s+sm_\d+)[af]\b", re.MULTILINE)
+_TARGET = re.compile(rb"^(\.target\s+sm_\d+)([af])\b", re.MULTILINE)
 _TIGHTEST = 12  # the highest level of LZ4
 # 64 bit, debug, Linux, LZ4, cubin for 10.0 and newer. Known but not supported here: 0x8000, Zstandard.
 _KNOWN_FLAGS = 0x1 | 0x2 | 0x10 | _LZ4 | 0x1000000
@@ -279,6 +279,9 @@ def untied(ptx: bytes) -> bytes:
     return _TARGET.sub(rb"\1", ptx, count=1)
 
 
-def is_tied(ptx: bytes) -> bool:
-    """Return whether PTX is for one GPU or family alone."""
-    return _TARGET.search(ptx) is not None
+def suffix(ptx: bytes) -> str:
+    """Return "a" for PTX for one GPU alone, "f" for one family alone, "" for every GPU from its version on."""
+    # A module has one such line, near its beginning; a search for more would read megabytes.
+    line = 0 if ptx.startswith(b".target") else ptx.find(b"\n.target") + 1
+    found = _TARGET.match(ptx, line)
+    return found[2].decode() if found else ""

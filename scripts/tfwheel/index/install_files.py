@@ -198,7 +198,7 @@ def make(bare: Lock, *, extra: str, index_url: str, platform: str) -> Lock:
 
 def _extra(entry: LedgerEntry) -> str:
     """Return the extra of TensorFlow that requires the CUDA libraries, for a wheel with GPU code; else ""."""
-    return "[and-cuda]" if entry.project == "tensorflow" and entry.archs else ""
+    return "[and-cuda]" if entry.project == "tensorflow" and entry.gpu_code else ""
 
 
 def portable_pylock(text: str) -> str:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import re
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from markupsafe import Markup
 from packaging.version import Version
 
+from tfwheel.config import gpu_support
 from tfwheel.index import install_files, page_templates
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from tfwheel.index.ledger import LedgerEntry
 
 MOST_ROWS = 1000  # the newest ones: a page of 100,000 rows would be 150 MB
+NEVER, NO_CODE = "never run on a GPU", "no GPU code"
 LARGE_MB = 10  # from here on without decimals
 # Packages of Colab that require the TensorFlow version they were built for.
 COMPANIONS = ("tf_keras", "tensorflow-text", "tensorflow-hub", "ydf_tf", "tensorflow_decision_forests")
@@ -28,7 +29,7 @@ COLUMNS = (
     ("wheel", "Wheel"),
     ("python", "Python"),
     ("line", "Line"),
-    ("codes", "GPU code"),
+    ("codes", "GPUs"),
     ("size", "Size"),
     ("date", "Date"),
     ("tested", "Tested"),
@@ -57,13 +58,13 @@ def render(
         key=lambda entry: (entry.uploaded, entry.file, entry.line),
     )
     newest = every[-MOST_ROWS:]
-    rows = [_row(entry, frozenset(material)) for entry in sorted(newest, key=_reading_order, reverse=True)]
+    rows = [_row(entry, frozenset(material), gpus) for entry in sorted(newest, key=_reading_order, reverse=True)]
     order = {file: place for place, file in enumerate(reversed([row["key"] for row in rows]))}
     text = page_templates.template("page.html").render(
         rows=[row | {"order": order[row["key"]]} for row in rows],
         older=len(every) - len(newest),
         columns=COLUMNS,
-        lines=[_line(name, lines.get(name), rows) for name in _line_names(rows, lines)],
+        lines=[_line(name, lines.get(name), rows, gpus) for name in _line_names(rows, lines)],
         base=base_url or install_files.ADDRESS,
         base_url=base_url,
         data=_json(_data(rows, lines, runtimes, gpus, base_url)),
@@ -84,7 +85,7 @@ def _minors(entry: LedgerEntry) -> tuple[int, ...]:
     return tuple(int(python.removeprefix("3.")) for python in install_files.pythons(entry.file))
 
 
-def _row(entry: LedgerEntry, material: frozenset[str]) -> dict[str, Any]:
+def _row(entry: LedgerEntry, material: frozenset[str], gpus: Sequence[Gpu]) -> dict[str, Any]:
     """Return all values of one wheel for the template and the script."""
     pythons = install_files.pythons(entry.file)
     return {
@@ -99,13 +100,14 @@ def _row(entry: LedgerEntry, material: frozenset[str]) -> dict[str, Any]:
         "pythons": pythons,
         "python": ", ".join(pythons) or "any 3",
         "python_order": _minors(entry)[-1] if pythons else 0,
-        "archs": entry.archs,
-        "codes": [re.sub(r"^compute_", "ptx_", arch) for arch in entry.archs],
+        "gpu_code": entry.gpu_code,
+        "codes": _codes(entry.gpu_code),
+        "gpus": [gpu.label for gpu in gpus if gpu_support.serves(entry.gpu_code, gpu.capability)],
         "size": entry.size,
         "megabytes": _megabytes(entry.size),
         "uploaded": entry.uploaded,
         "smoke": _smoke(entry.smoke),
-        "gpu_smoke": _gpu_smoke(entry.gpu_smoke),
+        "gpu_smoke": _gpu_smoke(entry.gpu_smoke) if entry.gpu_code else NO_CODE,
         "sha256": entry.sha256,
         "yanked": entry.yanked,
         "material": _material(entry, pythons, material),
@@ -123,21 +125,32 @@ def _megabytes(size: int) -> str:
     return f"{megabytes:.0f}" if megabytes >= LARGE_MB else f"{megabytes:.2f}"
 
 
+def _codes(gpu_code: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
+    """Return the images of each kind of GPU code that a wheel has, by the kind's name for users; PTX as "ptx_90"."""
+    return {
+        title: [image.replace("compute_", "ptx_") for image in gpu_code[kind]]
+        for kind, title in gpu_support.KINDS.items()
+        if gpu_code.get(kind)
+    }
+
+
 def _smoke(report: Mapping[str, Any] | None) -> str:
-    """Summarize the CPU smoke test in a few words."""
+    """Summarize the CPU smoke test in a few words: with which Python and when, or that it did not pass."""
     if not report:
-        return "not run"
-    words = [f"Python {report['python']}" if report.get("python") else "passed", str(report.get("date", ""))[:10]]
-    return ", ".join(word for word in words if word)
+        return "never run"
+    words = [f"Python {report['python']}" if report.get("python") else "", str(report.get("date", ""))[:10]]
+    said = ", ".join(word for word in words if word) or "passed"
+    return said if report.get("passed") is True else f"not passed, {said}"
 
 
 def _gpu_smoke(report: Mapping[str, Any] | None) -> str:
-    """Summarize the GPU smoke test in a few words: which GPU, or that it did not run."""
+    """Summarize the GPU smoke test in a few words: on which GPU and when, or that there was none."""
     gpu = (report or {}).get("gpu")
     name = gpu.get("name") if isinstance(gpu, dict) else gpu
-    if not name:
-        return "not run on a GPU"
-    return ", ".join(word for word in (f"GPU: {name}", str((report or {}).get("date", ""))[:10]) if word)
+    if not report or not name:
+        return NEVER
+    said = ", ".join(word for word in (f"GPU: {name}", str(report.get("date", ""))[:10]) if word)
+    return said if report.get("passed") is True else f"not passed, {said}"
 
 
 def _material(entry: LedgerEntry, pythons: Sequence[str], material: frozenset[str]) -> list[tuple[str, str]]:
@@ -164,9 +177,12 @@ def _line_names(rows: Iterable[Mapping[str, Any]], lines: Mapping[str, Line]) ->
     return sorted(present, key=place)
 
 
-def _line(name: str, line: Line | None, rows: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return the card of one line: the newest pin, not yanked, for each project, TensorFlow minor and Python."""
-    pins: dict[str, list[str]] = {}
+def _line(name: str, line: Line | None, rows: Iterable[Mapping[str, Any]], gpus: Sequence[Gpu]) -> dict[str, Any]:
+    """Return the card of one line: the newest pin, not yanked, for each project, TensorFlow minor and Python.
+
+    Beside each pin is the evidence of its wheels, and on top the GPUs that all of them serve.
+    """
+    pins: dict[str, list[Mapping[str, Any]]] = {}
     seen: set[tuple[str, tuple[int, ...], str]] = set()
     for row in rows:  # the newest come first
         if row["line"] != name or row["yanked"] is not None:
@@ -175,15 +191,27 @@ def _line(name: str, line: Line | None, rows: Iterable[Mapping[str, Any]]) -> di
             place = (row["project"], Version(row["version"]).release[:2], python)
             if place not in seen:
                 seen.add(place)
-                pins.setdefault(row["pin"], []).insert(0, python)
+                pins.setdefault(row["pin"], []).insert(0, {**row, "python": python})
+    shown = [row for of_pin in pins.values() for row in of_pin]
     return {
         "name": name,
         "title": f"CUDA {line.cuda}" if line and line.cuda else "no CUDA",
-        "pins": {
-            pin: f"Python {', '.join(pythons)}" if all(pythons) else "any Python 3" for pin, pythons in pins.items()
-        },
-        "codes": " ".join(line.gpu_code) if line else "",
+        "pins": [
+            {"pin": pin, "pythons": _pythons(of_pin), "evidence": _evidence(of_pin)} for pin, of_pin in pins.items()
+        ],
+        "gpus": [gpu.name for gpu in gpus if shown and all(gpu.label in row["gpus"] for row in shown)],
     }
+
+
+def _pythons(rows: Iterable[Mapping[str, Any]]) -> str:
+    pythons = [row["python"] for row in rows]
+    return f"Python {', '.join(pythons)}" if all(pythons) else "any Python 3"
+
+
+def _evidence(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Return what was run of these wheels: each different report once."""
+    on_cpu, on_gpu = ("; ".join(dict.fromkeys(row[name] for row in rows)) for name in ("smoke", "gpu_smoke"))
+    return f"CPU smoke test: {on_cpu}" + ("" if on_gpu == NO_CODE else f". {on_gpu[0].upper()}{on_gpu[1:]}")
 
 
 def _data(
@@ -194,7 +222,9 @@ def _data(
     base_url: str,
 ) -> dict[str, Any]:
     """Return the JSON data for the script of the page."""
-    shown = ("project", "version", "line", "tag", "pythons", "archs", "yanked", "megabytes")
+    shown = ("project", "version", "line", "tag", "pythons", "yanked", "megabytes")
+    codes = list({_code_key(row["gpu_code"]): row["gpu_code"] for row in rows}.values())
+    numbers = {_code_key(code): number for number, code in enumerate(codes)}
     pythons = {python for row in rows for python in row["pythons"]}
     return {
         "base": base_url,
@@ -205,7 +235,30 @@ def _data(
         "projects": list(dict.fromkeys(row["project"] for row in rows)),
         "pythons": sorted(pythons, key=Version, reverse=True),
         "runtimes": [_runtime(runtime) for runtime in runtimes if runtime.tensorflow],
-        "wheels": [{key: row[key] for key in shown} for row in rows],
+        "gpu_code": [[_answer(code, gpu) for gpu in gpus] for code in codes],
+        "wheels": [
+            {key: row[key] for key in shown}
+            | {"gpu_code": numbers[_code_key(row["gpu_code"])], "evidence": _evidence([row])}
+            for row in rows
+        ],
+    }
+
+
+def _code_key(gpu_code: Mapping[str, Sequence[str]]) -> str:
+    return json.dumps(gpu_code, sort_keys=True)
+
+
+def _answer(gpu_code: Mapping[str, Sequence[str]], gpu: Gpu) -> dict[str, Any]:
+    """Return what a GPU runs of some GPU code, for the script: it shows answers, and has no rule of its own."""
+    runs = {kind: found for kind, found in gpu_support.runs(gpu_code, gpu.capability).items() if kind in gpu_code}
+    return {
+        "runs": [[gpu_support.KINDS[kind], found] for kind, found in runs.items()],
+        "serves": gpu_support.serves(gpu_code, gpu.capability),
+        "native": bool(runs) and all(found.startswith("SASS") for found in runs.values()),
+        **{
+            word: [gpu_support.KINDS[kind] for kind, found in runs.items() if found == answer]
+            for word, answer in (("nothing", gpu_support.NOTHING), ("jit", gpu_support.JIT))
+        },
     }
 
 

@@ -10,7 +10,7 @@ import gc
 import hashlib
 import re
 from bisect import bisect
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -47,10 +47,10 @@ class LedgerEntry:
 
     ``url`` is the absolute URL of the file, or empty if the file is next to its page. ``size`` is in bytes,
     ``uploaded`` in UTC as in PEP 700 ("2026-11-21T04:00:00Z"), ``metadata_sha256`` the digest of the wheel's METADATA.
-    ``archs`` is the GPU code compiled for it ("sm_75"). ``smoke`` is the evidence of the CPU smoke test, ``gpu_smoke``
-    that of the smoke test on a GPU, None if it never ran. ``yanked`` is None or the reason, which may be empty
-    (PEP 592). ``attestation`` is the URL of a signature, if there is one. ``removed`` is None or why the file is gone:
-    such a line reserves the name for ever and appears on no page.
+    ``gpu_code`` is what the gates found in it: images ("sm_75") by kind (``gpu_support.KINDS``). ``smoke`` is the
+    evidence of the CPU smoke test, ``gpu_smoke`` that of the smoke test on a GPU, None if it never ran. ``yanked`` is
+    None or the reason, which may be empty (PEP 592). ``attestation`` is the URL of a signature, if there is one.
+    ``removed`` is None or why the file is gone: such a line reserves the name for ever and appears on no page.
     """
 
     project: str
@@ -64,7 +64,7 @@ class LedgerEntry:
     requires_python: str
     metadata_sha256: str
     target: str
-    archs: tuple[str, ...] = ()
+    gpu_code: dict[str, tuple[str, ...]] = field(default_factory=dict)
     smoke: dict[str, Any] | None = None
     gpu_smoke: dict[str, Any] | None = None
     yanked: str | None = None

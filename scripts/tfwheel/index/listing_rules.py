@@ -65,7 +65,7 @@ def entry_from(wheel: Path, record: Record, *, url: str, uploaded: str) -> Ledge
         requires_python=facts.requires_python,
         metadata_sha256=sha256(metadata).hexdigest(),
         target=record.target,
-        archs=tuple(record.archs),
+        gpu_code={kind: tuple(images) for kind, images in record.gpu_code.items()},
         smoke=_evidence(record.smoke),
         gpu_smoke=_evidence(record.gpu_smoke),
     )

@@ -253,7 +253,7 @@ class ImagePlanner:
     def _ptx_for_all(self, entry: FatbinEntry) -> PlannedImage:
         if entry.header not in self.texts:
             text, piece = self._text(entry), _span(entry)
-            tied = fatbin.is_tied(text)
+            tied = bool(fatbin.suffix(text))
             new = fatbin.with_image(self._raw(piece), fatbin.untied(text)) if tied else piece
             self.texts[entry.header] = PlannedImage(name=entry.name, piece=new, new=tied)
         return self.texts[entry.header]

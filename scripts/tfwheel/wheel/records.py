@@ -25,8 +25,9 @@ class Record:
     """Facts about one built wheel.
 
     ``size`` is in bytes, ``times`` in seconds by step. ``key`` is the digest of everything that went into the
-    wheel: an equal key means that building again would give the same bytes. ``archs`` is the GPU code that the arch
-    gate found in the libraries that the project compiled; ``retarget`` describes the new GPU code of official ones.
+    wheel: an equal key means that building again would give the same bytes. ``gpu_code`` is what the gates found in the
+    wheel: images ("sm_80", "compute_90") by kind (``gpu_support.KINDS``). ``retarget`` says how official libraries got
+    theirs.
     ``smoke`` is the report of the last smoke run, None before the first; ``gpu_smoke`` that of the last one on a GPU.
     ``cached`` lists the parts that came from a cache: "official wheel", "toolchain", "headers", "ops". ``builder`` is
     the result of ``provenance.builder``.
@@ -44,7 +45,7 @@ class Record:
     source_commit: str = ""
     tools: dict[str, str] = field(default_factory=dict)
     base: dict[str, str] | None = None
-    archs: list[str] = field(default_factory=list)
+    gpu_code: dict[str, list[str]] = field(default_factory=dict)
     repair: dict[str, Any] | None = None
     retarget: dict[str, Any] | None = None
     gates: dict[str, str] = field(default_factory=dict)

@@ -53,7 +53,9 @@ class Prover:
             assert environment is self.environment
             return verification._SmokeOutcome(report=trial(), log=job.work / "log")
 
-        self.monkeypatch.setattr(wheel_gates, "run_gates", lambda *_, **__: gate())
+        self.monkeypatch.setattr(
+            wheel_gates, "run_gates", lambda *_, **__: wheel_gates.Passed(findings=gate(), gpu_code={"ops": ["sm_75"]})
+        )
         self.monkeypatch.setattr(verification, "_tried", tried)
         wheel = self.job.work / "merged" / "new.whl"
         wheel.parent.mkdir(parents=True)

@@ -22,6 +22,9 @@ from tfwheel.config.errors import (
     UnknownTriggerError,
 )
 from tfwheel.config.paths import ROOT
+from tfwheel.errors import UsageError
+
+NO_OPTIONS: dict[str, Any] = dict.fromkeys((*ci_jobs.OF_JOBS, *ci_jobs.OF_TARGETS, "event"))
 
 GOLDEN = Path(__file__).parents[2] / "data" / "matrix"
 EVENTS = ("pull_request", "push", "schedule", "workflow_dispatch", "release")
@@ -229,8 +232,31 @@ def test_an_unknown_event_gets_the_nearest(event: str, words: str) -> None:
     ],
 )
 def test_a_label_that_means_nothing_is_named(event: str, label: str, words: str) -> None:
-    with pytest.raises(UnknownTriggerError, match=words):
+    with pytest.raises(UnknownTriggerError, match=words) as caught:
         rows(event=event, labels=[label])
+    assert caught.value.remedy.startswith("Leave the labels out" if "takes no labels" in words else "Correct the label")
+
+
+@pytest.mark.parametrize(
+    ("options", "words", "remedy"),
+    [
+        ({"label": ["all"]}, "--label cannot be used without --event", "Add `--event EVENT`"),
+        ({"github_output": True}, "--github-output cannot be used without --event", "Add `--event EVENT`"),
+        ({"changed_since": "main"}, "--changed-since cannot be used without --event", "Add `--event EVENT`"),
+        ({"event": "push", "line": "cpu"}, "--line cannot be used with --event", "Leave it out"),
+        ({"event": "push", "default": True}, "--default cannot be used with --event", "Leave it out"),
+        ({"event": "push", "gpus": True, "json": True}, "--gpus, --json cannot be used with --event", "Leave it out"),
+    ],
+)
+def test_options_that_do_not_go_together_are_refused(options: dict[str, Any], words: str, remedy: str) -> None:
+    with pytest.raises(UsageError, match=words) as caught:
+        ci_jobs.check_options(NO_OPTIONS | options)
+    assert caught.value.remedy.startswith(remedy)
+
+
+def test_options_that_go_together_pass() -> None:
+    ci_jobs.check_options(NO_OPTIONS | {"gpus": True, "line": "cu12", "default": True})
+    ci_jobs.check_options(NO_OPTIONS | {"event": "push", "label": ["all"], "github_output": True})
 
 
 def test_a_release_of_nothing_is_an_error() -> None:

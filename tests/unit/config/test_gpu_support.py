@@ -40,10 +40,40 @@ GENERATED = ("sm_60", "sm_70", "sm_80", "sm_89", "compute_90a")
         (("compute_90",), (8, 9), "nothing"),
         (("compute_100f", "compute_80"), (12, 0), "PTX (JIT)"),
         ((), (8, 0), "nothing"),
+        (("sm_90a",), (9, 0), "SASS"),
+        (("sm_120a", "compute_120a"), (12, 1), "nothing"),
+        (("sm_120f",), (12, 1), "SASS sm_120"),
+        (("compute_100f",), (10, 3), "PTX (JIT)"),
+        (("compute_100f",), (12, 0), "nothing"),
+        (("compute_103f",), (10, 0), "nothing"),
+        (("sm_8", "sm_80x", "80"), (8, 0), "nothing"),
     ],
 )
 def test_what_a_gpu_runs_of_some_images(images: tuple[str, ...], capability: tuple[int, int], runs: str) -> None:
     assert gpu_support.fit(images, capability) == runs
+
+
+def test_each_kind_is_answered_and_one_that_is_missing_is_none() -> None:
+    found = gpu_support.runs({"fatbin": BIG, "generated": GENERATED}, (12, 0))
+    assert found == {"fatbin": "PTX (JIT)", "generated": "nothing", "ops": "none"}
+    assert gpu_support.runs({"ops": ()}, (8, 0)) == dict.fromkeys(gpu_support.KINDS, "none")
+
+
+@pytest.mark.parametrize(
+    ("gpu_code", "capability", "served"),
+    [
+        ({"fatbin": BIG, "generated": GENERATED}, (9, 0), True),
+        ({"fatbin": BIG, "generated": GENERATED}, (12, 0), False),
+        ({"ops": ("sm_75",)}, (7, 5), True),
+        ({"fatbin": BIG, "ops": ("sm_75",)}, (8, 0), False),
+        ({}, (8, 0), False),
+        ({"ops": ()}, (8, 0), False),
+    ],
+)
+def test_a_gpu_is_served_where_it_runs_something_of_every_kind(
+    gpu_code: dict[str, tuple[str, ...]], capability: tuple[int, int], *, served: bool
+) -> None:
+    assert gpu_support.serves(gpu_code, capability) is served
 
 
 def test_the_gpus_are_those_that_colab_lends() -> None:
@@ -75,6 +105,36 @@ def test_a_line_that_is_not_retargeted_runs_what_the_official_wheel_runs() -> No
     rows = gpu_support.rows(CONFIG, [plain], GPUS)
     official, ours = rows[: len(GPUS)], rows[len(GPUS) :]
     assert [row[3:6] for row in official] == [row[3:6] for row in ours]
+
+
+def test_a_line_promises_what_its_retarget_asks_for_beside_the_ops() -> None:
+    target = next(one for one in TARGETS if one.id == "tf2.20.0-cp312-cu12")
+    base = plan.base_of(CONFIG, target)
+    assert gpu_support.promised(target, base) == {
+        "fatbin": ("sm_70", "sm_80", "sm_89", "sm_90", "sm_120", "compute_90"),
+        "generated": ("sm_70", "sm_80", "sm_120", "compute_90"),
+        "ops": ("sm_75", "sm_80", "sm_89", "sm_90", "compute_90"),
+    }
+    assert list(gpu_support.promised(target, None)) == ["ops"]
+
+
+def test_where_a_core_library_stays_official_only_what_both_have_is_promised() -> None:
+    target = next(one for one in TARGETS if one.id == "tf2.20.0-cp312-cu12")
+    assert target.line.retarget
+    part = target.line.retarget.model_copy(update={"libraries": ("libtensorflow_cc.so.2",)})
+    found = gpu_support.retargeted(plan.base_of(CONFIG, target), replace(target.line, retarget=part))
+    assert found["fatbin"] == ("sm_70", "sm_80", "sm_89", "sm_90", "compute_90")
+    assert found["generated"] == ("sm_70", "sm_80")
+
+
+def test_the_slim_line_and_the_line_without_a_gpu() -> None:
+    slim, cpu = (
+        next(one for one in TARGETS if one.id == name) for name in ("tf2.20.0-cp312-cu12t4", "tf2.20.0-cp312-cpu")
+    )
+    found = gpu_support.promised(slim, plan.base_of(CONFIG, slim))
+    assert found == {"fatbin": ("sm_70",), "generated": ("sm_70",), "ops": ("sm_75",)}
+    assert [gpu.name for gpu in GPUS if gpu_support.serves(found, gpu.capability)] == ["T4"]
+    assert gpu_support.promised(cpu, plan.base_of(CONFIG, cpu)) == {}
 
 
 def test_a_wheel_that_was_locked_before_there_were_families_must_be_locked_again() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from fixedconfig import CONFIG
@@ -41,7 +43,37 @@ def test_a_row_says_what_a_reader_needs() -> None:
         "version": "2.20.0+cu125.2",
         "builder": "overlay",
         "default": True,
+        "requires": [],
+        "locked": True,
     }
+
+
+def test_what_has_no_column_stands_below_the_table() -> None:
+    first, *others = CONFIG.releases
+    changed = first.model_copy(update={"requires": ["protobuf>=5.28,<6", "numpy<2"], "pythons": ["3.12"]})
+    bases = tuple(base for base in CONFIG.bases if (base.version, base.python) != ("2.21.0", "3.13"))
+    config = replace(CONFIG, releases=(changed, *others), bases=bases)
+    table, *notes = tables.text(config, kind="table").split("\n\n")
+    assert table == tables.table(tables.rows(config))
+    assert notes == [
+        "Requires protobuf>=5.28,<6, numpy<2: tf2.20.0-cp312-cpu, tf2.20.0-cp312-cu12",
+        "Not locked yet, `nox -s update-pins` does that: tf2.21.0-cp313-cu12",
+    ]
+    assert tables.text(CONFIG, kind="table") == tables.table(tables.rows(CONFIG))
+
+
+def test_what_cannot_be_built_yet_does_not_hide_what_gpus_run_of_the_rest() -> None:
+    bases = tuple(base for base in CONFIG.bases if base.version != "2.20.0" or base.python != "3.13")
+    shown, note = tables.text(replace(CONFIG, bases=bases), kind="gpus").split("\n\n")
+    assert shown == tables.text(CONFIG, kind="gpus")
+    assert note.startswith("Not locked yet, `nox -s update-pins` does that: tf2.20.0-cp313-cpu, tf2.20.0-cp313-cu12,")
+    first = CONFIG.releases[0].model_copy(update={"lines": ["cu12", "cu13"]})
+    config = replace(CONFIG, releases=(first, *CONFIG.releases[1:]))
+    assert "source builder, which is not part of this version: tf2.20.0-cp311-cu13" in tables.text(config, kind="gpus")
+
+
+def test_wheels_without_gpu_code_have_no_table_of_gpus() -> None:
+    assert tables.text(CONFIG, kind="gpus", line="cpu") == "None of these wheels has GPU code."
 
 
 def test_the_default_set_of_a_line_is_one_tensorflow() -> None:

@@ -121,3 +121,19 @@ def test_one_wrong_byte_gives_an_answer_or_our_error(position: int, value: int) 
     broken[position] = value
     with suppress(FactoryError):
         fatbin.archs_of(bytes(broken))
+
+
+@pytest.mark.parametrize(
+    ("text", "suffix"),
+    [
+        (b".version 8.3\n.target sm_90a\n", "a"),
+        (b"// .target sm_80\n.version 8.8\n.target  sm_120f, debug\n.address_size 64\n", "f"),
+        (b".target sm_90a", "a"),
+        (b".version 8.3\n.target sm_90\n.target sm_90a", ""),
+        (b".version 8.3\n.target sm_90ab\n", ""),
+        (b"", ""),
+    ],
+)
+def test_the_suffix_says_for_which_gpus_ptx_is(text: bytes, suffix: str) -> None:
+    assert fatbin.suffix(text) == suffix
+    assert not fatbin.suffix(fatbin.untied(text))

@@ -64,7 +64,7 @@ def test_every_wheel_has_a_row_with_its_facts_and_both_commands() -> None:
     assert len(rows) == len(pagedata.release())
     row = next(row for row in rows if "cp313-cp313" in row and "+cu125.1" in row and "2.20.0" in row)
     sha256 = pagedata.entry("2.20.0+cu125.1", "313", "cu12").sha256
-    for fact in ("621&nbsp;MB", "2026-11-21", "sm_75", "ptx_90", "Python 3.13.1", "not run on a GPU", sha256):
+    for fact in ("621&nbsp;MB", "2026-11-21", "sm_75", "ptx_90", "Python 3.13.1", "never run on a GPU", sha256):
         assert fact in row
     command = 'pip install --extra-index-url https://example.org/index/cu12/ "tensorflow==2.20.0+cu125.1"'
     assert row.count(command) == 2
@@ -80,15 +80,17 @@ def test_a_wheel_links_to_its_file_beside_the_page_or_at_its_address() -> None:
 def test_what_ran_on_a_gpu_says_on_which() -> None:
     row = next(row for row in rows_of(html()) if "cu125.2" in row and "2.20.0" in row)
     assert "GPU: NVIDIA H200, 2026-11-20" in row
-    assert "not run on a GPU" not in row
+    assert "never run on a GPU" not in row
 
 
 @pytest.mark.parametrize(
     ("smoke", "said"),
     [
-        (None, "not run<small>"),
-        ({"python": "3.12.1"}, "Python 3.12.1<small>"),
-        ({"passed": True, "date": "2026-11-21T04:00:00Z"}, "passed, 2026-11-21<small>"),
+        (None, "never run<small>"),
+        ({"passed": True, "python": "3.12.1"}, "Python 3.12.1<small>"),
+        ({"passed": True, "date": "2026-11-21T04:00:00Z"}, "2026-11-21<small>"),
+        ({"passed": True}, "passed<small>"),
+        ({"passed": False, "python": "3.12.1"}, "not passed, Python 3.12.1<small>"),
     ],
 )
 def test_evidence_is_said_as_far_as_it_goes(smoke: dict[str, Any] | None, said: str) -> None:
@@ -98,12 +100,14 @@ def test_evidence_is_said_as_far_as_it_goes(smoke: dict[str, Any] | None, said: 
 @pytest.mark.parametrize(
     ("report", "said"),
     [
-        ({"gpu": "Tesla T4"}, "GPU: Tesla T4<"),
-        ({"gpu": {"name": "Tesla T4"}, "date": "2026-01-02"}, "GPU: Tesla T4, 2026-01-02"),
-        ({}, "not run on a GPU"),
+        ({"passed": True, "gpu": "Tesla T4"}, "GPU: Tesla T4<"),
+        ({"passed": True, "gpu": {"name": "Tesla T4"}, "date": "2026-01-02"}, ">GPU: Tesla T4, 2026-01-02"),
+        ({"passed": False, "gpu": {"name": "Tesla T4"}}, ">not passed, GPU: Tesla T4"),
+        ({}, "never run on a GPU"),
+        (None, "never run on a GPU"),
     ],
 )
-def test_gpu_evidence_may_be_a_name_or_a_table(report: dict[str, Any], said: str) -> None:
+def test_gpu_evidence_may_be_a_name_or_a_table(report: dict[str, Any] | None, said: str) -> None:
     assert said in html([pagedata.entry("2.20.0+cu125.1", "312", "cu12", gpu_smoke=report)])
 
 
@@ -138,7 +142,7 @@ def test_each_line_shows_the_newest_pin_of_each_minor_and_python() -> None:
 
 
 def test_a_line_that_the_configuration_no_longer_has_stays_on_the_page() -> None:
-    old = pagedata.entry("2.17.0+cu123.1", "311", "cu11", archs=("sm_75",))
+    old = pagedata.entry("2.17.0+cu123.1", "311", "cu11", gpu_code={"ops": ("sm_75",)})
     text = html([*pagedata.release(), old])
     assert 'href="cu11/"' in text
     assert [line["name"] for line in data_of(text)["lines"]] == ["cu12", "cpu", "cu11"]

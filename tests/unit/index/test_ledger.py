@@ -157,7 +157,7 @@ def windows_newlines(lines: list[bytes]) -> list[bytes]:
 
 
 def without_fields(lines: list[bytes]) -> list[bytes]:
-    return [lines[0], forged(archs=[]) + b"\n"]
+    return [lines[0], forged(gpu_code={}) + b"\n"]
 
 
 @pytest.mark.parametrize(

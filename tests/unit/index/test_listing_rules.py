@@ -45,7 +45,7 @@ def record_of(wheel: Path) -> Record:
         sha256=sha256,
         size=wheel.stat().st_size,
         key="k",
-        archs=["sm_75", "compute_90"],
+        gpu_code={"fatbin": ["sm_70", "sm_120"], "ops": ["sm_75", "compute_90"]},
         smoke={"passed": True, "wheel_sha256": sha256, "gpu": "absent"},
     )
 
@@ -64,7 +64,8 @@ def test_a_wheel_that_passed_everything_gets_an_entry(tmp_path: Path) -> None:
     assert (entry.url, entry.uploaded, entry.target) == (URL, UPLOADED, "tf2.20.0-cp312-cu12")
     assert (entry.sha256, entry.size, entry.requires_python) == (record.sha256, wheel.stat().st_size, ">=3.9")
     assert entry.metadata_sha256 == hashlib.sha256(member).hexdigest()
-    assert (entry.archs, entry.smoke, entry.gpu_smoke) == (("sm_75", "compute_90"), record.smoke, None)
+    assert entry.gpu_code == {"fatbin": ("sm_70", "sm_120"), "ops": ("sm_75", "compute_90")}
+    assert (entry.smoke, entry.gpu_smoke) == (record.smoke, None)
     assert (entry.yanked, entry.removed, entry.attestation) == (None, None, None)
     assert metadata.metadata_of(wheel) == member
 

@@ -27,7 +27,7 @@ RECORD = Record(
 
 
 def test_a_record_stands_beside_its_wheel_and_reads_back(tmp_path: Path) -> None:
-    record = RECORD.grown(gates={"size": "small"}, archs=["sm_75"], times={"merge": 1.5})
+    record = RECORD.grown(gates={"size": "small"}, gpu_code={"ops": ["sm_75"]}, times={"merge": 1.5})
     records.save(record, tmp_path / RECORD.file)
     assert [path.name for path in tmp_path.iterdir()] == [RECORD.file + ".record.json"]
     assert records.load(records.path_for(tmp_path / RECORD.file)) == record

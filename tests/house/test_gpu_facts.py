@@ -1,0 +1,143 @@
+"""The plan, the tables of the documents, the summary and the page say the same of every wheel and every GPU."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import pytest
+
+import pagedata
+from tfwheel.build import summary
+from tfwheel.build.summary import SummaryRow
+from tfwheel.config import build_config, gpu_support, plan, tables
+from tfwheel.config.paths import ROOT
+from tfwheel.index import landing_page
+from tfwheel.wheel.records import Record
+
+CONFIG = build_config.load()
+GPUS = gpu_support.load(CONFIG.directory)
+TARGETS = {target.id: target for target in plan.targets(CONFIG) if target.builder != "source"}
+KINDS = slice(4, 4 + len(gpu_support.KINDS))  # the columns with an answer for each kind of GPU code
+Facts = dict[tuple[str, ...], list[str]]  # what a GPU runs, by what the wheel is called and by the GPU
+
+
+def cells(text: str, *columns: str) -> list[list[str]]:
+    """The rows of the first Markdown table in a text that begins with these columns."""
+    lines = [line.strip() for line in text.splitlines()]
+    parted = [[cell.strip() for cell in line[1:-1].split("|")] if line.startswith("|") else [] for line in lines]
+    start = next(number for number, row in enumerate(parted) if row[: len(columns)] == list(columns)) + 2
+    end = next((number for number in range(start, len(parted)) if not parted[number]), len(parted))
+    return parted[start:end]
+
+
+def planned() -> Facts:
+    """What `nox -s plan -- --gpus` prints."""
+    rows = cells(tables.text(CONFIG, kind="gpus"), *gpu_support.COLUMNS[:2])
+    return {tuple(row[:3]): row[KINDS] for row in rows}
+
+
+def found() -> dict[str, dict[str, list[str]]]:
+    """The GPU code of every wheel, as its record has it once it has passed the gates."""
+    return {
+        target.id: {kind: list(images) for kind, images in promised.items()}
+        for target in TARGETS.values()
+        for promised in [gpu_support.promised(target, plan.base_of(CONFIG, target))]
+    }
+
+
+def page() -> tuple[dict[str, Any], dict[str, str]]:
+    """The data of the page's script, and the row of each wheel in its table, by target."""
+    entries = [
+        pagedata.entry(
+            target.version,
+            target.python_tag[2:],
+            target.line.name,
+            target=target.id,
+            gpu_code={kind: tuple(images) for kind, images in found()[target.id].items()},
+        )
+        for target in TARGETS.values()
+    ]
+    html = landing_page.render(entries, lines=CONFIG.lines, runtimes=(), gpus=GPUS, base_url="")["index.html"].decode()
+    data = re.search(r'<script type="application/json" id="data">(.*?)</script>', html)
+    assert data
+    rows = {
+        entry.target: row
+        for entry in entries
+        for row in html.split("<tr ")
+        if f'Install<span class="unseen"> {entry.file}' in row
+    }
+    return json.loads(data[1]), rows
+
+
+@pytest.mark.parametrize("name", ["README.md", "index/docs/gpu.md"])
+def test_the_documents_say_what_the_plan_says(name: str) -> None:
+    plan_says = planned()
+    rows = cells((ROOT / name).read_text(encoding="utf-8"), *gpu_support.COLUMNS[:2], "GPU")
+    assert len(rows) == 2 * len(GPUS)  # the official wheel, and the one of the line for all GPUs
+    assert {tuple(row[:3]): row[KINDS] for row in rows}.items() <= plan_says.items()
+
+
+def test_the_page_says_of_every_wheel_and_gpu_what_the_plan_says() -> None:
+    data, rows = page()
+    plan_says, compared = planned(), 0
+    assert [one["name"] for one in data["gpus"]] == [gpu.label for gpu in GPUS]
+    for wheel in data["wheels"]:
+        target = next(
+            one for one in TARGETS.values() if (one.version, one.python) == (wheel["version"], wheel["pythons"][0])
+        )
+        for gpu, answer in zip(GPUS, data["gpu_code"][wheel["gpu_code"]], strict=True):
+            expected = plan_says.get((target.tensorflow, target.line.name, gpu.name), ["none"] * 3)
+            said = [dict(answer["runs"]).get(title, gpu_support.NONE) for title in gpu_support.KINDS.values()]
+            assert said == expected, (target.id, gpu.name)
+            served = "nothing" not in expected and set(expected) != {"none"}
+            assert answer["serves"] is served
+            assert (gpu.label in rows[target.id]) is served  # so that a search for the GPU finds the wheel
+            compared += 1
+    assert compared == len(TARGETS) * len(GPUS)
+
+
+def test_the_summary_says_of_every_wheel_and_gpu_what_the_plan_says() -> None:
+    records = [
+        Record(
+            target=target.id,
+            project="tensorflow",
+            version=target.version,
+            line=target.line.name,
+            python=target.python,
+            file="x.whl",
+            sha256="ab" * 32,
+            size=1,
+            key="k",
+            gpu_code=found()[target.id],
+        )
+        for target in TARGETS.values()
+    ]
+    text = summary.render([SummaryRow(target=record.target, record=record) for record in records], GPUS)
+    rows = cells(text, "target", "GPU")
+    expected = [
+        [f"`{target.id}`", gpu.name, *planned()[target.tensorflow, target.line.name, gpu.name]]
+        for target in TARGETS.values()
+        if target.line.cuda
+        for gpu in GPUS
+    ]
+    assert [[*row[:2], *row[3:-1]] for row in rows] == expected
+
+
+def test_a_g4_is_told_that_a_retargeted_wheel_has_native_code_for_it() -> None:
+    data, rows = page()
+    wheel = next(one for one in data["wheels"] if one["line"] == "cu12" and one["version"].startswith("2.20.0"))
+    g4 = data["gpu_code"][wheel["gpu_code"]][[gpu.name for gpu in GPUS].index("G4")]
+    assert g4["runs"] == [["big kernels", "SASS"], ["generated kernels", "SASS"], ["custom ops", "PTX (JIT)"]]
+    assert (g4["serves"], g4["jit"], g4["nothing"]) == (True, ["custom ops"], [])
+    assert "<span>sm_120</span>" in rows["tf2.20.0-cp313-cu12"]
+
+
+def test_what_no_gpu_runs_is_said_by_the_name_of_its_kind() -> None:
+    data, rows = page()
+    wheel = next(one for one in data["wheels"] if one["line"] == "cu12t4")
+    answers = dict(zip([gpu.name for gpu in GPUS], data["gpu_code"][wheel["gpu_code"]], strict=True))
+    assert [name for name, answer in answers.items() if answer["serves"]] == ["T4"]
+    assert answers["A100"]["nothing"] == ["big kernels", "generated kernels", "custom ops"]
+    assert "G4" not in rows["tf2.20.0-cp312-cu12t4"]
