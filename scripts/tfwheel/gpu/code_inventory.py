@@ -17,13 +17,15 @@ FAMILIES = {".nv_fatbin": "fatbin", fatbin.DATA_SECTION: "generated"}  # kind of
 def images_of(libraries: Iterable[Path]) -> dict[str, tuple[str, ...]]:
     """Return the images of all these libraries by family: ``{"generated": ("sm_70", "sm_80", "compute_90a")}``.
 
-    The suffix "a" marks PTX for one GPU alone. Raises what ``fatbin.entries`` raises.
+    The suffix "a" marks PTX for one GPU alone. Raises what ``fatbin.entries`` and
+    ``fatbin.image`` raise.
     """
     found: dict[str, set[str]] = {}
     for library in libraries:
         with library.open("rb") as stream:
             for entry in fatbin.entries(library):
                 if entry.section in FAMILIES:
+                    fatbin.check(entry)
                     code = os.pread(stream.fileno(), entry.size, entry.offset) if entry.kind == "PTX" else b""
                     tied = bool(code) and fatbin.is_tied(fatbin.image(entry, code))
                     found.setdefault(FAMILIES[entry.section], set()).add(entry.name + ("a" if tied else ""))

@@ -213,9 +213,10 @@ class _Maker:
             data = json.loads((folder / FACTS).read_bytes())
             deflated = Deflated(**data["deflated"] | {"path": folder / STREAM})
             complete = deflated.path.stat().st_size == deflated.packed_size
-        except (OSError, ValueError, TypeError, KeyError):
+            facts = dict(data["facts"])
+        except (OSError, ValueError, TypeError, KeyError, RecursionError):
             return None
-        return Replacement(member=self.member, deflated=deflated, facts=data["facts"]) if complete else None
+        return Replacement(member=self.member, deflated=deflated, facts=facts) if complete else None
 
     def _make(self, folder: Path) -> tuple[dict[str, Any], Deflated]:
         shutil.rmtree(folder, ignore_errors=True)

@@ -63,7 +63,7 @@ def test_refuses_what_is_not_a_whole_elf_file(read: object, data: bytes) -> None
 
 
 @given(position=st.integers(0, len(FULL) - 1), value=st.integers(0, 255))
-@example(position=576, value=0)  # pyelftools asserts that the string table is one
+@example(position=576, value=0)  # a string table that is none
 def test_one_wrong_byte_gives_an_answer_or_our_error(position: int, value: int) -> None:
     broken = bytearray(FULL)
     broken[position] = value

@@ -90,7 +90,7 @@ def test_a_container_after_such_a_constant_does() -> None:
         (USUAL[:40], "size"),
         (container(entry(7, 80)), "entry of kind 7"),
         (container(entry(ELF, 80)[:-1]), "entry of kind 2"),
-        (container(entry(ELF, 80)[:20]), "ends at byte|entry of kind"),
+        (container(entry(ELF, 80)[:20]), "header of an entry is cut after 20 bytes"),
     ],
     ids=["newer version", "cut container", "unknown kind", "cut payload", "cut entry header"],
 )
@@ -104,7 +104,7 @@ def test_refuses_a_section_that_goes_on_after_the_end_of_the_file() -> None:
     data = bytearray(library(bytes(64)))
     (headers,) = struct.unpack_from("<Q", data, 40)
     struct.pack_into("<Q", data, headers + 2 * 64 + 32, 1 << 40)
-    with pytest.raises(FatbinError, match="the file ends at byte"):
+    with pytest.raises(BadWheelError, match=r"section 2, \.nv_fatbin, extends to byte 1,099,511,\d+,\d+ of"):
         fatbin.archs_of(bytes(data))
 
 
