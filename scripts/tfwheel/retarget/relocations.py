@@ -97,11 +97,11 @@ class Relocations:
             )
             raise self._error(addend, what)
         self._places.setdefault(addend, []).append(offset + ADDEND_AT)
-        stored = self._wrapper(stream, place)
+        stored = self._wrapper(stream, place, addend)
         if stored is not None:
             self._places[addend].append(stored)
 
-    def _wrapper(self, stream: IO[bytes], place: int) -> int | None:
+    def _wrapper(self, stream: IO[bytes], place: int, address: int) -> int | None:
         """Check that a relocated word is in a wrapper; return its file offset if the file stores the address, too."""
         section = self._layout.sections.get(WRAPPERS)
         position = place - section.address if section else -1
@@ -113,8 +113,12 @@ class Relocations:
             raise UnknownLayoutError(message)
         start = section.offset + position - fatbin.CONTAINER_AT
         magic, version, stored, _ = fatbin.WRAPPER.unpack(os.pread(stream.fileno(), fatbin.WRAPPER.size, start))
-        if magic != fatbin.WRAPPER_MAGIC or version not in fatbin.WRAPPER_VERSIONS:
-            message = f"{self._layout.path.name}: {WRAPPERS}, byte {start:,}: magic {magic:#x}, version {version}"
+        known = magic == fatbin.WRAPPER_MAGIC and version in fatbin.WRAPPER_VERSIONS
+        if not known or stored not in (0, address):
+            message = (
+                f"{self._layout.path.name}: {WRAPPERS}, byte {start:,}: magic {magic:#x}, version {version}, "
+                f"address {stored:#x} where the loader puts {address:#x}"
+            )
             raise UnknownLayoutError(message)
         return start + fatbin.CONTAINER_AT if stored else None
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
@@ -51,7 +52,7 @@ def read(path: Path) -> Layout:
     """Read the section table of a library.
 
     Raises BadWheelError if it is not a whole ELF file, UnknownLayoutError if it is for another machine, or has another
-    form of relocations than official TensorFlow libraries.
+    form of relocations than official TensorFlow libraries, or sections that share bytes.
     """
     with path.open("rb") as stream:
         if not elf.is_x86_64(stream):
@@ -61,6 +62,10 @@ def read(path: Path) -> Layout:
     for section in found:
         if section.address and section.kind in ("SHT_REL", "SHT_RELR"):
             message = f"{path.name}: its relocations in {section.name} have an unsupported form"
+            raise UnknownLayoutError(message)
+    for before, after in pairwise(sorted((one for one in found if one.size), key=lambda one: one.offset)):
+        if before.offset + before.size > after.offset:
+            message = f"{path.name}: {before.name} and {after.name} share bytes from {after.offset:,} on"
             raise UnknownLayoutError(message)
     return Layout(path=path, sections=elf.by_name(found))
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import struct
+import tracemalloc
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -10,9 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import hunting
 from fakeelf import ELF, PTX, Part, container, elf, entry
 from tfwheel.errors import BadWheelError, FactoryError
 from tfwheel.gpu import fatbin
+from tfwheel.gpu.elf import Section
 from tfwheel.gpu.errors import FatbinError
 
 if TYPE_CHECKING:
@@ -121,3 +125,53 @@ def test_one_wrong_byte_gives_an_answer_or_our_error(position: int, value: int) 
     broken[position] = value
     with suppress(FactoryError):
         fatbin.archs_of(bytes(broken))
+
+
+def test_a_section_full_of_magic_numbers_is_read_once() -> None:
+    class Counting(io.BytesIO):
+        taken = 0
+
+        def read(self, size: int | None = -1) -> bytes:
+            data = super().read(size)
+            self.taken += len(data)
+            return data
+
+    stream = Counting(MAGIC * (fatbin.CHUNK // 2))
+    section = Section(
+        number=1, name=".rodata", offset=0, size=2 * fatbin.CHUNK, address=0, kind="SHT_PROGBITS", header=0, link=0
+    )
+    assert list(fatbin._containers_in(stream, section)) == []
+    assert stream.taken < 12 * fatbin.CHUNK  # the header at each of them, and the section; it was a piece for each
+
+
+def test_more_entries_than_any_program_has_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fatbin, "MOST_ENTRIES", 7)
+    assert fatbin.archs_of(library(USUAL))
+    for data in (USUAL + USUAL, container(*[entry(ELF, 80)] * 8)):
+        with pytest.raises(FatbinError, match="more than 7 entries"):
+            fatbin.archs_of(library(data))
+
+
+@pytest.mark.parametrize(("plain", "packed"), [(256, 1), (1 << 62, 16), ((512 << 20) + 1, 16), (0, 17), (0, 0)])
+def test_an_image_that_cannot_unpack_to_what_it_says_is_refused_before_it_is_unpacked(plain: int, packed: int) -> None:
+    raw = bytearray(container(entry(ELF, 80, bytes(16), plain_size=plain)))
+    struct.pack_into("<I", raw, 16 + 16, packed)
+    (found,) = fatbin.parse(bytes(raw)).entries
+    tracemalloc.start()
+    try:
+        with pytest.raises(FatbinError, match="bytes compressed"):
+            fatbin.image(found, bytes(16))
+        assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("data", [b"", USUAL, container(), USUAL + b"x", container(entry(ELF, 80)) * 2])
+def test_what_is_not_exactly_one_entry_is_refused(data: bytes) -> None:
+    with pytest.raises(FatbinError):
+        fatbin.only_entry(data)
+
+
+def test_hostile_gpu_code_is_read_or_refused(tmp_path: Path) -> None:
+    found = hunting.hunt("images", tmp_path, seed=1, count=100)
+    assert min(found["read"], found["refused"]) > 20

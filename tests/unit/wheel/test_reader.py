@@ -17,6 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import fakewheels
+import hunting
 from rawzips import INFO, Entry, build, deflate, wheel_entries
 from tfwheel.errors import BadWheelError
 from tfwheel.system.errors import DiskFullError
@@ -563,3 +564,9 @@ def test_threads_may_share_a_reader(place: Path) -> None:
         ThreadPoolExecutor(max_workers=4) as pool,
     ):
         assert dict(zip(members, pool.map(wheel.read, members), strict=True)) == members
+
+
+def test_hostile_wheels_are_read_as_others_read_them_or_refused(tmp_path: Path) -> None:
+    found = hunting.hunt("wheel", tmp_path, seed=1, count=500)
+    assert found["read"] > 40
+    assert found["refused"] > 300
