@@ -32,20 +32,12 @@ RELATIVE = 8  # R_X86_64_RELATIVE (System V psABI for x86-64, table 4.9)
 CUDA_NEWER_ABI = 8  # from this EI_ABIVERSION on, e_flags has the arch in bits 8 to 15
 EXTENDED = 0xFFFF  # SHN_XINDEX: the number is in the first section header
 KINDS = {
-    0: "SHT_NULL",
-    1: "SHT_PROGBITS",
-    2: "SHT_SYMTAB",
-    3: "SHT_STRTAB",
-    4: "SHT_RELA",
-    6: "SHT_DYNAMIC",
-    8: "SHT_NOBITS",
-    9: "SHT_REL",
-    11: "SHT_DYNSYM",
-    19: "SHT_RELR",
-    0x6FFFFFFE: "SHT_GNU_verneed",
-}
+    0: "SHT_NULL", 1: "SHT_PROGBITS", 2: "SHT_SYMTAB", 3: "SHT_STRTAB", 4: "SHT_RELA", 6: "SHT_DYNAMIC",
+    8: "SHT_NOBITS", 9: "SHT_REL", 11: "SHT_DYNSYM", 19: "SHT_RELR", 0x6FFFFFFE: "SHT_GNU_verneed",
+}  # fmt: skip
 MOST_SECTIONS = 1 << 17  # the largest cubin of TensorFlow has a few thousand
-LARGEST_TABLE = 64 << 20  # bytes of a table that is read whole, besides symbols; those of TensorFlow have under 1 MiB
+LARGEST_TABLE = 64 << 20  # bytes of a table that is read whole; those of TensorFlow have under 1 MiB
+STEP = 256  # bytes read at once for a name
 NAMES_PER_BYTE = 8  # names may share their ends, and so be longer together than their table; linkers share little
 _RUNPATH, _RPATH, _NEEDED = 29, 15, 1  # tags of the dynamic section
 
@@ -110,7 +102,9 @@ def sections(stream: BinaryIO) -> tuple[Section, ...]:
     """Return the sections that have bytes in the file, in table order; raise BadWheelError if it is not an ELF file."""
     with _named(stream):
         start, names, headers = _section_table(stream)
-        strings = _Strings(_read(stream, *headers[names][4:6])) if names else _Strings(b"\0")
+        if not headers:
+            return ()
+        strings = _Strings(stream, *headers[names][4:6])
         end = stream.seek(0, os.SEEK_END)
         found = []
         for number, (name, kind, _, address, offset, size, link, info, *_) in enumerate(headers):
@@ -179,32 +173,44 @@ def symbols(image: bytes) -> Iterator[tuple[bytes, int, int]]:
             if link >= len(headers) or offset + size > len(image) or size % SYMBOL.size:
                 message = f"a symbol table of {size:,} bytes is not whole"
                 raise ValueError(message)
-            strings = _Strings(_read(stream, *headers[link][4:6]))
+            strings = _Strings(stream, *headers[link][4:6])
             for name, info, other, *_ in SYMBOL.iter_unpack(memoryview(image)[offset : offset + size]):
                 yield strings.at(name), info, other
 
 
 class _Strings:
-    """A string table; names together may not be much longer than it, or a small file would fill the memory."""
+    """A string table, not read whole: that of libtensorflow_cc.so.2 has 83 MB.
 
-    def __init__(self, data: bytes) -> None:
-        self._data = data
+    Names together may not be much longer than it, or a small file would fill the memory.
+    """
+
+    def __init__(self, stream: BinaryIO, offset: int, size: int) -> None:
+        _check_in_file(stream, offset, size)
+        self._stream, self._offset, self._size = stream, offset, size
         self._known: dict[int, bytes] = {}
-        self._left = NAMES_PER_BYTE * len(data)
+        self._left = NAMES_PER_BYTE * size
 
     def at(self, offset: int) -> bytes:
         """Return the string at an offset; raise ValueError if it has no end in the table."""
         if offset not in self._known:
-            end = self._data.find(b"\0", offset)
-            if end < 0:
-                message = f"a name at byte {offset:,} of a table of {len(self._data):,} has no end"
-                raise ValueError(message)
-            self._left -= end - offset
+            name = self._found(offset)
+            self._left -= len(name)
             if self._left < 0:
-                message = f"the names in a table of {len(self._data):,} bytes are too long together"
+                message = f"the names in a table of {self._size:,} bytes are too long together"
                 raise ValueError(message)
-            self._known[offset] = self._data[offset:end]
+            self._known[offset] = name
         return self._known[offset]
+
+    def _found(self, offset: int) -> bytes:
+        found = bytearray()
+        for at in range(offset, self._size, STEP):
+            self._stream.seek(self._offset + at)
+            piece, end, _ = self._stream.read(min(STEP, self._size - at)).partition(b"\0")
+            found += piece
+            if end:
+                return bytes(found)
+        message = f"a name at byte {offset:,} of a table of {self._size:,} has no end"
+        raise ValueError(message)
 
     def text(self, offset: int) -> str:
         """Return the same as text."""
@@ -253,7 +259,7 @@ def _strings(stream: BinaryIO, parts: Sequence[Section], number: int) -> _String
     if part is None:
         message = f"section {number} should hold names, and is no string table"
         raise ValueError(message)
-    return _Strings(_read(stream, part.offset, part.size))
+    return _Strings(stream, part.offset, part.size)
 
 
 def _tags(stream: BinaryIO, part: Section) -> Iterator[tuple[int, int]]:
@@ -271,13 +277,20 @@ def _tags(stream: BinaryIO, part: Section) -> Iterator[tuple[int, int]]:
 
 
 def _read(stream: BinaryIO, offset: int, size: int) -> bytes:
-    """Read bytes that must be in the file; raise ValueError if they are not."""
-    end = stream.seek(0, os.SEEK_END)
-    if offset + size > end or size > LARGEST_TABLE:
-        message = f"{size:,} bytes at byte {offset:,} of {end:,}"
+    """Read bytes that must be in the file; raise ValueError if they are not, or too many."""
+    _check_in_file(stream, offset, size)
+    if size > LARGEST_TABLE:
+        message = f"a table at byte {offset:,} has {size:,} bytes"
         raise ValueError(message)
     stream.seek(offset)
     return stream.read(size)
+
+
+def _check_in_file(stream: BinaryIO, offset: int, size: int) -> None:
+    end = stream.seek(0, os.SEEK_END)
+    if offset + size > end:
+        message = f"{size:,} bytes at byte {offset:,} of {end:,}"
+        raise ValueError(message)
 
 
 @contextmanager
