@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 WRAPPERS = ".nvFatBinSegment"
 ADDEND_AT = 16  # offset in an Elf64_Rela
 WORD = 8  # bytes
-LARGEST_TABLE = 1 << 30  # bytes; the relocations of libtensorflow_cc.so.2 have 60 MB
+LARGEST_TABLE = 1 << 30  # bytes; the relocations of libtensorflow_cc.so.2 have 19 MB
 
 
 class Relocations:
