@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from tfwheel.gpu.fatbin import FatbinContainer
 
 CHUNK = 4 << 20  # bytes
+_ZEROS = bytes(CHUNK)
 RELOCATION_WORDS = elf.RELA.size // 8
 
 
@@ -70,7 +71,8 @@ def unchanged(
         raise RetargetGateError(message)
     try:
         with library.original.open("rb") as old, library.patched.open("rb") as new:
-            sections = {section.name: section for section in elf.sections(old)}
+            sections = elf.by_name(elf.sections(old))
+            _check_places(sections, after, library)
             pointers = list(_pointers(old, sections, before, after))
             spans = sorted(
                 [*_code(sections, before, after), *pointers, *_edits(library), *_symbols(library, sections)],
@@ -85,12 +87,31 @@ def unchanged(
     return f"{same:,} of {size:,} bytes must be the official ones and are; {moved} pointers follow their containers"
 
 
+def _check_places(
+    sections: Mapping[str, Section], after: Mapping[str, Sequence[FatbinContainer]], library: ComparedLibrary
+) -> None:
+    """Raise RetargetGateError for a container outside the section of its name, as the official library has it."""
+    for name, members in after.items():
+        room = sections.get(name)
+        for one in members:
+            if room is None or one.offset < room.offset or one.offset + one.size > room.offset + room.size:
+                message = f"{library.patched.name}: the container at byte {one.offset:,} is not where {name} was"
+                raise RetargetGateError(message)
+
+
+def _zeros(start: int, end: int) -> Iterator[_Span]:
+    """Yield bytes that must be zero, in pieces that fit into memory."""
+    for at in range(start, end, CHUNK):
+        now = _ZEROS if end - at >= CHUNK else bytes(end - at)
+        yield _Span(start=at, end=at + len(now), now=now)
+
+
 def _code(
     sections: Mapping[str, Section],
     before: Mapping[str, Sequence[FatbinContainer]],
     after: Mapping[str, Sequence[FatbinContainer]],
 ) -> Iterator[_Span]:
-    """Yield the room for containers; bytes between and after them must be zero."""
+    """Yield the room for containers, which they must not leave; bytes between and after them must be zero."""
     for name, members in before.items():
         now = after.get(name, [])
         if name == fatbin.DATA_SECTION:
@@ -100,10 +121,13 @@ def _code(
         for start, end in rooms:
             position = start
             for container in (one for one in now if start <= one.offset < end):
-                yield _Span(start=position, end=container.offset, now=bytes(container.offset - position))
+                if not position <= container.offset <= end - container.size:
+                    message = f"the container at byte {container.offset:,} leaves the room of the official one"
+                    raise BadWheelError(message)
+                yield from _zeros(position, container.offset)
                 yield _Span(start=container.offset, end=container.offset + container.size)
                 position = container.offset + container.size
-            yield _Span(start=position, end=end, now=bytes(end - position))
+            yield from _zeros(position, end)
 
 
 def _pointers(
@@ -119,6 +143,9 @@ def _pointers(
         pairs = zip(before[name], after.get(name, []), strict=False)
         addresses |= {old.offset + shift: new.offset + shift for old, new in pairs}
     for table in (section for section in sections.values() if section.kind == "SHT_RELA" and section.address):
+        if table.size % elf.RELA.size:
+            message = f"{table.name} has {table.size:,} bytes, which are no relocations of {elf.RELA.size}"
+            raise BadWheelError(message)
         words = array("Q", os.pread(stream.fileno(), table.size, table.offset))
         for index, addend in enumerate(words[2::RELOCATION_WORDS]):
             place, kind = words[RELOCATION_WORDS * index : RELOCATION_WORDS * index + 2]
@@ -145,9 +172,7 @@ def _symbols(library: ComparedLibrary, sections: Mapping[str, Section]) -> Itera
         if name in sections:
             section = sections[name]
             for start, size in ((section.offset, section.size), (section.header, elf.SECTION.size)):
-                for at in range(start, start + size, CHUNK):
-                    end = min(at + CHUNK, start + size)
-                    yield _Span(start=at, end=end, now=bytes(end - at))
+                yield from _zeros(start, start + size)
 
 
 def _check_spans(spans: Sequence[_Span], new: BinaryIO, library: ComparedLibrary) -> None:

@@ -269,8 +269,13 @@ def _tags(opened_wheel: OpenedWheel) -> frozenset[Tag]:
 
 
 def _tags_in_wheel_file(opened_wheel: OpenedWheel) -> set[Tag]:
-    lines = _info_file(opened_wheel, "WHEEL").decode().splitlines()
-    return {tag for line in lines if line.startswith("Tag:") for tag in parse_tag(line.removeprefix("Tag:").strip())}
+    try:
+        lines = _info_file(opened_wheel, "WHEEL").decode().splitlines()
+        texts = [line.removeprefix("Tag:").strip() for line in lines if line.startswith("Tag:")]
+        return {tag for text in texts for tag in parse_tag(text)}
+    except ValueError as error:
+        message = f"{opened_wheel.name}: WHEEL cannot be read: {error}"
+        raise MetadataGateError(message) from error
 
 
 def _ask_twine(opened_wheel: OpenedWheel) -> None:

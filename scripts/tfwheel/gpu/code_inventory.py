@@ -53,6 +53,7 @@ def read(library: Path) -> LibraryCode:
         for container in fatbin.containers(library):
             names = set()
             for entry in container.entries:
+                fatbin.check(entry)
                 code = os.pread(stream.fileno(), entry.size, entry.offset) if entry.kind == "PTX" else b""
                 names.add(entry.name + (fatbin.suffix(fatbin.image(entry, code)) if code else ""))
             found.setdefault(container.section, []).append(frozenset(names))

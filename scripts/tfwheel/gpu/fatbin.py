@@ -25,6 +25,7 @@ import io
 import re
 import struct
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Literal
 
@@ -58,6 +59,9 @@ _TARGET = re.compile(rb"^(\.target\s+sm_\d+)([af])\b", re.MULTILINE)
 _TIGHTEST = 12  # the highest level of LZ4
 # 64 bit, debug, Linux, LZ4, cubin for 10.0 and newer. Known but not supported here: 0x8000, Zstandard.
 _KNOWN_FLAGS = 0x1 | 0x2 | 0x10 | _LZ4 | 0x1000000
+MOST_ENTRIES = 1 << 18  # of a whole file: one per GPU and part of the program; TensorFlow has under 10,000
+LARGEST_IMAGE = 512 << 20  # bytes, decompressed or not; the largest of TensorFlow has 10 MB
+_LZ4_RATIO = 255  # a byte of an LZ4 block stands for at most so many (github.com/lz4/lz4, doc/lz4_Block_format.md)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,12 +123,18 @@ def entries(library: Path | bytes) -> Iterator[FatbinEntry]:
 def containers(library: Path | bytes) -> Iterator[FatbinContainer]:
     """Yield every container in an ELF file, in file order; memory use does not depend on the size of the file.
 
-    Raises BadWheelError if it is not an ELF file, and FatbinError for a container of an unknown kind or version.
+    Raises BadWheelError if it is not an ELF file, and FatbinError for a container of an unknown kind or version, and
+    for more entries than any program has.
     """
+    count = 0
     with library.open("rb") if isinstance(library, Path) else io.BytesIO(library) as stream:
         for section in sections(stream):
-            if section.name in (*CODE_SECTIONS, DATA_SECTION):
-                yield from _containers_in(stream, section)
+            for container in _containers_in(stream, section) if section.name in (*CODE_SECTIONS, DATA_SECTION) else ():
+                count += len(container.entries)
+                if count > MOST_ENTRIES:
+                    message = f"{section.name}, byte {container.offset:,}: more than {MOST_ENTRIES:,} entries"
+                    raise FatbinError(message)
+                yield container
 
 
 def parse(data: bytes, *, section: str = "") -> FatbinContainer:
@@ -134,6 +144,15 @@ def parse(data: bytes, *, section: str = "") -> FatbinContainer:
         message = f"{len(data):,} bytes are not one container"
         raise FatbinError(message)
     return found
+
+
+def only_entry(data: bytes) -> FatbinEntry:
+    """Parse bytes that are exactly one container with one entry; raise FatbinError if they are not."""
+    found = parse(data).entries
+    if len(found) != 1:
+        message = f"a container of {len(data):,} bytes has {len(found)} entries instead of one"
+        raise FatbinError(message)
+    return found[0]
 
 
 def pack(raw_entries: Iterable[bytes]) -> bytes:
@@ -148,10 +167,15 @@ def header(size: int) -> bytes:
 
 
 def check(entry: FatbinEntry) -> None:
-    """Raise FatbinError for an entry with unknown flags, or with a compression other than LZ4."""
-    compressed = bool(entry.flags & _LZ4)
-    whole = 0 < entry.packed_size <= entry.size if compressed else entry.plain_size == entry.size
-    if entry.flags & ~_KNOWN_FLAGS or not whole:
+    """Raise FatbinError for an entry with unknown flags, a compression other than LZ4, or sizes that cannot be.
+
+    It looks at the header alone, so nothing is read or decompressed that says more of itself than its bytes can hold.
+    """
+    if entry.flags & _LZ4:
+        whole = 0 < entry.packed_size <= entry.size and entry.plain_size <= _LZ4_RATIO * entry.packed_size
+    else:
+        whole = entry.plain_size == entry.size
+    if entry.flags & ~_KNOWN_FLAGS or not whole or max(entry.size, entry.plain_size) > LARGEST_IMAGE:
         message = (
             f"{entry.section}, byte {entry.header:,}: {entry.name} with flags {entry.flags:#x}, "
             f"{entry.packed_size:,} bytes compressed, {entry.plain_size:,} not"
@@ -183,7 +207,7 @@ def with_image(raw_entry: bytes, plain: bytes) -> bytes:
 
     Keeps the rest of the header. Raises FatbinError for an entry that is not compressed.
     """
-    (entry,) = parse(pack([raw_entry])).entries
+    entry = only_entry(pack([raw_entry]))
     if not entry.flags & _LZ4:
         message = f"{entry.name} is not compressed"
         raise FatbinError(message)
@@ -198,18 +222,28 @@ def with_image(raw_entry: bytes, plain: bytes) -> bytes:
 def tightened(raw_entry: bytes) -> bytes:
     """Return an entry recompressed by LZ4 at its highest level if that is smaller; raise what ``image`` raises."""
     data = pack([raw_entry])
-    (entry,) = parse(data).entries
+    entry = only_entry(data)
     again = with_image(raw_entry, image(entry, data[entry.offset : entry.end]))
     return min(again, raw_entry, key=len)
 
 
 def _containers_in(stream: BinaryIO, section: Section) -> Iterator[FatbinContainer]:
+    """Yield the containers of a section; read it in pieces, each once: a library can have a gigabyte."""
     position, end = section.offset, section.offset + section.size
-    while (start := _find(stream, position, end)) is not None:
-        container = _container_at(stream, section.name, start, end)
-        if container:
-            yield container
-        position = start + (container.size if container else len(MAGIC))
+    base, piece = position, b""
+    while position <= end - HEADER_SIZE:
+        if position + len(MAGIC) > base + len(piece):
+            base, piece = position, _read(stream, position, min(CHUNK, end - position))
+        found = piece.find(MAGIC, position - base)
+        if found < 0:
+            position = base + len(piece) - len(MAGIC) + 1
+        elif base + found > end - HEADER_SIZE:
+            return
+        else:
+            container = _container_at(stream, section.name, base + found, end)
+            if container:
+                yield container
+            position = base + found + (container.size if container else len(MAGIC))
 
 
 def _container_at(stream: BinaryIO, section: str, start: int, end: int) -> FatbinContainer | None:
@@ -218,7 +252,7 @@ def _container_at(stream: BinaryIO, section: str, start: int, end: int) -> Fatbi
     plausible = magic == MAGIC and header_size == _HEADER.size and 0 < size <= end - start - _HEADER.size
     if plausible and version == VERSION:
         whole = _HEADER.size + size
-        parts = tuple(_entries_of(stream, section, start, start + whole))
+        parts = tuple(islice(_entries_of(stream, section, start, start + whole), MOST_ENTRIES + 1))
         return FatbinContainer(section=section, offset=start, size=whole, entries=parts)
     if section == DATA_SECTION and not plausible:
         return None
@@ -229,6 +263,9 @@ def _container_at(stream: BinaryIO, section: str, start: int, end: int) -> Fatbi
 def _entries_of(stream: BinaryIO, section: str, container: int, end: int) -> Iterator[FatbinEntry]:
     position = container + _HEADER.size
     while position < end:
+        if end - position < _ENTRY.size:
+            message = f"{section}, byte {position:,}: the header of an entry is cut after {end - position} bytes"
+            raise FatbinError(message)
         fields = _ENTRY.unpack(_read(stream, position, _ENTRY.size))
         kind, _, header_size, size, packed_size, arch, _, _, flags, plain_size = fields
         offset = position + header_size
@@ -248,17 +285,6 @@ def _entries_of(stream: BinaryIO, section: str, container: int, end: int) -> Ite
             flags=flags,
         )
         position = offset + size
-
-
-def _find(stream: BinaryIO, start: int, end: int) -> int | None:
-    """Return the offset of the next magic number; read in pieces: a library can have a gigabyte."""
-    while start <= end - _HEADER.size:
-        piece = _read(stream, start, min(CHUNK, end - start))
-        found = piece.find(MAGIC)
-        if found >= 0:
-            return start + found if start + found <= end - _HEADER.size else None
-        start += max(len(piece) - len(MAGIC) + 1, 1)
-    return None
 
 
 def _read(stream: BinaryIO, offset: int, size: int) -> bytes:

@@ -32,5 +32,5 @@ def entry(nvfatbin: Path, code: bytes, *, arch: str) -> bytes:
     except (OSError, NvFatbinError) as error:
         message = f"libnvfatbin accepts no cubin of {len(code):,} bytes for {arch}: {error}"
         raise FatbinError(message) from error
-    (made,) = fatbin.parse(data).entries
+    made = fatbin.only_entry(data)
     return data[made.header : made.end]

@@ -6,6 +6,7 @@ A library that several Pythons share byte for byte is made once for all of them.
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import ExitStack
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from tfwheel.retarget.rewrite import Report
     from tfwheel.retarget.xla_ceiling import Ceiling
 
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 FACTS, STREAM = "facts.json", "member.deflate"
 
 
@@ -212,10 +214,11 @@ class _Maker:
         try:
             data = json.loads((folder / FACTS).read_bytes())
             deflated = Deflated(**data["deflated"] | {"path": folder / STREAM})
-            complete = deflated.path.stat().st_size == deflated.packed_size
-        except (OSError, ValueError, TypeError, KeyError):
+            complete = _is_sound(deflated) and deflated.path.stat().st_size == deflated.packed_size
+            facts = dict(data["facts"])
+        except (OSError, ValueError, TypeError, KeyError, RecursionError):
             return None
-        return Replacement(member=self.member, deflated=deflated, facts=data["facts"]) if complete else None
+        return Replacement(member=self.member, deflated=deflated, facts=facts) if complete else None
 
     def _make(self, folder: Path) -> tuple[dict[str, Any], Deflated]:
         shutil.rmtree(folder, ignore_errors=True)
@@ -246,6 +249,13 @@ class _Maker:
             "gates": dict(passed),
         }
         return facts, deflated
+
+
+def _is_sound(deflated: Deflated) -> bool:
+    """Return whether values from a file have their types: the writer puts them into a wheel."""
+    numbers = (deflated.size, deflated.crc, deflated.packed_size)
+    texts = (deflated.sha256, deflated.packed_sha256)
+    return all(isinstance(one, int) and one >= 0 for one in numbers) and all(map(_SHA256.fullmatch, texts))
 
 
 def _apply(edits: Sequence[Edit], library: Path) -> None:

@@ -227,9 +227,7 @@ def _compile_error(
 def _is_entry(path: Path) -> bool:
     """Return whether a file is exactly one container entry."""
     try:
-        data = path.read_bytes()
-        (entry,) = fatbin.parse(fatbin.pack([data])).entries
-        fatbin.check(entry)
-    except (OSError, ValueError, FatbinError):
+        fatbin.check(fatbin.only_entry(fatbin.pack([path.read_bytes()])))
+    except (OSError, FatbinError):
         return False
     return True

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 WRAPPERS = ".nvFatBinSegment"
 ADDEND_AT = 16  # offset in an Elf64_Rela
 WORD = 8  # bytes
+LARGEST_TABLE = 1 << 30  # bytes; the relocations of libtensorflow_cc.so.2 have 19 MB
 
 
 class Relocations:
@@ -44,7 +45,7 @@ class Relocations:
             self._symbols = _symbol_addresses(stream, layout)
             relocations = [part for part in layout.sections.values() if part.kind == "SHT_RELA" and part.address]
             for section in relocations:
-                self._take(stream, section, containers)
+                self._take(_words(stream, layout, section, elf.RELA.size), stream, section, containers)
         self._check_all_found(containers)
 
     def patches(self, containers: Sequence[FatbinContainer], places: Sequence[int]) -> Iterator[Patch]:
@@ -56,8 +57,13 @@ class Relocations:
                 for offset in self._places[container.offset + shift]:
                     yield Patch(offset=offset, data=struct.pack("<Q", place + shift))
 
-    def _take(self, stream: IO[bytes], table: Section, containers: Mapping[str, Sequence[FatbinContainer]]) -> None:
-        words = _words(stream, table)
+    def _take(
+        self,
+        words: array[int],
+        stream: IO[bytes],
+        table: Section,
+        containers: Mapping[str, Sequence[FatbinContainer]],
+    ) -> None:
         for name, members in containers.items():
             section = self._layout.sections[name]
             start, end = section.address, section.address + section.size
@@ -91,21 +97,28 @@ class Relocations:
             )
             raise self._error(addend, what)
         self._places.setdefault(addend, []).append(offset + ADDEND_AT)
-        stored = self._wrapper(stream, place)
+        stored = self._wrapper(stream, place, addend)
         if stored is not None:
             self._places[addend].append(stored)
 
-    def _wrapper(self, stream: IO[bytes], place: int) -> int | None:
+    def _wrapper(self, stream: IO[bytes], place: int, address: int) -> int | None:
         """Check that a relocated word is in a wrapper; return its file offset if the file stores the address, too."""
         section = self._layout.sections.get(WRAPPERS)
         position = place - section.address if section else -1
         if not section or not 0 <= position < section.size or position % fatbin.WRAPPER.size != fatbin.CONTAINER_AT:
             message = f"{self._layout.path.name}: the pointer to GPU code at address {place:#x} is not a wrapper's"
             raise RelocationError(message)
+        if section.size % fatbin.WRAPPER.size:
+            message = f"{self._layout.path.name}: {WRAPPERS} has {section.size:,} bytes, so its last wrapper is cut"
+            raise UnknownLayoutError(message)
         start = section.offset + position - fatbin.CONTAINER_AT
         magic, version, stored, _ = fatbin.WRAPPER.unpack(os.pread(stream.fileno(), fatbin.WRAPPER.size, start))
-        if magic != fatbin.WRAPPER_MAGIC or version not in fatbin.WRAPPER_VERSIONS:
-            message = f"{self._layout.path.name}: {WRAPPERS}, byte {start:,}: magic {magic:#x}, version {version}"
+        known = magic == fatbin.WRAPPER_MAGIC and version in fatbin.WRAPPER_VERSIONS
+        if not known or stored not in (0, address):
+            message = (
+                f"{self._layout.path.name}: {WRAPPERS}, byte {start:,}: magic {magic:#x}, version {version}, "
+                f"address {stored:#x} where the loader puts {address:#x}"
+            )
             raise UnknownLayoutError(message)
         return start + fatbin.CONTAINER_AT if stored else None
 
@@ -124,13 +137,17 @@ class Relocations:
         return RelocationError(f"{self._layout.path.name}: a relocation points to {what} (address {address:#x})")
 
 
-def _words(stream: IO[bytes], section: Section) -> array[int]:
-    """Read a table of 64-bit numbers, little-endian as on every x86-64 machine."""
+def _words(stream: IO[bytes], layout: Layout, table: Section, step: int) -> array[int]:
+    """Read a table of 64-bit numbers, little-endian as on every x86-64 machine; ``step`` is the size of its entries."""
+    if table.size % step or table.size > LARGEST_TABLE:
+        message = f"{layout.path.name}: {table.name} has {table.size:,} bytes, and its entries have {step} each"
+        raise UnknownLayoutError(message)
     words = array("Q")
-    words.frombytes(os.pread(stream.fileno(), section.size - section.size % elf.RELA.size, section.offset))
+    words.frombytes(os.pread(stream.fileno(), table.size, table.offset))
     return words
 
 
 def _symbol_addresses(stream: IO[bytes], layout: Layout) -> list[int]:
     tables = [part for part in layout.sections.values() if part.kind == "SHT_DYNSYM"]
-    return [address for table in tables for address in _words(stream, table)[1 :: elf.SYMBOL.size // WORD]]
+    step = elf.SYMBOL.size
+    return [address for table in tables for address in _words(stream, layout, table, step)[1 :: step // WORD]]

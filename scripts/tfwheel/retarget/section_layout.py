@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
@@ -50,32 +51,29 @@ class Layout:
 def read(path: Path) -> Layout:
     """Read the section table of a library.
 
-    Raises BadWheelError if it is not an ELF file, UnknownLayoutError if it is cut, for another machine, or has another
-    form of relocations than official TensorFlow libraries.
+    Raises BadWheelError if it is not a whole ELF file, UnknownLayoutError if it is for another machine, or has another
+    form of relocations than official TensorFlow libraries, or sections that share bytes.
     """
-    size = path.stat().st_size
     with path.open("rb") as stream:
         if not elf.is_x86_64(stream):
             message = f"{path.name} is not a 64-bit library for x86-64"
             raise UnknownLayoutError(message)
         found = elf.sections(stream)
     for section in found:
-        if section.offset + section.size > size:
-            message = (
-                f"{path.name}: the section {section.name} extends to byte {section.offset + section.size:,}, "
-                f"and the file ends at {size:,}"
-            )
-            raise UnknownLayoutError(message)
         if section.address and section.kind in ("SHT_REL", "SHT_RELR"):
             message = f"{path.name}: its relocations in {section.name} have an unsupported form"
             raise UnknownLayoutError(message)
-    return Layout(path=path, sections={section.name: section for section in found})
+    for before, after in pairwise(sorted((one for one in found if one.size), key=lambda one: one.offset)):
+        if before.offset + before.size > after.offset:
+            message = f"{path.name}: {before.name} and {after.name} share bytes from {after.offset:,} on"
+            raise UnknownLayoutError(message)
+    return Layout(path=path, sections=elf.by_name(found))
 
 
 def check_tiling(layout: Layout, name: str, containers: Sequence[FatbinContainer]) -> None:
     """Check that containers fill a section without a gap, as a linker lays it out.
 
-    Raises AlreadyRetargetedError if bytes are left after the last container, as after ``write_moved``, and
+    Raises AlreadyRetargetedError if zeros are left after the last container, as after ``write_moved``, and
     UnknownLayoutError for any other gap.
     """
     section = layout.sections[name]
@@ -85,10 +83,19 @@ def check_tiling(layout: Layout, name: str, containers: Sequence[FatbinContainer
             message = f"{layout.path.name}: {name} has {container.offset - position} bytes before byte {position:,}"
             raise UnknownLayoutError(message)
         position += container.size
-    if position != section.offset + section.size:
-        rest = section.offset + section.size - position
+    rest = section.offset + section.size - position
+    if rest and not _is_empty(layout.path, position, rest):
+        message = f"{layout.path.name}: the last {rest:,} bytes of {name}, from byte {position:,} on, are no container"
+        raise UnknownLayoutError(message)
+    if rest:
         message = f"{layout.path.name}: the last {rest:,} bytes of {name} are empty, so it was rewritten before"
         raise AlreadyRetargetedError(message)
+
+
+def _is_empty(path: Path, start: int, size: int) -> bool:
+    with path.open("rb") as library:
+        library.seek(start)
+        return all(not any(library.read(min(CHUNK, size - at))) for at in range(0, size, CHUNK))
 
 
 def new_places(layout: Layout, name: str, sizes: Sequence[int]) -> list[int]:

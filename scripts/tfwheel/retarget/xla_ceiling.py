@@ -147,7 +147,7 @@ def edits(ceiling: Ceiling, library: Path, *, cuda: str) -> tuple[Edit, ...]:
     try:
         with library.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
             _check_hash(ceiling, hashlib.file_digest(stream, "sha256").hexdigest(), library)
-            sections = {section.name: section for section in elf.sections(stream)}
+            sections = elf.by_name(elf.sections(stream))
             for edit in ceiling.edits:
                 _check(edit, data, sections, library)
     except (BadWheelError, OSError, ValueError, struct.error) as error:

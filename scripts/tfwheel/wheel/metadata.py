@@ -22,12 +22,13 @@ from tfwheel.errors import BadWheelError
 from tfwheel.wheel.errors import IndexEntryError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
 HASHES = {"sha256": 32, "sha384": 48, "sha512": 64}  # PEP 427: sha256 or better; digest sizes in bytes
 SIDECAR = ".metadata"  # PEP 658: the METADATA of a wheel is served at the wheel's URL with this suffix
 REBUILD = "Build the wheel again; never rename one."
+SIZE = re.compile(r"[0-9]{0,15}")  # of a file in RECORD: bytes, or nothing
 SIGNATURES = ("RECORD.jws", "RECORD.p7s")  # PEP 427: signatures of RECORD, the only files that it need not list
 GENERATOR = "tfwheel"
 LICENSE_FILE_SINCE = (2, 4)  # PEP 639
@@ -48,20 +49,37 @@ class RecordRow:
 
 
 def parse_record(data: bytes, own_name: str) -> dict[str, RecordRow]:
-    """Read RECORD into rows by path, without its own row and those of its signatures, which carry no hash.
+    """Read RECORD into rows by path, without its own row, which has no hash and must be there (PEP 376).
 
-    Raises ValueError for a malformed row, a path listed twice, and a weak or missing hash.
+    Raises ValueError for a malformed row, a path listed twice, a signature that is listed (PEP 427), a weak or missing
+    hash, and a character that some programs take for the end of a line (U+0085).
     """
     rows: dict[str, RecordRow] = {}
-    exempt = {own_name, *(own_name.removesuffix("RECORD") + name for name in SIGNATURES)}
-    for fields in csv.reader(io.StringIO(data.decode("utf-8"), newline=""), strict=True):
+    lines = data.decode("utf-8").replace("\r\n", "\n").removesuffix("\n").split("\n")
+    seen: set[str] = set()
+    for fields in csv.reader(_printable(lines), strict=True):
         path, hash_text, size = _three(fields)
-        if path in rows:
+        if path in seen:
             message = f"RECORD lists `{path}` twice"
             raise ValueError(message)
-        if path not in exempt:
+        seen.add(path)
+        if path != own_name:
             rows[path] = _record_row(path, hash_text, size)
+        elif hash_text or size:
+            message = f"RECORD has a hash or size for itself: {hash_text!r}, {size!r}"
+            raise ValueError(message)
+    if own_name not in seen:
+        message = f"RECORD does not list `{own_name}`"
+        raise ValueError(message)
     return rows
+
+
+def _printable(lines: list[str]) -> Iterator[str]:
+    for number, line in enumerate(lines, start=1):
+        if not line.isprintable():
+            message = f"RECORD has a control character or the like in line {number}"
+            raise ValueError(message)
+        yield line
 
 
 def _three(fields: list[str]) -> tuple[str, str, str]:
@@ -77,8 +95,8 @@ def _record_row(path: str, hash_text: str, size: str) -> RecordRow:
         digest = base64.urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4))
     except ValueError:
         digest = b""
-    sound = len(digest) == HASHES.get(algorithm) and _encoded(digest) == encoded.rstrip("=")
-    if not sound or not (size.isdecimal() or not size):
+    sound = len(digest) == HASHES.get(algorithm) and _encoded(digest) == encoded
+    if not sound or not SIZE.fullmatch(size):
         message = f"RECORD has no sound sha256 (or better) and size for `{path}`: {hash_text!r}, {size!r}"
         raise ValueError(message)
     return RecordRow(algorithm=algorithm, digest=digest, size=int(size) if size else None)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import hashlib
 import os
-import re
 import stat
 import struct
 from contextlib import contextmanager
@@ -16,7 +15,7 @@ from zlib_ng import zlib_ng
 
 from tfwheel.errors import BadWheelError
 from tfwheel.system.files import creating
-from tfwheel.wheel import zip_records
+from tfwheel.wheel import member_names, zip_records
 from tfwheel.wheel.metadata import SIGNATURES, RecordRow, parse_record
 
 if TYPE_CHECKING:
@@ -28,8 +27,13 @@ if TYPE_CHECKING:
 CHUNK = 256 << 10  # bytes per read: the fastest size measured, and the unit of memory use
 HEADER_GUESS = zip_records.LOCAL_HEADER.size + 256  # bytes that hold nearly every local header, read in one go
 READ_LIMIT = 256 << 20  # bytes: the largest member that `read` puts into memory
-DIST_INFO = re.compile(r"([^/]+\.dist-info)/")
-FOREIGN = re.compile(r"^[A-Za-z]:|[\\\x00-\x1f\x7f]")  # drive letters, backslashes, control characters
+DIST_INFO = ".dist-info"
+LARGEST_DIRECTORY = 64 << 20  # bytes held in memory; that of TensorFlow has 3 MB
+MOST_MEMBERS = 200_000  # TensorFlow has 22,000
+LARGEST_WHEEL = 32 << 30  # bytes unpacked; TensorFlow for CUDA has 2 GB
+MAKERS = (0, zip_records.UNIX)  # DOS and Unix: for others, programs translate names and permissions
+DOS_FOLDER = 0x10  # in the external attributes
+DEFLATE_RATIO = 1032  # the most bytes that one byte of a deflate stream can stand for
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -153,13 +157,21 @@ class WheelReader:
         size = os.fstat(self._file.fileno()).st_size
         tail = min(size, zip_records.LONGEST_END)
         directory = zip_records.parse_end(self._at(size - tail, tail), size)
+        if directory.end - directory.offset > LARGEST_DIRECTORY or directory.count > MOST_MEMBERS:
+            message = (
+                f"it has {directory.count:,} members, in a directory of {directory.end - directory.offset:,} bytes"
+            )
+            raise ValueError(message)
         central = self._at(directory.offset, directory.end - directory.offset)
         members = zip_records.parse_central(central, directory.count)
-        _check_names([member.name for member in members])
+        member_names.check([member.name for member in members])
+        if sum(member.size for member in members) > LARGEST_WHEEL:
+            message = f"unpacked it would have more than {LARGEST_WHEEL:,} bytes"
+            raise ValueError(message)
         members.sort(key=lambda member: member.offset)
         starts = [*(member.offset for member in members), directory.offset]
-        if starts[0]:
-            message = "there are bytes before its first member"
+        if starts[0] or starts != sorted(starts):
+            message = "there are bytes before its first member, or a member after its directory"
             raise ValueError(message)
         for member, end in zip(members, starts[1:], strict=True):
             _check_member(member)
@@ -189,7 +201,7 @@ class WheelReader:
 
     def _load_record(self) -> None:
         """Read RECORD and compare it with the directory: the same files with the same sizes (PEP 427)."""
-        folders = {match[1] for name in self._members if (match := DIST_INFO.match(name))}
+        folders = {top for name in self._members if (top := name.partition("/")[0]).endswith(DIST_INFO)}
         if len(folders) != 1:
             message = f"it has {len(folders)} .dist-info folders where a wheel has one"
             raise ValueError(message)
@@ -222,7 +234,7 @@ class WheelReader:
         """Turn an error of a parser into a BadWheelError that names the file."""
         try:
             yield
-        except (ValueError, struct.error, zlib_ng.error, csv.Error) as error:  # type: ignore[misc]  # its stub
+        except (ValueError, struct.error, OSError, zlib_ng.error, csv.Error) as error:  # type: ignore[misc]  # its stub
             message = f"{self.path.name}: {error}"
             raise BadWheelError(message) from error
 
@@ -247,35 +259,6 @@ def _inflated(pieces: Iterable[bytes], method: int) -> Iterator[bytes]:
         raise ValueError(message)
 
 
-def _check_names(names: list[str]) -> None:
-    """Raise ValueError for a name that leads out of the folder, is listed twice, or is a file and a folder at once."""
-    paths: set[str] = set()
-    for name in names:
-        path = name.removesuffix("/")
-        if not {"", ".", ".."}.isdisjoint(path.split("/")) or FOREIGN.search(name):
-            message = f"{name!r} is not a name inside the folder it is unpacked to"
-            raise ValueError(message)
-        if path in paths:
-            message = f"`{name}` is listed twice"
-            raise ValueError(message)
-        paths.add(path)
-    files = paths.intersection(names)
-    if clash := sorted(files & _ancestors(paths)):
-        message = f"`{clash[0]}` is a file and a folder at once"
-        raise ValueError(message)
-
-
-def _ancestors(paths: set[str]) -> set[str]:
-    """Return every folder above one of the paths."""
-    found: set[str] = set()
-    for path in paths:
-        folder = path.rpartition("/")[0]
-        while folder and folder not in found:
-            found.add(folder)
-            folder = folder.rpartition("/")[0]
-    return found
-
-
 def _check_member(member: Member) -> None:
     """Raise ValueError for what has no place in a wheel, or what two programs could read differently."""
     reasons = {
@@ -287,7 +270,13 @@ def _check_member(member: Member) -> None:
         "is stored, with two different sizes": (
             member.method == zip_records.STORED and member.size != member.compressed_size
         ),
-        "is a folder with contents": member.is_directory and member.size,
+        "is a folder with contents": member.is_directory and (member.size or member.compressed_size or member.crc),
+        "is a folder for DOS and a file for Unix": member.external & DOS_FOLDER and not member.is_directory,
+        f"was made by the system {member.made_by >> 8}; {MAKERS} are known": member.made_by >> 8 not in MAKERS,
+        "has a name that programs decode differently, because no Unix system made it": (
+            not member.name.isascii() and member.made_by >> 8 != zip_records.UNIX
+        ),
+        "says that it unpacks to more bytes than deflate can": member.size > DEFLATE_RATIO * member.compressed_size,
         "is a link or another special file": (
             stat.S_IFMT(member.unix_mode) not in (0, stat.S_IFDIR if member.is_directory else stat.S_IFREG)
         ),

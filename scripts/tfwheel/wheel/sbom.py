@@ -113,7 +113,7 @@ def check(wheel: WheelReader, *, project: str, version: str, base_sha256: str | 
             "subject": (subject["purl"], purl(project, version)),
             "origin": (hashes, [base_sha256] if base_sha256 else []),
         }
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         message = f"{wheel.path.name}: its SBOM is not a CycloneDX document: {type(error).__name__}: {error}"
         raise SbomGateError(message) from error
     for what, (found, expected) in facts.items():

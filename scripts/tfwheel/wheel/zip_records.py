@@ -31,7 +31,9 @@ FLAG_DESCRIPTOR: Final = 0x0008  # section 4.4.4, bit 3: crc and sizes follow th
 FLAG_UTF8: Final = 0x0800  # bit 11
 KNOWN_FLAGS: Final = 0x0006 | FLAG_DESCRIPTOR | FLAG_UTF8  # bits 1 and 2 only state the deflate level
 EXTRA_ZIP64: Final = 0x0001  # section 4.5.3
-EXTRA_UNICODE_PATH: Final = 0x7075  # section 4.6.9
+# Timestamps, owners and Java's mark, which change neither names nor contents. Others do: 0x7075 is a second name,
+# 0x756e makes a link, and of most nobody knows what a program does with them.
+HARMLESS_EXTRA: Final = (0x5455, 0x7875, 0xCAFE)
 UNIX: Final = 3  # section 4.4.2.2
 VERSION_DEFLATE: Final = 20  # section 4.4.3.2
 VERSION_ZIP64: Final = 45
@@ -213,8 +215,8 @@ def split_extra(extra: bytes, fields: tuple[int, int, int]) -> tuple[int, int, i
     while position < len(extra):
         kind, length = EXTRA_HEADER.unpack(extra[position : position + EXTRA_HEADER.size].ljust(4, b"\xff"))
         body = extra[position + EXTRA_HEADER.size : position + EXTRA_HEADER.size + length]
-        if len(body) != length or kind == EXTRA_UNICODE_PATH or (kind == EXTRA_ZIP64 and seen):
-            message = "an entry has damaged extra data, or a second name in it"
+        if len(body) != length or kind not in (EXTRA_ZIP64, *HARMLESS_EXTRA) or (kind == EXTRA_ZIP64 and seen):
+            message = f"an entry has damaged or unknown extra data, such as a second name or a link (kind {kind:#06x})"
             raise ValueError(message)
         if kind == EXTRA_ZIP64:
             seen = True

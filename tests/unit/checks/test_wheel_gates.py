@@ -420,6 +420,7 @@ def meta(old: str, new: str) -> bytes:
         (meta("Metadata-Version: 2.1", "Metadata-Version: 9.9"), "METADATA: .*metadata"),
         (meta("Summary: A", "Requires-Dist: numpy >=>1\nSummary: A"), "METADATA: .*requires-dist"),
         (meta("Summary: A", "Sumary: A"), "METADATA: .*sumary"),
+        (meta("Summary: A", "Summary: \xe9").decode().encode("latin-1"), "METADATA: 'summary' has invalid data"),
     ],
 )
 def test_bad_metadata_fails_the_metadata_gate(base: Path, tmp_path: Path, data: bytes, words: str) -> None:
@@ -430,6 +431,12 @@ def test_bad_metadata_fails_the_metadata_gate(base: Path, tmp_path: Path, data: 
 def test_tags_that_differ_inside_and_outside_fail_the_metadata_gate(base: Path, tmp_path: Path) -> None:
     wheel = b"Wheel-Version: 1.0\nRoot-Is-Purelib: false\nTag: cp312-cp312-manylinux_2_17_x86_64\n"
     with pytest.raises(MetadataGateError, match="disagree on the tags"):
+        judge(wheel_gates.metadata, changed(tmp_path, base, {f"{INFO}/WHEEL": wheel}), base)
+
+
+@pytest.mark.parametrize("wheel", [b"\xff", b"Wheel-Version: 1.0\nTag: py3\n", b"Tag: a-b-c-d\n"])
+def test_a_wheel_file_that_cannot_be_read_fails_the_metadata_gate(base: Path, tmp_path: Path, wheel: bytes) -> None:
+    with pytest.raises(MetadataGateError, match="WHEEL cannot be read"):
         judge(wheel_gates.metadata, changed(tmp_path, base, {f"{INFO}/WHEEL": wheel}), base)
 
 

@@ -5,14 +5,25 @@ from __future__ import annotations
 import io
 import struct
 from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+from elftools.elf.dynamic import DynamicSection
+from elftools.elf.elffile import ELFFile
+from elftools.elf.gnuversions import GNUVerNeedSection
 from hypothesis import example, given
 from hypothesis import strategies as st
+from zlib_ng import zlib_ng
 
+import hunting
 from fakeelf import DT_NEEDED, DT_RPATH, DT_RUNPATH, SHT_NOBITS, SHT_STRTAB, SHT_SYMTAB, Part, dynamic_elf, elf
 from tfwheel.errors import BadWheelError
-from tfwheel.gpu.elf import Dynamic, Section, dynamic, sections, symbols
+from tfwheel.gpu import symbol_versions
+from tfwheel.gpu.elf import Dynamic, Section, by_name, dynamic, sections, symbols
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 FULL = dynamic_elf(
     (DT_NEEDED, "libtensorflow_framework.so.2"),
@@ -63,7 +74,7 @@ def test_refuses_what_is_not_a_whole_elf_file(read: object, data: bytes) -> None
 
 
 @given(position=st.integers(0, len(FULL) - 1), value=st.integers(0, 255))
-@example(position=576, value=0)  # pyelftools asserts that the string table is one
+@example(position=576, value=0)  # a string table that is none
 def test_one_wrong_byte_gives_an_answer_or_our_error(position: int, value: int) -> None:
     broken = bytearray(FULL)
     broken[position] = value
@@ -132,3 +143,113 @@ def test_a_count_of_one_librarys_versions_is_not_believed_either() -> None:
 
 def test_a_folder_that_is_searched_again_and_again_is_named_once() -> None:
     assert dynamic(io.BytesIO(dynamic_elf((DT_RUNPATH, "/a:/b:/a:/b:/c")))).runpath == "/a:/b:/c"
+
+
+def with_number(data: bytes, at: int, form: str, value: int) -> bytes:
+    """The file with another number in it."""
+    changed = bytearray(data)
+    struct.pack_into(form, changed, at, value)
+    return bytes(changed)
+
+
+def header_of(data: bytes, name: str) -> int:
+    return next(section.header for section in sections(io.BytesIO(data)) if section.name == name)
+
+
+def content_of(data: bytes, name: str) -> int:
+    return next(section.offset for section in sections(io.BytesIO(data)) if section.name == name)
+
+
+@pytest.mark.parametrize("step", [0, 8])
+def test_a_record_of_versions_that_is_followed_by_itself_is_refused(step: int) -> None:
+    """It kept pyelftools busy for ever."""
+    data = with_number(FULL, content_of(FULL, ".gnu.version_r") + 16 + 12, "<I", step)
+    with pytest.raises(BadWheelError, match=f"followed by one {step} bytes behind it"):
+        dynamic(io.BytesIO(data))
+
+
+@pytest.mark.parametrize(
+    ("at", "form", "value"),
+    [
+        (40, "<Q", 1 << 62),  # where the section headers are
+        (40, "<Q", (1 << 64) - 64),
+        (58, "<H", 63),  # their size
+        (58, "<H", 0),
+        (60, "<H", 0xFFFF),  # their number
+        (62, "<H", 200),  # the one for names
+        (62, "<H", 0xFFFF),
+        (4, "<B", 1),  # 32 bits
+        (5, "<B", 2),  # big-endian
+    ],
+)
+def test_a_header_that_lies_is_refused(at: int, form: str, value: int) -> None:
+    for read in (dynamic, sections):
+        with pytest.raises(BadWheelError, match="is not a whole ELF file"):
+            read(io.BytesIO(with_number(FULL, at, form, value)))
+
+
+@pytest.mark.parametrize("section", [".dynstr", ".dynamic", ".gnu.version_r", ".shstrtab"])
+@pytest.mark.parametrize(("field", "value"), [(24, 1 << 62), (32, 1 << 62), (24, (1 << 64) - 1), (32, 1), (40, 99)])
+def test_a_section_that_lies_is_refused(section: str, field: int, value: int) -> None:
+    data = with_number(FULL, header_of(FULL, section) + field, "<Q" if field != 40 else "<I", value)
+    if field == 40 and section in (".dynstr", ".shstrtab"):  # a string table refers to nothing
+        assert dynamic(io.BytesIO(data)) == dynamic(io.BytesIO(FULL))
+        return
+    with pytest.raises(BadWheelError, match="is not a whole ELF file"):
+        dynamic(io.BytesIO(data))
+
+
+def test_a_dynamic_section_without_an_end_is_refused() -> None:
+    at = header_of(FULL, ".dynamic") + 32
+    (size,) = struct.unpack_from("<Q", FULL, at)
+    for cut, words in ((16, "no end"), (8, "not whole")):
+        with pytest.raises(BadWheelError, match=words):
+            dynamic(io.BytesIO(with_number(FULL, at, "<Q", size - cut)))
+
+
+def test_names_that_share_their_ends_do_not_fill_the_memory() -> None:
+    table = b"\0" + b"x" * 4000 + b"\0"
+    with pytest.raises(BadWheelError, match=r"names in a table of 4,002 bytes are too long together"):
+        list(symbols(elf_with_names(table, range(1, 4001))))
+    assert len(list(symbols(elf_with_names(table, [1] * 4000)))) == 4000
+
+
+def elf_with_names(table: bytes, places: Sequence[int]) -> bytes:
+    """A file whose symbols have their names at these places of a string table."""
+    return elf(
+        Part(name=".strtab", data=table, kind=SHT_STRTAB),
+        Part(
+            name=".symtab",
+            data=b"".join(struct.pack("<IBBHQQ", at, 0, 0, 1, 0, 0) for at in places),
+            kind=SHT_SYMTAB,
+            link=1,
+            entry_size=24,
+        ),
+    )
+
+
+def test_two_sections_of_one_name_are_not_told_apart() -> None:
+    found = sections(io.BytesIO(elf(Part(name=".data", data=b"1"), Part(name=".data", data=b"2"))))
+    with pytest.raises(BadWheelError, match=r"two sections are called '\.data'"):
+        by_name(found)
+
+
+def test_another_reader_finds_the_same_in_a_real_library() -> None:
+    with Path(zlib_ng.__file__).open("rb") as stream:
+        ours, found = sections(stream), dynamic(stream)
+        theirs = list(ELFFile(stream).iter_sections())
+        there = [part for part in theirs if part["sh_type"] not in ("SHT_NULL", "SHT_NOBITS")]
+        assert [(part.name, part["sh_offset"], part["sh_size"], part["sh_addr"]) for part in there] == [
+            (part.name, part.offset, part.size, part.address) for part in ours
+        ]
+        (tags,) = (part for part in theirs if isinstance(part, DynamicSection))
+        assert tuple(tag.needed for tag in tags.iter_tags("DT_NEEDED")) == found.needed
+        (needs,) = (part for part in theirs if isinstance(part, GNUVerNeedSection))
+        names = {name.name for _, versions in needs.iter_versions() for name in versions}
+        assert found.versions == symbol_versions.highest(names)
+        assert found.versions["GLIBC"]
+
+
+def test_hostile_elf_files_are_read_or_refused(tmp_path: Path) -> None:
+    found = hunting.hunt("library", tmp_path, seed=1, count=800)
+    assert min(found["read"], found["refused"]) > 100

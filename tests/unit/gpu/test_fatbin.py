@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import struct
+import tracemalloc
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -10,9 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import hunting
 from fakeelf import ELF, PTX, Part, container, elf, entry
 from tfwheel.errors import BadWheelError, FactoryError
 from tfwheel.gpu import fatbin
+from tfwheel.gpu.elf import Section
 from tfwheel.gpu.errors import FatbinError
 
 if TYPE_CHECKING:
@@ -90,7 +94,7 @@ def test_a_container_after_such_a_constant_does() -> None:
         (USUAL[:40], "size"),
         (container(entry(7, 80)), "entry of kind 7"),
         (container(entry(ELF, 80)[:-1]), "entry of kind 2"),
-        (container(entry(ELF, 80)[:20]), "ends at byte|entry of kind"),
+        (container(entry(ELF, 80)[:20]), "header of an entry is cut after 20 bytes"),
     ],
     ids=["newer version", "cut container", "unknown kind", "cut payload", "cut entry header"],
 )
@@ -104,7 +108,7 @@ def test_refuses_a_section_that_goes_on_after_the_end_of_the_file() -> None:
     data = bytearray(library(bytes(64)))
     (headers,) = struct.unpack_from("<Q", data, 40)
     struct.pack_into("<Q", data, headers + 2 * 64 + 32, 1 << 40)
-    with pytest.raises(FatbinError, match="the file ends at byte"):
+    with pytest.raises(BadWheelError, match=r"section 2, \.nv_fatbin, extends to byte 1,099,511,\d+,\d+ of"):
         fatbin.archs_of(bytes(data))
 
 
@@ -137,3 +141,53 @@ def test_one_wrong_byte_gives_an_answer_or_our_error(position: int, value: int) 
 def test_the_suffix_says_for_which_gpus_ptx_is(text: bytes, suffix: str) -> None:
     assert fatbin.suffix(text) == suffix
     assert not fatbin.suffix(fatbin.untied(text))
+
+
+def test_a_section_full_of_magic_numbers_is_read_once() -> None:
+    class Counting(io.BytesIO):
+        taken = 0
+
+        def read(self, size: int | None = -1) -> bytes:
+            data = super().read(size)
+            self.taken += len(data)
+            return data
+
+    stream = Counting(MAGIC * (fatbin.CHUNK // 2))
+    section = Section(
+        number=1, name=".rodata", offset=0, size=2 * fatbin.CHUNK, address=0, kind="SHT_PROGBITS", header=0, link=0
+    )
+    assert list(fatbin._containers_in(stream, section)) == []
+    assert stream.taken < 12 * fatbin.CHUNK  # the header at each of them, and the section; it was a piece for each
+
+
+def test_more_entries_than_any_program_has_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fatbin, "MOST_ENTRIES", 7)
+    assert fatbin.archs_of(library(USUAL))
+    for data in (USUAL + USUAL, container(*[entry(ELF, 80)] * 8)):
+        with pytest.raises(FatbinError, match="more than 7 entries"):
+            fatbin.archs_of(library(data))
+
+
+@pytest.mark.parametrize(("plain", "packed"), [(256, 1), (1 << 62, 16), ((512 << 20) + 1, 16), (0, 17), (0, 0)])
+def test_an_image_that_cannot_unpack_to_what_it_says_is_refused_before_it_is_unpacked(plain: int, packed: int) -> None:
+    raw = bytearray(container(entry(ELF, 80, bytes(16), plain_size=plain)))
+    struct.pack_into("<I", raw, 16 + 16, packed)
+    (found,) = fatbin.parse(bytes(raw)).entries
+    tracemalloc.start()
+    try:
+        with pytest.raises(FatbinError, match="bytes compressed"):
+            fatbin.image(found, bytes(16))
+        assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("data", [b"", USUAL, container(), USUAL + b"x", container(entry(ELF, 80)) * 2])
+def test_what_is_not_exactly_one_entry_is_refused(data: bytes) -> None:
+    with pytest.raises(FatbinError):
+        fatbin.only_entry(data)
+
+
+def test_hostile_gpu_code_is_read_or_refused(tmp_path: Path) -> None:
+    found = hunting.hunt("images", tmp_path, seed=1, count=100)
+    assert min(found["read"], found["refused"]) > 20

@@ -138,6 +138,17 @@ def test_what_is_damaged_in_the_cache_is_made_again(tmp_path: Path, name: str) -
     assert make(tmp_path, a_base(tmp_path)).deflated == first.deflated
 
 
+@pytest.mark.parametrize(
+    "facts",
+    [b"[]", b"[" * 100_000, b"null", b"\xff", b'{"facts": [1]}', b'{"deflated": {"size": 1}, "facts": {}}', None],
+)
+def test_facts_in_the_cache_that_are_none_are_made_again(tmp_path: Path, facts: bytes | None) -> None:
+    first = make(tmp_path, a_base(tmp_path))
+    path = next((tmp_path / "cache").rglob("facts.json"))
+    path.write_bytes(path.read_bytes().replace(b'"sha256": "', b'"sha256": "x', 1) if facts is None else facts)
+    assert make(tmp_path, a_base(tmp_path)).deflated == first.deflated
+
+
 def test_a_failure_leaves_nothing(tmp_path: Path) -> None:
     work = tmp_path / "work"
     work.mkdir()

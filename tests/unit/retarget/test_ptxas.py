@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+import hunting
 from gpulibraries import machine_code, ptx
 from tfwheel.gpu import fatbin
 from tfwheel.gpu.errors import FatbinError
@@ -196,3 +197,8 @@ def test_memory_is_reckoned_as_it_was_measured() -> None:
     for size, taken in measured.items():
         module = ptxas.PtxModule(name="", size=int(size * (1 << 20)), arch="120", read=bytes)
         assert taken <= module.memory / (1 << 20) <= taken + 120
+
+
+def test_hostile_entries_of_the_cache_are_taken_or_made_again(tmp_path: Path) -> None:
+    found = hunting.hunt("cached", tmp_path, seed=1, count=300)
+    assert min(found["read"], found["refused"]) > 30

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import gpulibraries
+import hunting
 from fakeelf import ELF, PTX, Part, container, elf
 from gpulibraries import ADDRESS, LZ4, RELATIVE, SHT_RELA, ZSTD, changed, kernels, machine_code, packed, ptx, usual
 from tfwheel.config.schema import Retarget
@@ -326,7 +327,60 @@ def test_a_truncated_section(tmp_path: Path) -> None:
     data = bytearray(usual().to_bytes())
     (headers,) = struct.unpack_from("<Q", data, 40)
     struct.pack_into("<Q", data, headers + 4 * 64 + 32, 1 << 30)
-    assert ".nv_fatbin extends to byte" in refused(tmp_path, bytes(data), UnknownLayoutError)
+    assert "section 4, .nv_fatbin, extends to byte" in refused(tmp_path, bytes(data), BadWheelError)
+
+
+def with_header(library: Library, section: int, field: int, value: int) -> bytes:
+    """The library with another number in a section header: its address is at 16, its offset at 24, its size at 32."""
+    data = bytearray(library.to_bytes())
+    (headers,) = struct.unpack_from("<Q", data, 40)
+    struct.pack_into("<Q", data, headers + 64 * section + field, value)
+    return bytes(data)
+
+
+@pytest.mark.parametrize(
+    ("section", "size", "words"),
+    [
+        (1, 23, ".dynsym has 23 bytes, and its entries have 24 each"),
+        (2, 95, ".rela.dyn has 95 bytes, and its entries have 24 each"),
+        (6, 84, ".nvFatBinSegment has 84 bytes, so its last wrapper is cut"),
+        (3, 1900, ".rodata and .nv_fatbin share bytes"),
+    ],
+)
+def test_tables_that_are_cut_or_go_on_too_long(tmp_path: Path, section: int, size: int, words: str) -> None:
+    assert words in refused(tmp_path, with_header(usual(), section, 32, size), UnknownLayoutError)
+
+
+@pytest.mark.parametrize(("field", "value"), [(24, 1 << 62), (32, 1 << 62), (16, (1 << 64) - 1), (24, (1 << 64) - 1)])
+def test_numbers_that_no_file_has_room_for(tmp_path: Path, field: int, value: int) -> None:
+    assert "not a whole ELF file" in refused(tmp_path, with_header(usual(), 4, field, value), BadWheelError)
+
+
+def test_two_sections_of_one_name(tmp_path: Path) -> None:
+    library = changed(extra=[Part(name=".rodata", data=b"more", address=10 << 20)])
+    assert "two sections are called '.rodata'" in refused(tmp_path, library, BadWheelError)
+
+
+def test_a_wrapper_that_stores_another_address(tmp_path: Path) -> None:
+    data = bytearray(changed(stored=True).to_bytes())
+    at = data.index(struct.pack("<I", gpulibraries.WRAPPER_MAGIC)) + 8
+    struct.pack_into("<Q", data, at, ADDRESS[".nv_fatbin"] + 8)
+    assert "where the loader puts 0x400000" in refused(tmp_path, bytes(data), UnknownLayoutError)
+
+
+def test_a_tail_that_is_not_empty(tmp_path: Path) -> None:
+    data = bytearray(changed(slack=64).to_bytes())
+    (section,) = (one for one in sections(io.BytesIO(data)) if one.name == ".nv_fatbin")
+    assert "bytes of .nv_fatbin are empty" in refused(tmp_path, bytes(data), AlreadyRetargetedError)
+    data[section.offset + section.size - 1] = 1
+    assert "the last 64 bytes of .nv_fatbin, from byte" in refused(tmp_path, bytes(data), UnknownLayoutError)
+
+
+def test_an_image_that_says_it_unpacks_to_more_than_it_can(tmp_path: Path) -> None:
+    entry = bytearray(packed(ELF, 80, bytes(4000)))
+    (packed_size,) = struct.unpack_from("<I", entry, 16)
+    struct.pack_into("<Q", entry, 56, 255 * packed_size + 1)
+    assert "bytes compressed" in refused(tmp_path, changed(movable=[container(bytes(entry))]), FatbinError)
 
 
 def test_packed_relocations(tmp_path: Path) -> None:
@@ -490,3 +544,9 @@ def test_a_container_survives_reading_and_writing(archs: list[int], text: bytes)
     assert fatbin.pack(data[entry.header : entry.end] for entry in found.entries) == data
     last = found.entries[-1]
     assert fatbin.image(last, data[last.offset : last.end]) == text
+
+
+def test_hostile_libraries_are_rewritten_soundly_or_refused(tmp_path: Path) -> None:
+    found = hunting.hunt("rewritten", tmp_path, seed=1, count=120)
+    assert found["read"] > 10
+    assert found["refused"] > 60

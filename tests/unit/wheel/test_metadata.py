@@ -56,7 +56,7 @@ def test_record_is_read_as_it_was_written(digests: dict[str, bytes]) -> None:
 
 @pytest.mark.parametrize("newline", ["\n", "\r\n"])
 def test_record_may_end_its_lines_either_way(newline: str) -> None:
-    data = newline.join([f'"a,b.py",{HASH},0', f"{OWN},,", f"{OWN}.jws,,", ""]).encode()
+    data = newline.join([f'"a,b.py",{HASH},0', f"{OWN},,", ""]).encode()
     (name,) = metadata.parse_record(data, OWN)
     assert name == "a,b.py"
 
@@ -77,6 +77,16 @@ def test_record_may_end_its_lines_either_way(newline: str) -> None:
         f"a.py,{HASH.replace('U', 'V')[:-1]}V,0",
         "a.py,sha256=ü,0",
         f"b.py,{HASH},0\nb.py,{HASH},0",
+        f"a.py,{HASH}=,0",
+        f"a.py,{HASH},٣",
+        f"a.py,{HASH},{'9' * 5000}",
+        f"a.py,{HASH},0\n{OWN},,",
+        f"a.py,{HASH},0\r{OWN},,",
+        f"a.py\x85,{HASH},0",
+        f"a.py\u2028,{HASH},0",
+        f"\ufeffa.py,{HASH},0",
+        f"{OWN}.jws,,",
+        f"a.py,{HASH},0\n",
     ],
 )
 def test_a_row_that_proves_nothing_is_refused(line: str) -> None:
@@ -84,8 +94,14 @@ def test_a_row_that_proves_nothing_is_refused(line: str) -> None:
         metadata.parse_record(f"{line}\n{OWN},,\n".encode(), OWN)
 
 
+@pytest.mark.parametrize("own", ["", f"{OWN},{HASH},0\n", f"{OWN},,7\n", f"./{OWN},,\n"])
+def test_record_lists_itself_and_nothing_about_itself(own: str) -> None:
+    with pytest.raises(ValueError, match="RECORD"):
+        metadata.parse_record(f"a.py,{HASH},0\n{own}".encode(), OWN)
+
+
 def test_a_size_may_be_missing() -> None:
-    rows = metadata.parse_record(f"a.py,{HASH},\n".encode(), OWN)
+    rows = metadata.parse_record(f"a.py,{HASH},\n{OWN},,\n".encode(), OWN)
     assert rows["a.py"].size is None
     assert metadata.format_record(rows.items(), OWN) == f"a.py,{HASH},\n{OWN},,\n".encode()
 

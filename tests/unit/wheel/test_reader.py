@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import stat
 import struct
+import tracemalloc
 import zipfile
 import zlib
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import fakewheels
+import hunting
 from rawzips import INFO, Entry, build, deflate, wheel_entries
 from tfwheel.errors import BadWheelError
 from tfwheel.system.errors import DiskFullError
@@ -163,10 +165,33 @@ def test_what_went_in_comes_out(tmp_path_factory: pytest.TempPathFactory, data: 
 @pytest.mark.parametrize(
     "name",
     ["/etc/passwd", "../x.py", "demo/../../x.py", "demo/./x.py", "demo//x.py", "C:/x.py", "c:x.py", "demo\\x.py",
-     "demo/x\0.py", "demo/x\n.py", "//", "."],
+     "demo/x\0.py", "demo/x\n.py", "//", ".",
+     "demo/x;1", "demo;1/x", "demo/x\x7f", "demo/x\x85", "demo/x\u2028", "demo/x\u202egpj", "demo/x\u200b",
+     "demo/\ufeffx"],
 )  # fmt: skip
 def test_names_that_leave_the_folder_are_refused(place: Path, name: str) -> None:
-    assert "not a name inside" in refusal(write(place, Entry(name=name, data=b"x")))
+    assert "not a name inside" in refusal(write(place, Entry(name=name, data=b"x", flags=0x800)))
+
+
+@pytest.mark.parametrize("name", ["demo/" + "x" * 256, "demo/" + "é" * 128, "x/" * 600 + "x"])
+def test_names_that_programs_cut_are_refused(place: Path, name: str) -> None:
+    assert "longer than programs take" in refusal(write(place, Entry(name=name, data=b"x", flags=0x800)))
+
+
+def test_the_longest_names_that_programs_take_are_read(place: Path) -> None:
+    names = ["demo/" + "x" * 255, "y/" * 511 + "yy"]
+    with WheelReader(write(place, *(Entry(name=name, data=b"x") for name in names))) as wheel:
+        assert [wheel.read(name) for name in names] == [b"x", b"x"]
+
+
+def test_a_name_of_32_700_folders_takes_no_memory(place: Path) -> None:
+    write(place, Entry(name="x/" * 32_700 + "x", data=b"x"))
+    tracemalloc.start()
+    try:
+        assert "longer than programs take" in refusal(place)
+        assert tracemalloc.get_traced_memory()[1] < 10 << 20  # it was 1.1 GB
+    finally:
+        tracemalloc.stop()
 
 
 @pytest.mark.parametrize(
@@ -176,10 +201,19 @@ def test_names_that_leave_the_folder_are_refused(place: Path, name: str) -> None
         (("demo/x", "demo/x/"), "twice"),
         (("demo/x", "demo/x/y"), "a file and a folder"),
         (("demo/x/y/z", "demo/x"), "a file and a folder"),
+        (("demo/x", "demo/x-", "demo/x/y"), "a file and a folder"),
+        (("demo/x", "demo/X"), "twice, the first time as `demo/x`"),
+        (("demo/x", "Demo/X/y"), "a file and a folder"),
+        (("demo/stra\u00dfe", "demo/STRASSE"), "twice"),
+        (("demo/\u00e9", "demo/e\u0301"), "twice"),
+        (("demo/x", "demo-1.0.data/purelib/demo/x"), "twice"),
+        (("demo/x", "demo-1.0.data/platlib/demo/x/y"), "a file and a folder"),
     ],
 )
-def test_names_that_collide_are_refused(place: Path, names: tuple[str, str], reason: str) -> None:
-    entries = [Entry(name=name, mode=0o40755 if name.endswith("/") else 0o100644) for name in names]
+def test_names_that_collide_are_refused(place: Path, names: tuple[str, ...], reason: str) -> None:
+    entries = [
+        Entry(name=name, mode=0o40755 if name.endswith("/") else 0o100644, method=0, flags=0x800) for name in names
+    ]
     assert reason in refusal(write(place, *entries))
 
 
@@ -199,6 +233,18 @@ def test_names_that_collide_are_refused(place: Path, names: tuple[str, str], rea
         (replace(FILE, central={"disk": 1}), "another disk"),
         (replace(FILE, method=0, local={"size": 5}, central={"size": 5}), "two different sizes"),
         (Entry(name="demo/sub/", data=b"hidden", mode=0o40755), "folder with contents"),
+        (Entry(name="demo/sub/", stream=deflate(b"hidden"), mode=0o40755), "folder with contents"),
+        (Entry(name="demo/sub/", method=0, local={"crc": 1}, central={"crc": 1}), "folder with contents"),
+        (replace(FILE, central={"external": 0o100644 << 16 | 0x10}), "a folder for DOS"),
+        (replace(FILE, central={"made_by": 19 << 8 | 20}), "made by the system 19"),
+        (replace(FILE, central={"made_by": 2 << 8 | 20}), "made by the system 2"),
+        (Entry(name="demo/\u00e9", flags=0x800, central={"made_by": 20}), "no Unix system made it"),
+        (replace(FILE, local={"size": 1 << 31}, central={"size": 1 << 31}), "more bytes than deflate can"),
+        (replace(FILE, local_extra=struct.pack("<2H", 0x756E, 14) + bytes(14)), "a link (kind 0x756e)"),
+        (replace(FILE, central_extra=struct.pack("<2H", 0x756E, 14) + bytes(14)), "a link (kind 0x756e)"),
+        (replace(FILE, central_extra=struct.pack("<2H", 0x000D, 12) + bytes(12)), "kind 0x000d"),
+        (replace(FILE, central={"offset": 0xFFFFFFFF}, central_extra=struct.pack("<2HQ", 1, 8, 1 << 40)), "after its"),
+        (replace(FILE, central={"offset": 0xFFFFFFFF}, central_extra=struct.pack("<2HQ", 1, 8, 1 << 63)), "after its"),
         (replace(FILE, local={"name": b"demo/other.txt"}), "contradicts"),
         (replace(FILE, local={"method": 0}), "contradicts"),
         (replace(FILE, local={"flags": 2}), "contradicts"),
@@ -218,6 +264,7 @@ def test_names_that_collide_are_refused(place: Path, names: tuple[str, str], rea
         (replace(FILE, flags=0x800, local={"name": b"\xff"}, central={"name": b"\xff"}), "encoding"),
         (replace(FILE, central_extra=b"\1"), "extra data"),
         (replace(FILE, central_extra=struct.pack("<2H", 0xCAFE, 9)), "extra data"),
+        (replace(FILE, central_extra=struct.pack("<2H", 0x1234, 0)), "unknown extra data"),
         (replace(FILE, central_extra=struct.pack("<2H", 0x7075, 0)), "second name"),
         (replace(FILE, local_extra=struct.pack("<2H", 0x7075, 0)), "second name"),
         (replace(FILE, central_extra=struct.pack("<2HQ", 1, 8, 5)), "ZIP64"),
@@ -229,6 +276,33 @@ def test_names_that_collide_are_refused(place: Path, names: tuple[str, str], rea
 def test_members_that_lie_are_refused(place: Path, entry: Entry, reason: str) -> None:
     found = refusal(write(place, entry))
     assert any(one in found for one in reason.split("|")), found
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("MOST_MEMBERS", 4), ("LARGEST_DIRECTORY", 300), ("LARGEST_WHEEL", len(CONTENT))]
+)
+def test_more_than_fits_into_memory_or_onto_a_disk_is_refused(
+    place: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: int
+) -> None:
+    write(place, FILE)
+    monkeypatch.setattr(reader, name, value)
+    assert "it has 5 members" in (found := refusal(place)) or "unpacked it would have" in found
+
+
+def test_extra_data_of_times_and_owners_is_read(place: Path) -> None:
+    times = struct.pack("<2HBL", 0x5455, 5, 1, 0) + struct.pack("<2HBBLBL", 0x7875, 11, 1, 4, 0, 4, 0)
+    with WheelReader(write(place, replace(FILE, local_extra=times, central_extra=times))) as wheel:
+        assert wheel.read(FILE.name) == CONTENT
+
+
+def test_a_disk_that_cannot_be_read_is_our_error(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> NoReturn:
+        raise OSError(5, "Input/output error")
+
+    with WheelReader(write(place, FILE)) as wheel:
+        monkeypatch.setattr("os.pread", broken)
+        with pytest.raises(BadWheelError, match="Input/output error"):
+            wheel.read(FILE.name)
 
 
 def test_two_members_sharing_data_are_refused(place: Path) -> None:
@@ -342,6 +416,9 @@ def record_with(old: str, new: str) -> bytes:
         ("sha256=", "sha512=", "no sound"),
         ("sha256=", "", "no sound"),
         ("sha256=", "sha256=!", "no sound"),
+        (f"{INFO}/RECORD,,\n", "", "does not list"),
+        (f"{INFO}/RECORD,,\n", f"{INFO}/RECORD,,\n{INFO}/RECORD.jws,,\n", "no sound"),
+        ("demo/data.txt,", "demo/data.txt\x85,", "a control character or the like in line 2"),
         ("demo/data.txt,", 'demo/data.txt",', "in one only|not a row|twice|expected"),
     ],
 )
@@ -383,6 +460,7 @@ def test_signatures_of_record_need_no_row(place: Path) -> None:
         ([FILE], "0 .dist-info folders"),
         ([Entry(name=f"{INFO}/METADATA")], "no `demo-1.0.dist-info/RECORD`"),
         ([*wheel_entries(), Entry(name="other-1.dist-info/METADATA")], "2 .dist-info folders"),
+        ([*wheel_entries(), Entry(name="other-1.dist-info")], "2 .dist-info folders"),
     ],
 )
 def test_a_zip_that_is_not_a_wheel_is_refused(place: Path, entries: list[Entry], reason: str) -> None:
@@ -402,7 +480,7 @@ def test_a_zip_that_is_not_a_wheel_is_refused(place: Path, entries: list[Entry],
         (deflate(CONTENT[:-1]), "another size or crc"),
         (deflate(CONTENT[::-1]), "another size or crc"),
         (b"\xff\xff\xff", "invalid"),
-        (b"", "no end"),
+        (b"\x03", "no end"),
     ],
 )
 def test_damaged_data_is_refused_when_read(place: Path, stream: bytes, reason: str) -> None:
@@ -486,3 +564,9 @@ def test_threads_may_share_a_reader(place: Path) -> None:
         ThreadPoolExecutor(max_workers=4) as pool,
     ):
         assert dict(zip(members, pool.map(wheel.read, members), strict=True)) == members
+
+
+def test_hostile_wheels_are_read_as_others_read_them_or_refused(tmp_path: Path) -> None:
+    found = hunting.hunt("wheel", tmp_path, seed=1, count=500)
+    assert found["read"] > 40
+    assert found["refused"] > 300
