@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import fakewheels
-from tfwheel.publish.publish import Publication
+from tfwheel.publish.publication import Publication
+from tfwheel.publish.trial import Trial
 from tfwheel.publish.stores import FolderStore
 from tfwheel.system import files
 from tfwheel.wheel import records
@@ -54,6 +55,11 @@ def publication(
         uploaded=UPLOADED,
         address=pages,
     )
+
+
+def note(job: Publication) -> Path:
+    """The file that says what is on trial; it is there only while something is."""
+    return Trial(ledger=job.ledger, site=job.site).note
 
 
 def state(root: Path) -> dict[str, bytes]:

@@ -68,6 +68,7 @@ def entry_from(wheel: Path, record: Record, *, url: str, uploaded: str) -> Ledge
         archs=tuple(record.archs),
         smoke=_evidence(record.smoke),
         gpu_smoke=_evidence(record.gpu_smoke),
+        inputs=record.inputs,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tfwheel.errors import FactoryError, NoAnswerError, PublishError, UsageError, WrongBytesError
+from tfwheel.errors import FactoryError, GateError, NoAnswerError, PublishError, UsageError, WrongBytesError
 from tfwheel.index.errors import NameTakenError
 
 
@@ -22,6 +22,12 @@ class StoreError(PublishError):
     """The store of wheels rejects a file, or does not keep it unchanged."""
 
     default_remedy = "Make the store writable or free some space, and run the same command again."
+
+
+class ForeignWheelError(GateError):
+    """The wheel is not of this configuration: its target, version or inputs are not those of build_config/."""
+
+    default_remedy = "Build its target again with this configuration, and publish that; or name the wheels to publish."
 
 
 class ReleaseExistsError(NameTakenError):

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import assethost
-from publications import finish, publication, state
+from publications import finish, note, publication, state
 from tfwheel.errors import FactoryError, PublishError
 from tfwheel.index import ledger, manifest
 from tfwheel.publish import publish, verify
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from multiprocessing.connection import Connection
 
     from assethost import AssetHost
-    from tfwheel.publish.publish import Publication
+    from tfwheel.publish.publication import Publication
 
 SCRIPTS = Path(__file__).parents[3] / "scripts"
 KILLS = int(os.environ.get("TFWHEEL_KILLS", "15"))  # at random instants; one of ten is followed by a real pip
@@ -176,7 +176,7 @@ class Arena:
         """The same call ends where an undisturbed one does, and leaves nothing of the killed one about."""
         publish.publish(self.job)
         assert state(self.root) == self.wanted
-        assert not self.job.note.exists()
+        assert not note(self.job).exists()
         trees = [path.name for path in (self.root / ".site").iterdir() if path.name.isdigit()]
         assert len(trees) == 2  # this one and the one before
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from publications import finish, publication, state
+from publications import finish, note, publication, state
 from tfwheel.errors import PublishError, UsageError
 from tfwheel.index import ledger, manifest
 from tfwheel.index.errors import NameTakenError, SiteError
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tfwheel.index.ledger import LedgerEntry
-    from tfwheel.publish.publish import Publication
+    from tfwheel.publish.publication import Publication
 
 ADDRESS = "https://pages.example/"
 
@@ -71,13 +71,14 @@ def test_what_is_published_is_wheels_sidecars_ledger_pages_and_a_manifest_that_f
     first: Publication, tmp_path: Path
 ) -> None:
     said = publish.publish(first)
-    assert [line.split()[1] for line in said] == [wheel.name for wheel in first.wheels]
+    assert [line.split()[1] for line in said[:-1]] == [wheel.name for wheel in first.wheels]
+    assert said[-1] == f"{first.site}: the pages show the ledger"
     published = state(tmp_path)
     assert published["site/ledger.jsonl"] == published["ledger.jsonl"]
     assert [entry.file for entry in ledger.read(first.ledger).entries] == [wheel.name for wheel in first.wheels]
     assert {f"assets/v1/{wheel.name}{end}" for wheel in first.wheels for end in ("", ".metadata")} <= published.keys()
     assert manifest.check(first.site) == len([name for name in published if name.startswith("site/")]) - 1
-    assert not first.note.exists()
+    assert not note(first).exists()
 
 
 def test_publishing_again_changes_nothing_whatever_the_time(first: Publication, tmp_path: Path) -> None:
@@ -90,7 +91,7 @@ def test_publishing_again_changes_nothing_whatever_the_time(first: Publication, 
 
 
 def test_the_time_of_publishing_is_in_utc_by_default(first: Publication) -> None:
-    again = publish.Publication(wheels=(), ledger=first.ledger, site=first.site, store=first.store)
+    again = type(first)(wheels=(), ledger=first.ledger, site=first.site, store=first.store)
     assert len(again.uploaded) == len("2026-11-21T04:00:00Z")
     assert again.uploaded.endswith("Z")
 
@@ -147,7 +148,7 @@ def test_a_name_is_never_used_for_other_bytes(second: Publication, tmp_path: Pat
     before = state(tmp_path)
     job = publication(tmp_path, [finish(tmp_path / "other", 1, body=b"other")])
     for act in (publish.publish, publish.plan):
-        with pytest.raises(NameTakenError, match="cannot become"):
+        with pytest.raises(NameTakenError, match="already published"):
             act(job)
     assert state(tmp_path) == before
     assert second.wheels[0].exists()
@@ -174,13 +175,14 @@ def test_a_bad_index_is_taken_back_and_the_next_try_is_the_same_as_the_first(
 ) -> None:
     before = state(tmp_path)
     asked = answering(monkeypatch, bad)
-    with pytest.raises(VerifyError, match="is bad"):
+    with pytest.raises(VerifyError, match="is bad") as caught:
         publish.publish(second)
+    assert "as they were before" in caught.value.remedy
     after = state(tmp_path)
     assert {name: data for name, data in after.items() if not name.endswith((".whl", ".metadata"))} == {
         name: data for name, data in before.items() if not name.endswith((".whl", ".metadata"))
     }
-    assert not second.note.exists()
+    assert not note(second).exists()
     monkeypatch.setattr(verify, "verify", lambda *_, **__: ())
     publish.publish(second)
     assert second.wheels[0].name in ledger.read(second.ledger).by_file
@@ -244,7 +246,7 @@ def test_what_a_killed_publisher_left_on_trial_is_withdrawn_by_the_next_one_if_i
         publish.publish(other)
     after = state(tmp_path)
     assert {name: after[name] for name in before} == before
-    on_trial = set() if step == "begin" else {second.wheels[0].name}
+    on_trial = {second.wheels[0].name} if step in ("verify", "end") else set()
     assert asked == [{other.wheels[0].name} | on_trial]
 
 
