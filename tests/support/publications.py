@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import fakewheels
 from tfwheel.publish.publication import Publication
-from tfwheel.publish.trial import Trial
 from tfwheel.publish.stores import FolderStore
+from tfwheel.publish.trial import Trial
 from tfwheel.system import files
 from tfwheel.wheel import records
 from tfwheel.wheel.records import Record

@@ -9,7 +9,7 @@ from tfwheel.index.errors import NameTakenError
 class HostAnswerError(NoAnswerError):
     """The release host answers with an error, a rate limit, or something that cannot be read."""
 
-    default_remedy = "Run again later; nothing was written because of an incomplete response."
+    default_remedy = "Run again later: what was done is kept, and each step continues where it stopped."
 
 
 class WheelChangedError(WrongBytesError):
@@ -48,19 +48,22 @@ class PublishedStateError(FactoryError):
 class VerifyError(PublishedStateError):
     """A page or file of the published index is missing or wrong."""
 
-    default_remedy = "Correct the cause and publish again. The last good index, if there was one, is shown again."
+    default_remedy = "Correct what the message names, on the host or in what was published, and check again."
 
 
 class InventoryError(PublishedStateError):
     """A released asset must not be listed, or contradicts the ledger."""
 
-    default_remedy = "Delete the asset named above or upload it again; no page was written."
+    default_remedy = "Delete the asset named above or upload it again, and check again."
 
 
 class AssetRenamedError(PublishedStateError):
     """The release host stored an asset under another name or with other bytes than were uploaded."""
 
-    default_remedy = "Use only plain characters in file names, and run again. Nothing was published."
+    default_remedy = (
+        "Run again: the asset was deleted from the draft, which nobody sees. If the host renames it again, use only "
+        "plain characters in file names."
+    )
 
 
 class UnclaimedNameError(PublishedStateError):

@@ -73,8 +73,9 @@ class FolderStore:
             return False
         found = sha256_of(path)
         if found != sha256:
-            message = f"{path} is published with sha256 {found}; it cannot become {sha256}"
-            raise NameTakenError(message)
+            message = f"{path} is there with sha256 {found}; it cannot become {sha256}"
+            remedy = f"{NameTakenError.default_remedy} If no ledger lists it, delete it and its sidecar, and run again."
+            raise NameTakenError(message, remedy=remedy)
         return True
 
     def put(self, name: str, source: IO[bytes], *, sha256: str) -> None:
