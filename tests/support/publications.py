@@ -16,26 +16,38 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
+    from tfwheel.config.targets import Target
+
 UPLOADED = "2026-11-21T04:00:00Z"
 TAG = "py3-none-manylinux_2_17_x86_64"
 
 
-def finish(folder: Path, build: int, *, passed: bool = True, body: bytes = b"", tag: str = TAG) -> Path:
-    """A wheel that any Python installs, with its record, as a build leaves them."""
-    version = f"2.20.0+cu125.{build}"
+def finish(
+    folder: Path,
+    build: int,
+    *,
+    passed: bool = True,
+    body: bytes = b"",
+    tag: str = TAG,
+    target: Target | None = None,
+    inputs: str = "",
+) -> Path:
+    """A wheel that any Python installs, with its record, as a build leaves them; of a target where one is given."""
+    version = target.version if target else f"2.20.0+cu125.{build}"
     members = {"tensorflow/__init__.py": b"# a stand-in\n" + body}
     wheel = fakewheels.write_wheel(folder, members, name="tensorflow", version=version, tag=tag)
     sha256 = files.sha256_of(wheel)
     record = Record(
-        target="tf2.20.0-cp312-cu12",
+        target=target.id if target else "tf2.20.0-cp312-cu12",
         project="tensorflow",
         version=version,
-        line="cu12",
+        line=target.line.name if target else "cu12",
         python="3.12",
         file=wheel.name,
         sha256=sha256,
         size=wheel.stat().st_size,
         key="k",
+        inputs=inputs,
         archs=["sm_75"],
         smoke={"passed": passed, "reason": "so ordered", "wheel_sha256": sha256},
     )
