@@ -297,7 +297,9 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     try:
         run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", folder])
     except CommandError as error:
-        pytest.skip(f"no file system can be mounted here: {error.message.splitlines()[0]}")
+        pytest.skip(
+            f"`sudo nox -s tests -- tests/integration/publish`: only root can mount a disk ({error.returncode})"
+        )
     yield folder
     run(["umount", "-l", folder])
 
