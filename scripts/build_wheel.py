@@ -11,7 +11,13 @@ from tfwheel.build import pipeline
 
 def main(arguments: argparse.Namespace) -> None:
     """Pass the target to the pipeline."""
-    pipeline.build(arguments.target, force=arguments.force, require_gpu=arguments.require_gpu, smoke=arguments.smoke)
+    pipeline.build(
+        arguments.target,
+        force=arguments.force,
+        require_gpu=arguments.require_gpu,
+        smoke=arguments.smoke,
+        trial=arguments.trial,
+    )
 
 
 if __name__ == "__main__":
@@ -22,4 +28,5 @@ if __name__ == "__main__":
     parser.add_argument(
         "--no-smoke", dest="smoke", action="store_false", help="build and gates alone: run nothing of it"
     )
+    parser.add_argument("--trial", action="store_true", help="build although that version is published: only for here")
     sys.exit(cli.enter(parser, main))

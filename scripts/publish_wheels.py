@@ -11,13 +11,15 @@ from tfwheel.config import build_config, paths
 from tfwheel.config.paths import ROOT
 from tfwheel.index import site
 from tfwheel.publish import publish, stores
+from tfwheel.publish.publication import Publication
 from tfwheel.system import console
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Publish these wheels, or with --dry-run print the steps; without wheels, only render the ledger."""
-    job = publish.Publication(
-        wheels=tuple(arguments.wheels or sorted(paths.Paths.here().wheels.glob("*/*.whl"))),
+    """Publish these wheels or only render the ledger's pages; with --dry-run, check and print the steps."""
+    built = [] if arguments.render_only else sorted(paths.Paths.here().wheels.glob("*/*.whl"))
+    job = Publication(
+        wheels=tuple(arguments.wheels or built),
         ledger=arguments.ledger,
         site=arguments.site,
         store=stores.FolderStore(folder=arguments.store, address=arguments.store_url),
@@ -27,12 +29,14 @@ def main(arguments: argparse.Namespace) -> None:
         patience_s=arguments.patience,
     )
     done = publish.plan(job) if arguments.dry_run else publish.publish(job, on_step=console.say)
-    console.say("\n".join(done) or "nothing to do")
+    console.say("\n".join(done) or "nothing to do: all of it is published and shown")
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("wheels", nargs="*", type=Path, help="wheels with records (default: all in dist/wheels/)")
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("wheels", nargs="*", default=[], type=Path, help="wheels with records (default: dist/wheels/)")
+    what.add_argument("--render-only", action="store_true", help="publish no wheel: show the ledger, as after a yank")
     parser.add_argument("--store", type=Path, default=ROOT / "dist" / "store", help="where wheels are kept")
     parser.add_argument("--store-url", default="", help="the URL of that folder (ends with a slash); needed for wheels")
     parser.add_argument("--site", type=Path, default=ROOT / "dist" / "public", help="the folder of the pages")

@@ -14,7 +14,7 @@ from tfwheel.system import console
 def main(arguments: argparse.Namespace) -> None:
     """Copy the index, and print the number of files."""
     count = snapshot.save(arguments.base_url, arguments.to)
-    console.say(f"{arguments.to}: {count} files of {arguments.base_url}")
+    console.say(f"{arguments.to}: {count} files of {arguments.base_url}" if count else "nothing was copied")
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ def main(arguments: argparse.Namespace) -> None:
         api = GithubApi(api=arguments.api, repo=arguments.releases, token=token, cache=cache)
         inventory.verify(api, ledger.read(arguments.ledger).entries)
         return
-    sealed = arguments.manifest.read_bytes() if arguments.manifest else None
+    sealed = manifest.load(arguments.manifest) if arguments.manifest else None
     entries = verify.verify(arguments.base_url, new=arguments.new, expected=sealed, patience_s=arguments.patience)
     console.say(f"{arguments.base_url}: all pages are good; {len(entries)} wheels are listed")
     for file in arguments.install:

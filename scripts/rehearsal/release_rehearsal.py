@@ -21,7 +21,7 @@ from tfwheel.publish import preflight, publish, release, release_files, verify
 from tfwheel.publish.github_api import GithubApi
 from tfwheel.publish.github_assets import GithubStore
 from tfwheel.publish.github_repository import Repository
-from tfwheel.publish.publish import Publication
+from tfwheel.publish.publication import Publication
 from tfwheel.publish.pull_request import MAIN
 from tfwheel.publish.release import ReleaseContext
 from tfwheel.publish.release_files import Source

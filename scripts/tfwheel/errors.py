@@ -65,7 +65,7 @@ class BadWheelError(FactoryError):
     """Do not install or publish the wheel: the archive is broken, hostile or contradicts its own RECORD or METADATA."""
 
     exit_code = 40
-    default_remedy = "Fetch or build the wheel again; never publish this one. Nothing was written."
+    default_remedy = "Fetch or build the wheel again; never publish this one."
 
 
 class GateError(FactoryError):

@@ -62,7 +62,7 @@ def dynamic_elf(*tags: tuple[int, str], versions: tuple[str, ...] = ()) -> bytes
 
 def entry(kind: int, arch: int, payload: bytes = bytes(16), *, plain_size: int = 0, header_size: int = 64) -> bytes:
     """One entry of a container, as nvFatbin 12.5 lays it out."""
-    fixed = struct.pack("<HHIQIIHHIII", kind, 0x101, header_size, len(payload), 0, 0, 7, 1, arch, 0, 0)
+    fixed = struct.pack("<HHIQIIHHIII", kind, 0x101, header_size, len(payload), len(payload), 0, 7, 1, arch, 0, 0)
     return fixed + struct.pack("<QQQ", 0x2011, 0, plain_size) + bytes(header_size - 64) + payload
 
 

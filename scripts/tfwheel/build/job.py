@@ -7,8 +7,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from tfwheel.config import build_config, plan
+from tfwheel.config import build_config, inputs, plan
 from tfwheel.errors import BadWheelError
+from tfwheel.index import ledger, published_versions
 from tfwheel.system import console, locks
 from tfwheel.system.errors import CommandError
 from tfwheel.system.processes import run
@@ -50,6 +51,43 @@ class Job:
         settings = build_config.load(paths.settings)
         target = plan.find(plan.targets(settings), target_id)
         return cls(config=settings, paths=paths, target=target, base=plan.base_of(settings, target))
+
+    @property
+    def inputs(self) -> str:
+        """The digest of the settings that all Pythons of this version share."""
+        return inputs.digest(self.config, self.target)
+
+    @contextmanager
+    def publishable(self, *, trial: bool = False) -> Iterator[None]:
+        """Run the block if what it builds can be published, or with ``trial`` for this machine alone.
+
+        Raises NameTakenError if the published ledger has the version from other inputs, LedgerDamagedError if that
+        ledger cannot be read.
+        """
+        if trial:
+            console.say("  a trial for this machine: whether it can be published is not checked; `publish` will")
+        else:
+            self._check_published()
+        yield
+
+    def _check_published(self) -> None:
+        known = ledger.read(self.paths.published)
+        published_versions.check(
+            known.entries,
+            version=self.target.version,
+            inputs=self.inputs,
+            target=self.target.ops_id if self.target.builder == "ops" else self.target.id,
+            ledger=str(self.paths.published),
+        )
+
+    def warn_if_other_bytes(self, finished: FinishedWheel) -> None:
+        """Warn if a wheel is published with other bytes although its inputs are the same: its tools differ then."""
+        entry = ledger.read(self.paths.published).by_file.get(finished.wheel.name)
+        if entry and entry.sha256 != finished.record.sha256:
+            console.warn(
+                f"{finished.wheel.name} is published with sha256 {entry.sha256}, and these bytes are others (compiler, "
+                "tools or the factory changed): they cannot be published unless you raise `build` in targets.toml"
+            )
 
     @property
     def ops_project(self) -> Path:
@@ -126,6 +164,14 @@ class Job:
             if key in (None, record.key) and wheel.is_file() and wheel.stat().st_size == record.size:
                 return FinishedWheel(wheel=wheel, record=record)
         return None
+
+    def renewed(self, finished: FinishedWheel) -> FinishedWheel:
+        """Note in the record of a wheel that is not built again that today's inputs give these very bytes."""
+        if finished.record.inputs == self.inputs:
+            return finished
+        record = finished.record.grown(inputs=self.inputs)
+        records.save(record, finished.wheel)
+        return FinishedWheel(wheel=finished.wheel, record=record)
 
     def keep(self, wheel: Path, record: Record) -> FinishedWheel:
         """Move a finished wheel and its record to its folder, replacing an older build.

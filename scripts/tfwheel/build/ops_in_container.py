@@ -43,12 +43,13 @@ def build(
 ) -> Record:
     """Build, check and smoke-test the ops wheel of a target in a container; returns its record.
 
-    ``engine`` is docker or podman, by default the first that works; ``image`` replaces the pinned image. Raises the
-    FactoryError of the failed step; a wheel that differs from the native build in members or GPU code is not kept.
+    ``engine`` is docker or podman, by default the first that works; ``image`` replaces the pinned image. Raises
+    NameTakenError before any work, and the FactoryError of the failed step; a wheel that differs from the native build
+    in members or GPU code is not kept.
     """
     native = paths or Paths.here()
     job = Job.of(target_id, replace(native, dist=native.dist / "container"))
-    with job.exclusive(job.target.ops_id), job.scratch():
+    with job.publishable(), job.exclusive(job.target.ops_id), job.scratch():
         name = cibuildwheel.find_engine(engine)
         with console.step(f"container image ({name})", job.times):
             place = cibuildwheel.find_place(name, image or cibuildwheel.default_image(job.ops_project))
@@ -58,6 +59,7 @@ def build(
         finished = None if force else job.kept(job.target.ops_id, key)
         if finished:
             console.say(f"  unchanged: {finished.wheel.name} has this configuration's key {key[:12]}; not rebuilt")
+            finished = job.renewed(finished)
         else:
             finished = _build(job, place, base, key, beside=Job.of(target_id, native))
         return verification.smoke_test(job, finished, require_gpu=require_gpu).record

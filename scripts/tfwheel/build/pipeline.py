@@ -42,23 +42,26 @@ def build(
     force: bool = False,
     require_gpu: bool = False,
     smoke: bool = True,
+    trial: bool = False,
     paths: Paths | None = None,
 ) -> Record:
     """Build, check, smoke-test and serve one target; returns the record of its wheel.
 
     An unchanged target is not rebuilt; a message says so. ``force`` rebuilds it, ``require_gpu`` fails unless the smoke
     test ran on a GPU. Without ``smoke`` it is only built and gated: nothing of the wheel is run, and it is not served
-    before ``smoke_target`` has tested it. Raises the FactoryError of the failed step; a wheel that did not pass every
-    step is not served. ``dist/reports/summary.md`` is updated in any case.
+    before ``smoke_target`` has tested it. ``trial`` builds, for this machine only, although the version is published
+    from other inputs. Raises NameTakenError before any work, and the FactoryError of the failed step; a wheel that did
+    not pass every step is not served. ``dist/reports/summary.md`` is updated in any case.
     """
     job = Job.of(target_id, paths or Paths.here())
     console.say(f"{job.target.id}: {job.base.file} -> {job.target.version}")
-    with _summing_up(job), job.exclusive(job.target.id), job.scratch():
+    with _summing_up(job), job.publishable(trial=trial), job.exclusive(job.target.id), job.scratch():
         chain = toolchain.choose(job.target.line, cache=job.paths.cache)
         key = _key(job, chain)
         finished = None if force else job.kept(job.target.id, key)
         if finished:
             console.say(f"  unchanged: {finished.wheel.name} has this configuration's key {key[:12]}; not rebuilt")
+            finished = job.renewed(finished)
             return _smoke_and_serve(job, finished, require_gpu=require_gpu).record if smoke else finished.record
         if not smoke:
             return _build_untested(job, chain, key, force=force).record
@@ -156,6 +159,7 @@ def _ops(job: Job, chain: Toolchain, base: Path, *, force: bool) -> Iterator[Fin
         if finished:
             console.say(f"  ops: {finished.wheel.name} serves this Python too; not compiled")
             job.cached.append("ops")
+            finished = job.renewed(finished)
         else:
             finished = _compile(job, chain, base, key)
         yield finished
@@ -198,6 +202,7 @@ def finish_ops(job: Job, wheel: Path, report: dict[str, Any], *, key: str, tools
         key=key,
         source_commit=job.commit(),
         builder=provenance.builder(os.environ),
+        inputs=job.inputs,
         tools=tools,
         gpu_code=passed.gpu_code,
         repair=report,
@@ -237,6 +242,7 @@ def _described(job: Job, merged: MergedWheel, ops: FinishedWheel, native: Retarg
         key=key,
         source_commit=job.commit(),
         builder=provenance.builder(os.environ),
+        inputs=job.inputs,
         tools=ops.record.tools,
         base={"file": job.base.file, "sha256": job.base.sha256},
         repair=ops.record.repair,
@@ -252,6 +258,7 @@ def _smoke_and_serve(job: Job, finished: FinishedWheel, *, require_gpu: bool, ag
 
 def _serve(job: Job, finished: FinishedWheel) -> FinishedWheel:
     """Update the index with a wheel that passed."""
+    job.warn_if_other_bytes(finished)
     local_index.update(job.paths, SiteContent(settings=job.config))
     return finished
 

@@ -167,7 +167,7 @@ def _facts(job: Job, passed: Passed) -> dict[str, Any]:
     """Return what the configuration says about a wheel, and what the gates found in it."""
     target = job.target
     found = {"gates": passed.findings, "gpu_code": passed.gpu_code}
-    return {"version": target.version, "line": target.line.name, **found}
+    return {"version": target.version, "line": target.line.name, "inputs": job.inputs, **found}
 
 
 def _compare(record: records.Record, found: dict[str, Any]) -> None:

@@ -35,6 +35,11 @@ class Paths:
         return self.dist / "ledger.jsonl"
 
     @property
+    def published(self) -> Path:
+        """The ledger of the published index, kept in git; a build reads it and never writes it."""
+        return self.settings.parent / "index" / "ledger.jsonl"
+
+    @property
     def site(self) -> Path:
         """The site of the local index."""
         return self.dist / "site"

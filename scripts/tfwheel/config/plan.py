@@ -37,7 +37,21 @@ def targets(config: Config) -> list[Target]:
         if times > 1:
             message = f"{config.directory / 'targets.toml'}: the target `{target_id}` is defined {times} times"
             raise ConfigError(message)
+    _check_versions(found, config)
     return sorted(found, key=lambda target: (Version(target.tensorflow), Version(target.python), target.line.name))
+
+
+def _check_versions(found: Iterable[Target], config: Config) -> None:
+    """Raise ConfigError for one version with other requirements for another Python: its wheels would differ."""
+    known: dict[str, Target] = {}
+    for target in found:
+        other = known.setdefault(target.version, target)
+        if other.requires != target.requires:
+            message = (
+                f"{config.directory / 'targets.toml'}: {other.id} and {target.id} are both {target.version} and have "
+                f"other `requires`: {list(other.requires)} and {list(target.requires)}"
+            )
+            raise ConfigError(message, remedy="Give one of the two releases another `build`, or both the same list.")
 
 
 def select(all_targets: Sequence[Target], *, line: str | None = None, default: bool = False) -> list[Target]:

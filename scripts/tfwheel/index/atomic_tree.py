@@ -10,6 +10,7 @@ import errno
 import json
 import os
 import shutil
+from collections.abc import Callable, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,8 +22,9 @@ from tfwheel.index.errors import SiteError
 from tfwheel.system.errors import DiskFullError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator
 
+Seal = Callable[[Mapping[str, Path]], Mapping[str, bytes]]
 FULL = (errno.ENOSPC, errno.EDQUOT)
 NO_LINKS = (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP)
 
@@ -48,11 +50,7 @@ class TreeChange:
 
 
 def update(
-    site: Path,
-    parts: Mapping[str, Part],
-    *,
-    seal: Callable[[Mapping[str, Path]], Mapping[str, bytes]] | None = None,
-    keep_previous: bool = False,
+    site: Path, parts: Mapping[str, Part], *, seal: Seal | None = None, keep_previous: bool = False
 ) -> TreeChange | None:
     """Make a tree consist of exactly the files of these parts; returns None, and changes nothing, if it already does.
 
@@ -63,20 +61,44 @@ def update(
     with _writing(site) as home:
         old = _current(site)
         _sweep(home, old)
-        known = _reusable(old, parts)
-        if old and known.keys() == parts.keys() == _state(old)["parts"].keys():
-            return None
-        new = home / str(int(old.name) + 1 if old else 1)
-        state: dict[str, Any] = {"parts": {}, "previous": old.name if old and keep_previous else None}
-        written = sum(_make(name, part, new, known.get(name), state["parts"]) for name, part in parts.items())
-        if seal:
-            files = {name: new / "tree" / name for part in state["parts"].values() for name in part["files"]}
-            written += sum(_put(data, new / "tree" / name) for name, data in seal(files).items())
-        (new / "tree").mkdir(parents=True, exist_ok=True)
-        _put(json.dumps(state).encode(), new / "state.json")
-        _show(site, new)
-        _sweep(home, new)
-        return TreeChange(made=tuple(name for name in parts if name not in known), written=written)
+        change = _write(home, old, parts, seal=seal, previous=old.name if old and keep_previous else None)
+        if change:
+            _show(site)
+            _sweep(home, _current(site))
+        return change
+
+
+def pending(site: Path, parts: Mapping[str, Part]) -> dict[str, Part]:
+    """Return the parts that an update would make; writes nothing. SiteError if this program did not make the folder."""
+    known = _reusable(_current(site), parts)
+    return {name: part for name, part in parts.items() if name not in known}
+
+
+def prepare(
+    site: Path, parts: Mapping[str, Part], *, seal: Seal | None = None, trusted: bool = True
+) -> TreeChange | None:
+    """Write a new tree, and all that showing it and taking it back needs, but show nothing; like ``update`` otherwise.
+
+    ``show`` and ``restore`` then need no space on the disk. Unless the current tree is ``trusted``, ``restore`` goes
+    back to the one before it. A failure leaves nothing of the new tree. No other process may write the same site
+    before ``show``.
+    """
+    with _writing(site) as home:
+        old = _current(site)
+        _sweep(home, old)
+        previous: str | None = None
+        if old:
+            previous = old.name if trusted else _state(old)["previous"]
+        change = _write(home, old, parts, seal=seal, previous=previous)
+        if previous:
+            _link(home, "back", previous)
+        return change
+
+
+def show(site: Path) -> None:
+    """Show the tree that ``prepare`` wrote, with one rename."""
+    with _writing(site):
+        _show(site)
 
 
 def restore(site: Path) -> None:
@@ -87,7 +109,52 @@ def restore(site: Path) -> None:
         if not previous or not (home / previous).is_dir():
             message = f"the previous state of {site} was not kept"
             raise SiteError(message, remedy="Correct the cause and run the same command again.")
-        _show(site, home / previous)
+        back = home / "back"
+        if not back.is_symlink() or back.readlink().parent.name != previous:
+            _link(home, "back", previous)
+        back.replace(site)
+
+
+def hide(site: Path) -> None:
+    """Show nothing, as before the first update."""
+    with _writing(site):
+        site.unlink(missing_ok=True)
+
+
+def _write(
+    home: Path, old: Path | None, parts: Mapping[str, Part], *, seal: Seal | None, previous: str | None
+) -> TreeChange | None:
+    """Write the tree of these parts under the next number, and a link to it; None if the old one is the same."""
+    known = _reusable(old, parts)
+    if old and known.keys() == parts.keys() == _state(old)["parts"].keys():
+        return None
+    new = home / str(int(old.name) + 1 if old else 1)
+    try:
+        written = _fill(new, parts, known, seal=seal, previous=previous)
+        _link(home, "link", new.name)
+    except BaseException:
+        shutil.rmtree(new, ignore_errors=True)
+        raise
+    return TreeChange(made=tuple(name for name in parts if name not in known), written=written)
+
+
+def _fill(
+    new: Path,
+    parts: Mapping[str, Part],
+    known: Mapping[str, Mapping[str, Path]],
+    *,
+    seal: Seal | None,
+    previous: str | None,
+) -> int:
+    """Write all files of a tree and its state; returns the number of bytes written."""
+    state: dict[str, Any] = {"parts": {}, "previous": previous}
+    (new / "tree").mkdir(parents=True)
+    written = sum(_make(name, part, new, known.get(name), state["parts"]) for name, part in parts.items())
+    if seal:
+        files = {name: new / "tree" / name for part in state["parts"].values() for name in part["files"]}
+        written += sum(_put(data, new / "tree" / name) for name, data in seal(files).items())
+    _put(json.dumps(state).encode(), new / "state.json")
+    return written
 
 
 def _make(name: str, part: Part, new: Path, known: Mapping[str, Path] | None, state: dict[str, Any]) -> int:
@@ -99,7 +166,10 @@ def _make(name: str, part: Part, new: Path, known: Mapping[str, Path] | None, st
 
 
 def _put(content: bytes | Path, path: Path) -> int:
-    """Write or link one file of the new tree; an existing file is an error, because two parts claim it."""
+    """Write or link one file of the new tree; an existing file is an error, because two parts claim it.
+
+    What is linked is the file itself, also where ``content`` is a symbolic link: a tree holds no way out of it.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     if isinstance(content, bytes):
         with path.open("xb") as stream:
@@ -108,7 +178,7 @@ def _put(content: bytes | Path, path: Path) -> int:
             os.fsync(stream.fileno())
         return len(content)
     try:
-        path.hardlink_to(content)
+        path.hardlink_to(content.resolve())
     except OSError as error:
         if error.errno not in NO_LINKS:
             raise
@@ -164,12 +234,16 @@ def _reusable(old: Path | None, parts: Mapping[str, Part]) -> dict[str, dict[str
     return found
 
 
-def _show(site: Path, place: Path) -> None:
-    """Replace the link: the one step that readers notice."""
-    link = place.with_name("link")
+def _link(home: Path, name: str, number: str) -> None:
+    """Make a link that can take the place of the site's: it shows the tree of that number."""
+    link = home / name
     link.unlink(missing_ok=True)
-    link.symlink_to(Path(place.parent.name, place.name, "tree"))
-    link.replace(site)
+    link.symlink_to(Path(home.name, number, "tree"))
+
+
+def _show(site: Path) -> None:
+    """Replace the link: the one step that readers notice."""
+    (site.with_name(f".{site.name}") / "link").replace(site)
 
 
 def _sweep(home: Path, current: Path | None) -> None:

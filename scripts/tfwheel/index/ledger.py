@@ -38,6 +38,7 @@ SHAPES = {
     "metadata_sha256": r"[0-9a-f]{64}",
     "uploaded": r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ",  # whole seconds: these texts sort like the times
     "url": r"(https?://\S+)?",
+    "inputs": r"([0-9a-f]{64})?",
 }
 
 
@@ -51,6 +52,7 @@ class LedgerEntry:
     evidence of the CPU smoke test, ``gpu_smoke`` that of the smoke test on a GPU, None if it never ran. ``yanked`` is
     None or the reason, which may be empty (PEP 592). ``attestation`` is the URL of a signature, if there is one.
     ``removed`` is None or why the file is gone: such a line reserves the name for ever and appears on no page.
+    ``inputs`` is the digest of the settings that all Pythons of the version share; empty if unknown.
     """
 
     project: str
@@ -70,6 +72,7 @@ class LedgerEntry:
     yanked: str | None = None
     attestation: str | None = None
     removed: str | None = None
+    inputs: str = ""
 
     @property
     def folder(self) -> str:
@@ -106,6 +109,11 @@ class Ledger:
     name: str = "the ledger"
     lines: tuple[bytes, ...] = ()
     paths: tuple[SortKey, ...] = ()
+
+    @property
+    def data(self) -> bytes:
+        """The bytes of the whole file."""
+        return b"".join(line + b"\n" for line in self.lines)
 
     @cached_property
     def entries(self) -> tuple[LedgerEntry, ...]:
@@ -165,7 +173,9 @@ def write(path: Path, entries: Iterable[LedgerEntry]) -> Ledger:
 
     Raises NameTakenError when entries contradict each other.
     """
-    return _grow(Ledger(name=str(path)), entries, path)
+    made = _grow(Ledger(name=str(path)), entries)
+    _save(path, made)
+    return made
 
 
 def append(path: Path, entries: Iterable[LedgerEntry]) -> Ledger:
@@ -174,38 +184,53 @@ def append(path: Path, entries: Iterable[LedgerEntry]) -> Ledger:
     A known file keeps its entry, so publishing can be repeated. Raises NameTakenError when a name belongs to another
     file or was removed, and LedgerDamagedError when the ledger or an entry is invalid; then nothing is added.
     """
-    with _lock(path):
+    with lock(path):
         old = read(path)
-        new = [entry for entry in entries if not _is_known(old, entry)]
-        return _grow(old, new, path) if new else old
+        new = grown(old, entries)
+        if new is not old:
+            _save(path, new)
+        return new
+
+
+def grown(old: Ledger, entries: Iterable[LedgerEntry]) -> Ledger:
+    """Return what ``append`` would write, or ``old`` if it has all entries; raises its errors and writes nothing."""
+    new = [entry for entry in entries if not _is_known(old, entry)]
+    return _grow(old, new) if new else old
+
+
+def without(old: Ledger, files: Iterable[str]) -> Ledger:
+    """Return what ``withdraw`` would write, or ``old`` if it has none of these files; writes nothing."""
+    gone = set(files)
+    rows = [(line, place) for line, place in zip(old.lines, old.paths, strict=True) if place.file not in gone]
+    if len(rows) == len(old.lines):
+        return old
+    return Ledger(name=old.name, lines=tuple(line for line, _ in rows), paths=tuple(place for _, place in rows))
 
 
 def withdraw(path: Path, files: Iterable[str]) -> Ledger:
     """Delete the lines of files that were appended but never published; use ``remove`` for published files."""
-    with _lock(path):
-        old, gone = read(path), set(files)
-        rows = [(line, place) for line, place in zip(old.lines, old.paths, strict=True) if place.file not in gone]
-        if len(rows) != len(old.lines):
-            _save(path, (line for line, _ in rows))
-        return Ledger(name=old.name, lines=tuple(line for line, _ in rows), paths=tuple(place for _, place in rows))
+    with lock(path):
+        old = read(path)
+        rest = without(old, files)
+        if rest is not old:
+            _save(path, rest)
+        return rest
 
 
-def _grow(old: Ledger, new: Iterable[LedgerEntry], path: Path) -> Ledger:
-    """Insert new entries among the old lines, which are not encoded again, and write the ledger."""
+def _grow(old: Ledger, new: Iterable[LedgerEntry]) -> Ledger:
+    """Insert new entries among the old lines, which are not encoded again."""
     lines, paths = list(old.lines), list(old.paths)
     for entry in new:
         _check_shape(entry)
         index = bisect(paths, entry.place)
         paths.insert(index, entry.place)
         lines.insert(index, encode(entry))
-    grown = _ordered(Ledger(name=old.name, lines=tuple(lines), paths=tuple(paths)))
-    _save(path, lines)
-    return grown
+    return _ordered(Ledger(name=old.name, lines=tuple(lines), paths=tuple(paths)))
 
 
-def _save(path: Path, lines: Iterable[bytes]) -> None:
+def _save(path: Path, made: Ledger) -> None:
     with writing(path) as stream:
-        stream.writelines(line + b"\n" for line in lines)
+        stream.writelines(line + b"\n" for line in made.lines)
 
 
 # --- edits: one field of one line ------------------------------------------------------------------------
@@ -230,7 +255,7 @@ def remove(path: Path, file: str, reason: str) -> LedgerEntry:
 
 
 def _edit(path: Path, file: str, **change: Any) -> LedgerEntry:  # noqa: ANN401 -- the types of the fields
-    with _lock(path):
+    with lock(path):
         old = read(path)
         index = old.find(file)
         if index is None:
@@ -242,7 +267,8 @@ def _edit(path: Path, file: str, **change: Any) -> LedgerEntry:  # noqa: ANN401 
             raise NameTakenError(message)
         changed = replace(entry, **change)
         if changed != entry:
-            _save(path, (*old.lines[:index], encode(changed), *old.lines[index + 1 :]))
+            lines = (*old.lines[:index], encode(changed), *old.lines[index + 1 :])
+            _save(path, replace(old, lines=lines))
         return changed
 
 
@@ -263,7 +289,8 @@ def _is_known(ledger: Ledger, entry: LedgerEntry) -> bool:
     known = ledger.entry(index)
     if changed := differences(known, entry):
         message = f"{entry.file} is already published as another file or at another URL ({'; '.join(changed)})"
-        raise NameTakenError(message)
+        moved = f"Publish it at the URL that it has: {known.url}. A published file is never moved."
+        raise NameTakenError(message, remedy=moved if known.sha256 == entry.sha256 and known.url != entry.url else None)
     if known.removed is not None:
         message = f"{entry.file} was removed ({known.removed}); a removed name is never used again"
         raise NameTakenError(message)
@@ -277,7 +304,7 @@ def _check_shape(entry: LedgerEntry) -> None:
     if wrong:
         values = ", ".join(f"{name} {getattr(entry, name)!r}" for name in wrong)
         message = f"{entry.file or 'an entry'} is not a valid ledger entry: {values}"
-        raise LedgerDamagedError(message, remedy="Correct the program that made this entry; nothing was written.")
+        raise LedgerDamagedError(message, remedy="Correct what the message names, in the wheel or in the URL it gets.")
 
 
 def _ordered(ledger: Ledger) -> Ledger:
@@ -324,7 +351,7 @@ def _digest(rest: bytes) -> bytes:
     return hashlib.sha256(rest).hexdigest()[:16].encode()
 
 
-def _lock(path: Path) -> FileLock:
-    """Return the ledger's file lock; it is held for a second at most and freed on death, so it needs no timeout."""
+def lock(path: Path) -> FileLock:
+    """Return the ledger's file lock; it is held for seconds at most and freed on death, so it needs no timeout."""
     path.parent.mkdir(parents=True, exist_ok=True)
     return FileLock(path.with_name(f".{path.name}.lock"))

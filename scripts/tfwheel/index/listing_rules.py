@@ -50,7 +50,7 @@ def entry_from(wheel: Path, record: Record, *, url: str, uploaded: str) -> Ledge
     metadata = metadata_of(wheel)
     facts = facts_of(wheel.name, metadata)
     sidecar = wheel.with_name(wheel.name + SIDECAR)
-    if sidecar.exists() and sidecar.read_bytes() != metadata:
+    if sidecar.is_file() and sidecar.read_bytes() != metadata:
         message = f"{sidecar} is not the METADATA of its wheel"
         raise IndexEntryError(message, remedy="Delete the sidecar; publishing writes it from the wheel.")
     return LedgerEntry(
@@ -68,6 +68,7 @@ def entry_from(wheel: Path, record: Record, *, url: str, uploaded: str) -> Ledge
         gpu_code={kind: tuple(images) for kind, images in record.gpu_code.items()},
         smoke=_evidence(record.smoke),
         gpu_smoke=_evidence(record.gpu_smoke),
+        inputs=record.inputs,
     )
 
 
@@ -77,7 +78,8 @@ def check_size(file: str, size: int) -> None:
         message = (
             f"{file} has {size:,} bytes; a release asset has at least 1 and fewer than {github_limits.ASSET_BYTES:,}"
         )
-        raise IndexEntryError(message, remedy="Drop GPU archs of the line in lines.toml and build again.")
+        large = "Drop GPU archs of the line in lines.toml and build again."
+        raise IndexEntryError(message, remedy=large if size > 0 else "It is no wheel: build or upload it again.")
 
 
 def _evidence(report: dict[str, Any] | None) -> dict[str, Any] | None:

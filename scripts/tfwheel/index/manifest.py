@@ -7,8 +7,12 @@ check everything else offline.
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+import re
+from typing import TYPE_CHECKING, Annotated, Any
 
+import msgspec
+
+from tfwheel.errors import UsageError
 from tfwheel.index import ledger
 from tfwheel.index.errors import ManifestError
 from tfwheel.system.files import sha256_of
@@ -24,6 +28,8 @@ LEDGER = "ledger.jsonl"
 VERSION = 1
 BESIDE_PAGES = (".whl", ".whl.metadata")
 SHOWN_FAULTS = 10
+# A path below the root: no empty part, none of dots alone, no backslash, no control character, 255 bytes at most.
+PATH = r"^(?!\.{1,2}(/|$))[^/\\\x00-\x1f\x7f]+(/(?!\.{1,2}(/|$))[^/\\\x00-\x1f\x7f]+)*$"
 SIGNATURE = (
     f"These are the files that {NAME} names. That {NAME} itself comes from the repository's CI:\n"
     f"  gh attestation verify {NAME} --repo OWNER/REPOSITORY"
@@ -43,27 +49,54 @@ def seal(files: Mapping[str, Path]) -> dict[str, bytes]:
     return {NAME: (json.dumps({"files": listed, "version": VERSION}, indent=1, sort_keys=True) + "\n").encode()}
 
 
+class _Facts(msgspec.Struct, forbid_unknown_fields=True):
+    """What a manifest says of one file."""
+
+    sha256: Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}$")]
+    size: Annotated[int, msgspec.Meta(ge=0)]
+
+
+class _Manifest(msgspec.Struct, forbid_unknown_fields=True):
+    """A whole manifest."""
+
+    files: dict[str, _Facts]
+    version: int
+
+
 def read(data: bytes, *, where: str) -> dict[str, dict[str, Any]]:
     """Read the files that a manifest lists, ``{path: {"sha256": hex, "size": bytes}}``; ManifestError if invalid."""
     try:
-        content = json.loads(data)
-        files: dict[str, dict[str, Any]] = content["files"]
-        readable = content["version"] == VERSION and all({"sha256", "size"} == set(facts) for facts in files.values())
-    except (ValueError, TypeError, LookupError, AttributeError) as error:
-        message = f"{where} is not a manifest: {error!r}"
+        found = msgspec.json.decode(data, type=_Manifest)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        message = f"{where} is not a manifest: {error}"
         raise ManifestError(message) from error
-    if not readable or LEDGER not in files:
+    if found.version != VERSION or LEDGER not in found.files:
         message = f"{where} is not a manifest of version {VERSION} with a {LEDGER}"
         raise ManifestError(message)
-    return files
+    if odd := next((name for name in found.files if not re.match(PATH, name)), None):
+        message = f"{where} lists {odd!r}, which is outside the index"
+        raise ManifestError(message)
+    return {name: msgspec.structs.asdict(facts) for name, facts in found.files.items()}
+
+
+def load(path: Path) -> bytes:
+    """Return the bytes of the manifest that a user named; UsageError if it cannot be read."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        message = f"{path} cannot be read: {error.strerror}"
+        raise UsageError(message, remedy=f"Name the {NAME} of an index.") from error
 
 
 def check(root: Path) -> int:
     """Check a downloaded index against its own manifest and ledger; returns the number of files checked.
 
     Wheels with a URL in the ledger are not part of the tree. Raises ManifestError, which names each file that is
-    missing, altered or not listed.
+    missing, altered or not listed, and UsageError if there is no such folder.
     """
+    if not root.is_dir():
+        message = f"{root} is not a folder"
+        raise UsageError(message, remedy="Name the folder of a downloaded index.")
     try:
         files = read((root / NAME).read_bytes(), where=str(root / NAME))
     except OSError as error:

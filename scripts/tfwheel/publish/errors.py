@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from tfwheel.errors import FactoryError, NoAnswerError, PublishError, UsageError, WrongBytesError
+from tfwheel.errors import FactoryError, GateError, NoAnswerError, PublishError, UsageError, WrongBytesError
 from tfwheel.index.errors import NameTakenError
 
 
 class HostAnswerError(NoAnswerError):
     """The release host answers with an error, a rate limit, or something that cannot be read."""
 
-    default_remedy = "Run again later; nothing was written because of an incomplete response."
+    default_remedy = "Run again later: what was done is kept, and each step continues where it stopped."
 
 
 class WheelChangedError(WrongBytesError):
@@ -22,6 +22,12 @@ class StoreError(PublishError):
     """The store of wheels rejects a file, or does not keep it unchanged."""
 
     default_remedy = "Make the store writable or free some space, and run the same command again."
+
+
+class ForeignWheelError(GateError):
+    """The wheel is not of this configuration: its target, version or inputs are not those of build_config/."""
+
+    default_remedy = "Build its target again with this configuration, and publish that; or name the wheels to publish."
 
 
 class ReleaseExistsError(NameTakenError):
@@ -42,13 +48,13 @@ class PublishedStateError(FactoryError):
 class VerifyError(PublishedStateError):
     """A page or file of the published index is missing or wrong."""
 
-    default_remedy = "Correct the cause and publish again. The last good index, if there was one, is shown again."
+    default_remedy = "Correct what the message names, on the host or in what was published, and check again."
 
 
 class InventoryError(PublishedStateError):
     """A released asset must not be listed, or contradicts the ledger."""
 
-    default_remedy = "Delete the asset named above or upload it again; no page was written."
+    default_remedy = "Delete the asset named above or upload it again, and check again."
 
 
 class DeploymentError(PublishedStateError):
@@ -62,7 +68,10 @@ class DeploymentError(PublishedStateError):
 class AssetRenamedError(PublishedStateError):
     """The release host stored an asset under another name or with other bytes than were uploaded."""
 
-    default_remedy = "Use only plain characters in file names, and run again. Nothing was published."
+    default_remedy = (
+        "Run again: the asset was deleted from the draft, which nobody sees. If the host renames it again, use only "
+        "plain characters in file names."
+    )
 
 
 class UnclaimedNameError(PublishedStateError):

@@ -12,6 +12,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tfwheel.errors import NoAnswerError
 from tfwheel.index import ledger, listing_rules
 from tfwheel.publish import dependency_confusion, preflight, pull_request, release_files, verify
 from tfwheel.publish.errors import AssetRenamedError, ReleaseExistsError, VerifyError, WheelChangedError
@@ -273,7 +274,7 @@ def _verify(context: ReleaseContext, store: GithubStore, staged: Staged, entries
     while True:
         try:
             _verify_once(store, staged, entries)
-        except VerifyError as error:
+        except (VerifyError, NoAnswerError) as error:
             if time.monotonic() + PAUSE_S > deadline:
                 raise
             console.say(f"  not yet: {error.message}")

@@ -98,7 +98,10 @@ def check_sources(wheels: Iterable[BuiltWheel], *, commit: str, rehearsed: bool)
         if one.record.source_commit != commit:
             problem = f"{one.wheel.name} was built from `{one.record.source_commit}`, not from commit {commit}"
             if not rehearsed:
-                raise WheelChangedError(problem)
+                remedy = (
+                    "Download the artifacts of this commit's run, or build it from a clean checkout of this commit."
+                )
+                raise WheelChangedError(problem, remedy=remedy)
             console.say(f"  {problem}: a release would stop here")
 
 

@@ -12,9 +12,9 @@ from urllib.parse import quote
 from tfwheel.errors import UsageError
 from tfwheel.index import manifest
 from tfwheel.index.errors import ManifestError
-from tfwheel.system import console, web
+from tfwheel.publish import addresses
+from tfwheel.system import console, files, web
 from tfwheel.system.errors import DownloadError
-from tfwheel.system.files import write_atomically
 
 OK = 200
 
@@ -23,19 +23,25 @@ def save(address: str, folder: Path) -> int:
     """Copy the index at the URL ``address`` (its root, ending with a slash) into a new folder; returns its file count.
 
     If there is no index, or one that does not match its manifest, returns 0 and makes no folder. That is a warning and
-    not an error, since the next index does not depend on the copy. Raises UsageError, before anything is fetched, if
-    ``folder`` holds something else than an older copy.
+    not an error, since the next index does not depend on the copy; an older copy in ``folder`` stays. Raises
+    UsageError, before anything is fetched, for an ``address`` that is none, and if ``folder`` cannot be written or
+    holds something else than an older copy.
     """
+    addresses.check_folder(address, option="--base-url")
     if folder.exists() and not (folder.is_dir() and ((folder / manifest.NAME).is_file() or not any(folder.iterdir()))):
         message = f"{folder} is there, and is no copy of an index: it has no {manifest.NAME}"
         raise UsageError(message, remedy="Name a new folder: the one that is named is replaced.")
+    if reason := files.why_unwritable(folder.parent):
+        message = f"{folder} cannot be written: {reason}"
+        raise UsageError(message, remedy="Name a folder that you can write.")
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as scratch:
         copy = Path(scratch) / "copy"
         try:
             count = _copy(address, copy)
         except (DownloadError, ManifestError) as error:
-            console.warn(f"no copy to roll back to: {error.message}")
+            older = f"; the older copy in {folder} stays" if folder.exists() and any(folder.iterdir()) else ""
+            console.warn(f"no copy to roll back to: {error.message}{older}")
             return 0
         shutil.rmtree(folder, ignore_errors=True)
         copy.rename(folder)
@@ -52,8 +58,8 @@ def _copy(address: str, folder: Path) -> int:
         if hashlib.sha256(body).hexdigest() != facts["sha256"] or not path.resolve().is_relative_to(folder.resolve()):
             message = f"{url} does not match the manifest"
             raise ManifestError(message)
-        write_atomically(path, body)
-    write_atomically(folder / manifest.NAME, listed)
+        files.write_atomically(path, body)
+    files.write_atomically(folder / manifest.NAME, listed)
     return manifest.check(folder)
 
 

@@ -11,8 +11,9 @@ from filelock import FileLock
 
 from tfwheel.errors import UsageError
 from tfwheel.index.errors import NameTakenError
+from tfwheel.publish import addresses
 from tfwheel.publish.errors import StoreError, WheelChangedError
-from tfwheel.system.files import sha256_of, writing
+from tfwheel.system.files import sha256_of, why_unwritable, writing
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,6 +26,10 @@ class Store(Protocol):
 
     def url(self, name: str) -> str:
         """Return the permanent URL of a file, percent-encoded; empty if files are next to their pages."""
+        ...
+
+    def check(self) -> None:
+        """Raise StoreError if it is known now that the store takes no file; writes nothing."""
         ...
 
     def holds(self, name: str, *, sha256: str) -> bool:
@@ -52,7 +57,14 @@ class FolderStore:
         if not self.address:
             message = f"{name} cannot be listed: the URL of {self.folder} is not known"
             raise UsageError(message, remedy="Add `--store FOLDER --store-url URL`.")
+        addresses.check_folder(self.address, option="--store-url")
         return f"{self.address}{quote(name)}"
+
+    def check(self) -> None:
+        """See Store."""
+        if reason := why_unwritable(self.folder):
+            message = f"{self.folder} cannot be written: {reason}"
+            raise StoreError(message)
 
     def holds(self, name: str, *, sha256: str) -> bool:
         """See Store; the file is read."""
@@ -61,8 +73,9 @@ class FolderStore:
             return False
         found = sha256_of(path)
         if found != sha256:
-            message = f"{path} is published with sha256 {found}; it cannot become {sha256}"
-            raise NameTakenError(message)
+            message = f"{path} is there with sha256 {found}; it cannot become {sha256}"
+            remedy = f"{NameTakenError.default_remedy} If no ledger lists it, delete it and its sidecar, and run again."
+            raise NameTakenError(message, remedy=remedy)
         return True
 
     def put(self, name: str, source: IO[bytes], *, sha256: str) -> None:
@@ -89,5 +102,7 @@ class FolderStore:
                 raise WheelChangedError(message, remedy="Build and smoke-test it again; it was not published.")
         if sha256_of(path) != sha256:
             path.unlink()
-            message = f"{path} does not return the bytes that were written to it"
-            raise StoreError(message)
+            message = f"{path} did not return the bytes that were written to it, and was deleted"
+            raise StoreError(
+                message, remedy="Check the disk or the mount of the store, then run the same command again."
+            )

@@ -72,9 +72,7 @@ def upload(wheels: Sequence[Path], *, address: str, pages: str | None = None, lo
     if not wheels:
         message = "there is no finished wheel to upload"
         raise WheelMissingError(message)
-    entries = [
-        listing_rules.entry_from(wheel, records.load(records.path_for(wheel)), url="", uploaded="") for wheel in wheels
-    ]
+    entries = [listing_rules.entry_from(wheel, records.beside(wheel), url="", uploaded="") for wheel in wheels]
     account = account_for(address)
     log.parent.mkdir(parents=True, exist_ok=True)
     log.unlink(missing_ok=True)
@@ -149,7 +147,8 @@ def _is_same(wheel: Path, target: str) -> bool:
     algorithm, _, digest = fragment.partition("=")
     if algorithm not in DIGESTS:
         message = f"{url} is there already, and its page gives no digest to compare"
-        raise NameTakenError(message)
+        remedy = "Download that file and compare: if it is another one, raise `build` in targets.toml."
+        raise NameTakenError(message, remedy=remedy)
     with wheel.open("rb") as stream:
         found = hashlib.file_digest(stream, algorithm).hexdigest()
     if found != digest.lower():

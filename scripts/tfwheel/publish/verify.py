@@ -15,11 +15,12 @@ from urllib.parse import quote, unquote, urldefrag, urljoin, urlsplit
 
 from packaging.utils import parse_wheel_filename
 
-from tfwheel.errors import FactoryError
+from tfwheel.errors import FactoryError, NoAnswerError
 from tfwheel.index import ledger, manifest
-from tfwheel.publish.errors import VerifyError
+from tfwheel.publish import addresses
+from tfwheel.publish.errors import HostAnswerError, VerifyError
 from tfwheel.system import console, interpreters, web
-from tfwheel.system.errors import CommandError, DownloadError
+from tfwheel.system.errors import CommandError
 from tfwheel.system.processes import run
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ COLAB_PIP = "24.1.2"
 CLIENTS = (f"pip {COLAB_PIP}", "pip", "uv")  # Colab's, the newest, and the newest
 TAIL = 1 << 16  # bytes read from the end of a wheel, where the ZIP directory is
 ZIP_END = b"PK\x05\x06"
-OK, PARTIAL = 200, 206
+OK, PARTIAL, BUSY, HOST_FAULTS = 200, 206, 429, 500
 PAUSE_S = 5.0
 
 
@@ -53,13 +54,15 @@ def verify(
     Every page must match the manifest of the index, every link the ledger. The assets of the file names ``new``
     (None: all) are requested, through redirects: HEAD, a range, and the whole sidecar. ``expected`` are the bytes that
     the manifest must have. Within ``patience_s`` seconds a failed check is repeated, because the host may not have
-    caught up. Raises VerifyError, which names the URL and the fault.
+    caught up. Raises VerifyError, which names the URL and the fault, UsageError for an ``address`` that is none, and
+    DownloadError or HostAnswerError if the host does not answer, or with an error of its own.
     """
+    addresses.check_folder(address, option="--base-url")
     deadline = time.monotonic() + patience_s
     while True:
         try:
             return _verify(address, new, expected)
-        except VerifyError as error:
+        except (VerifyError, NoAnswerError) as error:
             if time.monotonic() + PAUSE_S > deadline:
                 raise
             console.say(f"  not yet: {error.message}")
@@ -106,10 +109,12 @@ def _verify(address: str, new: Collection[str] | None, expected: bytes | None) -
         files = manifest.read(listed, where=where)
         pages = {name: _page(address, name, facts["sha256"]) for name, facts in files.items()}
         entries = ledger.parse(pages[manifest.LEDGER].body, name=f"{address}{manifest.LEDGER}").entries
-    except VerifyError:
+    except (VerifyError, NoAnswerError):
         raise
     except FactoryError as error:
         raise VerifyError(error.message) from error
+    if unlisted := set(new or ()) - {entry.file for entry in entries}:
+        raise _fault(address, f"does not list {', '.join(sorted(unlisted))}")
     shown = tuple(entry for entry in entries if entry.removed is None)
     _check_pages(address, pages, shown)
     for entry in shown:
@@ -225,12 +230,15 @@ def check_asset(url: str, entry: LedgerEntry) -> None:
 
 
 def _get(url: str, *, method: str = "GET", headers: dict[str, str] | None = None, status: int = OK) -> Answer:
-    """Request a file past all caches; VerifyError unless the answer has that status."""
+    """Request a file past all caches; VerifyError unless the answer has that status.
+
+    Raises HostAnswerError for a status that says nothing of the file: an error of the host, or its rate limit.
+    """
     fresh = {"Accept-Encoding": "identity", "Cache-Control": "no-cache", **(headers or {})}
-    try:
-        answer = web.ask(f"{url}?fresh={time.time_ns()}", method=method, headers=fresh, only=status)
-    except DownloadError as error:
-        raise VerifyError(error.message) from error
+    answer = web.ask(f"{url}?fresh={time.time_ns()}", method=method, headers=fresh, only=status)
+    if answer.status == BUSY or answer.status >= HOST_FAULTS:
+        message = f"{url} answers {method} with status {answer.status}"
+        raise HostAnswerError(message)
     if status == PARTIAL and answer.status == OK:
         raise _fault(url, "its host does not serve ranges, which uv and resumed downloads need")
     if answer.status != status:

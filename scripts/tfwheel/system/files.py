@@ -69,6 +69,15 @@ def _naming_a_full_disk(path: Path) -> Iterator[None]:
         raise
 
 
+def why_unwritable(folder: Path) -> str | None:
+    """Return why no file can be made in a folder, which need not exist; None if it can. Writes nothing."""
+    places = (folder.absolute(), *folder.absolute().parents)
+    there = next(path for path in places if path.exists() or path.is_symlink())
+    if not there.is_dir():
+        return f"{there} is not a folder"
+    return None if os.access(there, os.W_OK | os.X_OK) else f"{there} is write-protected"
+
+
 def sha256_of(path: Path) -> str:
     """Return the sha256 of a file, in hex."""
     with path.open("rb") as stream:

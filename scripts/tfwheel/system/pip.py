@@ -36,7 +36,7 @@ def download_wheel(
     scratch.mkdir()
     requirements = scratch / "requirements.txt"
     requirements.write_text(pin + "\n", encoding="utf-8")
-    argv = [*PIP, "download", "--no-deps", "--no-cache-dir", "--only-binary=:all:", "--implementation=cp"]
+    argv = [*PIP, "-vv", "download", "--no-deps", "--no-cache-dir", "--only-binary=:all:", "--implementation=cp"]
     argv += [f"--python-version={python}", f"--abi=cp{python.replace('.', '')}"]
     argv += [f"--platform={platform}" for platform in PLATFORMS]
     argv += ["--dest", str(dest), "--requirement", str(requirements)]
@@ -74,9 +74,7 @@ def is_claimed(project: str) -> bool:
     try:
         run([*PIP, "-vv", "index", "versions", "--pre", "--ignore-requires-python", project])
     except CommandError as error:
-        # Only with -vv does pip report what it could not fetch; otherwise it reports that there is no such project.
-        unread = re.findall(r"Could not fetch URL .*|Skipping page .*|.*Retrying.*", error.output)
-        failures = [line for line in unread if ": 404 " not in line]
+        failures = _unread(error.output)
         if "No matching distribution" in error.output and not failures:
             return False
         message = f"is the name {project} taken? {(failures or error.message.splitlines())[-1]}"
@@ -96,6 +94,15 @@ def check(path: Path, *, sha256: str, size: int) -> None:
         raise HashMismatchError(message)
 
 
+def _unread(output: str) -> list[str]:
+    """Return what pip could not fetch, but for pages that do not exist.
+
+    Only with -vv does pip report it; otherwise it reports that there is no such project, whatever the index answered.
+    """
+    found = re.findall(r"Could not fetch URL .*|Skipping page .*|.*Retrying.*", output)
+    return [line.strip() for line in found if ": 404 " not in line]
+
+
 def _failure(what: str, error: CommandError, *, missing: type[FactoryError]) -> FactoryError:
     """Return the error that pip's output stands for: ``missing`` where the index answered and has no such wheel."""
     output = error.output
@@ -107,8 +114,12 @@ def _failure(what: str, error: CommandError, *, missing: type[FactoryError]) -> 
     if "No space left" in output:
         message = f"{what}: no space left while downloading"
         return DiskFullError(message)
-    # pip also says "no matching distribution" when it cannot reach the index.
-    if "No matching distribution" in output and not re.search("Retrying|Could not fetch URL|onnection", output):
-        message = f"{what}: the index has no such wheel ({last})"
-        return missing(message)
-    return DownloadError(f"{what}: {last}")
+    unread = _unread(output)  # pip says "no matching distribution" then, too
+    if "No matching distribution" in output and not unread:
+        there = re.search(r"\(from versions: (.*)\)", output)
+        known = there[1] if there and there[1] != "none" else ""
+        message = f"{what}: the index has no such wheel" + (f"; for this Python it has {known}" if known else "")
+        official = known and missing is NoOfficialWheelError
+        remedy = f"Take one of these versions, or another Python: {known}." if official else None
+        return missing(message, remedy=remedy)
+    return DownloadError(f"{what}: {(unread or [last])[-1]}")

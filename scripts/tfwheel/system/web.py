@@ -53,7 +53,7 @@ def ask(
                 if len(read) > LARGEST_ANSWER:
                     message = f"{url}: the response has more than {LARGEST_ANSWER:,} bytes"
                     raise DownloadError(message)
-    except requests.RequestException as error:
+    except (requests.RequestException, ValueError) as error:  # ValueError: a redirect to what is no URL
         message = f"{url}: {error}"
         raise DownloadError(message) from error
     return Answer(url=answer.url, status=answer.status_code, headers=answer.headers, body=bytes(read))

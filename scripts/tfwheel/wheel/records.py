@@ -6,12 +6,13 @@ The stages of a build share nothing else. Each adds its part; publishing reads t
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from tfwheel.errors import BadWheelError
+from tfwheel.errors import BadWheelError, UsageError
 from tfwheel.system.files import write_atomically
 
 if TYPE_CHECKING:
@@ -30,7 +31,8 @@ class Record:
     theirs.
     ``smoke`` is the report of the last smoke run, None before the first; ``gpu_smoke`` that of the last one on a GPU.
     ``cached`` lists the parts that came from a cache: "official wheel", "toolchain", "headers", "ops". ``builder`` is
-    the result of ``provenance.builder``.
+    the result of ``provenance.builder``. ``inputs`` is the digest of the settings that all Pythons of the version share
+    (``config.inputs``); empty if unknown.
     """
 
     target: str
@@ -54,6 +56,7 @@ class Record:
     times: dict[str, float] = field(default_factory=dict)
     cached: list[str] = field(default_factory=list)
     builder: dict[str, str] = field(default_factory=dict)
+    inputs: str = ""
 
     def grown(self, **parts: Any) -> Record:  # noqa: ANN401 -- the parts have the types of the fields
         """Return a copy with some parts added or replaced."""
@@ -93,14 +96,41 @@ def written(record: Record) -> bytes:
     return (json.dumps(asdict(record), indent=2, sort_keys=True) + "\n").encode()
 
 
+def beside(wheel: Path) -> Record:
+    """Read the record of a wheel; UsageError if there is no such wheel, and the errors of ``load``."""
+    if not wheel.is_file():
+        message = f"there is no file {wheel}"
+        raise UsageError(message, remedy="Name a wheel that is there; `ls dist/wheels/*/*.whl` lists those built here.")
+    return load(path_for(wheel))
+
+
 def load(path: Path) -> Record:
-    """Read a record; raise BadWheelError if the file is not one."""
+    """Read a record; raise BadWheelError if the file is not there, cannot be read, or is not one."""
     try:
-        record = Record(**json.loads(path.read_text(encoding="utf-8")))
-        return msgspec.convert(asdict(record), Record)  # raises for a part of another type
-    except (OSError, ValueError, TypeError) as error:
+        data = path.read_bytes()
+    except FileNotFoundError as error:
+        message = f"{path.parent} has no {path.name}: the wheel was not built here, or its record is lost"
+        raise BadWheelError(message, remedy=f"Build its target again: the build writes {SUFFIX} beside it.") from error
+    except OSError as error:
+        message = f"{path} cannot be read: {error.strerror}"
+        raise BadWheelError(message, remedy="Make the file readable, and run again.") from error
+    try:
+        record = msgspec.convert(asdict(Record(**json.loads(data))), Record)  # raises for a part of another type
+        _check(record)
+    except (ValueError, TypeError, RecursionError) as error:
         message = f"{path} is not a record: {error}"
         raise BadWheelError(message, remedy="Delete it and build its target again.") from error
+    return record
+
+
+def _check(record: Record) -> None:
+    """Raise ValueError for a name that leads out of the folder, or a size that no file has."""
+    if not re.fullmatch(r"[^/\\\0]+\.whl", record.file):
+        message = f"{record.file!r} is not the name of a wheel"
+        raise ValueError(message)
+    if record.size < 0:
+        message = f"a wheel does not have {record.size} bytes"
+        raise ValueError(message)
 
 
 def joined(record: Record, tested: Record) -> Record:

@@ -176,7 +176,7 @@ class _Writer:
             digest.update(piece)
         if digest.hexdigest() != content.packed_sha256:
             message = f"{content.path} is not what was deflated for `{name}`"
-            raise BadWheelError(message, remedy="Delete it and run again; nothing was written.")
+            raise BadWheelError(message, remedy="Delete it and run again.")
         self.placed[name] = member
 
     def put(self, name: str, new: NewFile) -> None:

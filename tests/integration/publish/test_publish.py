@@ -10,6 +10,7 @@ import resource
 import shutil
 import signal
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,11 +18,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 import assethost
-from publications import finish, publication, state
+from publications import TAG, finish, note, publication, state
+from tfwheel.config import build_config, inputs, plan
 from tfwheel.errors import FactoryError, PublishError
 from tfwheel.index import ledger, manifest
-from tfwheel.publish import publish, verify
+from tfwheel.publish import admission, publish, verify
 from tfwheel.publish.errors import StoreError, VerifyError
+from tfwheel.system.errors import CommandError, DiskFullError
 from tfwheel.system.processes import run
 
 if TYPE_CHECKING:
@@ -29,10 +32,11 @@ if TYPE_CHECKING:
     from multiprocessing.connection import Connection
 
     from assethost import AssetHost
-    from tfwheel.publish.publish import Publication
+    from tfwheel.publish.publication import Publication
 
 SCRIPTS = Path(__file__).parents[3] / "scripts"
 KILLS = int(os.environ.get("TFWHEEL_KILLS", "15"))  # at random instants; one of ten is followed by a real pip
+CLEAN = {"assets", "ledger.jsonl", "site", ".site"}  # what a finished publication leaves, besides locks
 STEPS = ["check", "upload", "begin", "list", "show", "verify", "end"]
 # A server of processes that has imported everything: a publisher starts in milliseconds, and can be killed for real.
 PROCESSES = multiprocessing.get_context("forkserver")
@@ -63,8 +67,15 @@ def job_of(host: AssetHost, folder: Path, builds: range) -> Publication:
 # --- what a publisher does in a process of its own -------------------------------------------------------
 
 
-def publish_alone(job: Publication, start: Connection, kill_at: str | None = None, bytes_per_file: int = 0) -> None:
+def publish_alone(
+    job: Publication,
+    start: Connection,
+    kill_at: str | None = None,
+    bytes_per_file: int = 0,
+    scratch: Path | None = None,
+) -> None:
     """Publish, and die by SIGKILL before a step, where one is named."""
+    tempfile.tempdir = str(scratch) if scratch else None  # as $TMPDIR
     if bytes_per_file:
         resource.setrlimit(resource.RLIMIT_FSIZE, (bytes_per_file, bytes_per_file))
     start.send(None)
@@ -100,7 +111,9 @@ def test_the_index_is_good_before_and_after_every_step(host: AssetHost, tmp_path
 
 
 def test_a_dry_run_and_then_the_run_itself_from_the_command_line(host: AssetHost, tmp_path: Path) -> None:
-    wheel = finish(tmp_path / "wheels", 1)
+    settings = build_config.load()
+    target = next(target for target in plan.targets(settings) if target.builder == "overlay")
+    wheel = finish(tmp_path / "wheels", 1, target=target, inputs=inputs.digest(settings, target))
     root = host.site.parent
     words = ["--store", root / "assets" / "v1", "--store-url", host.url("v1", ""), "--site", host.site]
     words += ["--ledger", root / "ledger.jsonl", "--base-url", host.pages, "--install", wheel.name]
@@ -110,10 +123,17 @@ def test_a_dry_run_and_then_the_run_itself_from_the_command_line(host: AssetHost
     assert not root.exists()
     said = run(argv)
     for client in verify.CLIENTS:
-        assert f"{client} installs tensorflow==2.20.0+cu125.1" in said
+        assert f"{client} installs tensorflow=={target.version}" in said
     assert f"published {wheel.name} at" in said
     assert "nothing to do" not in run([*argv, "--dry-run"])  # it would verify again
     assert len(verify.verify(host.pages)) == 1
+    ledger.yank(root / "ledger.jsonl", wheel.name, "broken")
+    only = [sys.executable, SCRIPTS / "publish_wheels.py", "--render-only", *words[4:-2]]
+    assert "the pages show the ledger" in run(only).replace("\n", " ")
+    assert verify.verify(host.pages)[0].yanked == "broken"
+    with pytest.raises(CommandError) as caught:
+        run([*only, wheel])
+    assert caught.value.returncode == 2
 
 
 def test_an_asset_that_cannot_be_had_takes_the_publication_back(host: AssetHost, tmp_path: Path) -> None:
@@ -159,6 +179,7 @@ class Arena:
         """Nothing is lost, and every page, link, wheel and sidecar is good; returns how many wheels are shown."""
         entries = ledger.read(self.root / "ledger.jsonl").entries
         assert entries[: len(self.old)] == self.old
+        assert (self.root / "ledger.jsonl").read_bytes() == (self.root / "site" / manifest.LEDGER).read_bytes()
         shown = verify.verify(self.host.pages)
         assert shown in (self.old, ledger.parse(self.wanted["ledger.jsonl"], name="wanted").entries)
         return len(shown)
@@ -176,7 +197,8 @@ class Arena:
         """The same call ends where an undisturbed one does, and leaves nothing of the killed one about."""
         publish.publish(self.job)
         assert state(self.root) == self.wanted
-        assert not self.job.note.exists()
+        assert not note(self.job).exists()
+        assert {path.name for path in self.root.iterdir() if not path.name.endswith(".lock")} == CLEAN
         trees = [path.name for path in (self.root / ".site").iterdir() if path.name.isdigit()]
         assert len(trees) == 2  # this one and the one before
 
@@ -208,10 +230,12 @@ def test_a_kill_before_any_step_does_no_harm(step: str, arena: Arena, tmp_path: 
 
 def test_a_kill_at_any_instant_does_no_harm(arena: Arena, tmp_path: Path) -> None:
     chance = random.Random(3)  # noqa: S311 -- instants, not secrets
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
     runs = killed = shown_old = 0
     while killed < KILLS:  # a run that ends before its kill comes does not count
         arena.reset()
-        process, _ = child(arena.job)
+        process, _ = child(arena.job, scratch=scratch)
         time.sleep(arena.seconds * chance.random() ** 2)  # more of the early ones, where files are written
         process.kill()
         process.join()
@@ -222,6 +246,7 @@ def test_a_kill_at_any_instant_does_no_harm(arena: Arena, tmp_path: Path) -> Non
         killed += process.exitcode == -signal.SIGKILL
         runs += 1
     sys.stdout.write(f"{runs} runs of {arena.seconds:.2f} s, {killed} killed, {shown_old} showed the old index then\n")
+    assert not list(scratch.iterdir())
     assert 0 < shown_old < runs
 
 
@@ -262,3 +287,89 @@ def test_a_disk_that_fills_up_is_said_and_nothing_is_half_done(
     assert len(verify.verify(host.pages)) == 1
     publish.publish(job)
     assert len(verify.verify(host.pages)) == 16
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 2 MB of its own."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    try:
+        run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", folder])
+    except CommandError as error:
+        pytest.skip(
+            f"`sudo nox -s tests -- tests/integration/publish`: only root can mount a disk ({error.returncode})"
+        )
+    yield folder
+    run(["umount", "-l", folder])
+
+
+def fill(folder: Path, leaving: int) -> None:
+    """Fill a disk but for so many bytes."""
+    (folder / "ballast").unlink(missing_ok=True)
+    room = shutil.disk_usage(folder).free - leaving
+    (folder / "ballast").write_bytes(bytes(max(0, room)))
+
+
+def test_ledger_and_pages_stay_as_they_were_with_no_byte_free(small_disk: Path, tmp_path: Path) -> None:
+    """Fill the disk at every step, and at every page of 4 KiB while ledger and pages are written."""
+    with assethost.running(small_disk / "live" / "site", small_disk / "live" / "assets") as host:
+        publish.publish(job_of(host, tmp_path, range(2)))
+        job = job_of(host, tmp_path, range(2, 4))
+        for wheel in job.wheels:  # they are stored: what is tested is the ledger and the pages
+            publish._upload(job.store, wheel, entry_of(job, wheel))
+        before = state(small_disk / "live")
+        refused = done = 0
+        for pages in range(60):
+
+            def full(step: str, pages: int = pages) -> None:
+                if step == "list":
+                    fill(small_disk, pages * 4096)
+
+            try:
+                publish.publish(job, on_step=full)
+            except (DiskFullError, PublishError):
+                refused += 1
+                assert state(small_disk / "live") == before
+                assert not note(job).exists()
+                assert len(verify.verify(host.pages)) == 2
+            else:
+                done += 1
+                break
+            finally:
+                (small_disk / "ballast").unlink(missing_ok=True)
+        assert refused > 3
+        assert done == 1
+        assert len(verify.verify(host.pages)) == 4
+
+
+def test_a_bad_index_is_taken_back_with_no_byte_free(small_disk: Path, tmp_path: Path) -> None:
+    with assethost.running(small_disk / "live" / "site", small_disk / "live" / "assets") as host:
+        publish.publish(job_of(host, tmp_path, range(1)))
+        before = state(small_disk / "live")
+        job = job_of(host, tmp_path, range(1, 2))
+        host.faults[f"/blob/v1/{job.wheels[0].name}"] = 404
+
+        def full(step: str) -> None:
+            if step == "verify":
+                fill(small_disk, 0)
+                with pytest.raises(OSError, match="space"):
+                    (small_disk / "more").write_bytes(bytes(4096))
+
+        with pytest.raises(VerifyError, match="404") as caught:
+            publish.publish(job, on_step=full)
+        assert "as they were before" in caught.value.remedy
+        after = state(small_disk / "live")
+        assert {name: after[name] for name in before} == before
+        assert not note(job).exists()
+        (small_disk / "ballast").unlink()
+        other = job_of(host, tmp_path, range(2, 3))
+        publish.publish(other)  # a later run does not publish what failed
+        assert {entry.file for entry in verify.verify(host.pages)} == {
+            f"tensorflow-2.20.0+cu125.{build}-{TAG}.whl" for build in (0, 2)
+        }
+
+
+def entry_of(job: Publication, wheel: Path) -> ledger.LedgerEntry:
+    """The entry of one wheel."""
+    return next(entry for entry in admission.check(job, admission.renderer(job)) if entry.file == wheel.name)

@@ -491,7 +491,7 @@ def test_what_broken_uploads_left_is_sent_again(world: World, waited: list[float
         ("^POST .*/assets", StoreError),
         ("^GET .*/assets", HostAnswerError),
         ("^PATCH ", HostAnswerError),
-        ("^HEAD ", VerifyError),
+        ("^HEAD ", HostAnswerError),
         ("^GET .*/pulls", HostAnswerError),
         ("^POST .*/pulls", HostAnswerError),
     ],

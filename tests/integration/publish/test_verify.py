@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -11,17 +12,19 @@ import pytest
 
 import assethost
 from publications import TAG, finish, publication
+from tfwheel.errors import UsageError
 from tfwheel.index import manifest
 from tfwheel.index.errors import ManifestError
 from tfwheel.publish import publish, verify
-from tfwheel.publish.errors import VerifyError
-from tfwheel.system.errors import CommandError
+from tfwheel.publish.errors import HostAnswerError, VerifyError
+from tfwheel.system.errors import CommandError, DownloadError
 from tfwheel.system.processes import run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from assethost import AssetHost
+    from tfwheel.errors import FactoryError
 
 DOOR = Path(__file__).parents[3] / "scripts" / "verify_index.py"
 
@@ -85,11 +88,54 @@ def test_the_door_checks_from_outside(host: AssetHost) -> None:
     said = run([sys.executable, DOOR, "--base-url", host.pages, "--new", file])
     assert "all pages are good; 2 wheels are listed" in said
     assert {path.rsplit("/", 1)[1] for path in host.paths("blob")} == {file, f"{file}.metadata"}
-    host.faults["/pages/cu12/tensorflow/"] = 503
+    said = [
+        (404, VerifyError, f"{host.pages}cu12/tensorflow/: answers GET with status 404"),
+        (401, VerifyError, "status 401"),
+        (503, HostAnswerError, f"{host.pages}cu12/tensorflow/ answers GET with status 503"),
+        (429, HostAnswerError, "status 429"),
+    ]
+    for status, error, words in said:
+        host.faults["/pages/cu12/tensorflow/"] = status
+        failed = refused("--base-url", host.pages, error=error)
+        assert words in failed
+        assert "again" in failed
+        assert not re.search("restored|shown again|in place again|nothing was written", failed)
+
+
+@pytest.mark.parametrize(
+    ("words", "error", "said"),
+    [
+        (("--base-url", "http://127.0.0.1:9/"), DownloadError, "127.0.0.1"),
+        (("--base-url", "http://127.0.0.1:9"), UsageError, "does not end with a slash"),
+        (("--base-url", "example.org/"), UsageError, "does not begin with https://"),
+        (("--base-url", "http:///x/"), UsageError, "name of a host"),
+        (("--base-url", "https://me:secret@example.org/"), UsageError, "contains a name or password"),
+        (("--base-url", "https://example.org/?x/"), UsageError, "has a query or a fragment"),
+        (("--base-url", "http://[::1/"), UsageError, "is not a URL"),
+        (("--base-url", "http://a..b/"), UsageError, "name of a host"),
+        (("--base-url", "https://example.org/a b/"), UsageError, "characters that a URL cannot have"),
+        (("--base-url", "https://example.org/", "--manifest", "nowhere"), UsageError, "nowhere cannot be read"),
+        (("--offline", "nowhere"), UsageError, "nowhere is not a folder"),
+    ],
+    ids=lambda value: "-".join(value) if isinstance(value, tuple) else None,
+)
+def test_what_the_door_cannot_check_is_said_as_what_it_is(words: tuple[str, ...], error: type, said: str) -> None:
+    failed = refused(*words, error=error)
+    assert said in failed.replace("\n", " ")
+    assert "secret" not in failed
+
+
+def test_a_file_that_the_index_does_not_list_is_not_passed_over(host: AssetHost) -> None:
+    assert "does not list typo.whl" in refused("--base-url", host.pages, "--new", "typo.whl", error=VerifyError)
+
+
+def refused(*words: object, error: type[FactoryError]) -> str:
+    """What the door says when it fails with this error."""
     with pytest.raises(CommandError) as caught:
-        run([sys.executable, DOOR, "--base-url", host.pages])
-    assert caught.value.returncode == VerifyError.exit_code
-    assert f"{host.pages}cu12/tensorflow/: answers GET with status 503" in caught.value.output
+        run([sys.executable, DOOR, *map(str, words)])
+    assert f"({error.__name__}, exit code {error.exit_code})" in caught.value.output
+    assert caught.value.returncode == error.exit_code
+    return caught.value.output
 
 
 def test_the_door_checks_a_downloaded_copy_offline(host: AssetHost, tmp_path: Path) -> None:

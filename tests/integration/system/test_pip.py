@@ -24,7 +24,9 @@ class Faulty(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         wheel: Path = self.server.wheel  # type: ignore[attr-defined]
         data = wheel.read_bytes()
-        if self.path.endswith("/"):
+        if isinstance(self.server.fault, int):  # type: ignore[attr-defined]
+            self.send_error(self.server.fault)  # type: ignore[attr-defined]
+        elif self.path.endswith("/"):
             self._answer(f'<!DOCTYPE html><a href="/files/{wheel.name}">{wheel.name}</a>'.encode(), "text/html")
         elif self.server.fault == "altered":  # type: ignore[attr-defined]
             self._answer(data[:-30] + bytes(30), "application/zip")
@@ -106,9 +108,22 @@ def test_a_damaged_cached_file_is_fetched_again(index: ThreadingHTTPServer, base
 
 @pytest.mark.usefixtures("index")
 def test_a_version_that_is_not_there_is_named(base: Base, tmp_path: Path) -> None:
-    with pytest.raises(NoOfficialWheelError, match=r"tensorflow 2\.20\.1 for Python 3\.12"):
+    with pytest.raises(NoOfficialWheelError, match=r"tensorflow 2\.20\.1 for Python 3\.12.*it has 2\.20\.0") as caught:
         pip.download_wheel(project="tensorflow", version="2.20.1", python="3.12", dest=tmp_path)
     assert base.version == "2.20.0"
+    assert "Take one of these versions" in caught.value.remedy
+
+
+@pytest.mark.parametrize("status", [401, 403, 500, 404])
+def test_an_index_that_answers_with_an_error_does_not_say_that_there_is_no_wheel(
+    index: ThreadingHTTPServer, tmp_path: Path, status: int
+) -> None:
+    index.fault = status  # type: ignore[attr-defined]
+    error = NoOfficialWheelError if status == 404 else DownloadError
+    with pytest.raises(error, match=r"2\.20\.0 for Python 3\.12") as caught:
+        pip.download_wheel(project="tensorflow", version="2.20.0", python="3.12", dest=tmp_path)
+    assert ("exclude" in caught.value.remedy) is (status == 404)
+    assert status == 404 or str(status) in caught.value.message
 
 
 @pytest.mark.usefixtures("index")

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
 import fakewheels
+from ledgers import entry
 from tfwheel.build import gpu_code, official_wheel, pipeline, toolchain
 from tfwheel.build.compilers import Compiler
+from tfwheel.index import ledger
+from tfwheel.index.errors import NameTakenError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -60,3 +64,26 @@ def test_a_tree_of_cuda_parts_that_was_there_came_from_the_cache(
     pipeline._fetched(build, chain)
     assert tree.is_dir()
     assert build.cached == cached
+
+
+# --- what is published already ---------------------------------------------------------------------------
+
+
+def test_a_version_that_is_published_from_other_inputs_is_refused_before_any_work(build: Job) -> None:
+    with build.publishable():
+        pass
+    known = entry(1, version=build.target.version, inputs=build.inputs)
+    ledger.append(build.paths.published, [known])
+    with build.publishable():
+        pass
+    other = build.ops_project / "src" / "new.cc"
+    other.parent.mkdir(parents=True)
+    other.write_text("// another op")
+    changed = replace(build, config=replace(build.config, directory=build.paths.settings))
+    before = sorted(build.paths.settings.rglob("*"))
+    with pytest.raises(NameTakenError, match="published from other ops") as caught, changed.publishable():
+        pytest.fail("it began")
+    assert "Raise `build` to 2 in build_config/targets.toml" in caught.value.remedy
+    assert sorted(build.paths.settings.rglob("*")) == before
+    with changed.publishable(trial=True):
+        pass

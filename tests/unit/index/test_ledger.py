@@ -99,7 +99,7 @@ def test_a_name_never_stands_for_another_file_or_place(path: Path, change: dict[
     with pytest.raises(NameTakenError, match=said) as failure:
         ledger.append(path, [entry(4), replace(ONE, **change)])
     assert ONE.file in failure.value.message
-    assert "build" in failure.value.remedy
+    assert ("at the URL that it has" if said == "url" else "Raise `build`") in failure.value.remedy
     assert path.read_bytes() == before
 
 

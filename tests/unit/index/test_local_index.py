@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from typing import TYPE_CHECKING
 
@@ -144,6 +145,43 @@ def test_a_wheel_that_did_not_pass_is_left_out_and_that_is_said(
     assert local_index.update(paths) == ()
     assert reason in capsys.readouterr().err
     assert tree(paths.site) == set()
+
+
+@pytest.mark.parametrize("kind", ["relative", "absolute", "of the folder"])
+def test_a_link_in_the_folder_of_wheels_gives_the_file_itself(paths: Paths, kind: str) -> None:
+    wheel = finished(paths)
+    aside = paths.dist / "aside"
+    if kind == "of the folder":
+        wheel.parent.rename(aside)
+        wheel.parent.symlink_to(aside)
+    else:
+        aside.mkdir()
+        wheel.rename(aside / wheel.name)
+        wheel.symlink_to(aside / wheel.name if kind == "absolute" else f"../../aside/{wheel.name}")
+    assert len(local_index.update(paths)) == 1
+    served = paths.site / PAGE / wheel.name
+    assert not served.is_symlink()
+    assert served.samefile(aside / wheel.name)
+    assert manifest.check(paths.site.resolve()) == 7
+
+
+def test_a_link_that_leads_nowhere_is_left_out(paths: Paths, capsys: pytest.CaptureFixture[str]) -> None:
+    wheel = finished(paths)
+    wheel.unlink()
+    wheel.symlink_to(wheel.name)
+    assert local_index.update(paths) == ()
+    assert "missing" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["../x.whl", "/etc/x.whl", "x", "", "a\0.whl", ".."])
+def test_a_record_that_names_a_file_elsewhere_is_left_out(
+    paths: Paths, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wheel = finished(paths)
+    path = records.path_for(wheel)
+    path.write_text(path.read_text().replace(json.dumps(wheel.name), json.dumps(name)))
+    assert local_index.update(paths) == ()
+    assert "is not the name of a wheel" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("listed", [False, True])

@@ -7,14 +7,19 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from publications import finish, publication, state
-from tfwheel.errors import PublishError, UsageError
+import fixedconfig
+from ledgers import entry
+from publications import finish, note, publication, state
+from tfwheel.config import inputs, plan
+from tfwheel.errors import BadWheelError, PublishError, UsageError
 from tfwheel.index import ledger, manifest
-from tfwheel.index.errors import NameTakenError, SiteError
+from tfwheel.index.errors import LedgerDamagedError, NameTakenError, SiteError
+from tfwheel.index.site import SiteContent
 from tfwheel.publish import publish, verify
-from tfwheel.publish.errors import StoreError, VerifyError, WheelChangedError
+from tfwheel.publish.errors import ForeignWheelError, StoreError, VerifyError, WheelChangedError
 from tfwheel.system import files, locks
 from tfwheel.system.errors import TargetBusyError
+from tfwheel.wheel import records
 from tfwheel.wheel.errors import IndexEntryError
 
 if TYPE_CHECKING:
@@ -22,7 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tfwheel.index.ledger import LedgerEntry
-    from tfwheel.publish.publish import Publication
+    from tfwheel.publish.publication import Publication
 
 ADDRESS = "https://pages.example/"
 
@@ -71,13 +76,14 @@ def test_what_is_published_is_wheels_sidecars_ledger_pages_and_a_manifest_that_f
     first: Publication, tmp_path: Path
 ) -> None:
     said = publish.publish(first)
-    assert [line.split()[1] for line in said] == [wheel.name for wheel in first.wheels]
+    assert [line.split()[1] for line in said[:-1]] == [wheel.name for wheel in first.wheels]
+    assert said[-1] == f"{first.site}: the pages show the ledger"
     published = state(tmp_path)
     assert published["site/ledger.jsonl"] == published["ledger.jsonl"]
     assert [entry.file for entry in ledger.read(first.ledger).entries] == [wheel.name for wheel in first.wheels]
     assert {f"assets/v1/{wheel.name}{end}" for wheel in first.wheels for end in ("", ".metadata")} <= published.keys()
     assert manifest.check(first.site) == len([name for name in published if name.startswith("site/")]) - 1
-    assert not first.note.exists()
+    assert not note(first).exists()
 
 
 def test_publishing_again_changes_nothing_whatever_the_time(first: Publication, tmp_path: Path) -> None:
@@ -90,7 +96,7 @@ def test_publishing_again_changes_nothing_whatever_the_time(first: Publication, 
 
 
 def test_the_time_of_publishing_is_in_utc_by_default(first: Publication) -> None:
-    again = publish.Publication(wheels=(), ledger=first.ledger, site=first.site, store=first.store)
+    again = type(first)(wheels=(), ledger=first.ledger, site=first.site, store=first.store)
     assert len(again.uploaded) == len("2026-11-21T04:00:00Z")
     assert again.uploaded.endswith("Z")
 
@@ -147,7 +153,7 @@ def test_a_name_is_never_used_for_other_bytes(second: Publication, tmp_path: Pat
     before = state(tmp_path)
     job = publication(tmp_path, [finish(tmp_path / "other", 1, body=b"other")])
     for act in (publish.publish, publish.plan):
-        with pytest.raises(NameTakenError, match="cannot become"):
+        with pytest.raises(NameTakenError, match="already published"):
             act(job)
     assert state(tmp_path) == before
     assert second.wheels[0].exists()
@@ -166,6 +172,144 @@ def test_what_is_to_be_installed_must_be_among_the_wheels(first: Publication, tm
     assert state(tmp_path) == {}
 
 
+# --- all checks come before the first write --------------------------------------------------------------
+
+
+def spoiled(job: Publication, what: str, tmp_path: Path) -> Publication:  # noqa: C901 -- a table
+    """The same publication with something wrong that used to be found after the first wheel was stored."""
+    last = job.wheels[-1]
+    match what:
+        case "other bytes in the store":
+            (tmp_path / "assets" / "v1").mkdir(parents=True)
+            (tmp_path / "assets" / "v1" / last.name).write_bytes(b"another wheel")
+        case "a damaged ledger":
+            job.ledger.write_text("{}\n")
+        case "a site of something else":
+            job.site.mkdir()
+        case "a line that contradicts":
+            ledger.append(job.ledger, [entry(2, file=last.name)])
+        case "a removed name":
+            taken = entry(2, file=last.name)
+            ledger.append(job.ledger, [taken])
+            ledger.remove(job.ledger, last.name, "broken")
+        case "a store that cannot be written":
+            (tmp_path / "assets").write_text("a file")
+        case "a URL without a slash":
+            return replace(job, store=replace(job.store, address="https://files.example"))
+        case "a site's URL that is none":
+            return replace(job, address="example.org")
+        case "no such wheel":
+            return replace(job, wheels=(*job.wheels, tmp_path / "absent.whl"))
+        case "no record":
+            records.path_for(last).unlink()
+        case "a URL of the wrong kind":
+            return replace(job, store=replace(job.store, address="javascript:x/"))
+    return job
+
+
+SPOILED = {
+    "other bytes in the store": NameTakenError,
+    "a damaged ledger": LedgerDamagedError,
+    "a site of something else": SiteError,
+    "a line that contradicts": NameTakenError,
+    "a removed name": NameTakenError,
+    "a store that cannot be written": StoreError,
+    "a URL without a slash": UsageError,
+    "a site's URL that is none": UsageError,
+    "no such wheel": UsageError,
+    "no record": BadWheelError,
+    "a URL of the wrong kind": UsageError,
+}
+
+
+@pytest.mark.parametrize("what", SPOILED)
+@pytest.mark.parametrize("act", ["publish", "plan"])
+def test_nothing_is_written_before_all_is_checked(act: str, what: str, first: Publication, tmp_path: Path) -> None:
+    job = spoiled(first, what, tmp_path)
+    before = {path: path.lstat().st_mtime_ns for path in tmp_path.rglob("*")}
+    with pytest.raises(SPOILED[what]) as caught:
+        getattr(publish, act)(job)
+    assert {path: path.lstat().st_mtime_ns for path in tmp_path.rglob("*")} == before
+    if what in ("no such wheel", "no record"):
+        assert "Delete" not in caught.value.remedy
+
+
+def test_two_copies_of_one_wheel_are_published_once(first: Publication, tmp_path: Path) -> None:
+    copy = finish(tmp_path / "again", 1)
+    publish.publish(replace(first, wheels=(*first.wheels, copy)))
+    assert len(ledger.read(first.ledger).entries) == 2
+
+
+def test_one_version_from_other_inputs_is_refused(second: Publication) -> None:
+    known = ledger.read(second.ledger).entries[0]
+    ledger.append(second.ledger, [replace(known, file="x.whl", version="2.20.0+cu125.3", inputs="a" * 64)])
+    records.save(records.beside(second.wheels[0]).grown(inputs="b" * 64), second.wheels[0])
+    with pytest.raises(NameTakenError, match="published from other ops, patches") as caught:
+        publish.plan(second)
+    assert "Raise `build` to 4" in caught.value.remedy
+
+
+def configured(wheel: Path, job: Publication, **facts: object) -> Publication:
+    """The publication of a wheel, in a configuration; ``facts`` are what its record says."""
+    target = plan.find(plan.targets(fixedconfig.CONFIG), "tf2.20.0-cp312-cu12")
+    values = {"inputs": inputs.digest(fixedconfig.CONFIG, target)} | facts
+    records.save(records.beside(wheel).grown(**values), wheel)
+    content = SiteContent(settings=fixedconfig.CONFIG, documents=job.site / "none")
+    return replace(job, wheels=(wheel,), content=content, guarded=False)
+
+
+@pytest.mark.parametrize(
+    ("facts", "said"),
+    [
+        ({}, ""),
+        ({"inputs": ""}, "built from other ops, patches, requirements or line"),
+        ({"inputs": "0" * 64}, "built from other ops"),
+        ({"target": "tf2.20.0-cp39-cu12"}, "there is no target `tf2.20.0-cp39-cu12`"),
+        ({"target": "tf2.21.0-cp312-cu12"}, "its version is 2.20.0"),
+        ({"line": "cpu"}, "its line is cpu, where"),
+    ],
+)
+def test_a_wheel_that_is_not_of_this_configuration_is_never_published(
+    facts: dict[str, str], said: str, first: Publication, tmp_path: Path
+) -> None:
+    build = plan.find(plan.targets(fixedconfig.CONFIG), "tf2.20.0-cp312-cu12").build
+    job = configured(finish(tmp_path / "mine", build), first, **facts)
+    if not said:
+        assert len(publish.publish(job)) == 2
+        return
+    for act in (publish.publish, publish.plan):
+        with pytest.raises(ForeignWheelError, match="is not of this configuration") as caught:
+            act(job)
+        assert said in caught.value.message
+    assert state(tmp_path) == {}
+
+
+def test_another_build_and_another_python_are_not_of_this_configuration(first: Publication, tmp_path: Path) -> None:
+    build = plan.find(plan.targets(fixedconfig.CONFIG), "tf2.20.0-cp312-cu12").build
+    for wheel, said in [
+        (finish(tmp_path / "a", build + 1), "its version is"),
+        (finish(tmp_path / "b", build, tag="cp311-cp311-manylinux_2_17_x86_64"), "its Python is cp311"),
+    ]:
+        with pytest.raises(ForeignWheelError, match=said):
+            publish.plan(configured(wheel, first))
+
+
+def test_a_yank_is_shown_without_any_wheel(first: Publication) -> None:
+    publish.publish(first)
+    ledger.yank(first.ledger, first.wheels[0].name, "broken")
+    (said,) = publish.publish(replace(first, wheels=()))
+    assert said.endswith("the pages show the ledger")
+    assert 'data-yanked="broken"' in (first.site / "cu12" / "tensorflow" / "index.html").read_text()
+    (said,) = publish.publish(replace(first, wheels=()))
+    assert said.endswith("the pages are as before")
+
+
+def test_a_note_that_is_none_is_said(second: Publication) -> None:
+    note(second).write_bytes(b"\xff")
+    with pytest.raises(PublishError, match="is not the note of a publication"):
+        publish.publish(second)
+
+
 # --- an index that turns out bad -------------------------------------------------------------------------
 
 
@@ -174,13 +318,14 @@ def test_a_bad_index_is_taken_back_and_the_next_try_is_the_same_as_the_first(
 ) -> None:
     before = state(tmp_path)
     asked = answering(monkeypatch, bad)
-    with pytest.raises(VerifyError, match="is bad"):
+    with pytest.raises(VerifyError, match="is bad") as caught:
         publish.publish(second)
+    assert "as they were before" in caught.value.remedy
     after = state(tmp_path)
     assert {name: data for name, data in after.items() if not name.endswith((".whl", ".metadata"))} == {
         name: data for name, data in before.items() if not name.endswith((".whl", ".metadata"))
     }
-    assert not second.note.exists()
+    assert not note(second).exists()
     monkeypatch.setattr(verify, "verify", lambda *_, **__: ())
     publish.publish(second)
     assert second.wheels[0].name in ledger.read(second.ledger).by_file
@@ -244,7 +389,7 @@ def test_what_a_killed_publisher_left_on_trial_is_withdrawn_by_the_next_one_if_i
         publish.publish(other)
     after = state(tmp_path)
     assert {name: after[name] for name in before} == before
-    on_trial = set() if step == "begin" else {second.wheels[0].name}
+    on_trial = {second.wheels[0].name} if step in ("verify", "end") else set()
     assert asked == [{other.wheels[0].name} | on_trial]
 
 

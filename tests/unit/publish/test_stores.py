@@ -72,7 +72,7 @@ def test_a_disk_that_does_not_keep_what_it_was_given_is_found_out(
     shelf: FolderStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(stores, "sha256_of", lambda _: "0" * 64)
-    with pytest.raises(StoreError, match="does not return the bytes"):
+    with pytest.raises(StoreError, match="did not return the bytes"):
         shelf.put(NAME, BytesIO(DATA), sha256=DIGEST)
     assert files(shelf) == []
 

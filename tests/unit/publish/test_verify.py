@@ -220,13 +220,13 @@ def test_what_is_not_there_is_a_fault(path: str, web: Web) -> None:
         verify.verify(PAGES)
 
 
-def test_a_host_that_does_not_answer_is_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_host_that_does_not_answer_is_no_fault_of_the_index(monkeypatch: pytest.MonkeyPatch) -> None:
     def silent(url: str, **_: object) -> Answer:
         message = f"{url}: connection refused"
         raise DownloadError(message)
 
     monkeypatch.setattr("tfwheel.system.web.ask", silent)
-    with pytest.raises(VerifyError, match="connection refused"):
+    with pytest.raises(DownloadError, match="connection refused"):
         verify.verify(PAGES)
 
 
