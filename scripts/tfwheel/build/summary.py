@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from tfwheel.config import plan
 from tfwheel.config.errors import SelectionError
-from tfwheel.errors import BadWheelError
+from tfwheel.errors import BadWheelError, UsageError
 from tfwheel.system import files
 from tfwheel.wheel import records
 
@@ -50,8 +50,12 @@ def refresh(paths: Paths, *, source: Path | None = None, expected: Iterable[str]
     """Write ``dist/reports/summary.md`` about the records below ``source`` (default: dist/wheels); returns its text.
 
     ``source`` may hold the artifacts of a CI run, each in a folder of its own: the records of CPU and GPU jobs are
-    joined. ``expected`` are the folders that must exist (see ``expected``).
+    joined. ``expected`` are the folders that must exist (see ``expected``). Raises UsageError if ``source`` is not a
+    folder.
     """
+    if source and not source.is_dir():
+        message = f"there is no folder {source}"
+        raise UsageError(message)
     text = render(rows(source or paths.wheels, expected=expected))
     files.write_atomically(paths.dist / "reports" / "summary.md", text.encode())
     return text

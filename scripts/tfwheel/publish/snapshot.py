@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-import tempfile
 import time
-from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from tfwheel.errors import UsageError
 from tfwheel.index import manifest
 from tfwheel.index.errors import ManifestError
-from tfwheel.system import console, web
+from tfwheel.system import console, scratch, web
 from tfwheel.system.errors import DownloadError
 from tfwheel.system.files import write_atomically
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 OK = 200
 
@@ -29,9 +31,8 @@ def save(address: str, folder: Path) -> int:
     if folder.exists() and not (folder.is_dir() and ((folder / manifest.NAME).is_file() or not any(folder.iterdir()))):
         message = f"{folder} is there, and is no copy of an index: it has no {manifest.NAME}"
         raise UsageError(message, remedy="Name a new folder: the one that is named is replaced.")
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as scratch:
-        copy = Path(scratch) / "copy"
+    with scratch.beside(folder) as unfinished:
+        copy = unfinished / "copy"
         try:
             count = _copy(address, copy)
         except (DownloadError, ManifestError) as error:
