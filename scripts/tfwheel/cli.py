@@ -110,7 +110,6 @@ def _flush() -> None:
     try:
         sys.stdout.flush()
     except BrokenPipeError:
-        _drop(sys.stdout.fileno())
         raise
     except OSError as error:
         _drop(sys.stdout.fileno())
@@ -154,6 +153,8 @@ def _report(error: FactoryError, *, cause: BaseException | None = None) -> int:
         console.say(f"error: {error.message}")
         console.say(f"  what to do: {error.remedy}")
         console.say(f"  ({type(error).__name__}, exit code {error.exit_code})")
-    with suppress(FactoryError, BrokenPipeError):  # else Python would try again when it ends, with words of its own
+    try:
         _flush()
+    except (FactoryError, BrokenPipeError):
+        _drop(sys.stdout.fileno())  # else Python would try again when it ends, with words of its own
     return error.exit_code

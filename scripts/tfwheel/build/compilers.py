@@ -53,7 +53,7 @@ def host() -> Compiler:
     try:
         version = _first_line(path)
     except CommandError as error:
-        message = f"{path} is no compiler that runs: {error.message}"
+        message = f"{path} is no compiler that runs: {error.message.splitlines()[0]}"
         raise NoCompilerError(message, remedy=remedy) from error
     if not version:
         message = f"{path} is no compiler: `{path} --version` prints nothing"
@@ -88,7 +88,7 @@ def cuda_root(path: Path) -> Path:
     try:
         answer = run([path, "--dryrun", "-x", "cu", "-E", "/dev/null"])
     except CommandError as error:
-        message = f"{path} is no nvcc that runs: {error.message}"
+        message = f"{path} is no nvcc that runs: {error.message.splitlines()[0]}"
         raise NoCompilerError(message, remedy="Set CUDA_HOME to a whole CUDA toolkit, or unset it.") from error
     top = re.search(r"^#\$ TOP=(.+)$", answer, re.MULTILINE)
     return Path(top[1]).resolve() if top else path.resolve().parents[1]

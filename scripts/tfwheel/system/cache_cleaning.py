@@ -56,7 +56,9 @@ def clean(cache: Path, *, days: int | None) -> None:
     Keeps what a running program may use: all that was used since the oldest of them entered the cache. Raises OSError
     where the cache cannot be changed.
     """
-    if not cache.is_dir():
+    try:
+        cache.stat()
+    except FileNotFoundError:
         console.say(f"{cache}: there is nothing")
         return
     where = scratch.within(cache)

@@ -111,9 +111,7 @@ def test_a_process_that_ends_takes_its_folder_along(place: Path, owners: list[Ow
 def test_two_that_sweep_at_once_and_one_that_comes_meanwhile_leave_the_living(place: Path, owners: list[Owner]) -> None:
     owners += [Owner(place.parent) for _ in range(2)]
     owners[0].end(signal.SIGKILL)
-    program = (
-        "from pathlib import Path; import sys; from tfwheel.system import scratch; scratch.sweep(Path(sys.argv[1]))"
-    )
+    program = "import pathlib, sys; from tfwheel.system import scratch; scratch.sweep(pathlib.Path(sys.argv[1]))"
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "scripts")}
     sweepers = [subprocess.Popen([sys.executable, "-c", program, place], env=environment) for _ in range(3)]
     owners.append(Owner(place.parent))
