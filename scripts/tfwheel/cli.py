@@ -12,9 +12,9 @@ import traceback
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, NoReturn, TextIO
 
-from tfwheel.errors import FactoryError, InterruptedRunError, UnexpectedError
+from tfwheel.errors import FactoryError, InterruptedRunError, OutOfMemoryError, UnexpectedError
 from tfwheel.system import console, files, processes, scratch
-from tfwheel.system.errors import FileAccessError, OutOfMemoryError
+from tfwheel.system.errors import FileAccessError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

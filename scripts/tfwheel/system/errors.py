@@ -83,13 +83,6 @@ class NoCacheFolderError(FileAccessError):
     default_remedy = "Set XDG_CACHE_HOME to a folder of your own, as an absolute path."
 
 
-class OutOfMemoryError(FactoryError):
-    """Free some memory: there is not enough of it."""
-
-    exit_code = 84
-    default_remedy = "End other programs, or raise the limit (`ulimit -v`), and run again."
-
-
 class TargetBusyError(FactoryError):
     """Wait and run again: another build of the same target is running."""
 

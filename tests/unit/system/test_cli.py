@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tfwheel import cli
-from tfwheel.errors import UnexpectedError
-from tfwheel.system.errors import DiskFullError, FileAccessError, HashMismatchError, OutOfMemoryError
+from tfwheel.errors import OutOfMemoryError, UnexpectedError
+from tfwheel.system.errors import DiskFullError, FileAccessError, HashMismatchError
 from tfwheel.wheel.errors import PatchError
 
 if TYPE_CHECKING:
