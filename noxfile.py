@@ -31,6 +31,7 @@ nox.options.sessions = ["lint", "tests"]
 GROUPS = nox.project.load_toml("pyproject.toml")
 LOCKS = ROOT / "build_config" / "locks"
 APART = ["colab"]  # groups that must not agree with the others
+PATIENCE_S = 60  # how long a program may take to end after Ctrl-C
 FACTORY = ROOT / ".nox" / "factory"
 
 
@@ -85,12 +86,19 @@ def resolve(session: nox.Session, groups: list[str], lock: Path, *words: str) ->
 
 
 def enter(session: nox.Session, door: str, *words: str) -> None:
-    """Run a program of scripts/ with the Python of the environment of the session `factory`."""
-    session.run(str(FACTORY / "bin" / "python"), f"scripts/{door}.py", *words, external=True)
+    """Run a program of scripts/ with the Python of the environment of the session `factory`.
+
+    Ctrl-C reaches it, too: it ends its own programs and removes its temporary folders, for which nox must wait.
+    """
+    python = str(FACTORY / "bin" / "python")
+    session.run(python, f"scripts/{door}.py", *words, external=True, interrupt_timeout=PATIENCE_S)
 
 
 def build(session: nox.Session, target: str, *, default: bool) -> None:
     """Build one target, unless it is outside the default set and was neither named nor covered by `-- --all`."""
+    if others := [word for word in session.posargs if not word.startswith("-")]:
+        name = session.name.partition("(")[0]
+        session.error(f'a target is named in the session, not after `--`: nox -s "{name}({others[0]})"')
     named = any(target in word for word in sys.argv)
     if not (default or named or "--all" in session.posargs):
         session.skip(f"{target} is not in the default set: add `-- --all`, or name it")
@@ -220,6 +228,12 @@ def verify_attestation(session: nox.Session) -> None:
 def ledger(session: nox.Session) -> None:
     """Check, yank, unyank, remove or merge in index/ledger.jsonl (`-- check`, `-- yank FILE --reason TEXT`)."""
     enter(session, "edit_ledger", *(session.posargs or ["check"]))
+
+
+@nox.session(name="clean-cache", venv_backend="none", requires=["factory"], default=False)
+def clean_cache(session: nox.Session) -> None:
+    """List what is in the cache, or remove what was not used for some days (`-- --days 30`)."""
+    enter(session, "clean_cache", *session.posargs)
 
 
 @nox.session(name="update-pins", tags=["update"], venv_backend="none", requires=["factory"], default=False)

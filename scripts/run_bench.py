@@ -30,7 +30,7 @@ def main(arguments: argparse.Namespace) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("target", nargs="?", default="tf2.20.0-cp312-cu12", help="the target that is measured")
-    parser.add_argument("--runs", type=int, default=5, help="runs of each quick row (the slow peer runs once)")
+    parser.add_argument("--runs", type=cli.positive, default=5, help="runs of each quick row (the slow peer runs once)")
     parser.add_argument("--retarget", action="store_true", help="measure the new GPU code instead (minutes)")
     parser.add_argument("--retarget-into", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--merge-into", type=Path, help=argparse.SUPPRESS)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 PYTHONS = ("cp310", "cp311", "cp312", "cp313", "cp314")  # the wheels of one release
+STEP = 500  # files: a hundred projects with one release each
 ADDRESS = "https://example.org/wheels/"
 # The work of publishing from a ledger to the tree: check every line, render the changes, swap the tree.
 PROGRAM = f"""

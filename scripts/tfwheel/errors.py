@@ -89,6 +89,13 @@ class ProgramError(FactoryError):
     exit_code = 82
 
 
+class OutOfMemoryError(FactoryError):
+    """Free some memory: there is not enough of it."""
+
+    exit_code = 84
+    default_remedy = "End other programs, or raise the limit (`ulimit -v`), and run again."
+
+
 class UnexpectedError(FactoryError):
     """Report a bug: this program itself is at fault."""
 

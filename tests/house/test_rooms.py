@@ -113,6 +113,13 @@ def test_a_program_of_its_own_imports_nothing_of_the_package(name: str) -> None:
     assert not rooms_imported(PACKAGE / f"{name.replace('.', '/')}.py")
 
 
+def test_temporary_folders_come_from_where_they_are_swept() -> None:
+    allowed = {"system.scratch", "system.files"}  # the second: beside the file that is replaced
+    assert {name_of(path) for path in MODULES if "tempfile" in imports(path)} <= allowed
+    equipment = [path for path in SCRIPTS.rglob("*.py") if path not in MODULES]
+    assert not [path for path in equipment if "tempfile" in imports(path)]
+
+
 def test_only_one_module_asks_web_servers() -> None:
     assert {name_of(path) for path in MODULES if imports(path) & NETWORK_MODULES} == {"system.web"}
 

@@ -7,6 +7,7 @@ configuration with the folders it names; nothing else of this machine.
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import shutil
@@ -109,7 +110,7 @@ def find_engine(name: str | None = None) -> str:
     faults = []
     for engine in filter(shutil.which, wanted):
         try:
-            run([engine, "info"])
+            _ask([engine, "info"])
         except CommandError as error:
             faults.append(f"{engine} does not work: {_last_words(error.output)}")
         else:
@@ -125,16 +126,16 @@ def find_place(engine: str, image: str) -> ContainerHost:
     """
     inspect = [engine, "image", "inspect", "--format", "{{.Id}}", image]
     try:
-        found = run(inspect)
+        found = _ask(inspect)
     except CommandError:
         try:
-            run([engine, "pull", image])
+            _ask([engine, "pull", image])
         except CommandError as error:
             message = f"{engine} has no image `{image}` and cannot pull it: {_last_words(error.output)}"
             raise ContainerImageError(message) from error
-        found = run(inspect)
+        found = _ask(inspect)
     try:
-        run([engine, "run", "--rm", "--pull=never", image, "/bin/true"])
+        _ask([engine, "run", "--rm", "--pull=never", image, "/bin/true"])
     except CommandError as error:
         message = f"{engine} cannot start a container of `{image}`: {_last_words(error.output)}"
         remedy = f"Make `{engine} run --rm {image} /bin/true` work; tests/container/containers.conf may help podman."
@@ -174,6 +175,7 @@ def build(order: ContainerBuild, place: ContainerHost, *, workspace: Path, log: 
         "CIBW_CONTAINER_ENGINE": _engine_words(place.engine, {INSIDE / "pip.conf": conf, **order.mounts()}, label),
         "CIBW_MANYLINUX_X86_64_IMAGE": place.image,
         "GITHUB_STEP_SUMMARY": "",  # it would be overwritten
+        **_own_temporary_folder(),
         "PYTHONUNBUFFERED": "1",
     }
     argv: list[str | Path] = ["env", *(word for name in CI_MARKS for word in ("-u", name)), program]
@@ -184,6 +186,15 @@ def build(order: ContainerBuild, place: ContainerHost, *, workspace: Path, log: 
         except CommandError as error:
             raise _named(error, place, log) from error
     return _built(next(out.glob("*.whl")), _plain(output), place)
+
+
+def _ask(argv: list[str]) -> str:
+    return run(argv, env=_own_temporary_folder())
+
+
+def _own_temporary_folder() -> dict[str, str]:
+    """Return the TMPDIR of this process for an engine, which may keep its state there from one call to the next."""
+    return {"TMPDIR": os.environ.get("TMPDIR") or "/tmp"}  # noqa: S108 -- what it uses itself
 
 
 def _engine_words(engine: str, mounts: Mapping[PurePosixPath, Path], label: str) -> str:
@@ -198,9 +209,9 @@ def _swept(engine: str, label: str) -> Iterator[None]:
     """Remove containers with that label before and after the block: those of a killed run, and this run's."""
 
     def sweep() -> None:
-        left = run([engine, "ps", "--all", "--quiet", "--filter", f"label={label}"]).split()
+        left = _ask([engine, "ps", "--all", "--quiet", "--filter", f"label={label}"]).split()
         if left:
-            run([engine, "rm", "--force", *left])
+            _ask([engine, "rm", "--force", *left])
 
     sweep()
     try:

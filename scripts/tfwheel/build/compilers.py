@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,7 +49,16 @@ def host() -> Compiler:
     if path is None:
         _install("g++")
         path = shutil.which("g++") or "g++"
-    return Compiler(path=Path(path), version=_first_line(path))
+    remedy = "Correct CXX, or unset it to use g++." if os.environ.get("CXX") else "Install it again."
+    try:
+        version = _first_line(path)
+    except CommandError as error:
+        message = f"{path} is no compiler that runs: {error.message.splitlines()[0]}"
+        raise NoCompilerError(message, remedy=remedy) from error
+    if not version:
+        message = f"{path} is no compiler: `{path} --version` prints nothing"
+        raise NoCompilerError(message, remedy=remedy)
+    return Compiler(path=Path(path), version=version)
 
 
 def nvcc(cuda: str) -> tuple[Compiler | None, list[str]]:
@@ -61,7 +71,11 @@ def nvcc(cuda: str) -> tuple[Compiler | None, list[str]]:
         if path is None:
             notes.append(f"{place} holds no bin/nvcc")
             continue
-        said = run([path, "--version"])
+        try:
+            said = run([path, "--version"])
+        except CommandError as error:
+            notes.append(f"the nvcc of {place} does not run ({error.message.splitlines()[0]})")
+            continue
         release = re.search(r"release (\d+)\.\d+, V([\d.]+)", said)
         if release and release[1] == cuda.partition(".")[0]:
             return Compiler(path=path, version=f"nvcc {release[2]}"), notes
@@ -71,7 +85,12 @@ def nvcc(cuda: str) -> tuple[Compiler | None, list[str]]:
 
 def cuda_root(path: Path) -> Path:
     """Ask an nvcc for the folder of its toolkit (the program on PATH may be a wrapper elsewhere)."""
-    top = re.search(r"^#\$ TOP=(.+)$", run([path, "--dryrun", "-x", "cu", "-E", "/dev/null"]), re.MULTILINE)
+    try:
+        answer = run([path, "--dryrun", "-x", "cu", "-E", "/dev/null"])
+    except CommandError as error:
+        message = f"{path} is no nvcc that runs: {error.message.splitlines()[0]}"
+        raise NoCompilerError(message, remedy="Set CUDA_HOME to a whole CUDA toolkit, or unset it.") from error
+    top = re.search(r"^#\$ TOP=(.+)$", answer, re.MULTILINE)
     return Path(top[1]).resolve() if top else path.resolve().parents[1]
 
 
@@ -101,7 +120,9 @@ def _nvccs() -> list[tuple[str, Path | None]]:
 def _installed_clang() -> Compiler | None:
     for name in (*(f"clang++-{number}" for number in CLANGS), "clang++"):
         if path := shutil.which(name):
-            version = _first_line(path)
+            version = ""
+            with suppress(CommandError):  # what does not run is none
+                version = _first_line(path)
             number = re.search(r"version (\d+)", version)
             if number and int(number[1]) >= OLDEST_CLANG:
                 return Compiler(path=Path(path), version=version)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import shutil
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from filelock import FileLock
-
 from tfwheel.gpu.errors import ToolchainError
-from tfwheel.system import console, digests, pip, sources
+from tfwheel.system import console, digests, kept_folders, pip, scratch, sources
 from tfwheel.system.sources import program
 
 if TYPE_CHECKING:
@@ -44,13 +43,8 @@ def make(line: Line, cache: Path, *, python: str | None = None) -> Path:
     """
     python = python or _interpreter()
     tree = folder(line, cache, python=python)
-    if tree.is_dir():
-        return tree
-    tree.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(f"{tree}.lock"):
-        if not tree.is_dir():
-            _make_tree(line, tree, python)
-    return tree
+    make_it = partial(_make_tree, line, python=python, where=scratch.within(cache))
+    return kept_folders.keep(tree, make_it, cache=cache, busy=f"another run fetches the parts of CUDA {line.cuda}")
 
 
 def key(line: Line) -> str:
@@ -69,11 +63,9 @@ def _interpreter() -> str:
     return str(Path(sys.base_prefix, "bin", f"python{sys.version_info.major}.{sys.version_info.minor}"))
 
 
-def _make_tree(line: Line, tree: Path, python: str) -> None:
-    unfinished = tree.with_name(f"{tree.name}.unfinished")
-    parts, root = unfinished / "parts", unfinished / "root"
-    shutil.rmtree(unfinished, ignore_errors=True)  # left by a killed run; we hold the lock, so it has ended
-    try:
+def _make_tree(line: Line, root: Path, *, python: str, where: Path) -> None:
+    with scratch.folder("fetched", where=where) as fetched:
+        parts = fetched / "parts"
         with console.step(f"fetch the parts of CUDA {line.cuda} that clang needs (once)"):
             pip.install_parts(line.toolkit, parts)
         _lay_out(parts, root)
@@ -82,9 +74,6 @@ def _make_tree(line: Line, tree: Path, python: str) -> None:
         if missing:
             message = f"the toolkit of the line {line.name} ({', '.join(line.toolkit)}) lacks {', '.join(missing)}"
             raise ToolchainError(message, remedy="Correct `toolkit` of that line in build_config/lines.toml.")
-        root.rename(tree)
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
 
 
 def _lay_out(parts: Path, root: Path) -> None:

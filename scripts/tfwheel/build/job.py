@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from tfwheel.config import build_config, inputs, plan
 from tfwheel.errors import BadWheelError
 from tfwheel.index import ledger, published_versions
-from tfwheel.system import console, locks
+from tfwheel.system import console, locks, scratch
 from tfwheel.system.errors import CommandError
 from tfwheel.system.processes import run
 from tfwheel.wheel import records
@@ -136,8 +136,12 @@ class Job:
 
     @contextmanager
     def scratch(self) -> Iterator[None]:
-        """Create the scratch folder for the block and delete it afterwards, and first what a killed run left."""
+        """Create the scratch folder for the block and delete it afterwards, and first what killed runs left.
+
+        The folder of a target is locked with its wheel: only what nobody builds is deleted.
+        """
         shutil.rmtree(self.work, ignore_errors=True)
+        scratch.sweep_unlocked(self.work.parent, self.paths.dist / "locks")
         self.work.mkdir(parents=True)
         try:
             yield

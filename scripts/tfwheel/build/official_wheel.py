@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tfwheel.system import console
+from tfwheel.system import console, kept_folders, scratch
 from tfwheel.system.errors import HashMismatchError
 from tfwheel.system.pip import check, download_wheel
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tfwheel.config.targets import Base
 
 
@@ -26,7 +26,7 @@ def fetch(base: Base, cache: Path) -> Path:
     or DiskFullError when the download fails. A wrong file is never kept.
     """
     kept = cached_path(base, cache)
-    if kept.is_file():
+    if kept_folders.use(kept.parent, cache=cache, kept=lambda _: kept.is_file()):
         try:
             check(kept, sha256=base.sha256, size=base.size)
         except HashMismatchError as error:
@@ -34,16 +34,16 @@ def fetch(base: Base, cache: Path) -> Path:
             console.warn(f"{error.message}; fetching it again")
         else:
             return kept
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=kept.parent) as folder:
+    with scratch.folder("download", where=scratch.within(cache)) as folder:
         wheel = download_wheel(
             project=base.project,
             version=base.version,
             python=base.python,
-            dest=Path(folder),
+            dest=folder,
             sha256=base.sha256,
             size=base.size,
         )
         check(wheel, sha256=base.sha256, size=base.size)
+        kept.parent.mkdir(parents=True, exist_ok=True)
         wheel.replace(kept)
     return kept

@@ -8,15 +8,12 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import sys
 from typing import TYPE_CHECKING
 
-from filelock import FileLock
-
 from tfwheel.build.errors import CompileError
 from tfwheel.config.targets import WHEEL_EPOCH
-from tfwheel.system import console, digests
+from tfwheel.system import console, digests, kept_folders
 from tfwheel.system.errors import CommandError
 from tfwheel.system.processes import run
 from tfwheel.wheel.reader import WheelReader
@@ -48,22 +45,15 @@ def kept_sdk(base: Path, cache: Path) -> Path:
 
 def unpack_sdk(base: Path, cache: Path) -> Path:
     """Unpack headers and framework library of an official wheel into the cache once; returns the folder."""
-    folder = kept_sdk(base, cache)
-    with FileLock(f"{folder}.lock"):
-        if folder.is_dir():
-            return folder
-        unfinished = folder.with_name(f"{folder.name}.unfinished")
-        if unfinished.exists():  # left by a run that failed or was killed
-            shutil.rmtree(unfinished)
+
+    def unpack(folder: Path) -> None:
         with WheelReader(base) as wheel:
             names = [name for name in wheel.names() if _is_shared_header(name)] + [FRAMEWORK]
             for name in console.track(names, name="unpack TensorFlow headers"):
-                wheel.extract(name, unfinished / name)
-        # After a power cut the renamed folder must not hold empty files. One sync for all 16,000 files: one by one
-        # they take ten seconds.
-        os.sync()
-        unfinished.replace(folder)
-    return folder
+                wheel.extract(name, folder / name)
+
+    busy = f"another run unpacks the headers of {base.name}"
+    return kept_folders.keep(kept_sdk(base, cache), unpack, cache=cache, busy=busy)
 
 
 def compile_key(*, target: Target, project: Path, sdk: str, toolchain: Toolchain) -> str:

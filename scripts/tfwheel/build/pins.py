@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import asdict
 from email.parser import HeaderParser
 from pathlib import Path
@@ -13,7 +12,7 @@ from packaging.version import Version
 
 from tfwheel.config.targets import Base, is_core
 from tfwheel.gpu import code_inventory, elf, fatbin
-from tfwheel.system import console, pip
+from tfwheel.system import console, pip, scratch
 from tfwheel.system.files import sha256_of, write_atomically
 from tfwheel.wheel.reader import WheelReader
 
@@ -51,13 +50,12 @@ def update(config: Config, targets: Sequence[Target], cache: Path, *, renew: boo
 
 def _lock(project: str, version: str, python: str, cache: Path) -> Base:
     """Download one official wheel, measure it, and keep it in the cache for the build."""
-    (cache / "bases").mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=cache / "bases") as folder:
-        wheel = pip.download_wheel(project=project, version=version, python=python, dest=Path(folder))
+    with scratch.folder("download", where=scratch.within(cache)) as folder:
+        wheel = pip.download_wheel(project=project, version=version, python=python, dest=folder)
         with console.step(f"measure {wheel.name}"):
-            base = measure(wheel, project=project, version=version, python=python, scratch=Path(folder))
+            base = measure(wheel, project=project, version=version, python=python, scratch=folder)
         kept = cache / "bases" / base.sha256 / base.file
-        kept.parent.mkdir(exist_ok=True)
+        kept.parent.mkdir(parents=True, exist_ok=True)
         wheel.replace(kept)
     return base
 

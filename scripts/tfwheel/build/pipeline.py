@@ -19,7 +19,7 @@ from tfwheel.config.targets import WHEEL_EPOCH
 from tfwheel.index import local_index
 from tfwheel.index.errors import WheelMissingError
 from tfwheel.index.site import SiteContent
-from tfwheel.system import console, digests, files, sources
+from tfwheel.system import console, digests, files, kept_folders, sources
 from tfwheel.wheel import overlay, provenance, sbom
 from tfwheel.wheel.records import Record
 
@@ -130,7 +130,7 @@ def _build_untested(job: Job, chain: Toolchain, key: str, *, force: bool) -> Fin
 def _fetched(job: Job, chain: Toolchain) -> Path:
     """Fetch the official wheel and, in parallel, everything else that a build downloads."""
     cache, kept = job.paths.cache, official_wheel.cached_path(job.base, job.paths.cache)
-    if chain.toolkit and chain.cuda_root and chain.cuda_root.is_dir():
+    if chain.toolkit and chain.cuda_root and kept_folders.is_whole(chain.cuda_root):
         job.cached.append("toolchain")
     with ThreadPoolExecutor() as aside:
         parts = aside.submit(toolchain.prepare, job.target.line, cache=cache)

@@ -6,18 +6,19 @@ import os
 import re
 import sys
 import sysconfig
-import tempfile
 import zipfile
 from fnmatch import fnmatch
 from importlib.metadata import version
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tfwheel.build.errors import RepairError
+from tfwheel.system import scratch
 from tfwheel.system.errors import CommandError
 from tfwheel.system.processes import run
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tfwheel.config.targets import RepairRules
 
 ANY_POLICY = "manylinux_2_*_x86_64"
@@ -36,9 +37,9 @@ def repair(
     the wheel needs a newer policy than ``rules.ceiling``, or when it has no library at all.
     """
     out_dir.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=out_dir, prefix=".repair-") as scratch:
-        output = _auditwheel(wheel, Path(scratch), rules, epoch, log)
-        made = next(Path(scratch).glob(f"*[-.]{ANY_POLICY}*.whl"), None)
+    with scratch.beside(out_dir / wheel.name) as folder:
+        output = _auditwheel(wheel, folder, rules, epoch, log)
+        made = next(folder.glob(f"*[-.]{ANY_POLICY}*.whl"), None)
         if made is None:
             message = f"auditwheel found no manylinux policy for {wheel.name}: {cause(output)}"
             raise RepairError(message)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from tfwheel.config import gpu_support, plan
 from tfwheel.config.errors import SelectionError
-from tfwheel.errors import BadWheelError
+from tfwheel.errors import BadWheelError, UsageError
 from tfwheel.system import files
 from tfwheel.wheel import records
 
@@ -51,8 +51,12 @@ def refresh(paths: Paths, *, source: Path | None = None, expected: Iterable[str]
     """Write ``dist/reports/summary.md`` about the records below ``source`` (default: dist/wheels); returns its text.
 
     ``source`` may hold the artifacts of a CI run, each in a folder of its own: the records of builds and smoke
-    tests are joined. ``expected`` are the folders that must exist (see ``expected``).
+    tests are joined. ``expected`` are the folders that must exist (see ``expected``). Raises UsageError if ``source``
+    is not a folder.
     """
+    if source and not source.is_dir():
+        message = f"there is no folder {source}"
+        raise UsageError(message)
     gpus = gpu_support.load(paths.settings) if (paths.settings / "gpus.toml").is_file() else ()
     text = render(rows(source or paths.wheels, expected=expected), gpus)
     files.write_atomically(paths.dist / "reports" / "summary.md", text.encode())

@@ -4,24 +4,23 @@ from __future__ import annotations
 
 import shutil
 import sys
-import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from packaging.requirements import Requirement
 
 from tfwheel.checks.errors import GpuRequiredError
-from tfwheel.system import interpreters
+from tfwheel.system import interpreters, scratch
 from tfwheel.system.errors import CommandError, DiskFullError
 from tfwheel.system.processes import Programs, run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from concurrent.futures import Future
+    from pathlib import Path
 
     from tfwheel.config.targets import Target
 
@@ -71,8 +70,7 @@ def made(
     log.parent.mkdir(parents=True, exist_ok=True)
     log.unlink(missing_ok=True)
     programs = Programs()
-    with tempfile.TemporaryDirectory(prefix="tfwheel-smoke-") as name, ThreadPoolExecutor(max_workers=1) as aside:
-        folder = Path(name)
+    with scratch.folder("smoke") as folder, ThreadPoolExecutor(max_workers=1) as aside:
         run_there = partial(run, cwd=folder, log=log, among=programs)
         making = aside.submit(_make, folder, interpreter, applicable(requires, target.python), run_there)
         environment = Environment(folder=folder, log=log, gpus=gpus, making=making, programs=programs)

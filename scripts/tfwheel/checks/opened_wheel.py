@@ -7,20 +7,20 @@ that TensorFlow runs, are unpacked, to disk. So memory use does not grow with th
 from __future__ import annotations
 
 import os
-import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from tfwheel.config import gpu_support
 from tfwheel.gpu import code_inventory
+from tfwheel.system import scratch
 from tfwheel.wheel.reader import WheelReader
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
+    from pathlib import Path
 
     from tfwheel.config.targets import Base, RepairRules, Target
     from tfwheel.gpu.code_inventory import LibraryCode
@@ -203,7 +203,7 @@ def _unpacked(wheel: WheelReader, names: Collection[str], stack: ExitStack) -> d
     Uses all cores, the largest members first: two libraries are nearly all of the wheel. Of several bad members the
     error names the first in that order.
     """
-    folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tfwheel-gates-")))
+    folder = stack.enter_context(scratch.folder("gates"))
     paths = {name: folder / str(number) for number, name in enumerate(sorted(names))}
     order = sorted(_files(wheel).intersection(paths), key=lambda name: (-wheel.member(name).size, name))
     with ThreadPoolExecutor(max_workers=len(os.sched_getaffinity(0))) as pool:

@@ -6,11 +6,10 @@ A gate takes an OpenedWheel and returns its finding, one line for the record, or
 from __future__ import annotations
 
 import sys
-import tempfile
 import zipfile
 from dataclasses import dataclass
 from fnmatch import fnmatch
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from auditwheel.architecture import Architecture  # type: ignore[import-untyped]
@@ -33,12 +32,14 @@ from tfwheel.checks.errors import (
 from tfwheel.checks.opened_wheel import MergedFiles, OpenedWheel, opened, opened_ops
 from tfwheel.config.gpu_support import KINDS
 from tfwheel.gpu import elf
+from tfwheel.system import scratch
 from tfwheel.system.errors import CommandError
 from tfwheel.system.processes import run
 from tfwheel.wheel import sbom as wheel_sbom
 
 if TYPE_CHECKING:
     from collections.abc import Collection
+    from pathlib import Path
 
     from packaging.tags import Tag
 
@@ -280,8 +281,8 @@ def _tags_in_wheel_file(opened_wheel: OpenedWheel) -> set[Tag]:
 
 def _ask_twine(opened_wheel: OpenedWheel) -> None:
     """Run twine on a copy with the metadata alone: twine checks METADATA only, but would hash the whole wheel."""
-    with tempfile.TemporaryDirectory(prefix="tfwheel-twine-") as folder:
-        small = Path(folder, opened_wheel.name)
+    with scratch.folder("twine") as folder:
+        small = folder / opened_wheel.name
         with zipfile.ZipFile(small, "w") as archive:
             for name in ("METADATA", "WHEEL"):
                 archive.writestr(f"{opened_wheel.wheel.dist_info}/{name}", _info_file(opened_wheel, name))

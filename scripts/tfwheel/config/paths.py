@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from platformdirs import user_cache_path
+from tfwheel.system import cache_root
 
 ROOT = Path(__file__).resolve().parents[3]
 CONFIG_DIR = ROOT / "build_config"
@@ -22,7 +22,7 @@ class Paths:
     @classmethod
     def here(cls) -> Paths:
         """Return the paths of the checkout that holds this file, and ``$XDG_CACHE_HOME/tfwheel``."""
-        return cls(settings=CONFIG_DIR, dist=ROOT / "dist", cache=user_cache_path("tfwheel"))
+        return cls(settings=CONFIG_DIR, dist=ROOT / "dist", cache=cache_root.folder())
 
     @property
     def wheels(self) -> Path:

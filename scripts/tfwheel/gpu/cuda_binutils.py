@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-import tempfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tfwheel.gpu import elf, nvidia_tools
+from tfwheel.system import scratch
 from tfwheel.system.processes import run
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def listing(tools: Path, containers: Iterable[bytes]) -> list[tuple[str, int]]:
 
     cuobjdump takes about five times their size in memory. Raises CommandError if it cannot read them.
     """
-    with tempfile.NamedTemporaryFile(prefix="tfwheel-cuobjdump-", suffix=".fatbin") as piece:
+    with scratch.file("cuobjdump", ".fatbin") as piece:
         for container in containers:
             piece.write(container)
         piece.flush()
@@ -49,7 +49,7 @@ def listing(tools: Path, containers: Iterable[bytes]) -> list[tuple[str, int]]:
 
 def disassemble(tools: Path, cubin: bytes) -> str:
     """Return nvdisasm's output for a cubin; raise CommandError if it cannot read it."""
-    with tempfile.NamedTemporaryFile(prefix="tfwheel-nvdisasm-", suffix=".cubin") as piece:
+    with scratch.file("nvdisasm", ".cubin") as piece:
         piece.write(cubin)
         piece.flush()
         return run([tools / "nvdisasm", piece.name])

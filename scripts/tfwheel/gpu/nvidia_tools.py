@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
+from functools import partial
 from typing import TYPE_CHECKING
 
-from filelock import FileLock
-
 from tfwheel.gpu.errors import ToolchainError
-from tfwheel.system import console, digests, pip, sources
+from tfwheel.system import console, digests, kept_folders, pip, scratch, sources
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -23,20 +21,13 @@ def fetch(packages: Sequence[str], files: Mapping[str, str], *, cache: Path, rem
     """
     key = digests.of_facts(packages=packages, files=files, code=sources.digest(__name__))
     folder = cache / "toolchains" / f"{next(iter(files))}-{key[:16]}"
-    if not folder.is_dir():
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(f"{folder}.lock"):
-            if not folder.is_dir():
-                _unpack(packages, files, folder, remedy=remedy)
-    return folder
+    make = partial(_unpack, packages, files, where=scratch.within(cache), remedy=remedy)
+    return kept_folders.keep(folder, make, cache=cache, busy=f"another run fetches {' and '.join(packages)}")
 
 
-def _unpack(packages: Sequence[str], files: Mapping[str, str], folder: Path, *, remedy: str) -> None:
-    unfinished = folder.with_name(f"{folder.name}.unfinished")
-    parts, kept = unfinished / "parts", unfinished / "kept"
-    shutil.rmtree(unfinished, ignore_errors=True)  # left by a killed run: the lock proves that it has ended
-    kept.mkdir(parents=True)
-    try:
+def _unpack(packages: Sequence[str], files: Mapping[str, str], folder: Path, *, where: Path, remedy: str) -> None:
+    with scratch.folder("fetched", where=where) as fetched:
+        parts = fetched / "parts"
         with console.step(f"fetch {' and '.join(packages)} (once)"):
             pip.install_parts(packages, parts)
         for name, place in files.items():
@@ -45,7 +36,4 @@ def _unpack(packages: Sequence[str], files: Mapping[str, str], folder: Path, *, 
                 message = f"{' and '.join(packages)}: no {place}/{name} in there"
                 raise ToolchainError(message, remedy=remedy)
             found.chmod(0o755)
-            found.rename(kept / name)
-        kept.rename(folder)
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
+            found.rename(folder / name)

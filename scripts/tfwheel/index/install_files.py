@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import re
 import sys
-import tempfile
 import tomllib
 from dataclasses import dataclass
 from itertools import groupby
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
@@ -20,6 +18,7 @@ import tomli_w
 from packaging.utils import canonicalize_name, parse_wheel_filename
 
 from tfwheel.index.errors import LockError
+from tfwheel.system import scratch
 from tfwheel.system.errors import CommandError
 from tfwheel.system.files import write_atomically
 from tfwheel.system.processes import run
@@ -27,6 +26,7 @@ from tfwheel.wheel.errors import IndexEntryError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from pathlib import Path
 
     from tfwheel.config.colab_runtimes import Runtime
     from tfwheel.index.ledger import LedgerEntry
@@ -171,8 +171,7 @@ def make(bare: Lock, *, extra: str, index_url: str, platform: str) -> Lock:
     ``extra`` is "" or an extra of the project ("[and-cuda]"). Raises LockError when there is no solution, and
     IndexEntryError when the solution contains a URL.
     """
-    with tempfile.TemporaryDirectory(prefix="tfwheel-lock-") as name:
-        folder = Path(name)
+    with scratch.folder("lock") as folder:
         (folder / "in.txt").write_text(f"{bare.project}{extra}=={bare.version}\n", encoding="utf-8")
         texts = []
         for output, options in (("requirements.txt", ["--generate-hashes"]), ("pylock.toml", [])):

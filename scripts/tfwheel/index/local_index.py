@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import tempfile
 import threading
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from filelock import FileLock
@@ -18,12 +16,13 @@ from tfwheel.index.atomic_tree import Part
 from tfwheel.index.errors import LedgerDamagedError, WheelMissingError
 from tfwheel.index.ledger import Ledger
 from tfwheel.index.simple_pages import ListedFile
-from tfwheel.system import console, files
+from tfwheel.system import console, files, scratch
 from tfwheel.wheel import metadata, records
 from tfwheel.wheel.errors import IndexEntryError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
     from tfwheel.config.paths import Paths
     from tfwheel.index.ledger import LedgerEntry
@@ -120,8 +119,8 @@ def serve_alone(wheel: Path, *, line: str, workdir: Path, sha256: str | None = N
         requires_python=facts.requires_python,
         metadata_sha256=hashlib.sha256(sidecar).hexdigest(),
     )
-    with tempfile.TemporaryDirectory(dir=workdir, prefix="site-") as folder:
-        site = Path(folder) / "site"
+    with scratch.beside(workdir / "site") as folder:
+        site = folder / "site"
         atomic_tree.update(site, simple_pages.parts([row]) | {"wheel": _wheel_part(row, wheel)})
         with server.serve(site) as address:
             yield f"{address}{line}/"

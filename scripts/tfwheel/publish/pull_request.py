@@ -8,20 +8,19 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
 from base64 import b64encode
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from tfwheel.errors import PublishError, UsageError
-from tfwheel.system import console
+from tfwheel.system import console, scratch
 from tfwheel.system.errors import CommandError
 from tfwheel.system.processes import run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
+    from pathlib import Path
 
     from tfwheel.publish.github_repository import Repository
 
@@ -55,8 +54,8 @@ def propose(
     """
     environment = _environment(remote, repository.api.token)
     try:
-        with tempfile.TemporaryDirectory(prefix="tfwheel-proposal-") as folder:
-            tree = Path(folder) / "tree"
+        with scratch.folder("proposal") as folder:
+            tree = folder / "tree"
             if not _push(change, tree, remote, base=base, push=push, environment=environment):
                 return f"no change: {base} has it already"
     except CommandError as error:

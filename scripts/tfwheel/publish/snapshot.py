@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-import tempfile
 import time
-from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from tfwheel.errors import UsageError
 from tfwheel.index import manifest
 from tfwheel.index.errors import ManifestError
 from tfwheel.publish import addresses
-from tfwheel.system import console, files, web
+from tfwheel.system import console, files, scratch, web
 from tfwheel.system.errors import DownloadError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 OK = 200
 
@@ -34,9 +36,8 @@ def save(address: str, folder: Path) -> int:
     if reason := files.why_unwritable(folder.parent):
         message = f"{folder} cannot be written: {reason}"
         raise UsageError(message, remedy="Name a folder that you can write.")
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as scratch:
-        copy = Path(scratch) / "copy"
+    with scratch.beside(folder) as unfinished:
+        copy = unfinished / "copy"
         try:
             count = _copy(address, copy)
         except (DownloadError, ManifestError) as error:

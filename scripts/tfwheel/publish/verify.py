@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import sys
-import tempfile
 import time
 from collections import defaultdict
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ from tfwheel.errors import FactoryError, NoAnswerError
 from tfwheel.index import ledger, manifest
 from tfwheel.publish import addresses
 from tfwheel.publish.errors import HostAnswerError, VerifyError
-from tfwheel.system import console, interpreters, web
+from tfwheel.system import console, interpreters, scratch, web
 from tfwheel.system.errors import CommandError
 from tfwheel.system.processes import run
 
@@ -80,9 +79,9 @@ def install(address: str, entries: Iterable[LedgerEntry], file: str, *, clients:
         raise _fault(address, f"does not list {file}")
     python, index = interpreter_for(file), f"{address}{entry.line}/"
     for client in clients:
-        with tempfile.TemporaryDirectory(prefix="tfwheel-verify-") as folder:
+        with scratch.folder("verify") as folder:
             try:
-                found = _install(client, python, Path(folder), index, entry)
+                found = _install(client, python, folder, index, entry)
             except CommandError as error:
                 fault = f"{client} does not install {entry.pin}: {error.message}"
                 raise _fault(index, fault) from error

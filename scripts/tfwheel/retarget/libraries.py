@@ -15,12 +15,9 @@ from importlib.metadata import version
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from filelock import FileLock
-
 from tfwheel.retarget import rewrite, xla_ceiling
 from tfwheel.retarget.errors import NoGpuCodeError
-from tfwheel.system import console, digests, sources
-from tfwheel.system.files import write_atomically
+from tfwheel.system import console, digests, kept_folders, sources
 from tfwheel.wheel.deflate import LEVEL, Deflated, deflate
 from tfwheel.wheel.reader import WheelReader
 
@@ -148,7 +145,7 @@ def replacements(
             _Maker(wheel=wheel, member=name, wanted=wanted, compiler=compiler, ceiling=ceiling, work=work, check=check)
             for name in names
         ]
-        making = [pool.submit(maker.kept, cache / "libraries") for maker in makers]
+        making = [pool.submit(maker.kept, cache) for maker in makers]
         done, _ = wait(making, return_when=FIRST_EXCEPTION)
         if failed := next((one for one in making if one in done and one.exception()), None):
             compiler.pool.cancel()
@@ -192,36 +189,39 @@ class _Maker:
         )
 
     def kept(self, cache: Path) -> Replacement:
-        """Return the replacement from the cache, or make it."""
-        folder = cache / self.key()
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(f"{folder}.lock"):
-            found = self._read(folder)
-            if found:
-                console.say(f"  {PurePosixPath(self.member).name}: from the cache")
-                return found
-            try:
-                facts, deflated = self._make(folder)
-            except BaseException:
-                shutil.rmtree(folder, ignore_errors=True)
-                raise
-            shown = asdict(deflated) | {"path": STREAM}
-            write_atomically(folder / FACTS, json.dumps({"facts": facts, "deflated": shown}, indent=2).encode())
-        return Replacement(member=self.member, deflated=deflated, facts=facts)
+        """Return the replacement from the cache, or make it; the merge checks the stream's hash."""
+        made = []
+        name = PurePosixPath(self.member).name
+
+        def make(empty: Path) -> None:
+            self._make(empty)
+            made.append(empty)
+
+        folder = kept_folders.keep(
+            cache / "libraries" / self.key(),
+            make,
+            cache=cache,
+            busy=f"another run makes new GPU code for {name}",
+            kept=lambda folder: kept_folders.is_whole(folder) and self._read(folder) is not None,
+        )
+        if not made:
+            console.say(f"  {name}: from the cache")
+        found = self._read(folder)
+        assert found is not None  # noqa: S101 -- it was just made or read
+        return found
 
     def _read(self, folder: Path) -> Replacement | None:
-        """Return the replacement in the cache, None if it is not complete; the merge checks the stream's hash."""
+        """Return the replacement in the cache, None if its facts are not sound."""
         try:
             data = json.loads((folder / FACTS).read_bytes())
             deflated = Deflated(**data["deflated"] | {"path": folder / STREAM})
-            complete = _is_sound(deflated) and deflated.path.stat().st_size == deflated.packed_size
             facts = dict(data["facts"])
         except (OSError, ValueError, TypeError, KeyError, RecursionError):
             return None
-        return Replacement(member=self.member, deflated=deflated, facts=facts) if complete else None
+        return Replacement(member=self.member, deflated=deflated, facts=facts) if _is_sound(deflated) else None
 
-    def _make(self, folder: Path) -> tuple[dict[str, Any], Deflated]:
-        shutil.rmtree(folder, ignore_errors=True)
+    def _make(self, folder: Path) -> None:
+        """Make the replacement in an empty folder."""
         name = PurePosixPath(self.member).name
         official, library = self.work / f"official-{name}", self.work / name
         with ExitStack() as stack:
@@ -248,7 +248,8 @@ class _Maker:
             "xla": [{"what": edit.what, "offset": edit.offset, "bytes": edit.replacement.hex()} for edit in edits],
             "gates": dict(passed),
         }
-        return facts, deflated
+        shown = asdict(deflated) | {"path": STREAM}
+        (folder / FACTS).write_text(json.dumps({"facts": facts, "deflated": shown}, indent=2), encoding="utf-8")
 
 
 def _is_sound(deflated: Deflated) -> bool:

@@ -9,13 +9,11 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import tempfile
 import threading
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, as_completed, wait
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from math import isqrt
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tfwheel.gpu import fatbin, nvidia_tools
@@ -23,13 +21,14 @@ from tfwheel.gpu.errors import FatbinError
 from tfwheel.gpu.fatbinary_program import LIBRARY
 from tfwheel.retarget import gpu_image
 from tfwheel.retarget.errors import PtxError, UnknownArchError
-from tfwheel.system import console, digests, sources
+from tfwheel.system import console, digests, kept_folders, scratch, sources
 from tfwheel.system.errors import CommandError
 from tfwheel.system.files import writing
 from tfwheel.system.processes import Programs, run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from pathlib import Path
 
 MEMORY = 640 << 20  # bytes for all running ptxas together; the gates of another library may run beside them
 # Upper bound for one ptxas in bytes: a constant plus a factor times the square root of the source's size. Measured on
@@ -160,8 +159,8 @@ def compile_all(modules: Sequence[PtxModule], compiler: PtxCompiler, *, name: st
     """
     found: dict[int, Path] = {}
     order = sorted(range(len(modules)), key=lambda index: (-modules[index].size, index))
-    with tempfile.TemporaryDirectory(prefix="tfwheel-ptxas-") as folder:
-        work = _Work(compiler=compiler, folder=Path(folder))
+    with scratch.folder("ptxas") as folder:
+        work = _Work(compiler=compiler, folder=folder)
         waiting = {
             compiler.pool.submit(partial(work.entry_of, modules[index], index), memory=modules[index].memory): index
             for index in order
@@ -169,6 +168,9 @@ def compile_all(modules: Sequence[PtxModule], compiler: PtxCompiler, *, name: st
         try:
             for future in console.track(as_completed(waiting), name=name, total=len(waiting)):
                 found[waiting[future]] = future.result()
+        except (KeyboardInterrupt, SystemExit):
+            compiler.pool.cancel()  # a large module takes half a minute
+            raise
         finally:
             for future in waiting:
                 future.cancel()
@@ -186,7 +188,7 @@ class _Work:
     def entry_of(self, module: PtxModule, number: int) -> Path:
         ptx = gpu_image.portable(module.read())
         kept = self.compiler.place_of(ptx, module.arch)
-        if not _is_entry(kept):
+        if not kept_folders.use(kept, cache=self.compiler.cache.parent, kept=_is_entry):
             code = self._compiled(ptx, module, number)
             with self.compiler.pool.nvfatbin:
                 entry = gpu_image.entry(self.compiler.nvfatbin, code, arch=module.arch)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import IO, TYPE_CHECKING
 
 from tfwheel.gpu import elf, fatbin
 from tfwheel.retarget.errors import AlreadyRetargetedError, DoesNotFitError, UnknownLayoutError
+from tfwheel.system import scratch
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -141,7 +141,7 @@ def write_moved(layout: Layout, name: str, containers: Sequence[Sequence[Piece]]
     Writes to a temporary file beside the library first, because kept entries are read from the bytes being replaced.
     """
     section = layout.sections[name]
-    with layout.path.open("r+b") as library, tempfile.TemporaryFile(dir=layout.path.parent) as new:
+    with layout.path.open("r+b") as library, scratch.nameless(layout.path.parent) as new:
         for pieces, place in zip(containers, places, strict=True):
             new.seek(place - section.offset)
             _write_container(new, library, pieces)

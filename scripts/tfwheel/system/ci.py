@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tfwheel.system import files
 from tfwheel.system.errors import ChangesUnknownError, CommandError, NotInCiError
 from tfwheel.system.processes import run
 
@@ -40,14 +41,21 @@ def set_outputs(values: Mapping[str, str]) -> None:
     if not name:
         message = f"--github-output needs the variable ${OUTPUT}, which is not set"
         raise NotInCiError(message)
-    with Path(name).open("a", encoding="utf-8") as stream:
-        stream.writelines(f"{key}={value}\n" for key, value in values.items())
+    _append(OUTPUT, name, "".join(f"{key}={value}\n" for key, value in values.items()))
 
 
 def add_to_summary(markdown: str) -> bool:
     """Append to the summary of this job ($GITHUB_STEP_SUMMARY); return whether there is one."""
     name = os.environ.get(SUMMARY)
     if name:
-        with Path(name).open("a", encoding="utf-8") as stream:
-            stream.write(markdown)
+        _append(SUMMARY, name, markdown)
     return bool(name)
+
+
+def _append(variable: str, name: str, text: str) -> None:
+    """Append to a file that CI names in a variable; FileAccessError or DiskFullError, which say so."""
+    try:
+        with Path(name).open("a", encoding="utf-8") as stream:
+            stream.write(text)
+    except OSError as error:
+        raise files.failure(error, f"the file that ${variable} names, {name}") from error

@@ -9,6 +9,7 @@ from operator import length_hint
 from typing import TYPE_CHECKING, TypeVar
 
 from rich.console import Console
+from rich.filesize import decimal
 from rich.markup import escape
 from rich.progress import (
     BarColumn,
@@ -30,7 +31,18 @@ if TYPE_CHECKING:
     from rich.progress import Task
 
 Item = TypeVar("Item")
-console = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+class _Stderr(Console):
+    """The console; where its reader has gone, that is an error in the thread that prints, as with any other file."""
+
+    def on_broken_pipe(self) -> None:
+        """Print no more, and let the door end as programs do whose reader has gone."""
+        self.quiet = True
+        raise BrokenPipeError
+
+
+console = _Stderr(stderr=True, highlight=False, soft_wrap=True)
 verbose = False
 
 
@@ -53,6 +65,11 @@ def detail(text: str) -> None:
 def warn(text: str) -> None:
     """Print a warning that the user should act on."""
     console.print(f"[yellow]warning:[/] {escape(text)}")
+
+
+def size(number: int) -> str:
+    """Return a number of bytes for people ("1.2 GB")."""
+    return decimal(number)
 
 
 def show(renderable: RenderableType) -> None:

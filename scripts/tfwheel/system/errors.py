@@ -64,6 +64,25 @@ class DiskFullError(FactoryError):
     default_remedy = "Free some space (a build needs about 8 GB) and run again; nothing was half-written."
 
 
+class FileAccessError(FactoryError):
+    """Correct the file or folder named in the message: it cannot be read or written."""
+
+    exit_code = 83
+    default_remedy = "Correct that path or its permissions, and run again."
+
+
+class UnsafeFolderError(FileAccessError):
+    """Other users could change what this program writes into a temporary folder."""
+
+    default_remedy = "Delete it (or `chmod 700` it if it is yours), or set TMPDIR to a folder of your own."
+
+
+class NoCacheFolderError(FileAccessError):
+    """The user has no home folder, and XDG_CACHE_HOME names no other place for the cache."""
+
+    default_remedy = "Set XDG_CACHE_HOME to a folder of your own, as an absolute path."
+
+
 class TargetBusyError(FactoryError):
     """Wait and run again: another build of the same target is running."""
 

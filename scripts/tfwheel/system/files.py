@@ -10,10 +10,16 @@ from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import IO, TYPE_CHECKING
 
-from tfwheel.system.errors import DiskFullError
+from tfwheel.system import cache_root
+from tfwheel.system.errors import DiskFullError, FileAccessError, NoCacheFolderError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from tfwheel.errors import FactoryError
+
+OUTPUT = "the output"  # what has no name is a stream that was there before this program
+FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 @contextmanager
@@ -63,9 +69,8 @@ def _naming_a_full_disk(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            message = f"no space left while writing {path}"
-            raise DiskFullError(message) from error
+        if error.errno in FULL:
+            raise failure(error, path) from error
         raise
 
 
@@ -76,6 +81,33 @@ def why_unwritable(folder: Path) -> str | None:
     if not there.is_dir():
         return f"{there} is not a folder"
     return None if os.access(there, os.W_OK | os.X_OK) else f"{there} is write-protected"
+
+
+def failure(error: OSError, path: Path | str | None = None) -> FactoryError:
+    """Return the error of the product for one of the system: DiskFullError or FileAccessError, naming the path.
+
+    Below the cache, the remedy names the variable that moves it.
+    """
+    where = path or error.filename
+    folder = cache_of(where) if where else None
+    move = f", or set {cache_root.VARIABLE} to a folder elsewhere" if folder else ""
+    remedy = None if where else "Send the output to a file or a program that takes it."
+    if error.errno in FULL:
+        remedy = f"Free some space for {folder}{move}, and run again." if folder else remedy
+        return DiskFullError(f"no space left while writing {where or OUTPUT}", remedy=remedy)
+    why = (error.strerror or str(error) or type(error).__name__).lower()
+    second = f" (to {error.filename2})" if error.filename2 else ""
+    remedy = f"Correct the permissions of {folder}{move}, and run again." if folder else remedy
+    return FileAccessError(f"{where or OUTPUT}{second}: {why}", remedy=remedy)
+
+
+def cache_of(path: Path | str) -> Path | None:
+    """Return the user's cache folder if a path is that folder, in it, or on the way to it; else None."""
+    try:
+        folder, place = cache_root.folder(), Path(os.fsdecode(path)).absolute()
+    except (NoCacheFolderError, OSError, TypeError):
+        return None
+    return folder if place.is_relative_to(folder) or place in (folder.parent, folder.parent.parent) else None
 
 
 def sha256_of(path: Path) -> str:

@@ -18,6 +18,21 @@ BUSY_TIMEOUT_S = 3600
 
 
 @contextmanager
+def attempted(path: Path) -> Iterator[bool]:
+    """Yield whether nobody else has a lock, and hold it then while the block runs."""
+    lock = FileLock(path)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        lock.release()
+
+
+@contextmanager
 def exclusive(path: Path, *, busy: str) -> Iterator[None]:
     """Hold a lock while the block runs; while another process has it, print ``busy`` and wait for an hour at most.
 

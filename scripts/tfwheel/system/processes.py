@@ -10,7 +10,7 @@ import threading
 from contextlib import contextmanager, nullcontext, suppress
 from typing import TYPE_CHECKING
 
-from tfwheel.system import console
+from tfwheel.system import console, scratch
 from tfwheel.system.errors import CommandError
 
 if TYPE_CHECKING:
@@ -38,6 +38,10 @@ class Programs:
         for process in running:
             _end(process)
 
+    def running(self) -> list[subprocess.Popen[str]]:
+        """Return the running programs; for signal handlers: it takes no lock."""
+        return list(self._running)
+
     @contextmanager
     def holding(self, process: subprocess.Popen[str]) -> Iterator[None]:
         """Count a program as running while the block runs."""
@@ -50,6 +54,15 @@ class Programs:
         finally:
             with self._lock:
                 self._running.discard(process)
+
+
+_all = Programs()
+
+
+def end_all() -> None:
+    """Ask all running programs of this process, and their children, to end; for signal handlers: waits for nothing."""
+    for process in _all.running():
+        _signal(process, signal.SIGTERM)
 
 
 def run(
@@ -74,7 +87,7 @@ def run(
         process = subprocess.Popen(
             words,
             cwd=cwd,
-            env={**os.environ, **(env or {})},
+            env={**os.environ, **scratch.mark(), **(env or {})},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -86,7 +99,7 @@ def run(
     except OSError as error:
         message = f"cannot start `{words[0]}`: {error.strerror or error} ({error.filename})"
         raise CommandError(message) from error
-    with process, among.holding(process) if among else nullcontext():
+    with process, _all.holding(process), among.holding(process) if among else nullcontext():
         output = _collect(process, line, log, on_line)
     if process.returncode:
         tail = "\n".join(output.splitlines()[-TAIL_LINES:])
@@ -101,7 +114,7 @@ def _collect(
     """Collect the output line by line, also in ``log``, so that a killed run leaves its output there."""
     lines: list[str] = []
     try:
-        with log.open("a", encoding="utf-8") if log else nullcontext() as handle:
+        with log.open("a", encoding="utf-8", errors="backslashreplace") if log else nullcontext() as handle:
             if handle:
                 handle.write(f"$ {line}\n")
             for text in process.stdout or ():

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import tempfile
 import zlib
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from tfwheel.errors import BadWheelError
+from tfwheel.system import scratch
 from tfwheel.system.files import writing
 from tfwheel.wheel import zip_records
 from tfwheel.wheel.deflate import Deflated
@@ -184,7 +184,7 @@ class _Writer:
         self._flush()
         deflater = zlib.compressobj(LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS)
         digest, crc, size = hashlib.sha256(), 0, 0
-        with tempfile.SpooledTemporaryFile(max_size=SPOOL, dir=str(Path(self._stream.name).parent)) as spool:
+        with scratch.spooled(Path(self._stream.name).parent, in_memory=SPOOL) as spool:
             for piece in new.content:
                 crc, size = zlib.crc32(piece, crc), size + len(piece)
                 digest.update(piece)

@@ -14,6 +14,7 @@ from tfwheel.checks import environments, smoke
 from tfwheel.config.targets import Line, Target
 from tfwheel.index import local_index
 from tfwheel.system import files
+from tfwheel.system import scratch as scratch_folders
 from tfwheel.system.errors import CommandError, DiskFullError, InterpreterMissingError
 from tfwheel.system.processes import run
 from tfwheel.wheel.records import Record
@@ -94,8 +95,8 @@ def scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where the environments go, so that a test can see that they are gone."""
     folder = tmp_path / "tmp"
     folder.mkdir()
-    monkeypatch.setattr("tempfile.tempdir", str(folder))
-    return folder
+    monkeypatch.setenv("TMPDIR", str(folder))
+    return scratch_folders.home_in(scratch_folders.place())
 
 
 def test_a_wheel_with_ops_passes_and_leaves_nothing_but_its_log(tmp_path: Path, scratch: Path) -> None:
@@ -110,7 +111,7 @@ def test_a_wheel_with_ops_passes_and_leaves_nothing_but_its_log(tmp_path: Path, 
     assert set(report["times"]) == {"smoke: environment", "smoke: install", "smoke: checks"}
     assert report["checks"][-1]["name"] == "custom ops"
     assert "tensorflow==2.20.0+cpu.1" in log
-    assert not list(scratch.iterdir())
+    assert not list(scratch.glob("smoke-*"))
 
 
 def test_nothing_of_this_process_leaks_into_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -162,7 +163,7 @@ def test_the_environment_goes_when_the_wheel_is_never_made(tmp_path: Path, scrat
     with pytest.raises(KeyError):
         fail()
     assert seen[0].making.done()
-    assert not list(scratch.iterdir())
+    assert not list(scratch.glob("smoke-*"))
 
 
 def test_a_crash_is_named_with_its_signal_and_place(tmp_path: Path, scratch: Path) -> None:
@@ -171,7 +172,7 @@ def test_a_crash_is_named_with_its_signal_and_place(tmp_path: Path, scratch: Pat
     assert report["passed"] is False
     assert report["reason"] == "crashed in the check matmul on CPU:0: SIGILL (Illegal instruction)"
     assert "Fatal Python error: Illegal instruction" in log
-    assert not list(scratch.iterdir())
+    assert not list(scratch.glob("smoke-*"))
 
 
 def test_a_check_that_hangs_is_ended_and_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,7 @@ from tfwheel.build import gpu_code, official_wheel, pipeline, toolchain
 from tfwheel.build.compilers import Compiler
 from tfwheel.index import ledger
 from tfwheel.index.errors import NameTakenError
+from tfwheel.system import kept_folders
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -53,6 +54,7 @@ def test_a_tree_of_cuda_parts_that_was_there_came_from_the_cache(
     trees = build.paths.cache / "toolchains"
     for name in there:
         (trees / name).mkdir(parents=True)
+        (trees / name / kept_folders.WHOLE).write_text("{}")
     tree = trees / "cuda-12.5.1-aa"
     compiler = Compiler(path=tree, version="19.1.0")
     chain = toolchain.Toolchain(

@@ -10,6 +10,7 @@ import pytest
 import fakewheels
 from tfwheel.build import ops_wheel
 from tfwheel.errors import BadWheelError
+from tfwheel.system import kept_folders
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -60,15 +61,16 @@ def base(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def synced(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[set[str]]:
-    """What stood in the cache's folder each time the disk was waited for (here it is not)."""
+    """What stood in the folder of headers each time the disk was waited for (here it is not)."""
     seen: list[set[str]] = []
-    monkeypatch.setattr(os, "sync", lambda: seen.append({path.suffix for path in (tmp_path / "sdks").iterdir()}))
+    monkeypatch.setattr(os, "sync", lambda: seen.append({path.name for path in tmp_path.glob("sdks/*")}))
     return seen
 
 
 def contents(folder: Path) -> dict[str, bytes]:
     """Every file in a folder, by its path there."""
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    files = [path for path in folder.rglob("*") if path.is_file() and path.name != kept_folders.WHOLE]
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
 
 
 def test_headers_and_library_get_their_folder_once_they_are_on_the_disk(
@@ -77,8 +79,8 @@ def test_headers_and_library_get_their_folder_once_they_are_on_the_disk(
     sdk = ops_wheel.unpack_sdk(base, tmp_path)
     assert sdk == ops_wheel.kept_sdk(base, tmp_path)
     assert contents(sdk) == SHARED
-    assert synced == [{".lock", ".unfinished"}]
-    assert not list(tmp_path.glob("sdks/*.unfinished"))
+    assert synced == [set()]
+    assert list(tmp_path.glob("sdks/*")) == [sdk]
 
 
 def test_what_is_unpacked_is_not_unpacked_again(base: Path, tmp_path: Path, synced: list[set[str]]) -> None:
@@ -90,11 +92,8 @@ def test_what_is_unpacked_is_not_unpacked_again(base: Path, tmp_path: Path, sync
 
 
 @pytest.mark.usefixtures("synced")
-def test_what_a_killed_run_left_is_removed_first(base: Path, tmp_path: Path) -> None:
-    left = ops_wheel.kept_sdk(base, tmp_path)
-    left = left.with_name(f"{left.name}.unfinished") / "tensorflow" / "include"
-    left.mkdir(parents=True)
-    (left / "half.h").write_bytes(b"// hal")
+def test_a_folder_that_was_emptied_is_made_again(base: Path, tmp_path: Path) -> None:
+    (ops_wheel.unpack_sdk(base, tmp_path) / ops_wheel.FRAMEWORK).unlink()
     assert contents(ops_wheel.unpack_sdk(base, tmp_path)) == SHARED
 
 

@@ -15,7 +15,7 @@ from tfwheel.build.compilers import Compiler
 from tfwheel.build.errors import NoCompilerError
 from tfwheel.config.targets import Line
 from tfwheel.gpu.errors import ToolchainError
-from tfwheel.system import pip
+from tfwheel.system import kept_folders, pip
 from tfwheel.system.errors import DownloadError
 
 if TYPE_CHECKING:
@@ -141,7 +141,7 @@ def test_another_compiler_or_another_part_is_another_identity(tmp_path: Path, mo
 def test_the_tree_is_what_clang_looks_for_and_no_more(tmp_path: Path, packages: Packages) -> None:
     tree = cuda_tree.make(CU12, tmp_path)
     files = {str(path.relative_to(tree)) for path in tree.rglob("*") if path.is_file()}
-    assert files == {*PACKED.values(), "bin/fatbinary", "bin/fatbinary.py"}
+    assert files == {*PACKED.values(), "bin/fatbinary", "bin/fatbinary.py", kept_folders.WHOLE}
     assert set(cuda_tree.REQUIRED) <= files
     assert all(os.access(tree / "bin" / name, os.X_OK) for name in ("ptxas", "fatbinary"))
     assert packages.calls == 1
@@ -159,16 +159,20 @@ def test_two_at_once_make_one_tree(tmp_path: Path, packages: Packages) -> None:
     assert packages.calls == 1
 
 
-def test_what_a_killed_run_left_is_cleared_away(tmp_path: Path, packages: Packages) -> None:
+def test_a_tree_that_was_emptied_is_made_again(tmp_path: Path, packages: Packages) -> None:
     tree = cuda_tree.make(CU12, tmp_path)
-    unfinished = tree.with_name(f"{tree.name}.unfinished")
-    tree.rename(unfinished)
-    (unfinished / "root").mkdir()
-    (unfinished / "root" / "half a file").touch()
+    (tree / "bin" / "ptxas").unlink()
     assert cuda_tree.make(CU12, tmp_path) == tree
     assert packages.calls == 2
-    assert not unfinished.exists()
-    assert not (tree / "half a file").exists()
+    assert (tree / "bin" / "ptxas").is_file()
+
+
+def test_a_file_in_place_of_the_tree_is_replaced(tmp_path: Path, packages: Packages) -> None:
+    tree = cuda_tree.folder(CU12, tmp_path)
+    tree.parent.mkdir(parents=True)
+    tree.touch()
+    assert cuda_tree.make(CU12, tmp_path).is_dir()
+    assert packages.calls == 1
 
 
 def test_missing_files_are_named_and_nothing_is_kept(tmp_path: Path, packages: Packages) -> None:
@@ -194,7 +198,7 @@ def test_a_failed_download_leaves_no_tree(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def _folders(cache: Path) -> list[Path]:
-    return [path for path in (cache / "toolchains").iterdir() if path.is_dir()]
+    return list(cache.glob("toolchains/*"))
 
 
 @pytest.mark.parametrize("name", ["CXXFLAGS", "NVCC_APPEND_FLAGS", "CMAKE_ARGS"])

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tfwheel import cli
-from tfwheel.errors import UnexpectedError
-from tfwheel.system.errors import DiskFullError, HashMismatchError
+from tfwheel.errors import OutOfMemoryError, UnexpectedError
+from tfwheel.system.errors import DiskFullError, FileAccessError, HashMismatchError
 from tfwheel.wheel.errors import PatchError
 
 if TYPE_CHECKING:
@@ -39,7 +39,10 @@ def test_success_is_zero(monkeypatch: pytest.MonkeyPatch) -> None:
         (PatchError("a.patch: hunk 2"), PatchError.exit_code),
         (KeyboardInterrupt(), 130),
         (OSError(errno.ENOSPC, "No space left on device", "/x/wheel"), DiskFullError.exit_code),
-        (OSError(errno.EACCES, "Permission denied", "/x"), UnexpectedError.exit_code),
+        (OSError(errno.EACCES, "Permission denied", "/x"), FileAccessError.exit_code),
+        (IsADirectoryError(errno.EISDIR, "Is a directory"), FileAccessError.exit_code),
+        (UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte"), FileAccessError.exit_code),
+        (MemoryError(), OutOfMemoryError.exit_code),
         (ValueError("a bug"), UnexpectedError.exit_code),
     ],
 )
