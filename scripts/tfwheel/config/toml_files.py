@@ -30,17 +30,17 @@ LONGEST_SHOWN = 200  # characters of a bad value
 class Number(float):
     """A float that remembers how it was written: ``3.10`` is the number 3.1."""
 
-    def __new__(cls, text: str) -> Self:
+    def __new__(cls, written: str) -> Self:
         """Keep the text beside the number."""
-        number = super().__new__(cls, text)
-        number.text = text
+        number = super().__new__(cls, written)
+        number.written = written
         return number
 
-    text: str
+    written: str
 
     def __repr__(self) -> str:
         """Return the number as it was written."""
-        return self.text
+        return self.written
 
 
 def nearest(word: str, known: list[str]) -> str:
@@ -52,23 +52,31 @@ def nearest(word: str, known: list[str]) -> str:
 def read(path: Path, shape: type[Parsed]) -> Parsed:
     """Read a TOML file as the type ``shape``; raise ConfigError with the file and each of its faults."""
     try:
-        data = tomllib.loads(_text(path), parse_float=Number)
-        faults = list(_unusable(data, ""))
-        checked = TypeAdapter(shape).validate_python(data) if not faults else None
-    except ValidationError as error:
-        faults = [_explain(detail, shape) for detail in error.errors()]
+        return _checked(tomllib.loads(text(path), parse_float=Number), shape)
+    except ExceptionGroup as group:
+        raise ConfigError("\n".join(f"{path}: {fault}" for fault in group.exceptions)) from group
     except ValueError as error:  # TOMLDecodeError is one; a number of 5,000 digits is another
         message = f"{path} is not TOML: {error}"
         raise ConfigError(message) from error
     except RecursionError as error:
-        message = f"{path} is not TOML that can be read: its brackets or tables are nested too deeply"
+        message = f"{path} cannot be read: its brackets or tables are nested too deeply"
         raise ConfigError(message) from error
-    if checked is None or faults:
-        raise ConfigError("\n".join(f"{path}: {fault}" for fault in faults))
-    return checked
 
 
-def _text(path: Path) -> str:
+def _checked(data: dict[str, Any], shape: type[Parsed]) -> Parsed:
+    """Return the data as a type; raise a group with each fault."""
+    faults = list(_unusable(data, ""))
+    if not faults:
+        try:
+            return TypeAdapter(shape).validate_python(data)
+        except ValidationError as error:
+            faults = [_explain(detail, shape) for detail in error.errors()]
+    message = "faults"
+    raise ExceptionGroup(message, [ValueError(fault) for fault in faults])
+
+
+def text(path: Path) -> str:
+    """Read a text file of the configuration; raise ConfigError if it is missing, unreadable or not UTF-8."""
     try:
         return path.read_bytes().decode("utf-8")
     except FileNotFoundError as error:
@@ -79,7 +87,7 @@ def _text(path: Path) -> str:
         raise ConfigError(message, remedy="It must be a file that you may read.") from error
     except UnicodeDecodeError as error:
         message = f"{path} is not UTF-8 text: byte {error.start} is {error.object[error.start]:#04x}"
-        raise ConfigError(message, remedy="Save it as UTF-8, which is what TOML requires.") from error
+        raise ConfigError(message, remedy="Save it as UTF-8.") from error
 
 
 def _unusable(value: object, place: str) -> Iterator[str]:
@@ -108,7 +116,7 @@ def _explain(detail: ErrorDetails, shape: Any) -> str:  # noqa: ANN401 -- any an
     if detail["type"] == "missing":
         return f"`{place}` is missing"
     if detail["type"] == "string_type" and isinstance(given, Number):
-        return f'`{place}` must be quoted: write "{given.text}" (unquoted it is the number {float(given)})'
+        return f'`{place}` must be quoted: write "{given.written}" (unquoted it is the number {float(given)})'
     if detail["type"] == "string_type" and type(given) is int:
         return f'`{place}` must be quoted: write "{given}"'
     said = detail["msg"].removeprefix("Value error, ").replace("Tuple", "List")  # TOML has lists
