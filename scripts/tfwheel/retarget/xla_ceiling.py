@@ -101,7 +101,7 @@ def edits(ceiling: Ceiling, library: Path, *, cuda: str) -> tuple[Edit, ...]:
 
 
 def requirement(ceiling: Ceiling, official: Iterable[str]) -> str:
-    """Return the requirement of the extra ``and-cuda`` for ptxas with a higher minimum, for metadata.edit_metadata.
+    """Return the requirement of the extra ``and-cuda`` for ptxas with a higher minimum, which METADATA gets.
 
     ``official`` are the requirements of the official wheel. An exact pin becomes a range up to the next CUDA major.
     """
