@@ -98,8 +98,8 @@ FILES = {
 
 def load(folder: Path, **changed: str | None) -> build_config.Config:
     """Load a good configuration in which some files (named without ``.toml``) have other text, or None: are absent."""
-    (folder / "xla").mkdir(exist_ok=True)
-    changes = {f"{stem.replace('xla_', 'xla/2.20.0')}.toml": text for stem, text in changed.items()}
+    (folder / "xla").mkdir(parents=True, exist_ok=True)
+    changes = {("xla/2.20.0.toml" if stem == "xla" else f"{stem}.toml"): text for stem, text in changed.items()}
     for name, text in (FILES | changes).items():
         if text is not None:
             (folder / name).write_text(text, encoding="utf-8")

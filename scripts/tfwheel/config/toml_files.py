@@ -68,9 +68,11 @@ def _checked(data: dict[str, Any], shape: type[Parsed]) -> Parsed:
     faults = list(_unusable(data, ""))
     if not faults:
         try:
-            return TypeAdapter(shape).validate_python(data)
+            checked: Parsed = _adapter(shape).validate_python(data)
         except ValidationError as error:
             faults = [_explain(detail, shape) for detail in error.errors()]
+        else:
+            return checked
     message = "faults"
     raise ExceptionGroup(message, [ValueError(fault) for fault in faults])
 
@@ -106,6 +108,13 @@ def _unusable(value: object, place: str) -> Iterator[str]:
         yield f"`{place}` is a number of {value.bit_length()} bits; TOML has 64"
 
 
+def _adapter(shape: Any) -> TypeAdapter[Any]:  # noqa: ANN401 -- any annotation pydantic takes
+    """Return pydantic's checker of a type; it takes milliseconds to make."""
+    if shape not in _ADAPTERS:
+        _ADAPTERS[shape] = TypeAdapter(shape)
+    return _ADAPTERS[shape]
+
+
 def _explain(detail: ErrorDetails, shape: Any) -> str:  # noqa: ANN401 -- any annotation pydantic takes
     place = ".".join(f"[{part}]" if isinstance(part, int) else str(part) for part in detail["loc"]).replace(".[", "[")
     given = detail["input"]
@@ -125,7 +134,7 @@ def _explain(detail: ErrorDetails, shape: Any) -> str:  # noqa: ANN401 -- any an
 
 def _keys_near(place: tuple[int | str, ...], shape: Any) -> list[str]:  # noqa: ANN401 -- as above
     """Return the keys that the table at ``place`` may have, according to the JSON schema of the whole file."""
-    schema = node = TypeAdapter(shape).json_schema()
+    schema = node = _adapter(shape).json_schema()
     for part in place[:-1]:
         if isinstance(part, int):
             node = node["items"]
@@ -137,5 +146,6 @@ def _keys_near(place: tuple[int | str, ...], shape: Any) -> list[str]:  # noqa: 
     return list(node["properties"])
 
 
+_ADAPTERS: dict[Any, TypeAdapter[Any]] = {}
 _SHORT = reprlib.Repr()
 _SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = LONGEST_SHOWN
