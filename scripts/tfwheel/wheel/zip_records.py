@@ -100,7 +100,7 @@ END_OF_TIME = int(datetime(2108, 1, 1, tzinfo=UTC).timestamp())
 
 
 def dos_time(epoch: int) -> tuple[int, int]:
-    """Return the (time, date) fields of section 4.4.6 for seconds since 1970, in UTC; raise BadWheelError for others."""
+    """Return the (time, date) fields of section 4.4.6 for seconds since 1970 in UTC; BadWheelError for other years."""
     if not FIRST_MOMENT <= epoch < END_OF_TIME:
         message = f"a zip cannot date a file at {epoch} seconds since 1970: it knows the years 1980 to 2107"
         raise BadWheelError(message, remedy="Correct the epoch (SOURCE_DATE_EPOCH) that was given.")
