@@ -177,7 +177,7 @@ def publish(session: nox.Session) -> None:
 
 @nox.session(venv_backend="none", requires=["factory"], default=False)
 def release(session: nox.Session) -> None:
-    """Release a version on GitHub (`-- 2.20.0+cu125.2`), or rehearse the release here (`--dry-run`)."""
+    """Release a version on GitHub (`-- 2.20.0+cu125.3`), or rehearse the release here (`--dry-run`)."""
     enter(session, "release_wheels", *session.posargs)
 
 

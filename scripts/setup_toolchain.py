@@ -7,7 +7,7 @@ import sys
 
 from tfwheel import cli
 from tfwheel.build import toolchain
-from tfwheel.config import build_config
+from tfwheel.config import build_config, toml_files
 from tfwheel.config.errors import SelectionError
 from tfwheel.config.paths import Paths
 from tfwheel.system import console
@@ -17,7 +17,7 @@ def main(arguments: argparse.Namespace) -> None:
     """Set up the toolchain of the line and print it."""
     lines = build_config.load().lines
     if arguments.line not in lines:
-        message = f"there is no line `{arguments.line}`; {build_config.nearest(arguments.line, list(lines))}"
+        message = f"there is no line `{arguments.line}`; {toml_files.nearest(arguments.line, list(lines))}"
         raise SelectionError(message)
     chosen = toolchain.prepare(lines[arguments.line], cache=Paths.here().cache)
     console.say(f"{arguments.line}: {chosen.reason}")

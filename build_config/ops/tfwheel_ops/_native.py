@@ -42,7 +42,7 @@ def check(installed: str | None) -> None:
         message = (
             f"tfwheel_ops was built for TensorFlow {built_for}, but {installed} is installed. Either install the "
             f"TensorFlow it was built for (pip install 'tensorflow=={built_for}.*') or the tfwheel-ops whose version "
-            f"begins with {_minor(installed)}."
+            f"begins with {_minor(installed)}. If that TensorFlow has ops of its own: pip uninstall tfwheel-ops."
         )
         raise ImportError(message)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from email.parser import HeaderParser
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +13,7 @@ from tfwheel.config.targets import Base, is_core
 from tfwheel.gpu import code_inventory, elf, fatbin
 from tfwheel.system import console, pip, scratch
 from tfwheel.system.files import sha256_of, write_atomically
+from tfwheel.wheel import core_metadata
 from tfwheel.wheel.reader import WheelReader
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def measure(wheel: Path, *, project: str, version: str, python: str, scratch: Pa
     kinds: dict[str, tuple[str, ...]] = {}
     with WheelReader(wheel) as reader:
         metadata = next(name for name in reader.names() if name.endswith(".dist-info/METADATA"))
-        headers = HeaderParser().parsestr(reader.read(metadata).decode())
+        fields = core_metadata.read(reader.read(metadata))
         for name in sorted(name for name in reader.names() if ".so" in Path(name).name):
             library = scratch / "library"
             reader.extract(name, library)
@@ -88,8 +88,8 @@ def measure(wheel: Path, *, project: str, version: str, python: str, scratch: Pa
         sha256=sha256_of(wheel),
         size=wheel.stat().st_size,
         platforms=tuple(wheel.stem.split("-")[-1].split(".")),
-        requires_python=headers.get("Requires-Python", ""),
-        requires_dist=tuple(headers.get_all("Requires-Dist", [])),
+        requires_python=fields.get("requires_python", ""),
+        requires_dist=tuple(fields.get("requires_dist", [])),
         runpaths=runpaths,
         archs=archs,
         families=kinds,

@@ -10,7 +10,6 @@ import difflib
 from typing import TYPE_CHECKING, Any
 
 from tfwheel.config import github_limits, plan
-from tfwheel.config.build_config import nearest
 from tfwheel.config.ci_settings import RUNNERS, SUBSETS
 from tfwheel.config.errors import (
     BuilderUnavailableError,
@@ -20,6 +19,7 @@ from tfwheel.config.errors import (
     UnknownTriggerError,
 )
 from tfwheel.config.targets import session_of
+from tfwheel.config.toml_files import nearest
 from tfwheel.errors import UsageError
 
 if TYPE_CHECKING:

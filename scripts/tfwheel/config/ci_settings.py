@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
-from tfwheel.config import build_config
+from tfwheel.config import toml_files
 from tfwheel.config.errors import ConfigError
 from tfwheel.config.paths import CONFIG_DIR
-from tfwheel.config.schema import Table
+from tfwheel.config.schema import Table, text_like
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,7 +33,7 @@ class Runner(Table):
     hosted: bool
     timeout: Annotated[int, Field(ge=1)]
     cost: Literal["free", "metered", "own"]
-    source: Annotated[str, Field(pattern=r"^https://\S+$")]
+    source: Annotated[str, text_like(r"https://[\x21-\x7e]+", "a URL that begins with https://")]
 
 
 class RunnersFile(Table):
@@ -78,8 +78,8 @@ class CiSettings:
 
 def load(directory: Path = CONFIG_DIR) -> CiSettings:
     """Read both files of the folder; raise ConfigError with file, key and remedy of the first fault."""
-    runners = build_config.read(directory / RUNNERS, RunnersFile).runner
-    subsets = build_config.read(directory / SUBSETS, SubsetsFile)
+    runners = toml_files.read(directory / RUNNERS, RunnersFile).runner
+    subsets = toml_files.read(directory / SUBSETS, SubsetsFile)
     names = [runner.name for runner in runners]
     for runner in runners:
         if names.count(runner.name) > 1:

@@ -3,18 +3,33 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+from pydantic import Field
 
+from tfwheel.config import schema, toml_files
 from tfwheel.config.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+
+class RuntimeEntry(schema.Table):
+    """One ``[[runtime]]``; the name is part of a file name, ``freeze`` is a file beside."""
+
+    name: Annotated[str, schema.text_like("[a-z0-9][a-z0-9.-]{0,39}", "a short name without spaces, as in `2026.08`")]
+    python: Annotated[str, schema.text_like(r"3\.[0-9]{1,2}\.[0-9]{1,2}", "a version of Python, as in `3.12.13`")]
+    freeze: schema.FileName
+
+
+class RuntimesFile(schema.Table):
+    """``runtimes.toml``."""
+
+    runtime: Annotated[list[RuntimeEntry], Field(min_length=1)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,28 +64,33 @@ class Runtime:
 def load(folder: Path) -> tuple[Runtime, ...]:
     """Read the runtimes of ``runtimes.toml``, in its order; raise ConfigError if it or a snapshot cannot be read."""
     path = folder / "runtimes.toml"
-    try:
-        tables = tomllib.loads(path.read_text(encoding="utf-8"))["runtime"]
-        return tuple(_runtime(table["name"], table["python"], folder / table["freeze"]) for table in tables)
-    except (OSError, KeyError, TypeError, ValueError) as error:
-        message = f"{path} does not list runtimes by name, python and freeze file: {type(error).__name__}: {error}"
-        raise ConfigError(message) from error
+    entries = toml_files.read(path, RuntimesFile).runtime
+    names = [entry.name for entry in entries]
+    if twice := [name for name in names if names.count(name) > 1]:
+        message = f"{path}: two runtimes have the name `{twice[0]}`, which names their constraints file"
+        raise ConfigError(message)
+    return tuple(_runtime(entry, folder / entry.freeze) for entry in entries)
 
 
 def parse_freeze(text: str, *, source: str) -> tuple[dict[str, str], tuple[str, ...]]:
     """Parse the output of ``pip freeze`` into pins (name -> version) and direct references.
 
     Editable installs (``-e``) count as direct references. ``source`` names the text in the error. Raises ConfigError
-    at a line that is neither a pin, a direct reference, nor a comment.
+    at a line that is neither a pin, a direct reference, nor a comment, and at the second line of a project.
     """
     pins: dict[str, str] = {}
     direct: list[str] = []
+    seen: set[str] = set()
     for line in _lines(text):
         try:
             name, version = _entry(line)
         except ValueError as error:
             message = f"{source}: {line!r} is not a line of `pip freeze`: {error}"
             raise ConfigError(message) from error
+        if canonicalize_name(name) in seen:
+            message = f"{source}: {line!r} is the second line for {name}"
+            raise ConfigError(message)
+        seen.add(canonicalize_name(name))
         if version is None:
             direct.append(name)
         else:
@@ -78,9 +98,9 @@ def parse_freeze(text: str, *, source: str) -> tuple[dict[str, str], tuple[str, 
     return pins, tuple(direct)
 
 
-def _runtime(name: str, python: str, freeze: Path) -> Runtime:
-    pins, direct = parse_freeze(freeze.read_text(encoding="utf-8"), source=str(freeze))
-    return Runtime(name=name, python=python, pins=pins, direct=direct)
+def _runtime(entry: RuntimeEntry, freeze: Path) -> Runtime:
+    pins, direct = parse_freeze(toml_files.text(freeze), source=str(freeze))
+    return Runtime(name=entry.name, python=entry.python, pins=pins, direct=direct)
 
 
 def _lines(text: str) -> Iterator[str]:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
-from tfwheel.config import build_config, plan, schema
+from tfwheel.config import plan, schema, toml_files
 from tfwheel.config.errors import NotLockedError
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ class Gpu:
 
 def load(folder: Path) -> tuple[Gpu, ...]:
     """Read the GPUs of ``gpus.toml``, in its order; raise ConfigError if it is missing or malformed."""
-    entries = build_config.read(folder / "gpus.toml", GpusFile).gpu
+    entries = toml_files.read(folder / "gpus.toml", GpusFile).gpu
     pairs = [(entry, entry.capability.split(".")) for entry in entries]
     return tuple(
         Gpu(name=entry.name, capability=(int(major), int(minor)), card=entry.card) for entry, (major, minor) in pairs

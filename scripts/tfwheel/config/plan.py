@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from packaging.version import Version
 
-from tfwheel.config.build_config import nearest
 from tfwheel.config.errors import BuilderUnavailableError, ConfigError, NotLockedError, SelectionError
 from tfwheel.config.targets import Base, Target, combinations
+from tfwheel.config.toml_files import nearest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -2,18 +2,56 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal
 
 from packaging.requirements import InvalidRequirement, Requirement
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+LONGEST_REQUIREMENT = 500  # characters
+# The glibc versions (2.x) that auditwheel has a policy for, from CentOS 5 to now.
+GLIBC = (5, 12, 17, 24, 26, 27, 28, 31, 34, 35, 36, 37, 38, 39, 40, 41)
+
+
+def text_like(pattern: str, words: str) -> AfterValidator:
+    """Return a validator for text that is all of ``pattern``; ``words`` say what it must be, with an example.
+
+    A pattern says ``[0-9]``: the class of all digits has those of other scripts, too.
+    """
+    wanted = re.compile(pattern)
+
+    def check(text: str) -> str:
+        if not wanted.fullmatch(text):
+            message = f"must be {words}"
+            raise ValueError(message)
+        return text
+
+    return AfterValidator(check)
+
 
 def _requirement(text: str) -> str:
+    if not text.isascii() or not text.isprintable():
+        message = "not a requirement: it has characters that are no ASCII text"
+        raise ValueError(message)
     try:
         Requirement(text)
-    except InvalidRequirement as error:
+    except (InvalidRequirement, ValueError, RecursionError) as error:
         message = f"not a requirement: {error}"
         raise ValueError(message) from error
+    return text
+
+
+def _own_requirement(text: str) -> str:
+    """Check a requirement that a wheel of ours gets: others must be able to install it, and find its extra."""
+    requirement = Requirement(_requirement(text))
+    marker = str(requirement.marker or "")
+    if requirement.url:
+        message = "a requirement is a name and versions, never a URL: others must be able to install it"
+        raise ValueError(message)
+    named = re.findall(r"\bextra\b", marker)
+    if named and (len(named) > 1 or " or " in marker or not re.search(r'\bextra == "[^"]+"', marker)):
+        message = 'name one extra, alone or joined by `and`, as in `numpy<2; extra == "and-cuda"`'
+        raise ValueError(message)
     return text
 
 
@@ -27,14 +65,72 @@ def _pinned(text: str) -> str:
     return text
 
 
+NUMBER = "(0|[1-9][0-9]{0,3})"  # without leading zeros: PEP 440 and file names would read 2.020 as 2.20
+
 BuilderName = Literal["overlay", "ops", "source"]
-Version = Annotated[str, Field(pattern=r"^\d+\.\d+\.\d+$")]
-PythonVersion = Annotated[str, Field(pattern=r"^3\.\d+$")]
-Capability = Annotated[str, Field(pattern=r"^\d{2,3}$")]
-Label = Annotated[str, Field(pattern=r"^[a-z0-9]+$")]
-RequirementText = Annotated[str, AfterValidator(_requirement)]
-PinnedText = Annotated[str, AfterValidator(_pinned)]
+Version = Annotated[
+    str, text_like(rf"{NUMBER}\.{NUMBER}\.{NUMBER}", "a version of three numbers without leading zeros, as in `2.20.0`")
+]
+PythonVersion = Annotated[str, text_like(r"3\.(0|[1-9][0-9]?)", "the minor version of a Python, as in `3.12`")]
+CudaVersion = Annotated[str, text_like(rf"[1-9][0-9]?\.{NUMBER}", "a CUDA version of two numbers, as in `12.8`")]
+Capability = Annotated[
+    str, text_like("[1-9][0-9]{1,2}", "a compute capability without its dot, as in `89` for 8.9 (sm_89)")
+]
+Label = Annotated[
+    str,
+    text_like(
+        r"(?=.{1,20}\Z)(0|[1-9][0-9]*|[0-9]*[a-z][a-z0-9]*)",
+        "small letters and digits, at most 20, and no number with leading zeros (007 is 7 in a version), as in `cu125`",
+    ),
+]
+LineName = Annotated[
+    str,
+    text_like("[a-z0-9]{1,30}", "small letters and digits only, at most 30, as in `cu12`: it is part of a URL"),
+]
+Project = Annotated[
+    str, text_like("[a-z0-9]+(-[a-z0-9]+)*", "the normalised name of a project, as in `tensorflow-cpu`")
+]
+ProjectName = Annotated[
+    str, text_like("[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?", "the name of a project, as in `tfwheel-ops`")
+]
+FileName = Annotated[
+    str, text_like("[A-Za-z0-9_][A-Za-z0-9._+-]{0,199}", "a file name without a path, as in `libtensorflow_cc.so.2`")
+]
+WheelName = Annotated[
+    str,
+    text_like(
+        r"[A-Za-z0-9][A-Za-z0-9._+-]{0,199}\.whl",
+        "the file name of a wheel without a path, as in `tensorflow-2.20.0-cp312-cp312-manylinux_2_17_x86_64.whl`",
+    ),
+]
+Sha256 = Annotated[str, text_like("[0-9a-f]{64}", "a sha256: 64 digits, 0 to 9 and a to f")]
+Platform = Annotated[
+    str,
+    text_like(
+        f"manylinux_2_({'|'.join(map(str, GLIBC))})_x86_64",
+        f"a manylinux policy, as in `manylinux_2_35_x86_64` (known after the 2: {', '.join(map(str, GLIBC))})",
+    ),
+]
+Repository = Annotated[
+    str, text_like(r"([A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+)?", "empty, or a repository of GitHub, as in `owner/name`")
+]
+OfficialRequirement = Annotated[str, AfterValidator(_requirement)]
+RequirementText = Annotated[str, Field(max_length=LONGEST_REQUIREMENT), AfterValidator(_own_requirement)]
+PinnedText = Annotated[str, Field(max_length=LONGEST_REQUIREMENT), AfterValidator(_pinned)]
 Reason = Annotated[str, Field(min_length=10)]
+Build = Annotated[int, Field(ge=1, le=99_999)]
+
+
+def _hex(text: str) -> str:
+    try:
+        bytes.fromhex(text)
+    except ValueError as error:
+        message = f"not bytes in hex: {error}"
+        raise ValueError(message) from error
+    return text
+
+
+HexBytes = Annotated[str, Field(min_length=2), AfterValidator(_hex)]
 
 
 class Table(BaseModel):
@@ -47,7 +143,7 @@ class ReleaseEntry(Table):
     """One ``[[release]]``: a TensorFlow version, and the Pythons and lines it is built for."""
 
     tensorflow: Version
-    build: Annotated[int, Field(ge=1)]
+    build: Build
     pythons: Annotated[list[PythonVersion], Field(min_length=1)]
     lines: Annotated[list[str], Field(min_length=1)]
     builder: BuilderName | None = None
@@ -84,20 +180,20 @@ class Retarget(Table):
     archs: Annotated[tuple[Capability, ...], Field(min_length=1, strict=False)]
     generated: Annotated[tuple[Capability, ...], Field(min_length=1, strict=False)]
     tools: Annotated[tuple[PinnedText, PinnedText], Field(strict=False)]
-    libraries: Annotated[tuple[str, ...], Field(min_length=1, strict=False)] = (
+    libraries: Annotated[tuple[FileName, ...], Field(min_length=1, strict=False)] = (
         "libtensorflow_cc.so.2",
         "libtensorflow_framework.so.2",
     )
     ptx: Capability | None = None
     symbols: bool = True
-    xla: Annotated[str, Field(pattern=r"^\d+\.\d+$")] | None = None
+    xla: CudaVersion | None = None
 
 
 class LineEntry(Table):
     """One table of ``lines.toml``."""
 
     label: Label
-    base: str
+    base: Project
     cuda: Version | None = None
     archs: list[Capability] = Field(default_factory=list)
     ptx: Capability | None = None
@@ -109,7 +205,7 @@ class LineEntry(Table):
 class RepairFile(Table):
     """``repair.toml``."""
 
-    ceiling: Annotated[str, Field(pattern=r"^manylinux_2_\d+_x86_64$")]
+    ceiling: Platform
     max_bytes: Annotated[int, Field(gt=0)]
     exclude: list[str]
 
@@ -117,7 +213,7 @@ class RepairFile(Table):
 class Acknowledged(Table):
     """A project name that only this index serves, and the reason why that is safe."""
 
-    name: str
+    name: ProjectName
     reason: Reason
 
 
@@ -129,7 +225,7 @@ class IndexSettings(Table):
     """
 
     base_url: Annotated[str, Field(pattern=r"^(https?://.+/)?$")] = ""
-    repository: Annotated[str, Field(pattern=r"^([\w.-]+/[\w.-]+)?$")] = ""
+    repository: Repository = ""
     ledger_change: Literal["pull-request", "push"] = "pull-request"
     acknowledge: list[Acknowledged] = Field(default_factory=list)
 
@@ -137,15 +233,15 @@ class IndexSettings(Table):
 class BaseEntry(Table):
     """One table of ``bases.toml``."""
 
-    project: str
+    project: Project
     version: Version
     python: PythonVersion
-    file: str
-    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    file: WheelName
+    sha256: Sha256
     size: Annotated[int, Field(gt=0)]
     platforms: list[str]
     requires_python: str
-    requires_dist: list[str]
+    requires_dist: list[OfficialRequirement]
     runpaths: dict[str, str] = Field(default_factory=dict)
     archs: dict[str, list[str]] = Field(default_factory=dict)
     families: dict[str, list[str]] = Field(default_factory=dict)
@@ -155,3 +251,28 @@ class BasesFile(Table):
     """``bases.toml``."""
 
     base: list[BaseEntry] = Field(default_factory=list)
+
+
+class EditEntry(Table):
+    """One table ``[[edit]]`` of a file of ``xla/``."""
+
+    what: Reason
+    found: Reason
+    symbol: str
+    distance: Annotated[int, Field(ge=0)]
+    offset: Annotated[int, Field(gt=0)]
+    expected: HexBytes
+    replacement: HexBytes
+
+
+class CeilingFile(Table):
+    """A file of ``xla/``: what XLA of one TensorFlow version needs before it emits code for newer GPUs."""
+
+    tensorflow: Version
+    ptxas: CudaVersion
+    measured: Reason
+    cuda: CudaVersion | None = None
+    unneeded: Reason | None = None
+    member: str = ""
+    sha256: Sha256 | None = None
+    edit: list[EditEntry] = Field(default_factory=list)

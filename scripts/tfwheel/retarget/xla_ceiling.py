@@ -12,15 +12,14 @@ import hashlib
 import mmap
 import struct
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import Version
-from pydantic import AfterValidator, Field
 
-from tfwheel.config import build_config, schema
+from tfwheel.config import xla_data
 from tfwheel.errors import BadWheelError
 from tfwheel.gpu import elf
 from tfwheel.gpu.elf import Edit
@@ -33,44 +32,6 @@ if TYPE_CHECKING:
     from tfwheel.gpu.elf import Section
 
 NVCC = "nvidia-cuda-nvcc-cu12"  # the package that brings ptxas
-
-
-def _hex(text: str) -> str:
-    try:
-        bytes.fromhex(text)
-    except ValueError as error:
-        message = f"not bytes in hex: {error}"
-        raise ValueError(message) from error
-    return text
-
-
-HexBytes = Annotated[str, Field(min_length=2), AfterValidator(_hex)]
-CudaVersion = Annotated[str, Field(pattern=r"^\d+\.\d+$")]
-
-
-class EditEntry(schema.Table):
-    """One table ``[[edit]]``."""
-
-    what: schema.Reason
-    found: schema.Reason
-    symbol: str
-    distance: Annotated[int, Field(ge=0)]
-    offset: Annotated[int, Field(gt=0)]
-    expected: HexBytes
-    replacement: HexBytes
-
-
-class CeilingFile(schema.Table):
-    """A file of ``build_config/xla/``."""
-
-    tensorflow: schema.Version
-    ptxas: CudaVersion
-    measured: schema.Reason
-    cuda: CudaVersion | None = None
-    unneeded: schema.Reason | None = None
-    member: str = ""
-    sha256: Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$")] = ""
-    edit: list[EditEntry] = Field(default_factory=list)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,43 +52,26 @@ class Ceiling:
 
 
 def load(folder: Path, tensorflow: str) -> Ceiling:
-    """Read the data of a TensorFlow version; raise XlaCeilingError if there is none, ConfigError if it is malformed."""
-    path = folder / f"{tensorflow}.toml"
-    if not path.is_file():
-        message = f"{path} is missing: there is no data about XLA in TensorFlow {tensorflow}"
-        raise XlaCeilingError(message)
-    data = build_config.read(path, CeilingFile)
-    edits = tuple(_edit(path, entry) for entry in data.edit)
-    whole = bool(data.cuda and data.member and data.sha256)
-    if data.tensorflow != tensorflow or bool(edits) == bool(data.unneeded) or bool(edits) != whole:
-        message = (
-            f"{path} must be for TensorFlow {tensorflow} and have either `unneeded`, or edits with their `cuda`, "
-            "`member` and `sha256`"
-        )
-        raise XlaCeilingError(message)
+    """Read the data of a TensorFlow version; raise ConfigError if there is none or it is malformed."""
+    data = xla_data.read(folder, tensorflow)
     return Ceiling(
         tensorflow=data.tensorflow,
         ptxas=data.ptxas,
         cuda=data.cuda,
         unneeded=data.unneeded,
         member=data.member,
-        sha256=data.sha256,
-        edits=edits,
-    )
-
-
-def _edit(path: Path, entry: EditEntry) -> Edit:
-    expected, replacement = bytes.fromhex(entry.expected), bytes.fromhex(entry.replacement)
-    if len(expected) != len(replacement) or expected == replacement:
-        message = f"{path}: `{entry.expected}` cannot be replaced by `{entry.replacement}`: needs as many other bytes"
-        raise XlaCeilingError(message)
-    return Edit(
-        what=entry.what,
-        symbol=entry.symbol,
-        distance=entry.distance,
-        offset=entry.offset,
-        expected=expected,
-        replacement=replacement,
+        sha256=data.sha256 or "",
+        edits=tuple(
+            Edit(
+                what=entry.what,
+                symbol=entry.symbol,
+                distance=entry.distance,
+                offset=entry.offset,
+                expected=bytes.fromhex(entry.expected),
+                replacement=bytes.fromhex(entry.replacement),
+            )
+            for entry in data.edit
+        ),
     )
 
 
@@ -157,7 +101,7 @@ def edits(ceiling: Ceiling, library: Path, *, cuda: str) -> tuple[Edit, ...]:
 
 
 def requirement(ceiling: Ceiling, official: Iterable[str]) -> str:
-    """Return the requirement of the extra ``and-cuda`` for ptxas with a higher minimum, for metadata.edit_metadata.
+    """Return the requirement of the extra ``and-cuda`` for ptxas with a higher minimum, which METADATA gets.
 
     ``official`` are the requirements of the official wheel. An exact pin becomes a range up to the next CUDA major.
     """

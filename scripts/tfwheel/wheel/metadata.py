@@ -1,4 +1,4 @@
-"""Read and edit what makes a zip a wheel: RECORD, METADATA, WHEEL (all as bytes) and the file name."""
+"""Read and edit what makes a zip a wheel: RECORD, WHEEL (both as bytes), the file name, and what an index repeats."""
 
 from __future__ import annotations
 
@@ -6,24 +6,26 @@ import base64
 import csv
 import io
 import re
+import struct
 import zipfile
 import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from packaging.metadata import parse_email
-from packaging.requirements import InvalidRequirement, Requirement
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
 from tfwheel.config import github_limits
 from tfwheel.errors import BadWheelError
+from tfwheel.wheel import core_metadata
 from tfwheel.wheel.errors import IndexEntryError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
+
 
 HASHES = {"sha256": 32, "sha384": 48, "sha512": 64}  # PEP 427: sha256 or better; digest sizes in bytes
 SIDECAR = ".metadata"  # PEP 658: the METADATA of a wheel is served at the wheel's URL with this suffix
@@ -31,7 +33,7 @@ REBUILD = "Build the wheel again; never rename one."
 SIZE = re.compile(r"[0-9]{0,15}")  # of a file in RECORD: bytes, or nothing
 SIGNATURES = ("RECORD.jws", "RECORD.p7s")  # PEP 427: signatures of RECORD, the only files that it need not list
 GENERATOR = "tfwheel"
-LICENSE_FILE_SINCE = (2, 4)  # PEP 639
+LONGEST = 16 << 20  # bytes of METADATA; TensorFlow's has 5,000
 LEGACY_ALIAS = {(2, 17): "manylinux2014", (2, 12): "manylinux2010", (2, 5): "manylinux1"}  # PEP 600
 MANYLINUX = re.compile(r"manylinux_(\d+)_(\d+)_(\w+)")
 
@@ -117,88 +119,13 @@ def format_record(rows: Iterable[tuple[str, RecordRow]], own_name: str) -> bytes
     return text.getvalue().encode()
 
 
-# --- METADATA --------------------------------------------------------------------------------------------
-
-
-def edit_metadata(
-    data: bytes, *, name: str, version: str, requires: Sequence[str] = (), license_files: Sequence[str] = ()
-) -> bytes:
-    """Return METADATA with another Name and Version, requirements replaced or added, and licence files added.
-
-    A requirement replaces all those with the same normalised name and the same extra. Every other line, and the
-    description, keeps its bytes. License-File needs metadata 2.4 (PEP 639), so an older Metadata-Version is raised.
-    Raises BadWheelError when a header that must be there exactly once is not.
-    """
-    headers, newline, rest = _split(data)
-    headers = _with_requirements(headers, requires)
-    headers = _with_value(headers, "Name", name)
-    headers = _with_value(headers, "Version", version)
-    if license_files:
-        if tuple(int(part) for part in header(headers, "Metadata-Version").split(".")) < LICENSE_FILE_SINCE:
-            headers = _with_value(headers, "Metadata-Version", ".".join(map(str, LICENSE_FILE_SINCE)))
-        headers += [f"License-File: {path}" for path in license_files]
-    return (newline.join(headers) + rest).encode()
-
-
-def header(headers: Sequence[str], key: str) -> str:
-    """Return the value of a header; raise BadWheelError unless it is there exactly once."""
-    found = [line.partition(":")[2].strip() for line in headers if _key(line) == key.lower()]
-    if len(found) != 1:
-        message = f"METADATA has {len(found)} headers `{key}` instead of one"
-        raise BadWheelError(message)
-    return found[0]
-
-
-def requirements(data: bytes) -> list[str]:
-    """Return every Requires-Dist of a METADATA file, as written."""
-    return [line.partition(":")[2].strip() for line in _split(data)[0] if _key(line) == "requires-dist"]
-
-
-def identity(requirement: str) -> tuple[str, str]:
-    """Return what identifies a requirement: its normalised name and its extra ("" without one)."""
-    parsed = Requirement(requirement)
-    extra = re.search(r"""\bextra\s*==\s*["']([^"']+)["']""", str(parsed.marker or ""))
-    return canonicalize_name(parsed.name), canonicalize_name(extra[1]) if extra else ""
-
-
-def _split(data: bytes) -> tuple[list[str], str, str]:
-    """Split METADATA into headers (a folded one stays one), their newline, and everything after the last header."""
-    text = data.decode("utf-8")
-    newline = "\r\n" if "\r\n" in text else "\n"
-    head, gap, body = text.partition(newline * 2)
-    if not gap:
-        head, gap = head.removesuffix(newline), newline
-    return re.split(newline + r"(?![ \t])", head), newline, gap + body
-
-
-def _key(line: str) -> str:
-    return line.partition(":")[0].lower()
-
-
-def _with_value(headers: Sequence[str], key: str, value: str) -> list[str]:
-    header(headers, key)
-    return [f"{key}: {value}" if _key(line) == key.lower() else line for line in headers]
-
-
-def _with_requirements(headers: Sequence[str], requires: Sequence[str]) -> list[str]:
-    replaced = {identity(requirement) for requirement in requires}
-    kept = [
-        line
-        for line in headers
-        if _key(line) != "requires-dist" or identity(line.partition(":")[2].strip()) not in replaced
-    ]
-    place = max((index for index, line in enumerate(kept) if _key(line) == "requires-dist"), default=len(kept) - 1) + 1
-    return [*kept[:place], *(f"Requires-Dist: {requirement}" for requirement in requires), *kept[place:]]
-
-
 # --- WHEEL and the file name -----------------------------------------------------------------------------
 
 
 def edit_wheel(data: bytes, tags: Sequence[str]) -> bytes:
     """Return WHEEL with other tags and this project as generator; the other lines are unchanged."""
-    lines = [
-        line for line in data.decode("utf-8").splitlines() if line.strip() and _key(line) not in {"tag", "generator"}
-    ]
+    lines = [line for line in data.decode("utf-8").splitlines() if line.strip()]
+    lines = [line for line in lines if line.partition(":")[0].lower() not in {"tag", "generator"}]
     generator = f"Generator: {GENERATOR}"
     return "\n".join([lines[0], generator, *lines[1:], *(f"Tag: {tag}" for tag in tags), ""]).encode()
 
@@ -259,11 +186,15 @@ def metadata_of(wheel: Path) -> bytes:
     member = "-".join(wheel.name.split("-")[:2]) + ".dist-info/METADATA"
     try:
         with zipfile.ZipFile(wheel) as archive:
+            entry = archive.getinfo(member)
+            if entry.file_size > LONGEST or entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                message = f"{wheel}: {member} is not compressed as in a wheel, or has {entry.file_size} bytes"
+                raise BadWheelError(message)
             return archive.read(member)
     except KeyError as error:
         message = f"{wheel} has no {member}"
         raise BadWheelError(message) from error
-    except (OSError, zipfile.BadZipFile, zlib.error) as error:
+    except (OSError, EOFError, RuntimeError, ValueError, struct.error, zipfile.BadZipFile, zlib.error) as error:
         message = f"{wheel} is not a wheel: {error}"
         raise BadWheelError(message) from error
 
@@ -271,14 +202,14 @@ def metadata_of(wheel: Path) -> bytes:
 def facts_of(file: str, metadata: bytes) -> IndexFacts:
     """Read METADATA and compare it with the file name; raise IndexEntryError if an installer would reject it."""
     named = named_by(file)
-    fields, _ = parse_email(metadata)
-    name, version, python = fields.get("name", ""), fields.get("version", ""), fields.get("requires_python", "")
     try:
+        fields = core_metadata.fields_of(metadata)
+        name, version, python = fields.get("name", ""), fields.get("version", ""), fields.get("requires_python", "")
         stated = canonicalize_name(name), Version(version)
         SpecifierSet(python)
         for requirement in fields.get("requires_dist", []):
             Requirement(requirement)
-    except (InvalidVersion, InvalidSpecifier, InvalidRequirement) as error:
+    except ValueError as error:
         message = f"{file}: its METADATA cannot be read: {error}"
         raise IndexEntryError(message, remedy=REBUILD) from error
     if named != stated:

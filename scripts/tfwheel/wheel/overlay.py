@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from tfwheel.config.paths import ROOT
 from tfwheel.config.targets import WHEEL_EPOCH
 from tfwheel.errors import BadWheelError
-from tfwheel.wheel import metadata, sbom
+from tfwheel.wheel import core_metadata, metadata, ops_package, sbom
 from tfwheel.wheel.patches import apply_folder
 from tfwheel.wheel.reader import WheelReader
 from tfwheel.wheel.writer import Changes, NewFile, merge
@@ -142,7 +143,7 @@ class _Assembly:
     def changes(self, tags: Sequence[str]) -> Changes:
         """Return every difference between the new wheel and its base."""
         folder = f"{NAME}-{self.target.version}.dist-info"
-        ops_files = _ops_files(self.custom) if self.custom else {}
+        ops_files = ops_package.placed(self.custom) if self.custom else {}
         licenses = self._licenses(ops_files)
         edited = self._edited(tags, ops_files, licenses)
         return Changes(
@@ -175,13 +176,16 @@ class _Assembly:
     def _edited(self, tags: Sequence[str], ops_files: Iterable[str], licenses: Iterable[str]) -> dict[str, bytes]:
         """Return the changed files of the metadata folder, by their name in it."""
         old = self.official.read(self._info("METADATA"))
-        own = {metadata.identity(one) for one in self.target.requires}
-        further = [one for one in self.requires if metadata.identity(one) not in own]
-        of_ops = _ops_requires(self.custom, old, self.target) if self.custom else []
-        requires = [*self.target.requires, *further, *of_ops]
+        own = self.target.requires
+        further = [one for one in self.requires if not any(core_metadata.covers(ours, one) for ours in own)]
         edited = {
-            "METADATA": metadata.edit_metadata(
-                old, name=NAME, version=self.target.version, requires=requires, license_files=sorted(licenses)
+            "METADATA": core_metadata.edit_metadata(
+                old,
+                name=NAME,
+                version=self.target.version,
+                requires=[*own, *further],
+                adds=_ops_requires(self.custom, old, self.target) if self.custom else [],
+                license_files=sorted(licenses),
             ),
             "WHEEL": metadata.edit_wheel(self.official.read(self._info("WHEEL")), tags),
         }
@@ -194,43 +198,30 @@ class _Assembly:
         return f"{self.official.dist_info}/{name}"
 
 
-def _ops_files(custom: WheelReader) -> dict[str, NewFile]:
-    """Return the package of an ops wheel, which must be beside ``tensorflow/``, not in it; read when written."""
-    files = {}
-    for name in custom.names():
-        first = name.partition("/")[0]
-        if name.endswith("/") or first == custom.dist_info:
-            continue
-        if first == NAME or first.endswith(".data"):
-            message = f"{custom.path.name}: `{name}` is not in a package of its own beside {NAME}/"
-            raise BadWheelError(
-                message, remedy="Give the ops a Python package of their own; change TensorFlow by patches."
-            )
-        files[name] = _member(custom, name)
-    return files
-
-
 def _ops_licenses(custom: WheelReader) -> dict[str, NewFile]:
     """Return the licence files of an ops wheel (PEP 639), in a folder with the name of its project."""
     old, new = f"{custom.dist_info}/licenses/", custom.dist_info.partition("-")[0]
     return {
-        f"{new}/{name.removeprefix(old)}": _member(custom, name)
+        f"{new}/{name.removeprefix(old)}": ops_package.member(custom, name)
         for name in custom.names()
         if name.startswith(old) and not name.endswith("/")
     }
 
 
 def _ops_requires(custom: WheelReader, base_metadata: bytes, target: Target) -> list[str]:
-    """Return what only the ops wheel requires; raise BadWheelError for ops that were built for another TensorFlow."""
-    known = {metadata.identity(one) for one in (*metadata.requirements(base_metadata), *target.requires)}
-    needed = metadata.requirements(custom.read(f"{custom.dist_info}/METADATA"))
-    for requirement in map(Requirement, needed):
-        if requirement.name == NAME and not requirement.specifier.contains(target.version):
+    """Return what only the ops wheel requires; raise BadWheelError for ops that were built for another TensorFlow.
+
+    A requirement of a name that TensorFlow requires, too, is added beside that one: both must be met.
+    """
+    known = {Requirement(one) for one in (*core_metadata.requirements(base_metadata), *target.requires)}
+    own = core_metadata.requirements(custom.read(f"{custom.dist_info}/METADATA"))
+    for requirement in map(Requirement, own):
+        if canonicalize_name(requirement.name) == NAME and not requirement.specifier.contains(target.version):
             message = f"{custom.path.name} requires {requirement}, and this is TensorFlow {target.version}"
             raise BadWheelError(
                 message, remedy="An op loads only on the TensorFlow it was built for; build it for this one."
             )
-    return [one for one in needed if metadata.identity(one) not in known | {(NAME, "")}]
+    return [one for one in own if core_metadata.identity(one) != (NAME, "") and Requirement(one) not in known]
 
 
 def _packages(files: Iterable[str]) -> set[str]:
@@ -240,10 +231,6 @@ def _packages(files: Iterable[str]) -> set[str]:
         for name in files
         if name.endswith("/__init__.py") or ("/" not in name and name.endswith(".py"))
     }
-
-
-def _member(wheel: WheelReader, name: str) -> NewFile:
-    return NewFile(content=wheel.chunks(name), mode=wheel.member(name).permissions)
 
 
 def _list(names: Iterable[str]) -> str:

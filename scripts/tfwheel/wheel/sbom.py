@@ -16,6 +16,7 @@ from packaging.utils import canonicalize_name
 
 from tfwheel.config.targets import WHEEL_EPOCH
 from tfwheel.wheel.errors import SbomGateError
+from tfwheel.wheel.patches import patches_of, read_text
 from tfwheel.wheel.reader import WheelReader
 from tfwheel.wheel.writer import Changes, NewFile, merge
 
@@ -144,11 +145,11 @@ def _patches(folder: Path) -> list[Component]:
         {
             "type": "unofficial",
             "diff": {
-                "text": {"contentType": "text/x-diff", "content": patch.read_text(encoding="utf-8")},
+                "text": {"contentType": "text/x-diff", "content": read_text(patch)},
                 "url": quote(f"patches/{folder.name}/{patch.name}"),
             },
         }
-        for patch in sorted(folder.glob("*.patch"))
+        for patch in patches_of(folder)
     ]
 
 

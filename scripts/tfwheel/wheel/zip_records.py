@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
+from tfwheel.errors import BadWheelError
+
 LOCAL_HEADER: Final = struct.Struct("<4s5H3L2H")  # section 4.3.7
 CENTRAL_HEADER: Final = struct.Struct("<4s6H3L5H2L")  # section 4.3.12
 ZIP64_END: Final = struct.Struct("<4sQ2H2L4Q")  # section 4.3.14
@@ -95,9 +97,16 @@ class Directory:
     count: int
 
 
+FIRST_MOMENT = int(datetime(1980, 1, 1, tzinfo=UTC).timestamp())
+END_OF_TIME = int(datetime(2108, 1, 1, tzinfo=UTC).timestamp())
+
+
 def dos_time(epoch: int) -> tuple[int, int]:
-    """Return the (time, date) fields of section 4.4.6 for seconds since 1970, in UTC, and not before 1980."""
-    moment = max(datetime.fromtimestamp(epoch, UTC), datetime(1980, 1, 1, tzinfo=UTC))
+    """Return the (time, date) fields of section 4.4.6 for seconds since 1970 in UTC; BadWheelError for other years."""
+    if not FIRST_MOMENT <= epoch < END_OF_TIME:
+        message = f"a zip cannot date a file at {epoch} seconds since 1970: it knows the years 1980 to 2107"
+        raise BadWheelError(message, remedy="Correct the epoch (SOURCE_DATE_EPOCH) that was given.")
+    moment = datetime.fromtimestamp(epoch, UTC)
     return (
         moment.hour << 11 | moment.minute << 5 | moment.second // 2,
         (moment.year - 1980) << 9 | moment.month << 5 | moment.day,

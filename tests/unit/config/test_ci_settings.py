@@ -74,7 +74,7 @@ def test_a_missing_file_is_named(tmp_path: Path, name: str) -> None:
         ("gpu = false\n", "", "runners.toml: `runner[0].gpu` is missing"),
         ("timeout = 90", "timeout = 0", "runners.toml: `runner[0].timeout`: input should be greater"),
         ("free", "cheap", "runners.toml: `runner[0].cost`: input should be 'free', 'metered' or 'own'"),
-        ("https:", "http:", "runners.toml: `runner[0].source`: string should match"),
+        ("https:", "http:", "runners.toml: `runner[0].source`: must be a URL that begins with https://"),
         ("ubuntu-24.04", "self-hosted", "`hosted` has `hosted = true` and the label self-hosted"),
         ("[[runner]]", RUNNERS + "[[runner]]", "runners.toml: two runners have the name `hosted`"),
         (RUNNERS, "", "runners.toml: `runner` is missing"),

@@ -36,6 +36,11 @@ def test_a_line_that_pip_freeze_does_not_print_is_named(line: str) -> None:
         colab_runtimes.parse_freeze(line, source="freeze")
 
 
+def test_a_package_that_is_listed_twice_is_named() -> None:
+    with pytest.raises(ConfigError, match=r"freeze: 'Absl_py==2' is the second line for Absl_py"):
+        colab_runtimes.parse_freeze("absl-py==1\nAbsl_py==2\n", source="freeze")
+
+
 def test_the_snapshots_are_read_whole() -> None:
     found = {runtime.name: (runtime.python_minor, runtime.tensorflow) for runtime in pagedata.RUNTIMES}
     assert found == {
@@ -59,12 +64,16 @@ def test_the_snapshots_are_read_whole() -> None:
         "[[runtime]]\nname = 'x'\n",
         "[[runtime]]\nname = 'x'\npython = '3.12.1'\nfreeze = 'gone.txt'\n",
         "runtime = 1",
+        "[[runtime]]\nname = '../../x'\npython = '3.12.1'\nfreeze = 'f.txt'\n",
+        "[[runtime]]\nname = 'x'\npython = 3.12\nfreeze = 'f.txt'\n",
+        "[[runtime]]\nname = 'x'\npython = '3.12.1'\nfreeze = '../f.txt'\n",
+        "[[runtime]]\nname = 'x'\npython = '3.12.1'\nfreeze = 'f.txt'\n" * 2,
         "[[",
     ],
 )
 def test_a_list_of_runtimes_that_is_none_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "runtimes.toml").write_text(text, encoding="utf-8")
-    with pytest.raises(ConfigError, match=r"runtimes\.toml"):
+    with pytest.raises(ConfigError, match=r"runtimes\.toml|gone\.txt is missing"):
         colab_runtimes.load(tmp_path)
 
 

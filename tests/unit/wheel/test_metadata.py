@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import zipfile
 from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from packaging.metadata import Metadata
 
 from tfwheel.errors import BadWheelError
 from tfwheel.wheel import metadata
@@ -22,26 +22,6 @@ TAG = "cp312-cp312-manylinux_2_17_x86_64"
 FILE = f"tensorflow-{VERSION}-{TAG}.whl"
 OWN = "demo-1.0.dist-info/RECORD"
 HASH = "sha256=47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU"
-OFFICIAL = """\
-Metadata-Version: 2.1
-Name: tensorflow_cpu
-Version: 2.20.0
-Summary: Learning
-License: Apache 2.0
-   folded
-Requires-Python: >=3.9
-Requires-Dist: absl-py>=1.0.0
-Requires-Dist: google_pasta>=0.1.1
-Requires-Dist: protobuf>=5.28.0
-Provides-Extra: and-cuda
-Requires-Dist: nvidia-cublas-cu12<13.0; extra == "and-cuda"
-Requires-Dist: protobuf ==1.0 ; extra == 'and-cuda'
-
-Name: in the description
-Version: untouched
-
-
-end"""
 
 
 # --- RECORD ----------------------------------------------------------------------------------------------
@@ -106,79 +86,6 @@ def test_a_size_may_be_missing() -> None:
     assert metadata.format_record(rows.items(), OWN) == f"a.py,{HASH},\n{OWN},,\n".encode()
 
 
-# --- METADATA --------------------------------------------------------------------------------------------
-
-
-def edited(text: str = OFFICIAL, **changes: object) -> str:
-    """The edited METADATA as text."""
-    options = {"name": "tensorflow", "version": "2.20.0+cpu.1"} | changes
-    return metadata.edit_metadata(text.encode(), **options).decode()  # type: ignore[arg-type]
-
-
-def test_name_and_version_change_and_nothing_else() -> None:
-    expected = OFFICIAL.replace("tensorflow_cpu", "tensorflow").replace("2.20.0", "2.20.0+cpu.1")
-    assert edited() == expected
-
-
-def test_newlines_are_kept() -> None:
-    windows = OFFICIAL.replace("\n", "\r\n")
-    assert edited(windows) == edited().replace("\n", "\r\n")
-
-
-@pytest.mark.parametrize("end", ["", "\n", "\n\n"])
-def test_a_description_is_not_needed(end: str) -> None:
-    text = "Metadata-Version: 2.4\nName: a\nVersion: 1" + end
-    expected = "Metadata-Version: 2.4\nName: tensorflow\nVersion: 2.20.0+cpu.1\nLicense-File: LICENSE" + (end or "\n")
-    assert edited(text, license_files=["LICENSE"]) == expected
-
-
-def test_a_requirement_replaces_the_one_of_that_name_whatever_its_spelling() -> None:
-    text = edited(requires=["Google.Pasta>=9", "protobuf<6"])
-    assert "google_pasta" not in text
-    assert "Requires-Dist: protobuf>=5.28.0" not in text
-    assert {"Requires-Dist: Google.Pasta>=9", "Requires-Dist: protobuf<6"} <= set(text.splitlines())
-
-
-def test_a_requirement_of_an_extra_is_another_one() -> None:
-    assert "Requires-Dist: protobuf ==1.0 ; extra == 'and-cuda'" in edited(requires=["protobuf<6"])
-    text = edited(requires=['protobuf==2.0; extra == "and_cuda"'])
-    assert "protobuf ==1.0" not in text
-    assert "Requires-Dist: protobuf>=5.28.0" in text
-
-
-def test_new_requirements_are_added() -> None:
-    assert "Requires-Dist: einops>=0.8" in edited(requires=["einops>=0.8"]).partition("\n\n")[0]
-    bare = edited("Metadata-Version: 2.1\nName: a\nVersion: 1\n", requires=["b"])
-    assert bare.endswith("Version: 2.20.0+cpu.1\nRequires-Dist: b\n")
-
-
-def test_two_requirements_of_one_name_both_stay() -> None:
-    ours = ['numpy<2; python_version<"3.12"', 'numpy>=2; python_version>="3.12"']
-    assert [line for line in edited(requires=ours).splitlines() if "numpy" in line] == [
-        f"Requires-Dist: {one}" for one in ours
-    ]
-
-
-def test_licence_files_raise_the_metadata_version() -> None:
-    text = edited(license_files=["LICENSE", "NOTICE"])
-    parsed = Metadata.from_email(text, validate=True)
-    assert parsed.license_files == ["LICENSE", "NOTICE"]
-    assert parsed.metadata_version == "2.4"
-    assert edited(OFFICIAL.replace("2.1", "2.5"), license_files=["L"]).startswith("Metadata-Version: 2.5")
-
-
-@pytest.mark.parametrize("change", [("Name: tensorflow_cpu\n", ""), ("Version: 2.20.0\n", "Version: 1\nVersion: 2\n")])
-def test_a_header_that_is_not_there_once_is_refused(change: tuple[str, str]) -> None:
-    with pytest.raises(BadWheelError, match="instead of one"):
-        edited(OFFICIAL.replace(*change, 1))
-
-
-def test_requirements_are_those_of_the_headers() -> None:
-    found = metadata.requirements(OFFICIAL.encode())
-    assert len(found) == 5
-    assert found[-1] == "protobuf ==1.0 ; extra == 'and-cuda'"
-
-
 # --- WHEEL and names -------------------------------------------------------------------------------------
 
 
@@ -223,6 +130,23 @@ def test_platforms_that_do_not_go_together_are_refused(platforms: list[str], rea
 # --- what an index repeats ---------------------------------------------------------------------------------
 
 
+def test_metadata_that_would_fill_the_memory_is_refused(tmp_path: Path) -> None:
+    wheel = tmp_path / FILE
+    with zipfile.ZipFile(wheel, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(f"tensorflow-{VERSION}.dist-info/METADATA", bytes(metadata.LONGEST + 1))
+    with pytest.raises(BadWheelError, match="16777217 bytes"):
+        metadata.metadata_of(wheel)
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2])
+def test_metadata_in_a_compression_that_wheels_lack_is_refused(tmp_path: Path, method: int) -> None:
+    wheel = tmp_path / FILE
+    with zipfile.ZipFile(wheel, "w", method) as archive:
+        archive.writestr(f"tensorflow-{VERSION}.dist-info/METADATA", b"Name: tensorflow\n")
+    with pytest.raises(BadWheelError, match="not compressed as in a wheel"):
+        metadata.metadata_of(wheel)
+
+
 @pytest.mark.parametrize("data", [b"", b"PK\x03\x04 cut short"])
 def test_a_file_that_is_no_zip_is_no_wheel(tmp_path: Path, data: bytes) -> None:
     wheel = tmp_path / FILE
@@ -244,6 +168,10 @@ def test_a_file_that_is_no_zip_is_no_wheel(tmp_path: Path, data: bytes) -> None:
         (f"Name: tensorflow\nVersion: {VERSION}\nRequires-Python: three\n", "cannot be read"),
         (f"Name: tensorflow\nVersion: {VERSION}\nRequires-Dist: numpy >> 1\n", "cannot be read"),
         (f"\0\xff\nName: tensorflow\nVersion: {VERSION}\n", "cannot be read"),
+        (f"Name: tensorflow\nVersion: {VERSION}\nSummary: \xff\n", "cannot be read: 'utf-8' codec"),
+        (f"Name: tensorflow\nName: keras\nVersion: {VERSION}\n", "its header Name is there more than once"),
+        (f"Name: tensorflow\nVersion: {VERSION}\nSummary: a\nSummary: b\n", "its header Summary is there more"),
+        (f"Name: tensorflow\nVersion: {VERSION}\nRequires-Python: >=3\nRequires-Python: >=2\n", "Requires-Python"),
     ],
 )
 def test_metadata_that_an_installer_would_refuse_is_refused(text: str, said: str) -> None:

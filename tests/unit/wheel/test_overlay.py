@@ -39,7 +39,7 @@ PATCH = f"""\
 
 
 def an_ops(folder: Path, *, tag: str = "py3-none-manylinux_2_24_x86_64", extra: str = "", **more: bytes) -> Path:
-    """A repaired ops wheel; ``more`` are further members, "__" in their names stands for a slash."""
+    """A repaired ops wheel; ``more`` are further members, the first "___" in their names stands for a slash."""
     members = {
         "tfwheel_ops/__init__.py": b'"""Ops."""\n',
         "tfwheel_ops/_ops.so": b"\x7fELF stand-in",
@@ -47,7 +47,7 @@ def an_ops(folder: Path, *, tag: str = "py3-none-manylinux_2_24_x86_64", extra: 
         "tfwheel_ops-2.20.0.dist-info/licenses/third/party.txt": b"theirs\n",
         f"tfwheel_ops-2.20.0.dist-info/{sbom.MEMBER}": OPS_SBOM,
     }
-    members |= {name.replace("___", "/"): data for name, data in more.items()}
+    members |= {name.replace("___", "/", 1): data for name, data in more.items()}
     requires = f"Requires-Dist: tensorflow==2.20.*\n{extra}"
     return fakewheels.write_wheel(folder, members, name="tfwheel_ops", version="2.20.0", tag=tag, extra=requires)
 
@@ -117,22 +117,23 @@ def test_without_ops_the_platform_is_that_of_the_base(base: Path) -> None:
 
 def test_the_report_is_what_changed(base: Path, patches: Path, tmp_path: Path) -> None:
     result = merged(base, an_ops(tmp_path), patches)
-    assert result.added == (
+    assert set(result.added) == {
         f"{INFO}/licenses/LICENSE",
         f"{INFO}/licenses/NOTICE",
         f"{INFO}/licenses/tfwheel_ops/LICENSE",
         f"{INFO}/licenses/tfwheel_ops/third/party.txt",
         f"{INFO}/sboms/tfwheel.cdx.json",
-        "tfwheel_ops/__init__.py",
-        "tfwheel_ops/_ops.so",
-    )
+        "_tfwheel_ops/__init__.py",
+        "_tfwheel_ops/_ops.so",
+        "tfwheel_ops.py",
+    }
     assert result.replaced == (f"{INFO}/METADATA", f"{INFO}/WHEEL", LABEL)
     assert result.removed == ()
     assert result.sha256 == hashlib.sha256(result.wheel.read_bytes()).hexdigest()
     with WheelReader(base) as old, WheelReader(result.wheel) as new:
         renamed = {name.replace("tensorflow-2.20.0.dist-info", INFO) for name in old.names()}
         assert set(new.names()) == renamed | set(result.added)
-        assert new.member("tfwheel_ops/_ops.so").permissions == 0o755
+        assert new.member("_tfwheel_ops/_ops.so").permissions == 0o755
 
 
 def test_the_sbom_inside_is_that_of_this_merge(base: Path, patches: Path, tmp_path: Path) -> None:
@@ -170,7 +171,7 @@ def test_metadata_has_the_version_and_the_requirements_of_the_target(base: Path,
 
 def test_the_notice_says_what_was_changed(base: Path, patches: Path, tmp_path: Path) -> None:
     notice = read(merged(base, an_ops(tmp_path), patches).wheel, f"{INFO}/licenses/NOTICE")
-    for fact in ("modified TensorFlow", base.name, locked(base).sha256, LABEL, "tfwheel_ops/_ops.so", TARGET.version):
+    for fact in ("modified TensorFlow", base.name, locked(base).sha256, LABEL, "_tfwheel_ops/_ops.so", TARGET.version):
         assert fact in notice
 
 
@@ -186,8 +187,23 @@ def test_top_level_names_the_ops_too(tmp_path: Path) -> None:
     files = {"tensorflow/__init__.py": b"", "tensorflow-2.20.0.dist-info/top_level.txt": b"tensorflow\n"}
     tag = "cp312-cp312-manylinux_2_17_x86_64"
     base = fakewheels.write_wheel(tmp_path, files, name="tensorflow", version="2.20.0", tag=tag)
-    ops = an_ops(tmp_path, **{"tfwheel_ops.libs___libx.so": b"x", "single.py": b"", "tfwheel_ops___sub___x.py": b""})
-    assert read(merged(base, ops).wheel, f"{INFO}/top_level.txt") == "single\ntensorflow\ntfwheel_ops\n"
+    ops = an_ops(tmp_path, **{"tfwheel_ops___sub/x.py": b"", "second_____init__.py": b""})
+    words = ["_second", "_tfwheel_ops", "second", "tensorflow", "tfwheel_ops"]
+    assert read(merged(base, ops).wheel, f"{INFO}/top_level.txt").split() == words
+
+
+def test_a_typed_package_brings_its_types_by_another_way_too(base: Path, tmp_path: Path) -> None:
+    sources = {"tfwheel_ops___py.typed": b"", "tfwheel_ops____a.py": b"A = 1\n", "tfwheel_ops____a.pyi": b"A: int\n"}
+    wheel = merged(base, an_ops(tmp_path, **sources)).wheel
+    assert read(wheel, "tfwheel_ops-stubs/__init__.pyi") == read(wheel, "_tfwheel_ops/__init__.py")
+    assert read(wheel, "tfwheel_ops-stubs/_a.pyi") == "A: int\n"
+    assert read(wheel, "_tfwheel_ops/_a.py") == "A = 1\n"
+
+
+def test_no_file_of_the_ops_is_owned_by_both_wheels(base: Path, tmp_path: Path) -> None:
+    ops = an_ops(tmp_path)
+    with WheelReader(ops) as thin, WheelReader(merged(base, ops).wheel) as full:
+        assert set(thin.names()).isdisjoint(full.names())
 
 
 def test_signatures_of_the_base_are_left_out(tmp_path: Path) -> None:
@@ -231,7 +247,19 @@ def test_a_base_with_a_data_folder_is_refused(tmp_path: Path) -> None:
         merged(base)
 
 
-@pytest.mark.parametrize("name", ["tensorflow___extra.py", "tfwheel_ops-2.20.0.data___scripts___x"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "tensorflow___extra.py",
+        "tensorflow_____init__.py",
+        "tfwheel_ops-2.20.0.data___scripts/x",
+        "tfwheel_ops.libs___libx.so",
+        "single.py",
+        "no_package___x.py",
+        "_tfwheel_ops_____init__.py",
+        "foo-bar_____init__.py",
+    ],
+)
 def test_ops_outside_a_package_of_their_own_are_refused(base: Path, tmp_path: Path, name: str) -> None:
     with pytest.raises(BadWheelError, match="not in a package of its own"):
         merged(base, an_ops(tmp_path, **{name: b""}))
@@ -250,7 +278,7 @@ def test_ops_made_for_another_tensorflow_are_refused(base: Path, tmp_path: Path)
 
 
 def test_a_patch_that_does_not_apply_leaves_nothing(base: Path, patches: Path) -> None:
-    (patches / "zz.patch").write_text(PATCH)
+    (patches / "zz.patch").write_text(PATCH.replace("OTHER = 1", "OTHER = 2"))
     with pytest.raises(PatchError, match=r"zz\.patch: .*, hunk 1 does not apply"):
         merged(base, None, patches)
     assert not (base.parent / "out").exists()

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tfwheel.errors import BadWheelError
 from tfwheel.wheel import zip_records
 from tfwheel.wheel.zip_records import Directory, Member
 
@@ -55,14 +56,21 @@ def test_65535_members_are_counted_right() -> None:
 @pytest.mark.parametrize(
     ("epoch", "expected"),
     [
-        (0, (0, 0x21)),
+        (315_532_800, (0, 0x21)),
+        (4_354_819_199, (23 << 11 | 59 << 5 | 29, 127 << 9 | 12 << 5 | 31)),
         (1_577_836_800, (0, 40 << 9 | 1 << 5 | 1)),
         (1_577_836_859, (29, 40 << 9 | 1 << 5 | 1)),
         (1_577_923_199, (23 << 11 | 59 << 5 | 29, 40 << 9 | 1 << 5 | 1)),
     ],
 )
-def test_dos_time_is_in_utc_and_never_before_1980(epoch: int, expected: tuple[int, int]) -> None:
+def test_dos_time_is_in_utc(epoch: int, expected: tuple[int, int]) -> None:
     assert zip_records.dos_time(epoch) == expected
+
+
+@pytest.mark.parametrize("epoch", [0, 315_532_799, 4_354_819_200, 10**12, -1])
+def test_a_date_that_no_zip_can_hold_is_refused(epoch: int) -> None:
+    with pytest.raises(BadWheelError, match="the years 1980 to 2107"):
+        zip_records.dos_time(epoch)
 
 
 def test_permissions_come_without_special_bits() -> None:

@@ -1,0 +1,94 @@
+"""What several files of the configuration must agree on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from smallconfig import BASES, LINES, RETARGET, TARGETS, load, refusal, swap
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_two_lines_with_one_label_are_refused(tmp_path: Path) -> None:
+    slim = LINES + '\n[cu12slim]\nlabel = "cu125"\nbase = "tensorflow"\ncuda = "12.5.1"\narchs = ["89"]\n'
+    assert refusal(tmp_path, lines=slim).startswith("lines.toml: `cu12` and `cu12slim` have the same label, `cu125`")
+
+
+@pytest.mark.parametrize(("folder", "hint"), [("2.20", "did you mean `2.20.0`"), ("9.9.9", "known: 2.20.0")])
+def test_patches_for_a_version_that_is_not_built_are_refused(tmp_path: Path, folder: str, hint: str) -> None:
+    (tmp_path / "patches" / folder).mkdir(parents=True)
+    said = refusal(tmp_path)
+    assert said.startswith(f"patches/{folder}: targets.toml builds no TensorFlow {folder}")
+    assert hint in said
+
+
+def test_a_line_that_no_session_builds_is_refused(tmp_path: Path) -> None:
+    named = refusal(tmp_path, lines=LINES.replace("[cu12]", "[l4]"), targets=TARGETS.replace('"cu12"', '"l4"'))
+    assert "no nox session builds the line `l4`: its name begins with none of cpu, cu12" in named
+
+
+def test_a_file_of_xla_that_is_gone_is_noticed_by_the_plan(tmp_path: Path) -> None:
+    said = refusal(tmp_path, lines=RETARGET, xla=None)
+    assert said == "xla/2.20.0.toml is missing: there is no data about XLA in TensorFlow 2.20.0"
+    assert load(tmp_path / "without", xla=None).lines["cu12"].retarget is None
+
+
+def test_a_cuda_version_that_xla_cannot_be_lifted_to_is_refused(tmp_path: Path) -> None:
+    said = refusal(tmp_path, lines=swap(RETARGET, 'xla = "12.8"', 'xla = "99.9"'))
+    assert said.startswith(
+        "lines.toml: `cu12.retarget.xla` is 99.9, and XLA of TensorFlow 2.20.0 can be lifted to CUDA 12.8"
+    )
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("cp312-cp312", "cp311-cp311", "is not tensorflow 2.20.0 for Python 3.12"),
+        ("tensorflow-2.20.0-", "keras-2.20.0-", "is not tensorflow 2.20.0 for Python 3.12"),
+        ("tensorflow-2.20.0-", "tensorflow-2.21.0-", "is not tensorflow 2.20.0 for Python 3.12"),
+        ("-cp312-cp312", "", "Invalid wheel filename"),
+        (BASES, BASES * 2, "tensorflow 2.20.0 for Python 3.12 is locked twice"),
+    ],
+)
+def test_a_lock_is_of_the_file_it_names(tmp_path: Path, old: str, new: str, words: str) -> None:
+    assert words in refusal(tmp_path, bases=swap(BASES, old, new))
+
+
+@pytest.mark.parametrize(
+    ("requires", "official", "words"),
+    [
+        ('"a<2", "A>1"', "b", "`release[0].requires` names `a` 2 times: a<2; A>1"),
+        ('"a<2", "a>1; python_version<\'3.12\'"', "b", "`release[0].requires` names `a` 2 times"),
+        ("\"a<2; extra=='x'\", \"a>1; extra=='x'\"", "b", "`release[0].requires` names `a` 2 times"),
+        (
+            "\"NumPy<2; extra=='x'\"",
+            "numpy>=1.26.0",
+            "and the official `numpy>=1.26.0`, which needs no extra, would stay",
+        ),
+    ],
+)
+def test_two_requirements_of_one_name_never_stand_side_by_side(
+    tmp_path: Path, requires: str, official: str, words: str
+) -> None:
+    targets = swap(TARGETS, '"protobuf>=5.28,<6"', requires)
+    assert words in refusal(tmp_path, targets=targets, bases=swap(BASES, "numpy>=1.26.0", official))
+
+
+@pytest.mark.parametrize(
+    "requires", ['"numpy<2"', "\"a<2; python_version<'3.12'\", \"a>1; python_version>='3.12'\"", "\"a; extra=='x'\""]
+)
+def test_requirements_that_leave_none_beside_them_are_read(tmp_path: Path, requires: str) -> None:
+    assert load(tmp_path, targets=swap(TARGETS, '"protobuf>=5.28,<6"', requires)).releases[0].requires
+
+
+def test_patches_that_are_no_folder_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "patches").mkdir()
+    (tmp_path / "patches" / "2.20.0").write_text("")
+    assert refusal(tmp_path) == "patches/2.20.0 is not a folder"
+    (tmp_path / "patches" / "2.20.0").unlink()
+    (tmp_path / "patches").rmdir()
+    (tmp_path / "patches").write_text("")
+    assert refusal(tmp_path) == "patches cannot be read: Not a directory"
