@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
-from tfwheel.index.ledger import LedgerEntry
+from tfwheel.index.ledger_entry import LedgerEntry
 
 
 def entry(build: int = 1, **facts: Any) -> LedgerEntry:  # noqa: ANN401 -- the types of the fields

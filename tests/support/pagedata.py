@@ -13,7 +13,7 @@ from fixedconfig import CONFIG
 from tfwheel.config.colab_runtimes import load as load_runtimes
 from tfwheel.config.gpu_support import load as load_gpus
 from tfwheel.config.paths import CONFIG_DIR
-from tfwheel.index.ledger import LedgerEntry
+from tfwheel.index.ledger_entry import LedgerEntry
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,7 +43,7 @@ def entry(version: str, python: str | None, line: str, **changes: Any) -> Ledger
         "uploaded": "2026-11-21T04:00:00Z",
         "requires_python": ">=3.9",
         "metadata_sha256": hashlib.sha256(b"metadata").hexdigest(),
-        "target": "a target",
+        "target": "a-target",
         "archs": FULL if line == "cu12" else (),
         "smoke": {"python": f"3.{(python or '312')[1:]}.1", "date": "2026-11-21"},
     }

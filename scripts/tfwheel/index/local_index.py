@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 from filelock import FileLock
 
 from tfwheel.errors import BadWheelError
-from tfwheel.index import atomic_tree, ledger, listing_rules, manifest, server, simple_pages, site
+from tfwheel.index import atomic_tree, ledger, ledger_entry, listing_rules, manifest, server, simple_pages, site
 from tfwheel.index.atomic_tree import Part
 from tfwheel.index.errors import LedgerDamagedError, WheelMissingError
 from tfwheel.index.ledger import Ledger
-from tfwheel.index.simple_pages import ListedFile
+from tfwheel.index.ledger_entry import LedgerEntry
 from tfwheel.system import console, files
 from tfwheel.wheel import metadata, records
 from tfwheel.wheel.errors import IndexEntryError
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from tfwheel.config.paths import Paths
-    from tfwheel.index.ledger import LedgerEntry
     from tfwheel.index.site import SiteContent
     from tfwheel.wheel.records import Record
 
@@ -91,9 +90,9 @@ def _report_changes(known: Ledger, entries: Sequence[LedgerEntry]) -> None:
             console.say(f"  {entry.file} was rebuilt with other bytes: it replaces the one in this machine's index")
 
 
-def _wheel_part(entry: LedgerEntry | ListedFile, wheel: Path) -> Part:
+def _wheel_part(entry: LedgerEntry, wheel: Path) -> Part:
     """Return a wheel and its sidecar as a part of the tree, in the folder of their page."""
-    facts, path = wheel.stat(), f"{entry.line}/{simple_pages.normalized(entry.project)}/{entry.file}"
+    facts, path = wheel.stat(), f"{entry.folder}/{entry.file}"
     return Part(
         key=f"{entry.sha256} {facts.st_dev} {facts.st_ino}",
         make=lambda: {path: wheel, f"{path}{metadata.SIDECAR}": metadata.metadata_of(wheel)},
@@ -108,7 +107,7 @@ def serve_alone(wheel: Path, *, line: str, workdir: Path, sha256: str | None = N
     """
     sidecar = metadata.metadata_of(wheel)
     facts = metadata.facts_of(wheel.name, sidecar)
-    row = ListedFile(
+    entry = LedgerEntry(
         project=facts.project,
         version=facts.version,
         file=wheel.name,
@@ -119,10 +118,12 @@ def serve_alone(wheel: Path, *, line: str, workdir: Path, sha256: str | None = N
         uploaded=_stamp(wheel),
         requires_python=facts.requires_python,
         metadata_sha256=hashlib.sha256(sidecar).hexdigest(),
+        target=line,
     )
+    ledger.parse(ledger_entry.encode(entry) + b"\n", name=wheel.name)  # shows what is valid only, as every index
     with tempfile.TemporaryDirectory(dir=workdir, prefix="site-") as folder:
         site = Path(folder) / "site"
-        atomic_tree.update(site, simple_pages.parts([row]) | {"wheel": _wheel_part(row, wheel)})
+        atomic_tree.update(site, simple_pages.parts([entry]) | {"wheel": _wheel_part(entry, wheel)})
         with server.serve(site) as address:
             yield f"{address}{line}/"
 

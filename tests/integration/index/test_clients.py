@@ -23,7 +23,7 @@ import assethost
 import fakewheels
 import sharing
 from tfwheel.index import atomic_tree, ledger, simple_pages
-from tfwheel.index.ledger import LedgerEntry
+from tfwheel.index.ledger_entry import LedgerEntry
 from tfwheel.system.errors import CommandError
 from tfwheel.system.processes import run
 from tfwheel.wheel import metadata

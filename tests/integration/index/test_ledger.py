@@ -7,11 +7,11 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from msgspec.structs import replace
 
 from ledgers import entry
 from tfwheel.errors import UsageError
@@ -23,7 +23,7 @@ from tfwheel.system.processes import run
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from tfwheel.index.ledger import LedgerEntry
+    from tfwheel.index.ledger_entry import LedgerEntry
 
 ROOT = Path(__file__).parents[3]
 DOOR = [sys.executable, ROOT / "scripts" / "edit_ledger.py"]

@@ -88,7 +88,9 @@ def test_a_page_runs_no_script_and_admits_none() -> None:
     page = documents.render(FILES)["docs/b.html"].decode()
     policy = re.search(r'Content-Security-Policy" content="([^"]*)"', page)
     assert policy
-    assert policy[1].startswith("default-src 'none'; img-src 'self' data:; style-src 'sha256-")
+    assert policy[1].startswith(
+        "default-src 'none'; base-uri 'none'; form-action 'none'; img-src 'self' data:; style-src 'sha256-"
+    )
     assert "script" not in policy[1]
     assert "<script" not in page
 
