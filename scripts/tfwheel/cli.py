@@ -8,7 +8,7 @@ import traceback
 from typing import TYPE_CHECKING
 
 from tfwheel.errors import FactoryError, InterruptedRunError, UnexpectedError
-from tfwheel.system import console
+from tfwheel.system import console, urls
 from tfwheel.system.errors import DiskFullError
 
 if TYPE_CHECKING:
@@ -44,5 +44,5 @@ def _report(error: FactoryError) -> int:
 
 
 def _unexpected(error: Exception) -> int:
-    traceback.print_exception(error, file=sys.stderr)
+    sys.stderr.write(urls.masked("".join(traceback.format_exception(error))))
     return _report(UnexpectedError(f"{type(error).__name__}: {error}"))

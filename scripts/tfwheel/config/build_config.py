@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import re
 import tomllib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -23,7 +22,7 @@ from tfwheel.config.schema import (
     Retarget,
     TargetsFile,
 )
-from tfwheel.config.targets import SESSIONS, Base, Line, RepairRules, session_of
+from tfwheel.config.targets import RESERVED, SESSIONS, Base, Line, RepairRules, is_line_name, session_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,7 +30,6 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 Parsed = TypeVar("Parsed")
-RESERVED = {"docs", "install"}  # folders at the root of the site, beside those of the lines
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,12 +117,12 @@ def _keys_near(place: tuple[int | str, ...], shape: Any) -> list[str]:  # noqa: 
 
 
 def _line(name: str, entry: LineEntry, path: Path) -> Line:
-    if not re.fullmatch(r"[a-z0-9]+", name):
-        message = f"{path}: `{name}` cannot name a line (small letters and digits only: it is part of a URL)"
-        raise ConfigError(message)
     if name in RESERVED:
         message = f"{path}: `{name}` cannot name a line: the site has a folder of that name"
         raise ConfigError(message, remedy="Choose another name, such as `cu12slim`.")
+    if not is_line_name(name):
+        message = f"{path}: `{name}` cannot name a line (64 small letters and digits at most: it is part of a URL)"
+        raise ConfigError(message)
     if entry.cuda and not (entry.archs or entry.ptx):
         message = f"{path}: `{name}` has a CUDA version but neither `archs` nor `ptx`, so no GPU could run it"
         raise ConfigError(message)

@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 from packaging.requirements import InvalidRequirement, Requirement
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from tfwheel.system import urls
+
 
 def _requirement(text: str) -> str:
     try:
@@ -23,6 +25,14 @@ def _pinned(text: str) -> str:
     exact = only is not None and only.operator == "==" and not only.version.endswith("*")
     if more or not exact or requirement.url or requirement.marker:
         message = "must be an exact version, as in `nvidia-cuda-nvcc-cu12==12.9.86`"
+        raise ValueError(message)
+    return text
+
+
+def _site(text: str) -> str:
+    """Check a URL that pages, documents and commands to paste into a shell name."""
+    if text and not (urls.is_plain(text) and text.endswith("/")):
+        message = "must be a plain URL that ends with a slash, as in `https://example.org/index/`"
         raise ValueError(message)
     return text
 
@@ -128,7 +138,7 @@ class IndexSettings(Table):
     a release adds its lines of the ledger to the main branch.
     """
 
-    base_url: Annotated[str, Field(pattern=r"^(https?://.+/)?$")] = ""
+    base_url: Annotated[str, AfterValidator(_site)] = ""
     repository: Annotated[str, Field(pattern=r"^([\w.-]+/[\w.-]+)?$")] = ""
     ledger_change: Literal["pull-request", "push"] = "pull-request"
     acknowledge: list[Acknowledged] = Field(default_factory=list)

@@ -19,6 +19,7 @@ from packaging.version import InvalidVersion, Version
 
 from tfwheel.config.github_limits import ASSET_NAME
 from tfwheel.config.targets import is_line_name
+from tfwheel.system.urls import is_plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -28,11 +29,6 @@ DIGEST = "[0-9a-f]{64}"
 NAME = re.compile(r"[A-Za-z0-9](?:_?[A-Za-z0-9.])*")
 MOST_ARCHS = 100
 LONGEST_NAME, LONGEST_TEXT = 240, 1000  # characters; a file system takes 255 bytes, and a sidecar has `.metadata` more
-# No credentials, no query, no fragment, no dot folder; nothing that HTML or a shell would read in another way.
-URL = re.compile(
-    r"https?://(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?"
-    r"(?:/(?!\.\.?(?:/|\Z))[A-Za-z0-9._~+:@,=-]*(?:%(?!00|2[fF])[0-9A-Fa-f]{2}[A-Za-z0-9._~+:@,=-]*)*)*"
-)
 TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z")
 ARCH = re.compile(r"(?:sm|compute)_[0-9]{2,3}[a-z]?")
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")  # but for tab and newline; and half characters
@@ -140,10 +136,6 @@ def _is_time(text: str) -> bool:
     return TIME.fullmatch(text) is not None
 
 
-def _is_url(text: str) -> bool:
-    return len(text) <= LONGEST_TEXT and URL.fullmatch(text) is not None
-
-
 def is_reason(text: str | None) -> bool:
     """Return whether a text may be the reason of a yank or a removal: no control characters, which pip would print."""
     return text is None or (len(text) <= LONGEST_TEXT and not CONTROL.search(text))
@@ -161,7 +153,7 @@ SHAPES: dict[str, Callable[[Any], object]] = {
     "target": _matching(r"[A-Za-z0-9._+-]{1,200}"),
     "archs": lambda archs: len(archs) <= MOST_ARCHS and all(map(ARCH.fullmatch, archs)),
     "yanked": is_reason,
-    "attestation": lambda text: text is None or _is_url(text),
+    "attestation": lambda text: text is None or is_plain(text),
     "removed": lambda text: text is None or (is_reason(text) and text.strip()),
 }
 SPLIT = ("file", "url")  # of 100,000 each is another, but their parts repeat: `fault` checks those
@@ -262,4 +254,4 @@ def _leads_to(file: str, url: str) -> bool:
 
 def _is_folder(url: str) -> bool:
     """Return whether it is what stands before the last slash of a valid URL, or empty."""
-    return not url or _is_url(url)
+    return not url or is_plain(url)
