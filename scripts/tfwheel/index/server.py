@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import stat
+import sys
 import threading
 from contextlib import contextmanager
 from functools import partial
@@ -66,8 +67,10 @@ def part_of(asked: str | None, size: int) -> range | None:
 class _Server(ThreadingHTTPServer):
     request_queue_size = 128  # connections that wait to be accepted
 
-    def handle_error(self, request: object, client_address: object) -> None:
-        """Say nothing: a client that goes away is no fault of this program."""
+    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 -- as in the base class
+        """Say nothing of a client that went away: that is no fault of this program."""
+        if not isinstance(sys.exception(), (ConnectionError, TimeoutError)):
+            super().handle_error(request, client_address)
 
 
 class _Handler(SimpleHTTPRequestHandler):
@@ -157,11 +160,12 @@ def _is_this_machine(host: str | None) -> bool:
 
 
 def _inside(root: Path, place: str) -> Path | None:
-    """Return the file or folder of the path of a URL, None where it is not in the folder, links followed."""
+    """Return the file or folder of the path of a URL, None where there is none in the folder, links followed."""
     try:
         path = (root / unquote(place, errors="surrogateescape").lstrip("/")).resolve()
+        path.stat()
         return path if path.is_relative_to(root.resolve()) else None
-    except (OSError, ValueError, RuntimeError):  # too long, a NUL, a link to itself
+    except (OSError, ValueError, RuntimeError):  # missing, too long, a NUL, a link to itself
         return None
 
 

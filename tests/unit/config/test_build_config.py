@@ -329,12 +329,3 @@ def test_a_line_named_as_a_folder_of_the_site_is_refused(tmp_path: Path, name: s
 def test_a_part_of_the_toolkit_that_is_not_pinned_is_refused(tmp_path: Path, pin: str) -> None:
     named = refusal(tmp_path, lines=LINES.replace("==12.5.82", pin))
     assert named.startswith("lines.toml: `cu12.toolkit[0]`: must be an exact version")
-
-
-def test_no_line_can_have_the_name_of_a_folder_that_the_site_makes(tmp_path: Path) -> None:
-    lines = b"".join(ledger.encode(one) + b"\n" for one in sorted(pagedata.release(), key=lambda one: one.place))
-    (tmp_path / "a.md").write_text("# A\n")
-    made = site.parts(lines, SiteContent(settings=pagedata.CONFIG, documents=tmp_path))
-    names = {name.partition("/")[0] for part in made.values() for name in part.make() if "/" in name}
-    assert names - {"cu12", "cpu"} == RESERVED
-    assert not any(map(is_line_name, RESERVED))

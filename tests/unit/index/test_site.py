@@ -9,6 +9,7 @@ import pytest
 
 import pagedata
 from tfwheel.config import build_config
+from tfwheel.config.targets import RESERVED, is_line_name
 from tfwheel.index import atomic_tree, install_files, ledger, site
 from tfwheel.index.ledger import Ledger
 from tfwheel.index.site import SiteContent
@@ -84,3 +85,11 @@ def test_settings_without_runtimes_have_a_page_too(tmp_path: Path) -> None:
     settings = build_config.load()
     bare = SiteContent(settings=build_config.Config(**{**vars(settings), "directory": tmp_path}), locks=tmp_path)
     assert "index.html" in paths(bare.parts(KNOWN))
+
+
+def test_no_line_can_have_the_name_of_a_folder_that_the_site_makes(tmp_path: Path) -> None:
+    (tmp_path / "a.md").write_text("# A\n")
+    made = site.parts(LINES, SiteContent(settings=build_config.load(), documents=tmp_path))
+    names = {name.partition("/")[0] for part in made.values() for name in part.make() if "/" in name}
+    assert names - {"cu12", "cpu"} == RESERVED
+    assert not any(map(is_line_name, RESERVED))

@@ -33,8 +33,23 @@ def test_a_plain_address_of_the_site_is_taken(url: str) -> None:
 @pytest.mark.parametrize(
     "url",
     [
-        *("https://h", "https://h/a", "https://user:password@h/", "https://h/$(id)/", "https://h/`id`/", "https://h/a b/"),
-        *('https://h/"/', "https://h/';id;/", "javascript:alert(1)/", "file:///etc/", "//h/", "https://h/?a/", "https://h/#/"),
+        *(
+            "https://h",
+            "https://h/a",
+            "https://user:password@h/",
+            "https://h/$(id)/",
+            "https://h/`id`/",
+            "https://h/a b/",
+        ),
+        *(
+            'https://h/"/',
+            "https://h/';id;/",
+            "javascript:alert(1)/",
+            "file:///etc/",
+            "//h/",
+            "https://h/?a/",
+            "https://h/#/",
+        ),
         *("https://h/../", "https://h/%2e%2e/", "https://h:99999999/", "https://-h/", "https://h/\n/", "https:///"),
     ],
 )
