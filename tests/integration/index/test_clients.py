@@ -117,8 +117,9 @@ class World:
 
     def show(self) -> None:
         """Bring the site up to date with the entries."""
-        lines = b"".join(ledger.encode(entry) + b"\n" for entry in self.entries)
-        atomic_tree.update(self.host.site, simple_pages.parts(simple_pages.rows(lines)))
+        ordered = sorted(self.entries, key=lambda entry: entry.place)
+        lines = b"".join(ledger.encode(entry) + b"\n" for entry in ordered)
+        atomic_tree.update(self.host.site, simple_pages.parts(ledger.parse(lines, name="x").entries))
 
     def alter(self, pattern: str, replacement: str) -> None:
         """Edit the page of tensorflow on cu12, as a broken or hostile host would."""
