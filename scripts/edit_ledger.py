@@ -11,12 +11,14 @@ from tfwheel.config import paths
 from tfwheel.index import ledger, ledger_history
 from tfwheel.system import console
 
+LEDGER = paths.ROOT / "index" / "ledger.jsonl"  # of a fork that has published nothing, it does not exist
+
 
 def main(arguments: argparse.Namespace) -> None:
     """Run one action on the ledger and report it."""
     match arguments.action:
         case "check":
-            ledger_history.check(arguments.ledger, since=arguments.since)
+            ledger_history.check(arguments.ledger, since=arguments.since, expected=arguments.ledger != LEDGER)
         case "merge":
             ledger_history.merge_conflicted(arguments.ledger)
         case "merge-driver":
@@ -30,7 +32,7 @@ def main(arguments: argparse.Namespace) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--ledger", type=Path, default=paths.ROOT / "index" / "ledger.jsonl", metavar="PATH")
+    parser.add_argument("--ledger", type=Path, default=LEDGER, metavar="PATH")
     actions = parser.add_subparsers(dest="action", required=True)
     actions.add_parser("check").add_argument("--since", nargs="+", default=[], metavar="COMMIT")
     actions.add_parser("merge")

@@ -18,7 +18,7 @@ from rich.table import Table
 from benchmarks import build_bench
 from tfwheel.config.paths import ROOT
 from tfwheel.index import ledger
-from tfwheel.index.ledger import LedgerEntry
+from tfwheel.index.ledger_entry import Evidence, LedgerEntry
 from tfwheel.system import console
 from tfwheel.system.files import write_atomically, writing
 
@@ -36,8 +36,7 @@ from pathlib import Path
 sys.path.insert(0, {str(ROOT / "scripts")!r})
 from tfwheel.index import atomic_tree, ledger, simple_pages
 known = ledger.read(Path(sys.argv[1]))
-rows = simple_pages.rows(b"\\n".join(known.lines))
-atomic_tree.update(Path(sys.argv[2], "site"), simple_pages.parts(rows))
+atomic_tree.update(Path(sys.argv[2], "site"), simple_pages.parts(known.entries))
 """
 OURS = "this project"
 WHO: dict[str, list[str]] = {OURS: [], "dumb-pypi, no per-release JSON": ["--no-per-release-json"], "dumb-pypi": []}
@@ -47,7 +46,7 @@ GPU_CODE = {
     "generated": ("sm_70", "sm_80", "sm_120", "compute_90"),
     "ops": ("sm_75", "sm_80", "sm_89", "sm_90", "compute_90"),
 }
-SMOKE = {"passed": True, "python": "3.12.1", "date": "2026-11-21", "gpu": "absent", "client": "pip 24.1.2"}
+SMOKE: Evidence = {"passed": True, "python": "3.12.1", "date": "2026-11-21", "gpu": "absent", "client": "pip 24.1.2"}
 
 
 @dataclass(frozen=True, kw_only=True)

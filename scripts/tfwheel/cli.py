@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, NoReturn, TextIO
 
 from tfwheel.errors import FactoryError, InterruptedRunError, OutOfMemoryError, UnexpectedError
-from tfwheel.system import console, files, processes, scratch
+from tfwheel.system import console, files, processes, scratch, urls
 from tfwheel.system.errors import FileAccessError
 
 if TYPE_CHECKING:
@@ -149,7 +149,7 @@ def _meaning(error: BaseException) -> FactoryError:
 def _report(error: FactoryError, *, cause: BaseException | None = None) -> int:
     with suppress(BrokenPipeError):
         if isinstance(error, UnexpectedError) or (console.verbose and cause is not error):
-            traceback.print_exception(cause, file=sys.stderr)
+            sys.stderr.write(urls.masked("".join(traceback.format_exception(cause))))
         console.say(f"error: {error.message}")
         console.say(f"  what to do: {error.remedy}")
         console.say(f"  ({type(error).__name__}, exit code {error.exit_code})")

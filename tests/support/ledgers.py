@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from tfwheel.index.ledger import LedgerEntry
+from tfwheel.index.ledger_entry import LedgerEntry
+
+START = datetime(2026, 11, 21, tzinfo=UTC)
 
 
 def entry(build: int = 1, **facts: Any) -> LedgerEntry:  # noqa: ANN401 -- the types of the fields
@@ -19,7 +22,7 @@ def entry(build: int = 1, **facts: Any) -> LedgerEntry:  # noqa: ANN401 -- the t
         "url": f"https://example.org/releases/download/v1/{file.replace('+', '%2B')}",
         "sha256": hashlib.sha256(file.encode()).hexdigest(),
         "size": 1000 + build,
-        "uploaded": f"2026-11-21T{build // 3600:02}:{build // 60 % 60:02}:{build % 60:02}Z",
+        "uploaded": f"{START + timedelta(seconds=build):%Y-%m-%dT%H:%M:%SZ}",
         "requires_python": ">=3.9",
         "metadata_sha256": hashlib.sha256(b"METADATA" + file.encode()).hexdigest(),
         "target": "tf2.20.0-cp312-cu12",

@@ -13,7 +13,7 @@ from fixedconfig import CONFIG
 from tfwheel.config.colab_runtimes import load as load_runtimes
 from tfwheel.config.gpu_support import load as load_gpus
 from tfwheel.config.paths import CONFIG_DIR
-from tfwheel.index.ledger import LedgerEntry
+from tfwheel.index.ledger_entry import LedgerEntry
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -20,13 +20,11 @@ from tfwheel.config.schema import (
     Retarget,
     TargetsFile,
 )
-from tfwheel.config.targets import Base, Line, RepairRules
+from tfwheel.config.targets import RESERVED, Base, Line, RepairRules
 from tfwheel.config.toml_files import nearest, read
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-RESERVED = {"docs", "install"}  # folders at the root of the site, beside those of the lines
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,6 +8,8 @@ from typing import Annotated, Literal
 from packaging.requirements import InvalidRequirement, Requirement
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from tfwheel.system import urls
+
 LONGEST_REQUIREMENT = 500  # characters
 # The glibc versions (2.x) that auditwheel has a policy for, from CentOS 5 to now.
 GLIBC = (5, 12, 17, 24, 26, 27, 28, 31, 34, 35, 36, 37, 38, 39, 40, 41)
@@ -66,6 +68,15 @@ def _pinned(text: str) -> str:
 
 
 NUMBER = "(0|[1-9][0-9]{0,3})"  # without leading zeros: PEP 440 and file names would read 2.020 as 2.20
+
+
+def _site(text: str) -> str:
+    """Check a URL that pages, documents and commands to paste into a shell name."""
+    if text and not (urls.is_plain(text) and text.endswith("/")):
+        message = "must be a plain URL that ends with a slash, as in `https://example.org/index/`"
+        raise ValueError(message)
+    return text
+
 
 BuilderName = Literal["overlay", "ops", "source"]
 Version = Annotated[
@@ -224,7 +235,7 @@ class IndexSettings(Table):
     a release adds its lines of the ledger to the main branch.
     """
 
-    base_url: Annotated[str, Field(pattern=r"^(https?://.+/)?$")] = ""
+    base_url: Annotated[str, AfterValidator(_site)] = ""
     repository: Repository = ""
     ledger_change: Literal["pull-request", "push"] = "pull-request"
     acknowledge: list[Acknowledged] = Field(default_factory=list)

@@ -17,6 +17,12 @@ CORE = re.compile(r"libtensorflow_\w+\.so[.\d]*")
 WHEEL_EPOCH = 1_577_836_800  # 2020-01-01: the date of every file in a wheel of ours (SOURCE_DATE_EPOCH)
 # The nox session that builds a line, by how the line's name begins.
 SESSIONS = {"cpu": "build-cpu", "cu12": "build-cuda12"}
+RESERVED = frozenset({"docs", "install"})  # folders at the root of the site, beside those of the lines
+
+
+def is_line_name(name: str) -> bool:
+    """Return whether a line may have this name, which is the name of its folder in the site."""
+    return re.fullmatch(r"[a-z0-9]{1,64}", name) is not None and name not in RESERVED
 
 
 def target_id(tensorflow: str, python: str, line: str) -> str:

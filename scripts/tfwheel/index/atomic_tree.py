@@ -160,9 +160,17 @@ def _fill(
 def _make(name: str, part: Part, new: Path, known: Mapping[str, Path] | None, state: dict[str, Any]) -> int:
     """Write the files of one part, record them in the state, and return the number of bytes written."""
     files = part.make() if known is None else known
+    if outside := [file for file in files if not _is_inside(file)]:
+        message = f"{outside[0]!r} is no path below {new.parent}"
+        raise SiteError(message, remedy="Report a bug: what is listed is checked before; nothing was written.")
     written = sum(_put(content, new / "tree" / file) for file, content in files.items())
     state[name] = {"key": part.key, "files": {file: (new / "tree" / file).stat().st_size for file in files}}
     return written
+
+
+def _is_inside(file: str) -> bool:
+    """Return whether a path stays below the root of the tree whatever it says."""
+    return not file.startswith("/") and "\0" not in file and {"", ".", ".."}.isdisjoint(file.split("/"))
 
 
 def _put(content: bytes | Path, path: Path) -> int:

@@ -11,6 +11,7 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 from markupsafe import Markup
 from mdit_py_plugins.anchors import anchors_plugin
+from mdit_py_plugins.anchors.index import slugify
 
 from tfwheel.config.paths import ROOT
 from tfwheel.index import page_templates
@@ -24,6 +25,8 @@ SOURCES = ROOT / "index" / "docs"
 PLACE = "index/docs"  # of the documents in the repository
 FOLDER = "docs"  # of the pages in the site
 CONTENTS = "README.md"  # links to the others: their order is the order of the navigation
+# Pictures alone: an SVG that is opened by itself may run a script.
+IMAGES = (".avif", ".gif", ".jpeg", ".jpg", ".png", ".webp")
 DEEPEST = 3  # headings below have no anchor
 SCROLLED = {"tabindex": "0", "class": "scroll"}  # wide tables and code scroll, by keyboard too
 
@@ -41,6 +44,11 @@ class Document:
     def page(self) -> str:
         """The file name of its page."""
         return page_of(self.name)
+
+    @property
+    def href(self) -> str:
+        """The link to its page from the pages beside it."""
+        return quote(self.page)
 
 
 def read(folder: Path = SOURCES) -> dict[str, bytes]:
@@ -74,7 +82,7 @@ def render(files: Mapping[str, bytes], *, repository: str = "") -> dict[str, byt
         raise DocumentError(message, remedy="Rename index.md.")
     ordered = _in_order({document.name: document for document in documents})
     pages = {f"{FOLDER}/{document.page}": _page(document, ordered, repository) for document in ordered}
-    return pages | {f"{FOLDER}/{name}": data for name, data in files.items() if name.endswith(".png")}
+    return pages | {f"{FOLDER}/{name}": data for name, data in files.items() if name.endswith(IMAGES)}
 
 
 def _decoded(name: str, data: bytes) -> str:
@@ -110,7 +118,11 @@ def links(document: Document) -> Iterator[Token]:
 
 def _markdown() -> MarkdownIt:
     """Return a parser for CommonMark with tables; HTML is escaped."""
-    return MarkdownIt("commonmark", {"html": False}).enable("table").use(anchors_plugin, max_level=DEEPEST)
+    return (
+        MarkdownIt("commonmark", {"html": False})
+        .enable("table")
+        .use(anchors_plugin, max_level=DEEPEST, slug_func=lambda title: slugify(title) or "section")
+    )
 
 
 def _text(inline: Token) -> str:
@@ -172,9 +184,12 @@ def _link(token: Token, known: set[str], repository: str) -> tuple[list[Token], 
     closed = [Token("link_close", "a", -1)]
     href = str(token.attrs["href"])
     target = urlsplit(href)
-    if target.scheme or not target.path:
+    if target.scheme or not (target.netloc or target.path):
         return [token], closed
     path = posixpath.normpath(posixpath.join(PLACE, unquote(target.path)))
+    if target.netloc or path.startswith(("/", "../")) or path == "..":
+        message = f"a document of {PLACE} links to {href}, which is not in the repository"
+        raise DocumentError(message, remedy="Give the path from the document, or a whole URL with https://.")
     anchor = f"#{target.fragment}" if target.fragment else ""
     if path in known:
         href = f"{quote(page_of(posixpath.relpath(path, PLACE)))}{anchor}"

@@ -18,6 +18,12 @@ class NotInLedgerError(UsageError):
     default_remedy = "Give the whole file name, as the ledger and the index pages show it."
 
 
+class LedgerMissingError(UsageError):
+    """There is no ledger of that name."""
+
+    default_remedy = "Give the path of a ledger with `--ledger PATH`; without it, index/ledger.jsonl is taken."
+
+
 class ManifestError(WrongBytesError):
     """A file of a downloaded index is missing, or differs from its manifest or its ledger."""
 
@@ -37,6 +43,12 @@ class SiteError(PublishError):
     default_remedy = "Make the folder writable and run again; readers still see the index as it was."
 
 
+class LedgerAccessError(PublishError):
+    """The ledger cannot be read or written: a folder, or no permission."""
+
+    default_remedy = "Name a file that can be read, and for changes a folder that can be written; nothing was changed."
+
+
 class LockError(ProgramError):
     """uv cannot lock a version with its requirements."""
 
@@ -53,11 +65,9 @@ class LedgerError(FactoryError):
 
 
 class LedgerDamagedError(LedgerError):
-    """A line of the ledger is malformed, altered by hand, cut or out of order."""
+    """A line of the ledger is malformed, altered by hand, cut, out of order, or says what no index may show."""
 
-    default_remedy = (
-        "Restore the file from git (`git checkout index/ledger.jsonl`); change it with scripts/edit_ledger.py only."
-    )
+    default_remedy = "Restore the file named above from git or a copy; change it with scripts/edit_ledger.py only."
 
 
 class LedgerHistoryError(LedgerError):

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tfwheel.config.colab_runtimes import Runtime
-    from tfwheel.index.ledger import LedgerEntry
+    from tfwheel.index.ledger_entry import LedgerEntry
 
 ADDRESS = "ADDRESS/"  # placeholder for the URL of the site if none is configured
 WHEELHOUSE = "wheels"

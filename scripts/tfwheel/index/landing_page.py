@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tfwheel.config.colab_runtimes import Runtime
     from tfwheel.config.gpu_support import Gpu
     from tfwheel.config.targets import Line
-    from tfwheel.index.ledger import LedgerEntry
+    from tfwheel.index.ledger_entry import LedgerEntry
 
 MOST_ROWS = 1000  # the newest ones: a page of 100,000 rows would be 150 MB
 NEVER, NO_CODE = "never run on a GPU", "no GPU code"

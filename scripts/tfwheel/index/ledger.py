@@ -1,114 +1,57 @@
 """The ledger: one line per published file, append-only; everything the index shows is rendered from it.
 
-A line is canonical JSON (RFC 8259; keys sorted, no spaces, UTF-8) and begins with a digest of the rest, so that a
-hand-edited or cut line is detected. Lines are sorted by upload time, then file name.
+Lines are sorted by upload time, then file name. A line begins with a digest of the rest, so that a hand-edited or cut
+line is detected; what it says is checked by the schema of ``ledger_entry``, whoever reads or writes it.
 """
 
 from __future__ import annotations
 
 import gc
-import hashlib
 import re
 from bisect import bisect
-from dataclasses import dataclass, field, fields, replace
+from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from filelock import FileLock
-from packaging.utils import canonicalize_name
 
 from tfwheel.errors import UsageError
-from tfwheel.index.errors import LedgerDamagedError, NameTakenError, NotInLedgerError
+from tfwheel.index import ledger_entry
+from tfwheel.index.errors import (
+    LedgerAccessError,
+    LedgerDamagedError,
+    LedgerMissingError,
+    NameTakenError,
+    NotInLedgerError,
+)
+from tfwheel.index.ledger_entry import DECODER, LedgerEntry, digest_of
 from tfwheel.system.files import writing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
-Item = TypeVar("Item")
 CHECK = re.compile(rb'\{"_check":"([0-9a-f]{16})",')
+encode = ledger_entry.encode
+CHECKED = 29  # bytes of a line before those that its digest is of
 CONFLICT_MARKERS = (b"<<<<<<<", b"|||||||", b"=======", b">>>>>>>")
 # Fields that may change after publication; all others identify the file.
 EDITABLE = ("smoke", "gpu_smoke", "yanked", "attestation", "removed")
-SHAPES = {
-    "file": r"[A-Za-z0-9][A-Za-z0-9._+-]*\.whl",
-    "line": r"[a-z0-9]+",
-    "sha256": r"[0-9a-f]{64}",
-    "metadata_sha256": r"[0-9a-f]{64}",
-    "uploaded": r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ",  # whole seconds: these texts sort like the times
-    "url": r"(https?://\S+)?",
-    "inputs": r"([0-9a-f]{64})?",
-}
-
-
-@dataclass(frozen=True, kw_only=True)
-class LedgerEntry:
-    """One published wheel.
-
-    ``url`` is the absolute URL of the file, or empty if the file is next to its page. ``size`` is in bytes,
-    ``uploaded`` in UTC as in PEP 700 ("2026-11-21T04:00:00Z"), ``metadata_sha256`` the digest of the wheel's METADATA.
-    ``gpu_code`` is what the gates found in it: images ("sm_75") by kind (``gpu_support.KINDS``). ``smoke`` is the
-    evidence of the CPU smoke test, ``gpu_smoke`` that of the smoke test on a GPU, None if it never ran. ``yanked`` is
-    None or the reason, which may be empty (PEP 592). ``attestation`` is the URL of a signature, if there is one.
-    ``removed`` is None or why the file is gone: such a line reserves the name for ever and appears on no page.
-    ``inputs`` is the digest of the settings that all Pythons of the version share; empty if unknown.
-    """
-
-    project: str
-    version: str
-    file: str
-    line: str
-    url: str
-    sha256: str
-    size: int
-    uploaded: str
-    requires_python: str
-    metadata_sha256: str
-    target: str
-    gpu_code: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    smoke: dict[str, Any] | None = None
-    gpu_smoke: dict[str, Any] | None = None
-    yanked: str | None = None
-    attestation: str | None = None
-    removed: str | None = None
-    inputs: str = ""
-
-    @property
-    def folder(self) -> str:
-        """The project's page below the root of the site, with the name normalized (PEP 503)."""
-        return f"{self.line}/{canonicalize_name(self.project)}"
-
-    @property
-    def pin(self) -> str:
-        """The requirement that selects exactly this version."""
-        return f"{self.project}=={self.version}"
-
-    @property
-    def place(self) -> SortKey:
-        """The sort key of its line in a ledger."""
-        return SortKey(self.uploaded, self.file)
-
-
-class SortKey(msgspec.Struct, frozen=True, order=True, gc=False):
-    """Sort key of a ledger line; decoding it from 100,000 lines takes a fifth of the time of whole entries."""
-
-    uploaded: str
-    file: str
-
-
-LASTING = tuple(field.name for field in fields(LedgerEntry) if field.name not in {*EDITABLE, "uploaded"})
-ENCODER = msgspec.json.Encoder(order="sorted")
-PLACE, ENTRY = msgspec.json.Decoder(SortKey), msgspec.json.Decoder(LedgerEntry)
+LASTING = tuple(name for name in LedgerEntry.__struct_fields__ if name not in {*EDITABLE, "uploaded"})
 
 
 @dataclass(frozen=True, kw_only=True)
 class Ledger:
-    """A ledger with whole, sorted lines; ``lines`` have no newlines, ``name`` is used in messages."""
+    """A ledger of valid, sorted entries, with their lines as they are in the file (without newlines).
+
+    ``name`` is used in messages.
+    """
 
     name: str = "the ledger"
     lines: tuple[bytes, ...] = ()
-    paths: tuple[SortKey, ...] = ()
+    entries: tuple[LedgerEntry, ...] = ()
 
     @property
     def data(self) -> bytes:
@@ -116,46 +59,30 @@ class Ledger:
         return b"".join(line + b"\n" for line in self.lines)
 
     @cached_property
-    def entries(self) -> tuple[LedgerEntry, ...]:
-        """The entries of all lines, in order."""
-        enabled = gc.isenabled()
-        gc.disable()  # no garbage arises here, and collecting would triple the time
-        try:
-            return tuple(self.entry(index) for index in range(len(self.lines)))
-        finally:
-            if enabled:
-                gc.enable()
-
-    @cached_property
     def by_file(self) -> dict[str, LedgerEntry]:
         """The entries by file name; file names are unique."""
         return {entry.file: entry for entry in self.entries}
 
-    def entry(self, index: int) -> LedgerEntry:
-        """Decode the line at ``index`` (from 0); LedgerDamagedError when its fields are not those of an entry."""
-        return _decoded(self.lines[index], ENTRY, f"{self.name}, line {index + 1}")
-
     def find(self, file: str) -> int | None:
         """Return the index of a file's line (from 0), or None."""
-        return next((index for index, place in enumerate(self.paths) if place.file == file), None)
+        return next((index for index, entry in enumerate(self.entries) if entry.file == file), None)
 
 
 # --- reading and writing ---------------------------------------------------------------------------------
 
 
-def encode(entry: LedgerEntry) -> bytes:
-    """Encode an entry as one line, without its newline."""
-    rest = ENCODER.encode(entry)[1:]
-    return b'{"_check":"%s",%s' % (_digest(rest), rest)
+def read(path: Path, *, expected: bool = False) -> Ledger:
+    """Read a ledger; a missing file is an empty ledger, or with ``expected`` a LedgerMissingError.
 
-
-def read(path: Path) -> Ledger:
-    """Read a ledger; a missing file is an empty ledger.
-
-    Raises LedgerDamagedError for a line that is malformed, altered, cut or out of order, and NameTakenError
-    for a file name that occurs twice; both name the line.
+    Raises LedgerDamagedError for a line that is malformed, altered, cut, out of order or not valid, NameTakenError
+    for a wheel that occurs twice, both of which name the line, and LedgerAccessError for what cannot be read.
     """
-    return parse(path.read_bytes() if path.exists() else b"", name=str(path))
+    with _access(path):
+        if expected and not path.exists():
+            message = f"there is no ledger {path}"
+            raise LedgerMissingError(message)
+        data = path.read_bytes() if path.exists() else b""
+    return parse(data, name=str(path))
 
 
 def parse(data: bytes, *, name: str) -> Ledger:
@@ -164,8 +91,12 @@ def parse(data: bytes, *, name: str) -> Ledger:
     if rest:
         message = f"{name}, line {len(lines) + 1}: cut short, it does not end with a newline"
         raise LedgerDamagedError(message)
-    paths = tuple(_place(line, where=f"{name}, line {number}") for number, line in enumerate(lines, 1))
-    return _ordered(Ledger(name=name, lines=tuple(lines), paths=paths))
+    with _no_collection():
+        entries = tuple(_decoded(line, number, name) for number, line in enumerate(lines, 1))
+        if found := ledger_entry.fault(entries):
+            message = f"{name}, line {found[0] + 1}: not a valid entry: {found[1]}"
+            raise LedgerDamagedError(message)
+        return _ordered(Ledger(name=name, lines=tuple(lines), entries=entries))
 
 
 def write(path: Path, entries: Iterable[LedgerEntry]) -> Ledger:
@@ -174,7 +105,8 @@ def write(path: Path, entries: Iterable[LedgerEntry]) -> Ledger:
     Raises NameTakenError when entries contradict each other.
     """
     made = _grow(Ledger(name=str(path)), entries)
-    _save(path, made)
+    with _access(path):
+        _save(path, made.lines)
     return made
 
 
@@ -188,7 +120,7 @@ def append(path: Path, entries: Iterable[LedgerEntry]) -> Ledger:
         old = read(path)
         new = grown(old, entries)
         if new is not old:
-            _save(path, new)
+            _save(path, new.lines)
         return new
 
 
@@ -201,10 +133,10 @@ def grown(old: Ledger, entries: Iterable[LedgerEntry]) -> Ledger:
 def without(old: Ledger, files: Iterable[str]) -> Ledger:
     """Return what ``withdraw`` would write, or ``old`` if it has none of these files; writes nothing."""
     gone = set(files)
-    rows = [(line, place) for line, place in zip(old.lines, old.paths, strict=True) if place.file not in gone]
+    rows = [row for row in zip(old.lines, old.entries, strict=True) if row[1].file not in gone]
     if len(rows) == len(old.lines):
         return old
-    return Ledger(name=old.name, lines=tuple(line for line, _ in rows), paths=tuple(place for _, place in rows))
+    return Ledger(name=old.name, lines=tuple(line for line, _ in rows), entries=tuple(entry for _, entry in rows))
 
 
 def withdraw(path: Path, files: Iterable[str]) -> Ledger:
@@ -213,24 +145,22 @@ def withdraw(path: Path, files: Iterable[str]) -> Ledger:
         old = read(path)
         rest = without(old, files)
         if rest is not old:
-            _save(path, rest)
+            _save(path, rest.lines)
         return rest
 
 
 def _grow(old: Ledger, new: Iterable[LedgerEntry]) -> Ledger:
     """Insert new entries among the old lines, which are not encoded again."""
-    lines, paths = list(old.lines), list(old.paths)
+    rows = list(zip(old.lines, old.entries, strict=True))
     for entry in new:
-        _check_shape(entry)
-        index = bisect(paths, entry.place)
-        paths.insert(index, entry.place)
-        lines.insert(index, encode(entry))
-    return _ordered(Ledger(name=old.name, lines=tuple(lines), paths=tuple(paths)))
+        rows.insert(bisect(rows, entry.place, key=lambda row: row[1].place), (_line(entry), entry))
+    lines, entries = tuple(line for line, _ in rows), tuple(entry for _, entry in rows)
+    return _ordered(Ledger(name=old.name, lines=lines, entries=entries))
 
 
-def _save(path: Path, made: Ledger) -> None:
+def _save(path: Path, lines: Iterable[bytes]) -> None:
     with writing(path) as stream:
-        stream.writelines(line + b"\n" for line in made.lines)
+        stream.writelines(line + b"\n" for line in lines)
 
 
 # --- edits: one field of one line ------------------------------------------------------------------------
@@ -255,20 +185,23 @@ def remove(path: Path, file: str, reason: str) -> LedgerEntry:
 
 
 def _edit(path: Path, file: str, **change: Any) -> LedgerEntry:  # noqa: ANN401 -- the types of the fields
+    for reason in change.values():
+        if not ledger_entry.is_reason(reason):
+            message = f"the reason {reason!r} cannot be shown: it is too long, or has control or unreadable characters"
+            raise UsageError(message, remedy=f"Say it in at most {ledger_entry.LONGEST_TEXT} readable characters.")
     with lock(path):
-        old = read(path)
+        old = read(path, expected=True)
         index = old.find(file)
         if index is None:
-            message = f"{path} has no file `{file}`"
+            message = f"{path} has no file {file!r}"
             raise NotInLedgerError(message)
-        entry = old.entry(index)
+        entry = old.entries[index]
         if entry.removed is not None:
             message = f"{file} was removed ({entry.removed}); its entry can no longer be changed"
             raise NameTakenError(message)
-        changed = replace(entry, **change)
+        changed = msgspec.structs.replace(entry, **change)
         if changed != entry:
-            lines = (*old.lines[:index], encode(changed), *old.lines[index + 1 :])
-            _save(path, replace(old, lines=lines))
+            _save(path, (*old.lines[:index], _line(changed), *old.lines[index + 1 :]))
         return changed
 
 
@@ -283,10 +216,9 @@ def differences(one: LedgerEntry, other: LedgerEntry, names: Sequence[str] = LAS
 
 def _is_known(ledger: Ledger, entry: LedgerEntry) -> bool:
     """Return whether the file is in the ledger; NameTakenError if its name belongs to another file."""
-    index = ledger.find(entry.file)
-    if index is None:
+    known = ledger.by_file.get(entry.file)
+    if known is None:
         return False
-    known = ledger.entry(index)
     if changed := differences(known, entry):
         message = f"{entry.file} is already published as another file or at another URL ({'; '.join(changed)})"
         moved = f"Publish it at the URL that it has: {known.url}. A published file is never moved."
@@ -297,61 +229,88 @@ def _is_known(ledger: Ledger, entry: LedgerEntry) -> bool:
     return True
 
 
-def _check_shape(entry: LedgerEntry) -> None:
-    wrong = [name for name, shape in SHAPES.items() if not re.fullmatch(shape, getattr(entry, name))]
-    if entry.size <= 0:
-        wrong.append("size")
-    if wrong:
-        values = ", ".join(f"{name} {getattr(entry, name)!r}" for name in wrong)
-        message = f"{entry.file or 'an entry'} is not a valid ledger entry: {values}"
-        raise LedgerDamagedError(message, remedy="Correct what the message names, in the wheel or in the URL it gets.")
-
-
 def _ordered(ledger: Ledger) -> Ledger:
-    """Check that the lines are sorted and that no file name occurs twice; returns the ledger."""
-    numbers: dict[str, int] = {}
-    last = SortKey("", "")
-    for number, place in enumerate(ledger.paths, 1):
-        first = numbers.setdefault(place.file, number)
+    """Check that the lines are sorted and that no wheel occurs twice, in any spelling; returns the ledger."""
+    numbers: dict[tuple[str, str | None, str | None], int] = {}
+    last = ("", "")
+    for number, entry in enumerate(ledger.entries, 1):
+        first = numbers.setdefault(ledger_entry.identity(entry.file), number)
         if first != number:
-            changes = differences(ledger.entry(first - 1), ledger.entry(number - 1))
-            what = "; ".join(changes) or "the same file twice"
-            message = f"{ledger.name}, lines {first} and {number}: {place.file} is listed twice ({what})"
+            message = f"{ledger.name}, lines {first} and {number}: {_twins(ledger.entries[first - 1], entry)}"
             raise NameTakenError(message)
+        place = entry.place
         if place < last:
-            message = f"{ledger.name}, line {number}: {place.file} of {place.uploaded} comes after {last.uploaded}"
+            message = f"{ledger.name}, line {number}: {entry.file} of {entry.uploaded} comes after {last[0]}"
             raise LedgerDamagedError(message)
         last = place
     return ledger
 
 
-def _place(line: bytes, *, where: str) -> SortKey:
-    match = CHECK.match(line)
-    if not match or match[1] != _digest(line[match.end() :]):
-        raise _damage(line, where)
-    return _decoded(line, PLACE, where)
+def _twins(one: LedgerEntry, other: LedgerEntry) -> str:
+    if one.file != other.file:
+        return f"{one.file} and {other.file} are one wheel to installers, which normalize name, version and tags"
+    return f"{one.file} is listed twice ({'; '.join(differences(one, other)) or 'the same file twice'})"
 
 
-def _decoded(line: bytes, decoder: msgspec.json.Decoder[Item], where: str) -> Item:
+def _line(entry: LedgerEntry) -> bytes:
+    """Encode a new or changed entry, after the checks that its line has to pass when it is read."""
     try:
-        return decoder.decode(line)
-    except msgspec.MsgspecError as error:
-        message = f"{where}: not an entry: {error}"
+        found = ledger_entry.fault([entry])
+        line = encode(entry)
+        DECODER.decode(b"{" + line[CHECKED:])
+    except (msgspec.MsgspecError, UnicodeError, TypeError, AttributeError) as error:
+        found = 0, str(error)
+    if found:
+        message = f"{entry.file or 'an entry'} is not a valid ledger entry: {found[1]}"
+        raise LedgerDamagedError(message, remedy="Correct the program that made this entry; nothing was written.")
+    return line
+
+
+def _decoded(line: bytes, number: int, name: str) -> LedgerEntry:
+    """Decode a line whose digest is right; the schema is checked for all lines together."""
+    match = CHECK.match(line)
+    if not match or match[1] != digest_of(line[CHECKED:]):
+        if line.startswith(CONFLICT_MARKERS):
+            message = f"{name}, line {number}: two branches were not merged"
+            raise LedgerDamagedError(message, remedy="Run `python scripts/edit_ledger.py merge`.")
+        message = f"{name}, line {number}: altered, cut or not an entry: {line[:80]!r}"
+        raise LedgerDamagedError(message)
+    try:
+        return DECODER.decode(b"{" + line[CHECKED:])
+    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+        message = f"{name}, line {number}: not an entry: {error}"
         raise LedgerDamagedError(message) from error
 
 
-def _damage(line: bytes, where: str) -> LedgerDamagedError:
-    if line.startswith(CONFLICT_MARKERS):
-        message = f"{where}: two branches were not merged"
-        return LedgerDamagedError(message, remedy="Run `python scripts/edit_ledger.py merge`.")
-    return LedgerDamagedError(f"{where}: altered, cut or not an entry: {line[:80].decode(errors='replace')}")
+# --- the file --------------------------------------------------------------------------------------------
 
 
-def _digest(rest: bytes) -> bytes:
-    return hashlib.sha256(rest).hexdigest()[:16].encode()
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Switch garbage collection off: no garbage arises here, and collecting would triple the time."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
-def lock(path: Path) -> FileLock:
-    """Return the ledger's file lock; it is held for seconds at most and freed on death, so it needs no timeout."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    return FileLock(path.with_name(f".{path.name}.lock"))
+@contextmanager
+def _access(path: Path) -> Iterator[None]:
+    """Turn errors of the file system into LedgerAccessError."""
+    try:
+        yield
+    except OSError as error:
+        message = f"the ledger {path} cannot be read or written: {error.strerror or error}"
+        raise LedgerAccessError(message) from error
+
+
+@contextmanager
+def lock(path: Path) -> Iterator[None]:
+    """Hold the ledger's lock; others hold it for seconds at most and it is freed on death, so it needs no timeout."""
+    with _access(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(path.with_name(f".{path.name}.lock")):
+            yield

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
+
+from msgspec.structs import replace
 
 from tfwheel.errors import FactoryError, UsageError
 from tfwheel.index import ledger
-from tfwheel.index.errors import LedgerHistoryError, NameTakenError
-from tfwheel.index.ledger import EDITABLE, LASTING, Ledger, LedgerEntry, differences
+from tfwheel.index.errors import LedgerHistoryError, LedgerMissingError, NameTakenError
+from tfwheel.index.ledger import EDITABLE, LASTING, Ledger, differences
 from tfwheel.system.errors import CommandError
 from tfwheel.system.processes import run
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
+
+    from tfwheel.index.ledger_entry import LedgerEntry
 
 SHOWN = 10  # problems in one message
 STAGES = (":1", ":2", ":3")  # of a conflicted file: base, ours, theirs (gitrevisions(7))
@@ -24,14 +27,15 @@ STAGES = (":1", ":2", ":3")  # of a conflicted file: base, ours, theirs (gitrevi
 # --- nothing vanishes ------------------------------------------------------------------------------------
 
 
-def check(path: Path, *, since: Sequence[str] = ()) -> Ledger:
+def check(path: Path, *, since: Sequence[str] = (), expected: bool = True) -> Ledger:
     """Validate a ledger and compare it with its earlier states; returns it.
 
     ``since`` names commits. The default is HEAD, its parents and the commit being merged, so that a merge which
-    dropped one side is found before and after it is committed. A ledger outside git has no earlier state.
-    Raises LedgerDamagedError, LedgerHistoryError and NameTakenError.
+    dropped one side is found before and after it is committed. A ledger outside git has no earlier state. Unless it is
+    ``expected``, there may be none yet. Raises LedgerMissingError, LedgerDamagedError, LedgerHistoryError and
+    NameTakenError.
     """
-    found = ledger.read(path)
+    found = ledger.read(path, expected=expected)
     commits = [_git(path, "rev-parse", "--verify", f"{name}^{{commit}}").strip() for name in since]
     for commit in commits or _origins(path):
         compare(found, since=_of(path, commit), name=f"commit {commit[:12]}")
@@ -44,7 +48,7 @@ def compare(new: Ledger, *, since: Ledger, name: str) -> None:
     ``name`` is the name of the earlier state in messages. Raises LedgerHistoryError, which names the files.
     """
     kept = set(new.lines)
-    changed = [since.entry(index) for index, line in enumerate(since.lines) if line not in kept]
+    changed = [entry for entry, line in zip(since.entries, since.lines, strict=True) if line not in kept]
     found = [problem for old in changed if (problem := _lost(old, new.by_file.get(old.file)))]
     if found:
         more = f"\n  and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
@@ -85,6 +89,9 @@ def merge_conflicted(path: Path) -> Ledger:
 
     Raises UsageError when there is no conflict, and the errors of ``join`` when the two sides contradict each other.
     """
+    if not path.parent.is_dir():
+        message = f"there is no ledger {path}"
+        raise LedgerMissingError(message)
     if not _git(path, "ls-files", "--unmerged", "--", path.name):
         message = f"git reports no conflict in {path}"
         raise UsageError(message, remedy="There is nothing to merge; `check` says whether the ledger is valid.")

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from tfwheel.config import github_limits
-from tfwheel.index.ledger import LedgerEntry
+from tfwheel.index import ledger_entry
+from tfwheel.index.ledger_entry import Evidence, LedgerEntry
 from tfwheel.system import files
 from tfwheel.wheel.errors import IndexEntryError
 from tfwheel.wheel.metadata import SIDECAR, facts_of, metadata_of
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from tfwheel.wheel.records import Record
 
 # The fields of a smoke report that the ledger keeps; the record has the whole report.
-EVIDENCE = ("passed", "date", "python", "client", "gpu", "wheel_sha256")
+EVIDENCE = tuple(Evidence.__annotations__)
 
 
 def publishable(record: Record) -> str | None:
@@ -53,7 +54,7 @@ def entry_from(wheel: Path, record: Record, *, url: str, uploaded: str) -> Ledge
     if sidecar.is_file() and sidecar.read_bytes() != metadata:
         message = f"{sidecar} is not the METADATA of its wheel"
         raise IndexEntryError(message, remedy="Delete the sidecar; publishing writes it from the wheel.")
-    return LedgerEntry(
+    entry = LedgerEntry(
         project=facts.project,
         version=facts.version,
         file=wheel.name,
@@ -70,6 +71,10 @@ def entry_from(wheel: Path, record: Record, *, url: str, uploaded: str) -> Ledge
         gpu_smoke=_evidence(record.gpu_smoke),
         inputs=record.inputs,
     )
+    if found := ledger_entry.fault([entry]):
+        message = f"{wheel.name} may not enter the index: no page may show it: {found[1]}"
+        raise IndexEntryError(message)
+    return entry
 
 
 def check_size(file: str, size: int) -> None:
@@ -82,8 +87,8 @@ def check_size(file: str, size: int) -> None:
         raise IndexEntryError(message, remedy=large if size > 0 else "It is no wheel: build or upload it again.")
 
 
-def _evidence(report: dict[str, Any] | None) -> dict[str, Any] | None:
-    return {name: value for name, value in report.items() if name in EVIDENCE} if report else None
+def _evidence(report: dict[str, Any] | None) -> Evidence | None:
+    return cast("Evidence", {name: report[name] for name in EVIDENCE if name in report}) if report else None
 
 
 def _mismatch(wheel: Path, record: Record) -> str | None:

@@ -15,7 +15,7 @@ from tfwheel.index import atomic_tree, ledger, listing_rules, manifest, server, 
 from tfwheel.index.atomic_tree import Part
 from tfwheel.index.errors import LedgerDamagedError, WheelMissingError
 from tfwheel.index.ledger import Ledger
-from tfwheel.index.simple_pages import ListedFile
+from tfwheel.index.ledger_entry import LedgerEntry
 from tfwheel.system import console, files, scratch
 from tfwheel.wheel import metadata, records
 from tfwheel.wheel.errors import IndexEntryError
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tfwheel.config.paths import Paths
-    from tfwheel.index.ledger import LedgerEntry
     from tfwheel.index.site import SiteContent
     from tfwheel.wheel.records import Record
 
@@ -45,11 +44,10 @@ def update(paths: Paths, content: SiteContent | None = None) -> tuple[LedgerEntr
         found = list(_collect(paths.wheels, known))
         entries = tuple(sorted((entry for entry, _ in found), key=lambda entry: entry.place))
         if entries != known.entries:
-            ledger.write(paths.ledger, entries)
             _report_changes(known, entries)
+            known = ledger.write(paths.ledger, entries)
         wheels = {f"{entry.folder}/{entry.file}": _wheel_part(entry, wheel) for entry, wheel in found}
-        lines = paths.ledger.read_bytes() if entries else b""
-        atomic_tree.update(paths.site, site.parts(lines, content) | wheels, seal=manifest.seal)
+        atomic_tree.update(paths.site, site.parts(known, content) | wheels, seal=manifest.seal)
     return entries
 
 
@@ -90,9 +88,9 @@ def _report_changes(known: Ledger, entries: Sequence[LedgerEntry]) -> None:
             console.say(f"  {entry.file} was rebuilt with other bytes: it replaces the one in this machine's index")
 
 
-def _wheel_part(entry: LedgerEntry | ListedFile, wheel: Path) -> Part:
+def _wheel_part(entry: LedgerEntry, wheel: Path) -> Part:
     """Return a wheel and its sidecar as a part of the tree, in the folder of their page."""
-    facts, path = wheel.stat(), f"{entry.line}/{simple_pages.normalized(entry.project)}/{entry.file}"
+    facts, path = wheel.stat(), f"{entry.folder}/{entry.file}"
     return Part(
         key=f"{entry.sha256} {facts.st_dev} {facts.st_ino}",
         make=lambda: {path: wheel, f"{path}{metadata.SIDECAR}": metadata.metadata_of(wheel)},
@@ -107,7 +105,7 @@ def serve_alone(wheel: Path, *, line: str, workdir: Path, sha256: str | None = N
     """
     sidecar = metadata.metadata_of(wheel)
     facts = metadata.facts_of(wheel.name, sidecar)
-    row = ListedFile(
+    entry = LedgerEntry(
         project=facts.project,
         version=facts.version,
         file=wheel.name,
@@ -118,10 +116,11 @@ def serve_alone(wheel: Path, *, line: str, workdir: Path, sha256: str | None = N
         uploaded=_stamp(wheel),
         requires_python=facts.requires_python,
         metadata_sha256=hashlib.sha256(sidecar).hexdigest(),
+        target=line,
     )
     with scratch.beside(workdir / "site") as folder:
         site = folder / "site"
-        atomic_tree.update(site, simple_pages.parts([row]) | {"wheel": _wheel_part(row, wheel)})
+        atomic_tree.update(site, simple_pages.parts([entry]) | {"wheel": _wheel_part(entry, wheel)})
         with server.serve(site) as address:
             yield f"{address}{line}/"
 

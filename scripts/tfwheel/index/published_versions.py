@@ -11,7 +11,7 @@ from tfwheel.index.errors import NameTakenError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from tfwheel.index.ledger import LedgerEntry
+    from tfwheel.index.ledger_entry import LedgerEntry
 
 INPUTS = "ops, patches, requirements or line"
 

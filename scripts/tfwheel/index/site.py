@@ -1,4 +1,4 @@
-"""All parts of a site, from the bytes of a ledger: pages for installers, pages for users, the ledger itself."""
+"""All parts of a site, from a ledger: pages for installers, pages for users, the ledger itself."""
 
 from __future__ import annotations
 
@@ -10,15 +10,18 @@ from typing import TYPE_CHECKING
 
 from tfwheel.config import colab_runtimes, gpu_support
 from tfwheel.config.paths import ROOT
-from tfwheel.index import documents, install_files, landing_page, ledger, manifest, page_templates, simple_pages
+from tfwheel.index import documents, install_files, landing_page, manifest, page_templates, simple_pages
 from tfwheel.index.atomic_tree import Part
 from tfwheel.system import digests, sources
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from tfwheel.config.build_config import Config
     from tfwheel.config.gpu_support import Gpu
+    from tfwheel.index.ledger import Ledger
+    from tfwheel.index.ledger_entry import LedgerEntry
 
 LIBRARIES = ("jinja2", "markdown-it-py", "mdit-py-plugins")  # they render the documents
 
@@ -34,9 +37,9 @@ class SiteContent:
     locks: Path = ROOT / "index"
     documents: Path = documents.SOURCES
 
-    def parts(self, lines: bytes) -> dict[str, Part]:
+    def parts(self, known: Ledger) -> dict[str, Part]:
         """Return the landing page with the install files, and the documents, each as one part of a site."""
-        return {"people": self._people(lines), "documents": self._documents()}
+        return {"people": self._people(known), "documents": self._documents()}
 
     def _documents(self) -> Part:
         repository = self.settings.index.repository
@@ -49,9 +52,9 @@ class SiteContent:
         )
         return Part(key=key, make=lambda: documents.render(documents.read(self.documents), repository=repository))
 
-    def _people(self, lines: bytes) -> Part:
+    def _people(self, known: Ledger) -> Part:
         key = digests.of_facts(
-            ledger=hashlib.sha256(lines).hexdigest(),
+            ledger=hashlib.sha256(known.data).hexdigest(),
             lines=self.settings.lines,
             base_url=self.settings.index.base_url,
             runtimes=digests.of_tree(self._runtimes),
@@ -62,7 +65,7 @@ class SiteContent:
             libraries={name: version(name) for name in LIBRARIES},
             code=sources.digest(__name__),
         )
-        return Part(key=key, make=partial(self._files, lines))
+        return Part(key=key, make=partial(self._files, known.entries))
 
     @property
     def _runtimes(self) -> Path:
@@ -73,8 +76,7 @@ class SiteContent:
         directory = self.settings.directory
         return gpu_support.load(directory) if (directory / "gpus.toml").is_file() else ()
 
-    def _files(self, lines: bytes) -> dict[str, bytes]:
-        entries = ledger.parse(lines, name="the ledger").entries
+    def _files(self, entries: Sequence[LedgerEntry]) -> dict[str, bytes]:
         known = colab_runtimes.load(self._runtimes) if self._runtimes.is_dir() else ()
         base_url = self.settings.index.base_url
         locks = install_files.kept(entries, self.locks)
@@ -91,8 +93,9 @@ class SiteContent:
         return {**material, **people}
 
 
-def parts(lines: bytes, content: SiteContent | None = None) -> dict[str, Part]:
+def parts(known: Ledger, content: SiteContent | None = None) -> dict[str, Part]:
     """Return all parts of a site except wheels and manifest; without ``content``, no pages for users."""
+    lines = known.data
     copy = Part(key=hashlib.sha256(lines).hexdigest(), make=lambda: {manifest.LEDGER: lines})
-    people = content.parts(lines) if content else {}
-    return {**simple_pages.parts(simple_pages.rows(lines)), "ledger": copy, **people}
+    people = content.parts(known) if content else {}
+    return {**simple_pages.parts(known.entries), "ledger": copy, **people}

@@ -13,6 +13,7 @@ from tfwheel.config.errors import SelectionError
 from tfwheel.errors import PublishError, UsageError
 from tfwheel.index import atomic_tree, ledger, listing_rules, published_versions, site
 from tfwheel.index.atomic_tree import Part
+from tfwheel.index.ledger import Ledger
 from tfwheel.publish import addresses, dependency_confusion, verify
 from tfwheel.publish.errors import ForeignWheelError
 from tfwheel.system import console, files
@@ -23,22 +24,24 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tfwheel.config.build_config import Config
-    from tfwheel.index.ledger import Ledger, LedgerEntry
+    from tfwheel.index.ledger_entry import LedgerEntry
     from tfwheel.publish.publication import Publication
     from tfwheel.publish.stores import Store
     from tfwheel.wheel.records import Record
 
 
-Renderer = Callable[[bytes], Mapping[str, Part]]
+Renderer = Callable[[Ledger], Mapping[str, Part]]
 
 
 def renderer(job: Publication) -> Renderer:
-    """Return a function that gives the parts of the site for the bytes of a ledger, and renders nothing twice."""
+    """Return a function that gives the parts of the site for a ledger, and renders nothing twice."""
+    rendered: dict[bytes, dict[str, Part]] = {}
 
-    @cache
-    def parts(lines: bytes) -> dict[str, Part]:
-        made = site.parts(lines, job.content)
-        return {name: Part(key=part.key, make=cache(part.make)) for name, part in made.items()}
+    def parts(known: Ledger) -> dict[str, Part]:
+        if known.data not in rendered:
+            made = site.parts(known, job.content)
+            rendered[known.data] = {name: Part(key=part.key, make=cache(part.make)) for name, part in made.items()}
+        return rendered[known.data]
 
     return parts
 
@@ -126,7 +129,7 @@ def _check_configured(wheel: Path, record: Record, entry: LedgerEntry, settings:
 
 def _check_site(job: Publication, future: Ledger, render: Renderer) -> None:
     """Render what will be shown, and look whether it can be written."""
-    for part in atomic_tree.pending(job.site, render(future.data)).values():
+    for part in atomic_tree.pending(job.site, render(future)).values():
         part.make()
     if job.wheels:
         job.store.check()

@@ -18,7 +18,7 @@ from tfwheel.wheel.metadata import SIDECAR
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from tfwheel.index.ledger import LedgerEntry
+    from tfwheel.index.ledger_entry import LedgerEntry
     from tfwheel.publish.github_api import AssetData, GithubApi, ReleaseData
 
 DIGEST = "sha256:"

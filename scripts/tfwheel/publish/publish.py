@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from tfwheel.index.ledger import LedgerEntry
+    from tfwheel.index.ledger_entry import LedgerEntry
     from tfwheel.publish.publication import Publication
     from tfwheel.publish.stores import Store
     from tfwheel.publish.trial import Note
@@ -69,7 +69,7 @@ def plan(job: Publication) -> list[str]:
     entries = admission.check(job, render)
     known = ledger.read(job.ledger)
     future = ledger.grown(known, entries)
-    files = {name: data for part in render(future.data).values() for name, data in part.make().items()}
+    files = {name: data for part in render(future).values() for name, data in part.make().items()}
     lines = [f"upload {name} to {entry.url}" for entry in entries for name in admission.missing(job.store, entry)]
     new = [entry for entry in entries if entry.file not in known.by_file]
     lines += [f"add to {job.ledger}: {entry.file}, sha256 {entry.sha256}" for entry in new]

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from tfwheel.config.build_config import Config
     from tfwheel.config.paths import Paths
-    from tfwheel.index.ledger import LedgerEntry
+    from tfwheel.index.ledger_entry import LedgerEntry
     from tfwheel.publish.github_api import AssetData
     from tfwheel.publish.github_repository import Run
     from tfwheel.publish.preflight import PlannedRelease

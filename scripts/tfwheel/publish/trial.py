@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tfwheel.index.atomic_tree import Part
-    from tfwheel.index.ledger import Ledger, LedgerEntry
+    from tfwheel.index.ledger import Ledger
+    from tfwheel.index.ledger_entry import LedgerEntry
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,13 +79,13 @@ class Trial:
         self,
         left: Note,
         entries: Iterable[LedgerEntry],
-        render: Callable[[bytes], Mapping[str, Part]],
+        render: Callable[[Ledger], Mapping[str, Part]],
         *,
         on_step: Callable[[str], object],
     ) -> Note:
         """Add entries to the ledger and show it with its pages; returns what is on trial now.
 
-        ``left`` is the result of ``recover``, ``render`` returns the parts of the site for the bytes of a ledger. Calls
+        ``left`` is the result of ``recover``, ``render`` returns the parts of the site for a ledger. Calls
         ``on_step`` with "list" before anything is written, and with "show" before the two renames. Raises the errors of
         ``ledger.append`` and ``atomic_tree.prepare``; then ``take_back`` leaves all as it was.
         """
@@ -98,7 +99,7 @@ class Trial:
             if note.files:
                 self._keep(known, good)
             trusted = left.good == self._seen()
-            made = atomic_tree.prepare(self.site, render(new.data), seal=manifest.seal, trusted=trusted)
+            made = atomic_tree.prepare(self.site, render(new), seal=manifest.seal, trusted=trusted)
             files.write_atomically(self.note, json.dumps(asdict(note)).encode())
             on_step("show")
             if new is not known:

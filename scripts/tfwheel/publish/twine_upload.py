@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from tfwheel.index.ledger import LedgerEntry
+    from tfwheel.index.ledger_entry import LedgerEntry
 
 DIGESTS = ("sha256", "sha512", "sha384", "sha224", "sha1", "md5")  # the ones allowed in a page's links (PEP 503)
 COLOUR = r"\x1b\[[0-9;]*m"  # in the output if CI forces colours

@@ -25,7 +25,7 @@ from tfwheel.system.processes import run
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
-    from tfwheel.index.ledger import LedgerEntry
+    from tfwheel.index.ledger_entry import LedgerEntry
     from tfwheel.system.web import Answer
 
 COLAB_PIP = "24.1.2"

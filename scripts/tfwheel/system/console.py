@@ -23,6 +23,8 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from tfwheel.system import urls
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
@@ -53,18 +55,23 @@ def is_terminal() -> bool:
 
 def say(text: str) -> None:
     """Print one line."""
-    console.print(escape(text))
+    console.print(_shown(text))
 
 
 def detail(text: str) -> None:
     """Print one line of detail, with ``--verbose`` only."""
     if verbose:
-        console.print(escape(text), style="dim")
+        console.print(_shown(text), style="dim")
 
 
 def warn(text: str) -> None:
     """Print a warning that the user should act on."""
-    console.print(f"[yellow]warning:[/] {escape(text)}")
+    console.print(f"[yellow]warning:[/] {_shown(text)}")
+
+
+def _shown(text: str) -> str:
+    """Return a text as it is printed: no markup of rich, no password of a URL."""
+    return escape(urls.masked(text))
 
 
 def size(number: int) -> str:

@@ -7,6 +7,7 @@ from typing import IO, TYPE_CHECKING
 
 import requests
 
+from tfwheel.system import urls
 from tfwheel.system.errors import DownloadError
 
 if TYPE_CHECKING:
@@ -51,9 +52,9 @@ def ask(
             for chunk in answer.iter_content(1 << 20) if wanted else ():
                 read += chunk
                 if len(read) > LARGEST_ANSWER:
-                    message = f"{url}: the response has more than {LARGEST_ANSWER:,} bytes"
+                    message = f"{urls.masked(url)}: the response has more than {LARGEST_ANSWER:,} bytes"
                     raise DownloadError(message)
     except (requests.RequestException, ValueError) as error:  # ValueError: a redirect to what is no URL
-        message = f"{url}: {error}"
+        message = f"{urls.masked(url)}: {urls.masked(str(error))}"
         raise DownloadError(message) from error
     return Answer(url=answer.url, status=answer.status_code, headers=answer.headers, body=bytes(read))

@@ -23,7 +23,7 @@ import assethost
 import fakewheels
 import sharing
 from tfwheel.index import atomic_tree, ledger, simple_pages
-from tfwheel.index.ledger import LedgerEntry
+from tfwheel.index.ledger_entry import LedgerEntry
 from tfwheel.system.errors import CommandError
 from tfwheel.system.processes import run
 from tfwheel.wheel import metadata
@@ -117,8 +117,9 @@ class World:
 
     def show(self) -> None:
         """Bring the site up to date with the entries."""
-        lines = b"".join(ledger.encode(entry) + b"\n" for entry in self.entries)
-        atomic_tree.update(self.host.site, simple_pages.parts(simple_pages.rows(lines)))
+        ordered = sorted(self.entries, key=lambda entry: entry.place)
+        lines = b"".join(ledger.encode(entry) + b"\n" for entry in ordered)
+        atomic_tree.update(self.host.site, simple_pages.parts(ledger.parse(lines, name="x").entries))
 
     def alter(self, pattern: str, replacement: str) -> None:
         """Edit the page of tensorflow on cu12, as a broken or hostile host would."""

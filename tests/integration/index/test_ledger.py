@@ -7,11 +7,11 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from msgspec.structs import replace
 
 from ledgers import entry
 from tfwheel.errors import UsageError
@@ -23,7 +23,7 @@ from tfwheel.system.processes import run
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from tfwheel.index.ledger import LedgerEntry
+    from tfwheel.index.ledger_entry import LedgerEntry
 
 ROOT = Path(__file__).parents[3]
 DOOR = [sys.executable, ROOT / "scripts" / "edit_ledger.py"]
@@ -265,3 +265,48 @@ def test_the_door_yanks_takes_back_and_removes(tmp_path: Path) -> None:
         assert ledger.read(path).entries[0].yanked == yanked
     run([*DOOR, "--ledger", path, "remove", file, "--reason", "deleted"])
     assert ledger.read(path).entries[0].removed == "deleted"
+
+
+def refused(path: Path, *words: str | bytes) -> str:
+    """What the door says to words that it must refuse; it never ends in a bug."""
+    ended = subprocess.run([*DOOR, "--ledger", path, *words], capture_output=True, check=False)
+    said = ended.stderr.decode(errors="replace")
+    assert ended.returncode not in (0, 1, 90), said
+    assert "Traceback" not in said
+    return said
+
+
+@pytest.mark.parametrize("words", [["check"], ["merge"], ["yank", "x.whl"], ["remove", "x.whl", "--reason", "gone"]])
+def test_a_ledger_that_is_not_there_is_an_error_and_none_is_made(tmp_path: Path, words: list[str]) -> None:
+    assert "there is no ledger" in refused(tmp_path / "nowhere" / "ledger.jsonl", *words)
+    if words != ["merge"]:
+        assert not list(tmp_path.rglob("*.jsonl"))
+
+
+def test_a_folder_is_no_ledger(tmp_path: Path) -> None:
+    assert "LedgerAccessError" in refused(tmp_path, "check")
+
+
+def test_the_remedy_names_the_file_that_was_named(tmp_path: Path) -> None:
+    bad = tmp_path / "bad.bin"
+    bad.write_bytes(b"\xff\x00")
+    said = refused(bad, "check")
+    assert "bad.bin" in said
+    assert "index/ledger.jsonl" not in said
+
+
+@pytest.mark.parametrize("words", [["yank", b"\xff.whl"], ["yank", entry(1).file, "--reason", b"\xff"]])
+def test_odd_bytes_are_no_bug(tmp_path: Path, words: list[str | bytes]) -> None:
+    ledger.append(tmp_path / NAME, [entry(1)])
+    refused(tmp_path / NAME, *words)
+    assert ledger.read(tmp_path / NAME).entries == (entry(1),)
+
+
+def test_a_folder_that_cannot_be_written_is_said(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    assert "LedgerAccessError" in refused(tmp_path / "file" / NAME, "yank", "x.whl")
+    path = tmp_path / NAME
+    ledger.append(path, [entry(1)])
+    path.with_name(f".{NAME}.lock").unlink(missing_ok=True)
+    path.with_name(f".{NAME}.lock").mkdir()
+    assert "LedgerAccessError" in refused(path, "yank", entry(1).file)

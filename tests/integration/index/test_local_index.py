@@ -94,7 +94,10 @@ def test_a_port_that_is_taken_is_said_and_another_one_is_used(
     served: tuple[Path, str, list[str]], capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder, address, _ = served
-    with server.serve(folder, port=int(address.rsplit(":", 1)[1].strip("/"))) as other, fetch(other) as answer:
+    with (
+        server.serve(folder, port=int(address.rsplit(":", 1)[1].strip("/"))) as other,
+        fetch(f"{other}{PAGE}/") as answer,
+    ):
         assert other != address
         assert answer.status == 200
     assert "cannot be used" in capsys.readouterr().err

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from githubapi import GitHub, Reply
-    from tfwheel.index.ledger import LedgerEntry
+    from tfwheel.index.ledger_entry import LedgerEntry
 
 DOOR = Path(__file__).parents[3] / "scripts" / "verify_index.py"
 TOKEN = "ghp_very_secret"  # noqa: S105 -- of a server that knows no tokens

@@ -78,6 +78,23 @@ def test_html_and_scripts_stay_text(text: str) -> None:
     assert not re.search(r"<script|<img|href=\"javascript", body(text))
 
 
+@pytest.mark.parametrize("target", ["../../../../../etc/passwd", "//evil.example/x", "/etc/passwd", "../../.."])
+def test_a_link_out_of_the_repository_is_refused(target: str) -> None:
+    with pytest.raises(DocumentError, match="is not in the repository"):
+        body(f"[o]({target})", repository="octo/wheels")
+
+
+def test_a_heading_without_letters_has_an_anchor() -> None:
+    assert re.findall(r'id="([^"]*)"', body("## !!!\n\n## ???\n")) == ["section", "section-1"]
+
+
+def test_pictures_of_every_kind_are_shown_and_names_are_quoted() -> None:
+    pages = documents.render({"README.md": b"# A", "50% more.md": b"# B", "x.webp": b"1", "y.jpg": b"2", "z.svg": b"3"})
+    assert {"docs/x.webp", "docs/y.jpg"} <= set(pages)
+    assert "docs/z.svg" not in pages
+    assert b'href="50%25%20more.html"' in pages["docs/index.html"]
+
+
 def test_tables_and_code_scroll_in_frames_that_take_the_focus() -> None:
     found = body("| a | b |\n| --- | --- |\n| 1 | 2 |\n\n```sh not-run: why\nnox -l\n```\n")
     assert found.count('<div tabindex="0" class="scroll">') == found.count("</div>") == 2
@@ -88,7 +105,9 @@ def test_a_page_runs_no_script_and_admits_none() -> None:
     page = documents.render(FILES)["docs/b.html"].decode()
     policy = re.search(r'Content-Security-Policy" content="([^"]*)"', page)
     assert policy
-    assert policy[1].startswith("default-src 'none'; img-src 'self' data:; style-src 'sha256-")
+    assert policy[1].startswith(
+        "default-src 'none'; base-uri 'none'; form-action 'none'; img-src 'self' data:; style-src 'sha256-"
+    )
     assert "script" not in policy[1]
     assert "<script" not in page
 

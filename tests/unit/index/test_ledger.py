@@ -5,12 +5,12 @@ from __future__ import annotations
 import gc
 import hashlib
 import json
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from ledgers import entry
 from tfwheel.errors import UsageError
@@ -60,7 +60,7 @@ def test_a_line_is_canonical_json_that_begins_with_its_digest(path: Path) -> Non
     assert next(iter(fields)) == "_check"
 
 
-@given(st.text(st.characters(exclude_categories=["Cs"])), st.integers(1, 1 << 40))
+@given(st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=1000), st.integers(1, 1 << 40))
 def test_any_reason_and_size_survive(reason: str, size: int) -> None:
     odd = replace(ONE, yanked=reason, size=size)
     assert ledger.parse(ledger.encode(odd) + b"\n", name="x").entries == (odd,)
@@ -169,6 +169,7 @@ def test_a_damaged_line_is_found_and_named(path: Path, damage: Any, line: int) -
     with pytest.raises(LedgerDamagedError, match=f"ledger.jsonl, line {line}: ") as failure:
         ledger.read(path)
     assert "edit_ledger" in failure.value.remedy
+    assert "named above" in failure.value.remedy
 
 
 @pytest.mark.parametrize("length", [1, 40, 500])
@@ -252,7 +253,7 @@ def test_a_removal_needs_a_reason(path: Path) -> None:
 
 @pytest.mark.parametrize("edit", [ledger.yank, ledger.unyank])
 def test_a_file_that_is_not_there_cannot_be_edited(path: Path, edit: Any) -> None:  # noqa: ANN401 -- a function
-    with pytest.raises(NotInLedgerError, match=r"has no file `x\.whl`"):
+    with pytest.raises(NotInLedgerError, match=r"has no file 'x\.whl'"):
         edit(path, "x.whl")
 
 

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from itertools import product
 from typing import TYPE_CHECKING
 
 import pytest
+from msgspec.structs import replace
 
 from ledgers import entry
 from tfwheel.index import ledger, ledger_history
 from tfwheel.index.errors import LedgerHistoryError, NameTakenError
 
 if TYPE_CHECKING:
-    from tfwheel.index.ledger import Ledger, LedgerEntry
+    from tfwheel.index.ledger import Ledger
+    from tfwheel.index.ledger_entry import LedgerEntry
 
 ONE, TWO, THREE = entry(1), entry(2), entry(3)
 
@@ -45,7 +46,7 @@ def test_growing_and_editing_are_allowed(new: Ledger) -> None:
         (of(), "vanished"),
         (of(replace(ONE, sha256="0" * 64), TWO), "was changed .sha256"),
         (of(replace(ONE, uploaded="2020-01-01T00:00:00Z"), TWO), "was changed .uploaded"),
-        (of(replace(ONE, url="https://example.org/x"), TWO), "was changed .url"),
+        (of(replace(ONE, url=f"https://example.org/x/{ONE.file}"), TWO), "was changed .url"),
     ],
 )
 def test_a_lost_or_changed_file_is_named(new: Ledger, said: str) -> None:

@@ -23,7 +23,7 @@ VERSION = "2.20.0+cu125.1"
 TAG = "cp312-cp312-manylinux_2_17_x86_64"
 FILE = f"tensorflow-{VERSION}-{TAG}.whl"
 UPLOADED = "2026-11-21T04:00:00Z"
-URL = "https://example.org/releases/download/v1/x.whl"
+URL = "https://example.org/releases/download/v1/tensorflow-2.20.0%2Bcu125.1-cp312-cp312-manylinux_2_17_x86_64.whl"
 
 
 def make(folder: Path, *, version: str = VERSION, name: str = "tensorflow", extra: str = "") -> Path:

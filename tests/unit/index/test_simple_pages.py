@@ -11,18 +11,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from tfwheel.index import ledger, simple_pages
+from tfwheel.index import simple_pages
 from tfwheel.index.errors import NameTakenError
-from tfwheel.index.ledger import LedgerEntry
+from tfwheel.index.ledger_entry import LedgerEntry
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from tfwheel.index.simple_pages import ListedFile
-
 PAGE, DATA = "cu12/tensorflow/index.html", "cu12/tensorflow/index.json"
 FILE = "tensorflow-2.20.0+cu125.1-cp312-cp312-manylinux_2_17_x86_64.whl"
-ENTRY = LedgerEntry(
+ROW = LedgerEntry(
     project="tensorflow",
     version="2.20.0+cu125.1",
     file=FILE,
@@ -34,9 +32,8 @@ ENTRY = LedgerEntry(
     requires_python=">=3.9,<4",
     metadata_sha256="b" * 64,
     target="tf2.20.0-cp312-cu12",
-    smoke={"passed": True, "line": "cpu", "project": "another"},
+    smoke={"passed": True, "python": "3.12.1"},
 )
-ROW = simple_pages.rows(ledger.encode(ENTRY))[0]
 AWAY = replace(ROW, url="https://example.org/v1/a%2Bb.whl?x=1&y=2")
 NASTY = "\"'><script>&amp;</a>"
 
@@ -66,7 +63,7 @@ class Reader(HTMLParser):
             self.inside = False
 
 
-def pages(rows: Iterable[ListedFile]) -> dict[str, bytes]:
+def pages(rows: Iterable[LedgerEntry]) -> dict[str, bytes]:
     """All pages by path."""
     made: dict[str, Any] = {}
     for part in simple_pages.parts(rows).values():
@@ -74,14 +71,14 @@ def pages(rows: Iterable[ListedFile]) -> dict[str, bytes]:
     return made
 
 
-def link(row: ListedFile) -> dict[str, str | None]:
+def link(row: LedgerEntry) -> dict[str, str | None]:
     """The one link of the page of a row."""
     found = Reader(pages([row])[PAGE]).links
     assert len(found) == 1
     return found[0]
 
 
-def listed(row: ListedFile) -> dict[str, Any]:
+def listed(row: LedgerEntry) -> dict[str, Any]:
     """The one file in the JSON of a row."""
     files: list[dict[str, Any]] = json.loads(pages([row])[DATA])["files"]
     assert len(files) == 1
@@ -182,16 +179,15 @@ def test_versions_are_in_order_of_version_not_of_spelling() -> None:
 
 
 def test_a_removed_file_is_on_no_page_and_a_page_of_none_is_not_there() -> None:
-    gone = ledger.encode(LedgerEntry(**{**vars(ENTRY), "removed": "it held a secret"}))
-    assert simple_pages.rows(gone) == []
-    kept = ledger.encode(LedgerEntry(**{**vars(ENTRY), "project": "tfwheel-ops"}))
-    made = pages(simple_pages.rows(b"\n".join([gone, kept, b""])))
+    gone = replace(ROW, removed="it held a secret")
+    assert pages([gone]) == {}
+    made = pages([gone, replace(ROW, project="tfwheel-ops")])
     assert PAGE not in made
     assert [found["href"] for found in Reader(made["cu12/index.html"]).links] == ["tfwheel-ops/"]
 
 
 def test_an_empty_ledger_has_no_pages() -> None:
-    assert pages(simple_pages.rows(b"")) == {}
+    assert pages([]) == {}
 
 
 def test_a_page_never_lists_a_file_name_twice() -> None:
@@ -200,18 +196,17 @@ def test_a_page_never_lists_a_file_name_twice() -> None:
 
 
 @given(st.permutations([replace(ROW, file=f"{n}.whl", version=f"{n % 3}.0", line=f"l{n % 2}") for n in range(8)]))
-def test_any_order_of_the_same_rows_gives_the_same_bytes(rows: list[ListedFile]) -> None:
+def test_any_order_of_the_same_rows_gives_the_same_bytes(rows: list[LedgerEntry]) -> None:
     ordered = sorted(rows, key=lambda row: row.file)
     assert list(pages(rows).items()) == list(pages(ordered).items())
 
 
 def test_the_key_of_a_part_changes_with_what_it_shows_and_with_nothing_else() -> None:
-    def key_of(rows: list[ListedFile]) -> dict[str, str]:
+    def key_of(rows: list[LedgerEntry]) -> dict[str, str]:
         return {name: part.key for name, part in simple_pages.parts(rows).items()}
 
     other = replace(ROW, project="tfwheel-ops")
     before = key_of([ROW, other])
     after = key_of([replace(ROW, yanked=""), other])
     assert [name for name in before if before[name] != after[name]] == ["cu12/tensorflow"]
-    smoked = LedgerEntry(**{**vars(ENTRY), "smoke": None})
-    assert key_of(simple_pages.rows(ledger.encode(smoked))) == key_of([ROW])
+    assert key_of([replace(ROW, smoke=None, archs=("sm_75",), attestation="https://example.org/a")]) == key_of([ROW])

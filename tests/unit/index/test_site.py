@@ -9,14 +9,17 @@ import pytest
 
 import pagedata
 from tfwheel.config import build_config
+from tfwheel.config.targets import RESERVED, is_line_name
 from tfwheel.index import atomic_tree, install_files, ledger, site
+from tfwheel.index.ledger import Ledger
 from tfwheel.index.site import SiteContent
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 ENTRIES = sorted(pagedata.release(), key=lambda entry: entry.place)
-LINES = b"".join(ledger.encode(entry) + b"\n" for entry in ENTRIES)
+KNOWN = ledger.parse(b"".join(ledger.encode(entry) + b"\n" for entry in ENTRIES), name="x")
+LINES = b"".join(line + b"\n" for line in KNOWN.lines)
 
 
 def paths(parts: dict[str, atomic_tree.Part]) -> set[str]:
@@ -45,24 +48,24 @@ def test_documents_are_made_anew_when_they_or_the_repository_change_and_not_for_
     (tmp_path / "a.md").write_text("# A\n")
     settings = build_config.load()
     content = SiteContent(settings=settings, documents=tmp_path)
-    before = content.parts(LINES)["documents"]
+    before = content.parts(KNOWN)["documents"]
     assert set(before.make()) == {"docs/a.html"}
-    assert content.parts(b"")["documents"].key == before.key
+    assert content.parts(Ledger())["documents"].key == before.key
     moved = replace(settings, index=settings.index.model_copy(update={"repository": "octo/wheels"}))
-    assert SiteContent(settings=moved, documents=tmp_path).parts(LINES)["documents"].key != before.key
+    assert SiteContent(settings=moved, documents=tmp_path).parts(KNOWN)["documents"].key != before.key
     (tmp_path / "a.md").write_text("# B\n")
-    assert content.parts(LINES)["documents"].key != before.key
+    assert content.parts(KNOWN)["documents"].key != before.key
 
 
 def test_without_documents_the_landing_page_links_to_none(content: SiteContent, tmp_path: Path) -> None:
     bare = replace(content, documents=tmp_path / "none")
-    assert b"docs/" not in bytes(bare.parts(LINES)["people"].make()["index.html"])
-    assert b'href="docs/index.html"' in bytes(content.parts(LINES)["people"].make()["index.html"])
-    assert bare.parts(LINES)["documents"].make() == {}
+    assert b"docs/" not in bytes(bare.parts(KNOWN)["people"].make()["index.html"])
+    assert b'href="docs/index.html"' in bytes(content.parts(KNOWN)["people"].make()["index.html"])
+    assert bare.parts(KNOWN)["documents"].make() == {}
 
 
 def test_the_part_for_people_is_made_anew_when_a_lock_is_added(content: SiteContent) -> None:
-    before = content.parts(LINES)["people"]
+    before = content.parts(KNOWN)["people"]
     lock = install_files.Lock(
         line="cu12",
         project="tensorflow",
@@ -72,13 +75,21 @@ def test_the_part_for_people_is_made_anew_when_a_lock_is_added(content: SiteCont
         pylock='lock-version = "1.0"\n',
     )
     install_files.save([lock], content.locks)
-    after = content.parts(LINES)["people"]
+    after = content.parts(KNOWN)["people"]
     assert after.key != before.key
     assert b"numpy==2.1.3\n" in after.make()[f"{lock.folder}/{lock.requirements_name}"]  # type: ignore[operator]
-    assert content.parts(LINES)["people"].key == after.key
+    assert content.parts(KNOWN)["people"].key == after.key
 
 
 def test_settings_without_runtimes_have_a_page_too(tmp_path: Path) -> None:
     settings = build_config.load()
     bare = SiteContent(settings=build_config.Config(**{**vars(settings), "directory": tmp_path}), locks=tmp_path)
-    assert "index.html" in paths(bare.parts(LINES))
+    assert "index.html" in paths(bare.parts(KNOWN))
+
+
+def test_no_line_can_have_the_name_of_a_folder_that_the_site_makes(tmp_path: Path) -> None:
+    (tmp_path / "a.md").write_text("# A\n")
+    made = site.parts(LINES, SiteContent(settings=build_config.load(), documents=tmp_path))
+    names = {name.partition("/")[0] for part in made.values() for name in part.make() if "/" in name}
+    assert names - {"cu12", "cpu"} == RESERVED
+    assert not any(map(is_line_name, RESERVED))

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from msgspec.structs import replace
 
 from ledgers import entry
 from tfwheel.publish import inventory
@@ -13,7 +13,7 @@ from tfwheel.publish.errors import InventoryError
 from tfwheel.publish.inventory import Asset
 
 if TYPE_CHECKING:
-    from tfwheel.index.ledger import LedgerEntry
+    from tfwheel.index.ledger_entry import LedgerEntry
 
 
 def asset(listed: LedgerEntry, **facts: str | int) -> Asset:
