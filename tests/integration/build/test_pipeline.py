@@ -182,7 +182,7 @@ def test_the_main_job_from_lock_to_index(built: Factory, capfd: pytest.CaptureFi
     assert any(name.startswith("tfwheel_ops-2.99.0+cpu.1-py3-none-") for name in factory.files("site/cpu/tfwheel-ops"))
     members = fakewheels.members_of(wheel)
     assert b"2.99.0+cpu.1" in members["tensorflow/version.py"]
-    assert {"tfwheel_ops/__init__.py", "tfwheel_ops/_ops.so"} <= members.keys()
+    assert {"_tfwheel_ops/__init__.py", "_tfwheel_ops/_ops.so", "tfwheel_ops.py"} <= members.keys()
     assert not list((factory.paths.dist / "work").iterdir())
     build_bench.merge_once(
         factory.paths, TARGET, factory.paths.dist / "merged"
