@@ -68,7 +68,11 @@ def pages() -> dict[str, str]:
     entries = sorted(pagedata.release(), key=lambda entry: entry.place)
     lines = b"".join(ledger.encode(entry) + b"\n" for entry in entries)
     content = site.SiteContent(settings=build_config.load())
-    files = {name: data for part in site.parts(lines, content).values() for name, data in part.make().items()}
+    files = {
+        name: data
+        for part in site.parts(ledger.parse(lines, name="x"), content).values()
+        for name, data in part.make().items()
+    }
     texts = {name: bytes(data).decode() if name.endswith(".html") else "" for name, data in files.items()}
     return texts | {"manifest.json": ""}
 

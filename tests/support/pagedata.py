@@ -45,7 +45,7 @@ def entry(version: str, python: str | None, line: str, **changes: Any) -> Ledger
         "uploaded": "2026-11-21T04:00:00Z",
         "requires_python": ">=3.9",
         "metadata_sha256": hashlib.sha256(b"metadata").hexdigest(),
-        "target": "a target",
+        "target": "a-target",
         "gpu_code": (RETARGETED if python else {"ops": OPS}) if line == "cu12" else {},
         "smoke": {"passed": True, "python": f"3.{(python or '312')[1:]}.1", "date": "2026-11-21"},
     }

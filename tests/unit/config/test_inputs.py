@@ -23,7 +23,7 @@ def config(tmp_path: Path) -> Config:
     """A configuration of one's own, with an op and a patch."""
     folder = tmp_path / "build_config"
     shutil.copytree(fixedconfig.DIRECTORY, folder)
-    for name in ("ops/src/op.cc", "patches/2.20.0/a.patch", "patches/2.21.0/a.patch", "xla/2.20.0.toml"):
+    for name in ("ops/src/op.cc", "patches/2.20.0/a.patch", "patches/2.21.0/a.patch"):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text("1")
     return build_config.load(folder)

@@ -209,4 +209,6 @@ def test_the_key_of_a_part_changes_with_what_it_shows_and_with_nothing_else() ->
     before = key_of([ROW, other])
     after = key_of([replace(ROW, yanked=""), other])
     assert [name for name in before if before[name] != after[name]] == ["cu12/tensorflow"]
-    assert key_of([replace(ROW, smoke=None, archs=("sm_75",), attestation="https://example.org/a")]) == key_of([ROW])
+    assert key_of(
+        [replace(ROW, smoke=None, gpu_code={"ops": ("sm_75",)}, attestation="https://example.org/a")]
+    ) == key_of([ROW])

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 ENTRIES = sorted(pagedata.release(), key=lambda entry: entry.place)
 KNOWN = ledger.parse(b"".join(ledger.encode(entry) + b"\n" for entry in ENTRIES), name="x")
-LINES = b"".join(line + b"\n" for line in KNOWN.lines)
 
 
 def paths(parts: dict[str, atomic_tree.Part]) -> set[str]:
@@ -33,13 +32,13 @@ def content(tmp_path: Path) -> SiteContent:
 
 
 def test_without_content_there_are_pages_for_installers_and_the_ledger() -> None:
-    found = paths(site.parts(LINES))
+    found = paths(site.parts(KNOWN))
     assert {"ledger.jsonl", "cu12/index.html", "cu12/tensorflow/index.json"} <= found
     assert "index.html" not in found
 
 
 def test_content_adds_the_landing_page_the_documents_and_the_install_material(content: SiteContent) -> None:
-    added = paths(site.parts(LINES, content)) - paths(site.parts(LINES))
+    added = paths(site.parts(KNOWN, content)) - paths(site.parts(KNOWN))
     assert {"index.html", "docs/index.html", "docs/install.html"} <= added
     assert {path.partition("/")[0] for path in added - {"index.html"}} == {"docs", "install"}
 
@@ -89,7 +88,7 @@ def test_settings_without_runtimes_have_a_page_too(tmp_path: Path) -> None:
 
 def test_no_line_can_have_the_name_of_a_folder_that_the_site_makes(tmp_path: Path) -> None:
     (tmp_path / "a.md").write_text("# A\n")
-    made = site.parts(LINES, SiteContent(settings=build_config.load(), documents=tmp_path))
+    made = site.parts(KNOWN, SiteContent(settings=build_config.load(), documents=tmp_path))
     names = {name.partition("/")[0] for part in made.values() for name in part.make() if "/" in name}
     assert names - {"cu12", "cpu"} == RESERVED
     assert not any(map(is_line_name, RESERVED))

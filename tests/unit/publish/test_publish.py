@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
+from msgspec import structs
 
 import fixedconfig
 from ledgers import entry
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from tfwheel.index.ledger import LedgerEntry
+    from tfwheel.index.ledger_entry import LedgerEntry
     from tfwheel.publish.publication import Publication
 
 ADDRESS = "https://pages.example/"
@@ -187,9 +188,9 @@ def spoiled(job: Publication, what: str, tmp_path: Path) -> Publication:  # noqa
         case "a site of something else":
             job.site.mkdir()
         case "a line that contradicts":
-            ledger.append(job.ledger, [entry(2, file=last.name)])
+            ledger.append(job.ledger, [entry(2, file=last.name, url=f"https://example.org/{last.name}")])
         case "a removed name":
-            taken = entry(2, file=last.name)
+            taken = entry(2, file=last.name, url=f"https://example.org/{last.name}")
             ledger.append(job.ledger, [taken])
             ledger.remove(job.ledger, last.name, "broken")
         case "a store that cannot be written":
@@ -242,7 +243,18 @@ def test_two_copies_of_one_wheel_are_published_once(first: Publication, tmp_path
 
 def test_one_version_from_other_inputs_is_refused(second: Publication) -> None:
     known = ledger.read(second.ledger).entries[0]
-    ledger.append(second.ledger, [replace(known, file="x.whl", version="2.20.0+cu125.3", inputs="a" * 64)])
+    ledger.append(
+        second.ledger,
+        [
+            structs.replace(
+                known,
+                file="tensorflow-2.20.0+cu125.3-py3-none-any.whl",
+                version="2.20.0+cu125.3",
+                url="",
+                inputs="a" * 64,
+            )
+        ],
+    )
     records.save(records.beside(second.wheels[0]).grown(inputs="b" * 64), second.wheels[0])
     with pytest.raises(NameTakenError, match="published from other ops, patches") as caught:
         publish.plan(second)

@@ -93,7 +93,7 @@ def test_only_new_assets_are_asked_for_but_all_pages_are_read(web: Web) -> None:
 def test_wheels_beside_their_page_are_found_there(tmp_path: Path, web: Web) -> None:
     known = ledger.read(tmp_path / "ledger.jsonl").entries[0]
     lines = ledger.encode(replace(known, url="")) + b"\n"
-    parts = site.parts(lines).values()
+    parts = site.parts(ledger.parse(lines, name="x")).values()
     web.files |= {name: bytes(data) for part in parts for name, data in part.make().items()}
     listed = {name: {"sha256": "", "size": 0} for part in parts for name in part.make()}
     web.files[manifest.NAME] = json.dumps({"version": 1, "files": listed}).encode()
