@@ -105,8 +105,7 @@ def write(path: Path, entries: Iterable[LedgerEntry]) -> Ledger:
     Raises NameTakenError when entries contradict each other.
     """
     made = _grow(Ledger(name=str(path)), entries)
-    with _access(path):
-        _save(path, made.lines)
+    _save(path, made.lines)
     return made
 
 
@@ -159,7 +158,7 @@ def _grow(old: Ledger, new: Iterable[LedgerEntry]) -> Ledger:
 
 
 def _save(path: Path, lines: Iterable[bytes]) -> None:
-    with writing(path) as stream:
+    with _access(path), writing(path) as stream:
         stream.writelines(line + b"\n" for line in lines)
 
 
@@ -310,7 +309,11 @@ def _access(path: Path) -> Iterator[None]:
 @contextmanager
 def lock(path: Path) -> Iterator[None]:
     """Hold the ledger's lock; others hold it for seconds at most and it is freed on death, so it needs no timeout."""
+    guard = FileLock(path.with_name(f".{path.name}.lock"))
     with _access(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(path.with_name(f".{path.name}.lock")):
-            yield
+        guard.acquire()
+    try:
+        yield
+    finally:
+        guard.release()

@@ -11,6 +11,7 @@ import re
 import sys
 from base64 import b64encode
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urldefrag, urlsplit
@@ -72,7 +73,8 @@ def upload(wheels: Sequence[Path], *, address: str, pages: str | None = None, lo
     if not wheels:
         message = "there is no finished wheel to upload"
         raise WheelMissingError(message)
-    entries = [listing_rules.entry_from(wheel, records.beside(wheel), url="", uploaded="") for wheel in wheels]
+    now = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
+    entries = [listing_rules.entry_from(wheel, records.beside(wheel), url="", uploaded=now) for wheel in wheels]
     account = account_for(address)
     log.parent.mkdir(parents=True, exist_ok=True)
     log.unlink(missing_ok=True)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from msgspec import structs
 
 import githubapi
 import releasing
@@ -287,7 +288,7 @@ def test_a_build_number_that_was_used_is_refused(world: World) -> None:
     world.release()  # the same files again: nothing to do
     shutil.rmtree(world.root / "dist" / "release")
     ledger.withdraw(context.ledger, [entries[0].file])
-    ledger.append(context.ledger, [ledger.replace(entries[0], sha256="0" * 64)])
+    ledger.append(context.ledger, [structs.replace(entries[0], sha256="0" * 64)])
     with pytest.raises(NameTakenError, match=r"2\.20\.0\+cu125\.2 was released before.*cp311"):
         world.release()
 
