@@ -33,7 +33,7 @@ CUDA_NEWER_ABI = 8  # from this EI_ABIVERSION on, e_flags has the arch in bits 8
 EXTENDED = 0xFFFF  # SHN_XINDEX: the number is in the first section header
 KINDS = {
     0: "SHT_NULL", 1: "SHT_PROGBITS", 2: "SHT_SYMTAB", 3: "SHT_STRTAB", 4: "SHT_RELA", 6: "SHT_DYNAMIC",
-    8: "SHT_NOBITS", 9: "SHT_REL", 11: "SHT_DYNSYM", 19: "SHT_RELR", 0x6FFFFFFE: "SHT_GNU_verneed",
+    8: "SHT_NOBITS", 9: "SHT_REL", 11: "SHT_DYNSYM", 17: "SHT_GROUP", 19: "SHT_RELR", 0x6FFFFFFE: "SHT_GNU_verneed",
 }  # fmt: skip
 MOST_SECTIONS = 1 << 17  # the largest cubin of TensorFlow has a few thousand
 LARGEST_TABLE = 64 << 20  # bytes of a table that is read whole; those of TensorFlow have under 1 MiB
@@ -133,10 +133,13 @@ def sections(stream: BinaryIO) -> tuple[Section, ...]:
 
 
 def by_name(found: Iterable[Section]) -> dict[str, Section]:
-    """Return sections by name; raise BadWheelError if two have one name, because a reader could take either."""
+    """Return sections by name; raise BadWheelError if two have one name, because a reader could take either.
+
+    The groups of an object file share theirs (System V ABI, "Section Groups"); the first one is returned.
+    """
     named: dict[str, Section] = {}
     for section in found:
-        if named.setdefault(section.name, section) is not section:
+        if named.setdefault(section.name, section) is not section and section.kind != "SHT_GROUP":
             message = f"two sections are called {section.name!r}"
             raise BadWheelError(message)
     return named
