@@ -155,13 +155,13 @@ def record_of(members: Mapping[str, bytes], info: str) -> bytes:
     return "".join([*rows, f"{info}/RECORD,,\n"]).encode()
 
 
-def write_zip(path: Path, members: Mapping[str, bytes]) -> None:
-    """Write members with fixed dates and modes, libraries executable."""
+def write_zip(path: Path, members: Mapping[str, bytes], *, executable: str = ".so") -> None:
+    """Write members with fixed dates and modes; those with ``executable`` in their names are executable."""
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, data in members.items():
             member = zipfile.ZipInfo(name, DATE)
             member.compress_type = zipfile.ZIP_DEFLATED
-            member.external_attr = (0o100755 if ".so" in name else 0o100644) << 16
+            member.external_attr = (0o100755 if executable in name else 0o100644) << 16
             archive.writestr(member, data)
 
 

@@ -119,7 +119,7 @@ class OpenedWheel:
     def gpu_code(self) -> dict[str, tuple[str, ...]]:
         """The GPU code that was found in the wheel by kind (``gpu_support.KINDS``); a kind it lacks is left out."""
         core = [code.by_kind for name, code in self.code.items() if name in self.core]
-        ops = [code.by_kind for name, code in self.code.items() if name.startswith(OPS_PACKAGE)]
+        ops = [code.by_kind for name, code in self.code.items() if name not in self.core]
         return code_inventory.merged(core) | code_inventory.merged(
             {gpu_support.OPS: images} for kinds in ops for images in kinds.values()
         )

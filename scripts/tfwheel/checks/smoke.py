@@ -182,4 +182,4 @@ def _runs(environment: Environment, capability: str) -> dict[str, Any]:
 
 def _brings_ops(wheel: Path) -> bool:
     with zipfile.ZipFile(wheel) as archive:
-        return any(name.startswith(f"{OPS_PACKAGE}/") for name in archive.namelist())
+        return not {f"{OPS_PACKAGE}.py", f"{OPS_PACKAGE}/__init__.py"}.isdisjoint(archive.namelist())

@@ -99,8 +99,9 @@ def scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return scratch_folders.home_in(scratch_folders.place())
 
 
-def test_a_wheel_with_ops_passes_and_leaves_nothing_but_its_log(tmp_path: Path, scratch: Path) -> None:
-    members = {"tensorflow/__init__.py": FAKE.read_bytes(), "tfwheel_ops/__init__.py": OPS.encode()}
+@pytest.mark.parametrize("ops", ["tfwheel_ops/__init__.py", "tfwheel_ops.py"])  # of an ops wheel, and merged
+def test_a_wheel_with_ops_passes_and_leaves_nothing_but_its_log(tmp_path: Path, scratch: Path, ops: str) -> None:
+    members = {"tensorflow/__init__.py": FAKE.read_bytes(), ops: OPS.encode()}
     wheel = make(tmp_path, members=members)
     report, log = tried(tmp_path, wheel)
     smoke.require_passed(report, log=tmp_path)

@@ -190,7 +190,7 @@ def test_the_whole_of_it_from_the_command_line_with_three_clients(tmp_path: Path
     releasing.commit(root)
     releasing.build_all(root)
     door = [sys.executable, root / "scripts" / "release_wheels.py"]
-    with pytest.raises(CommandError, match="SbomGateError") as refusal:  # these wheels vouch for themselves alone
+    with pytest.raises(CommandError, match="PromiseGateError") as refusal:  # these wheels vouch for themselves alone
         run([*door, VERSION, "--dry-run"], env={"GITHUB_TOKEN": "", "GITHUB_OUTPUT": ""})
     assert refusal.value.returncode == GateError.exit_code
     assert "draft" not in refusal.value.output.split()
