@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import fakewheels
-from tfwheel.config import build_config
+from tfwheel.config import build_config, inputs
 from tfwheel.config.paths import Paths
 from tfwheel.system import files
 from tfwheel.system.processes import run
@@ -105,7 +105,15 @@ def build(folder: Path, target: str, *, body: bytes = b"", version: str = VERSIO
 def build_all(root: Path, **facts: Any) -> list[Path]:  # noqa: ANN401 -- as above
     """The wheels of the release, as a build of this checkout leaves them."""
     facts = {"source_commit": git(root, "rev-parse", "HEAD")} | facts
-    return [build(root / "dist" / "wheels", target, **facts) for target in (*IDS, OPS)]
+    config = settings(root)
+    return [
+        build(
+            root / "dist" / "wheels",
+            target,
+            **({"inputs": inputs.digest(config, inputs.target_of(config, target))} | facts),
+        )
+        for target in (*IDS, OPS)
+    ]
 
 
 def download(root: Path) -> Path:

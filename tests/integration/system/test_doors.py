@@ -49,7 +49,7 @@ TABLE: dict[str, tuple[list[str], dict[str, str], int]] = {
     "a wheel that is a folder": (["verify_attestation", "{tmp}", "--bundle", "{tmp}", "--repo", "a/b"], {}, 121),
     "a change of nothing": (
         ["propose_change", "{tmp}/nope", "--branch", "b", "--title", "t"],
-        {"GITHUB_TOKEN": "x"},
+        {"GITHUB_TOKEN": "x", "GITHUB_REPOSITORY": ""},
         119,
     ),
 }

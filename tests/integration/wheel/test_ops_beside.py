@@ -83,6 +83,7 @@ def test_either_wheel_can_come_and_go(
     subprocess.run([UV, "venv", "--quiet", "--python", sys.executable, environment], check=True)
     python = environment / "bin" / "python"
     variables = {**os.environ, "VIRTUAL_ENV": str(environment), "UV_CACHE_DIR": str(tmp_path / "cache")}
+    variables.pop("UV_PYTHON", None)  # nox sets it: uv would prefer that environment
     yes = ["-y"] if client is pip else []
 
     def run(*words: str | Path) -> None:
