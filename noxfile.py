@@ -114,7 +114,7 @@ def factory(session: nox.Session) -> None:
 @nox.session(name="build-cuda12", venv_backend="none", requires=["factory"], default=False)
 @nox.parametrize("target", list(CU12), ids=list(CU12))
 def build_cuda12(session: nox.Session, target: str) -> None:
-    """Build, repair, gate, smoke-test and serve TensorFlow for CUDA 12 (`-- --all`, `--force`, `--require-gpu`)."""
+    """Build, gate, smoke-test and list TensorFlow for CUDA 12 (`-- --all`, `--force`, `--require-gpu`, `--trial`)."""
     build(session, target, default=CU12[target])
 
 
@@ -127,7 +127,7 @@ def build_cuda13(session: nox.Session) -> None:
 @nox.session(name="build-cpu", venv_backend="none", requires=["factory"], default=False)
 @nox.parametrize("target", list(CPU), ids=list(CPU))
 def build_cpu(session: nox.Session, target: str) -> None:
-    """Build, repair, gate, smoke-test and serve TensorFlow for machines without a GPU (less than half the size)."""
+    """Build, gate, smoke-test and list TensorFlow for machines without a GPU (`-- --all`, `--force`, `--trial`)."""
     build(session, target, default=CPU[target])
 
 

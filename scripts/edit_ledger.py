@@ -32,7 +32,7 @@ def main(arguments: argparse.Namespace) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--ledger", type=Path, default=LEDGER, metavar="PATH")
+    parser.add_argument("--ledger", type=cli.named, default=LEDGER, metavar="PATH")
     actions = parser.add_subparsers(dest="action", required=True)
     actions.add_parser("check").add_argument("--since", nargs="+", default=[], metavar="COMMIT")
     actions.add_parser("merge")

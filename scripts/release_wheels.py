@@ -1,4 +1,4 @@
-"""Release the wheels of one version: check, stage, gates, publish, show. The token is read from $GITHUB_TOKEN."""
+"""Release the wheels of one version: check, stage, gates, confirm, publish, show. $GITHUB_TOKEN has the token."""
 
 from __future__ import annotations
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
 
 from tfwheel import cli
 from tfwheel.publish import snapshot
@@ -20,5 +19,5 @@ def main(arguments: argparse.Namespace) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--base-url", required=True, help="the root of the served index, ending with a slash")
-    parser.add_argument("--to", type=Path, required=True, metavar="DIR", help="the folder for the copy; it is replaced")
+    parser.add_argument("--to", type=cli.named, required=True, metavar="DIR", help="the folder for the copy, replaced")
     sys.exit(cli.enter(parser, main))

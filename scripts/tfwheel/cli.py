@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 import io
+import math
 import os
 import select
 import signal
 import sys
 import traceback
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn, TextIO
 
 from tfwheel.errors import FactoryError, InterruptedRunError, OutOfMemoryError, UnexpectedError
@@ -67,6 +69,26 @@ def positive(word: str) -> int:
         message = "it must be 1 or more"
         raise argparse.ArgumentTypeError(message)
     return int(word)
+
+
+def seconds(word: str) -> float:
+    """Read a finite number of seconds that is not negative, for the ``type`` of an argument."""
+    try:
+        number = float(word)
+    except ValueError:
+        number = math.nan
+    if not 0 <= number < math.inf:
+        message = f"`{word}` is no number of seconds, 0 or more"
+        raise argparse.ArgumentTypeError(message)
+    return number
+
+
+def named(word: str) -> Path:
+    """Read the path of a file or folder that has a name, unlike `/` and nothing, for the ``type`` of an argument."""
+    if not Path(word).name:
+        message = f"`{word}` names no file and no folder"
+        raise argparse.ArgumentTypeError(message)
+    return Path(word)
 
 
 @contextmanager

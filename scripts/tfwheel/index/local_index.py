@@ -74,6 +74,8 @@ def _entry(wheel: Path, record: Record, known: Ledger, *, uploaded: str) -> Ledg
     """Return the known entry if neither wheel nor record changed (reading 600 MB takes a second), else a new one."""
     entry = known.by_file.get(record.file)
     same = entry and (entry.sha256, entry.uploaded, entry.target) == (record.sha256, uploaded, record.target)
+    if listing_rules.publishable(record):  # it says why not
+        same = False
     if entry and same and wheel.is_file() and wheel.stat().st_size == record.size:
         return entry
     return listing_rules.entry_from(wheel, record, url="", uploaded=uploaded)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import asdict, dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 import msgspec
 
@@ -19,6 +19,28 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SUFFIX = ".record.json"
+LARGEST = 1 << 53  # bytes; numbers above are not exact in JSON
+
+
+class _Report(TypedDict, total=False):
+    """The types in a smoke report of what others show: summary, ledger and pages."""
+
+    passed: bool
+    reason: str | None
+    wheel_sha256: str
+    date: str
+    python: str
+    client: str
+    evidence: str
+    gpu: str | dict[str, Any]
+    times: dict[str, float]
+
+
+class _Base(TypedDict):
+    """The official wheel of a record."""
+
+    file: str
+    sha256: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,18 +139,27 @@ def load(path: Path) -> Record:
     try:
         record = msgspec.convert(asdict(Record(**json.loads(data))), Record)  # raises for a part of another type
         _check(record)
-    except (ValueError, TypeError, RecursionError) as error:
+    except (msgspec.MsgspecError, ValueError, TypeError, RecursionError, OverflowError) as error:
         message = f"{path} is not a record: {error}"
         raise BadWheelError(message, remedy="Delete it and build its target again.") from error
     return record
 
 
 def _check(record: Record) -> None:
-    """Raise ValueError for a name that leads out of the folder, or a size that no file has."""
+    """Raise ValueError for what those who show a record could not take.
+
+    That is a name that leads out of the folder, a size that no file has, text or a number that JSON cannot hold, and
+    parts of reports of another type.
+    """
+    msgspec.json.encode(asdict(record))
+    for report in filter(None, (record.smoke, record.gpu_smoke)):
+        msgspec.convert(report, _Report)
+    if record.base is not None:
+        msgspec.convert(record.base, _Base)
     if not re.fullmatch(r"[^/\\\0]+\.whl", record.file):
         message = f"{record.file!r} is not the name of a wheel"
         raise ValueError(message)
-    if record.size < 0:
+    if not 0 <= record.size <= LARGEST:
         message = f"a wheel does not have {record.size} bytes"
         raise ValueError(message)
 

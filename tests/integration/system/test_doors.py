@@ -47,6 +47,9 @@ TABLE: dict[str, tuple[list[str], dict[str, str], int]] = {
     "a cache that is a file": (["clean_cache", "--days", "0"], {"XDG_CACHE_HOME": "{tmp}/file"}, FILE),
     "a workflow that is a folder": (["rehearse_workflow", "."], {}, 87),
     "a wheel that is a folder": (["verify_attestation", "{tmp}", "--bundle", "{tmp}", "--repo", "a/b"], {}, 121),
+    "a ledger without a name": (["edit_ledger", "--ledger", "", "yank", "x"], {}, 2),
+    "a site that is the root": (["publish_wheels", "--render-only", "--dry-run", "--site", "/"], {}, 2),
+    "patience without an end": (["publish_wheels", "--render-only", "--dry-run", "--patience", "nan"], {}, 2),
     "a change of nothing": (
         ["propose_change", "{tmp}/nope", "--branch", "b", "--title", "t"],
         {"GITHUB_TOKEN": "x", "GITHUB_REPOSITORY": ""},

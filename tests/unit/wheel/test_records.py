@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -80,6 +81,27 @@ def test_a_record_of_before_there_were_gpu_reports_reads_as_one_without(tmp_path
 def test_a_part_of_another_type_is_refused(tmp_path: Path, name: str, value: object) -> None:
     records.save(RECORD.grown(**{name: value}), tmp_path / RECORD.file)
     with pytest.raises(BadWheelError, match=f"is not a record: .*`[$][.]{name}"):
+        records.load(records.path_for(tmp_path / RECORD.file))
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {"smoke": {"client": 5}},
+        {"smoke": {"date": 5}},
+        {"gpu_smoke": {"gpu": [1]}},
+        {"smoke": {"times": {"a": None}}},
+        {"smoke": {"times": {"a": 10**400}}},
+        {"smoke": {"client": "\ud800"}},
+        {"base": {"file": "x"}},
+        {"size": 10**400},
+        {"target": "\ud800"},
+    ],
+    ids=str,
+)
+def test_what_no_summary_and_no_page_could_show_is_refused(tmp_path: Path, facts: dict[str, Any]) -> None:
+    records.save(RECORD.grown(**facts), tmp_path / RECORD.file)
+    with pytest.raises(BadWheelError, match="is not a record: "):
         records.load(records.path_for(tmp_path / RECORD.file))
 
 
