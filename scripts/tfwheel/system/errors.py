@@ -84,7 +84,7 @@ class NoCacheFolderError(FileAccessError):
 
 
 class TargetBusyError(FactoryError):
-    """Wait and run again: another build of the same target is running."""
+    """Wait and run again: another process builds this target, or publishes to this site or ledger."""
 
     exit_code = 81
     default_remedy = "Wait for it to end, then run again."
