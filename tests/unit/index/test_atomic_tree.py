@@ -143,6 +143,15 @@ def test_only_the_trees_that_are_needed_are_kept(site: Path) -> None:
         atomic_tree.restore(site.with_name("other"))
 
 
+def test_a_tree_that_was_shown_on_trial_goes_when_another_takes_its_place(site: Path) -> None:
+    for parts, trusted in ((ONE, True), (NEXT, True), ({"four": part({"d": b"4"})}, False)):
+        atomic_tree.prepare(site, parts, trusted=trusted)
+        atomic_tree.show(site)
+    assert {path.name for path in (site.with_name(".site")).iterdir() if path.name.isdigit()} == {"1", "3"}
+    atomic_tree.restore(site)
+    assert contents(site) == {"a/index.html": b"1", "a/index.json": b"{}", "b/index.html": b"2"}
+
+
 def test_no_failure_harms_the_tree_that_is_shown(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     atomic_tree.update(site, ONE)
     before = contents(site)
