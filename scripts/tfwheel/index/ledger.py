@@ -271,7 +271,7 @@ def _decoded(line: bytes, number: int, name: str) -> LedgerEntry:
     if not match or match[1] != digest_of(line[CHECKED:]):
         if line.startswith(CONFLICT_MARKERS):
             message = f"{name}, line {number}: two branches were not merged"
-            raise LedgerDamagedError(message, remedy="Run `python scripts/edit_ledger.py merge`.")
+            raise LedgerDamagedError(message, remedy="Run `nox -s ledger -- merge`.")
         message = f"{name}, line {number}: altered, cut or not an entry: {line[:80]!r}"
         raise LedgerDamagedError(message)
     try:

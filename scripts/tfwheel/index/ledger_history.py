@@ -134,7 +134,7 @@ def _field(field: str, base: LedgerEntry | None, ours: LedgerEntry, theirs: Ledg
     if right == before:
         return left
     message = f"both branches changed `{field}` of {ours.file}: {left!r} and {right!r}"
-    raise LedgerHistoryError(message, remedy="Make the two branches agree with scripts/edit_ledger.py, then merge.")
+    raise LedgerHistoryError(message, remedy="Make the two branches agree with `nox -s ledger`, then merge.")
 
 
 # --- git -------------------------------------------------------------------------------------------------
