@@ -244,7 +244,10 @@ def update_pins(session: nox.Session) -> None:
 
 @nox.session(name="update-locks", tags=["update"], default=False)
 def update_locks(session: nox.Session) -> None:
-    """Lock every dependency group by hash into build_config/locks/ (`-- --upgrade` takes newer versions)."""
+    """Lock every dependency group by hash into build_config/locks/ (`-- --upgrade`, `-- --upgrade-package NAME`)."""
+    if not set(session.posargs).isdisjoint({"-h", "--help"}):  # uv would show its own help, and nox would go on
+        session.log("keeps the locked versions; -- --upgrade takes the newest, -- --upgrade-package NAME those of one")
+        session.skip("nothing was locked")
     install(session, "bootstrap", renewing=True)
     together = [group for group in GROUPS["dependency-groups"] if group not in APART]
     everything = Path(session.create_tmp()) / "everything.txt"  # gives a package one version in all of them

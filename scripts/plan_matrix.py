@@ -33,8 +33,9 @@ if __name__ == "__main__":
     other = parser.add_mutually_exclusive_group()
     other.add_argument("--gpus", action="store_true", help="the code that each GPU of Colab runs, before and after")
     other.add_argument("--json", action="store_true", help="print JSON instead of a table")
-    parser.add_argument("--event", help="the CI jobs of this event, as JSON (pull_request, push, ...)")
+    parser.add_argument("--event", type=cli.filled, help="the CI jobs of this event, as JSON (pull_request, push, ...)")
     parser.add_argument("--label", nargs="+", action="extend", default=[], metavar="WORD", help="select more targets")
-    parser.add_argument("--changed-since", metavar="REV", help="no jobs unless a build input changed since then")
+    since = "no jobs unless a build input changed since that commit"
+    parser.add_argument("--changed-since", type=cli.filled, metavar="REV", help=since)
     parser.add_argument("--github-output", action="store_true", help="set `matrix` and `any` in $GITHUB_OUTPUT too")
     sys.exit(cli.enter(parser, main))

@@ -38,5 +38,6 @@ if __name__ == "__main__":
     parser.add_argument("--body", default="", help="of the pull request")
     parser.add_argument("--base", default=pull_request.MAIN, help="the branch that receives the change")
     parser.add_argument("--push", action="store_true", help="push to that branch itself, without a pull request")
-    parser.add_argument("--remote", metavar="URL", help="the URL to push to (default: the repository on GitHub)")
+    where = "the URL to push to (default: the repository on GitHub)"
+    parser.add_argument("--remote", type=cli.filled, metavar="URL", help=where)
     sys.exit(cli.enter(parser, main))

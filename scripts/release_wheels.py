@@ -34,6 +34,8 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("version", help="as in build_config: TENSORFLOW+LABEL.BUILD, or its tag (v...)")
     parser.add_argument("--only", choices=release.STEPS, help="run one step; in this order, each can be repeated")
-    parser.add_argument("--sums", help="the sha256 that SHA256SUMS had when it was staged (for `--only confirm`)")
+    parser.add_argument(
+        "--sums", type=cli.filled, help="the sha256 that SHA256SUMS had when it was staged (for `--only confirm`)"
+    )
     parser.add_argument("--dry-run", action=argparse.BooleanOptionalAction, help="rehearse it here, without GitHub")
     sys.exit(cli.enter(parser, main))

@@ -25,5 +25,6 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("wheels", nargs="*", type=Path, help="wheels with records (default: all in dist/wheels/)")
     parser.add_argument("--repository-url", required=True, metavar="URL", help="the URL for uploads")
-    parser.add_argument("--index-url", metavar="URL", help="the URL for installers (default: simple/ below that)")
+    pages = "the URL for installers (default: simple/ below that)"
+    parser.add_argument("--index-url", type=cli.filled, metavar="URL", help=pages)
     sys.exit(cli.enter(parser, main))

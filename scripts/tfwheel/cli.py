@@ -91,6 +91,14 @@ def named(word: str) -> Path:
     return Path(word)
 
 
+def filled(word: str) -> str:
+    """Read a word that is not empty, as an unset variable of a shell or of CI is; for the ``type`` of an argument."""
+    if not word.strip():
+        message = "it is empty: give a value, or leave the option out"
+        raise argparse.ArgumentTypeError(message)
+    return word
+
+
 @contextmanager
 def _ending_programs() -> Iterator[None]:
     """While the block runs, let Ctrl-C and SIGTERM end all running programs and raise KeyboardInterrupt.

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
+import docpages
 from tfwheel.config import build_config, plan
 from tfwheel.config.paths import ROOT
 from tfwheel.system.errors import CommandError
@@ -43,6 +45,21 @@ def test_every_session_says_what_it_does_in_one_sentence(checkout: Path) -> None
     described = sessions(checkout)
     assert len(described) > 15
     assert all(text.endswith(".") for text in described.values())
+
+
+def test_the_page_about_builds_has_every_session(checkout: Path) -> None:
+    rows = docpages.table(ROOT / "index/docs/build.md", "## Sessions")
+    named = [name for row in rows for name in re.findall(r"`([^`]*)`", row[0])]
+    assert sorted(named) == sorted({name.partition("(")[0] for name in sessions(checkout)})
+
+
+def test_a_question_about_locking_locks_nothing(checkout: Path) -> None:
+    locks = checkout / "build_config" / "locks"
+    before = {path: path.stat().st_mtime_ns for path in locks.iterdir()}
+    said = run([sys.executable, "-m", "nox", "--session", "update-locks", "--", "--help"], cwd=checkout)
+    assert "--upgrade-package NAME" in said
+    assert "pip compile" not in said
+    assert {path: path.stat().st_mtime_ns for path in locks.iterdir()} == before
 
 
 def test_a_group_that_is_not_locked_as_it_stands_stops_its_session_and_names_the_command(checkout: Path) -> None:

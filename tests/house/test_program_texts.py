@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+import docpages
 from tfwheel.config.paths import ROOT
 
 if TYPE_CHECKING:
@@ -38,6 +39,20 @@ def test_what_a_program_in_a_string_imports_is_there(place: str, module: str, na
 
 def test_there_are_such_programs() -> None:
     assert len(set(imports())) > 5
+
+
+DOOR = re.compile(r"\b(?:scripts/)?(\w+)\.py\b")
+SESSIONS = {words[0] for words in docpages.sessions().values() if words}  # the doors that a session enters
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "scripts").rglob("*.py")), ids=lambda path: path.stem)
+def test_what_users_are_told_to_run_is_a_session_where_there_is_one(path: Path) -> None:
+    texts = [
+        node.value
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and " " in node.value
+    ]
+    assert not {door for text in texts for door in DOOR.findall(text)} & SESSIONS
 
 
 # --- names in docstrings ---------------------------------------------------------------------------------

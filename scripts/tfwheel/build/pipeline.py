@@ -15,7 +15,7 @@ from tfwheel.build import gpu_code, official_wheel, ops_wheel, repair, summary, 
 from tfwheel.build.job import FinishedWheel, Job
 from tfwheel.checks import wheel_gates
 from tfwheel.config.paths import Paths
-from tfwheel.config.targets import WHEEL_EPOCH
+from tfwheel.config.targets import WHEEL_EPOCH, session_of
 from tfwheel.index import local_index
 from tfwheel.index.errors import WheelMissingError
 from tfwheel.index.site import SiteContent
@@ -80,7 +80,8 @@ def smoke_target(target_id: str, *, require_gpu: bool = False, paths: Paths | No
             finished, ops = ops, None
         if finished is None:
             message = f"there is no wheel for {target_id} yet"
-            raise WheelMissingError(message, remedy=f"Build it first: `python scripts/build_wheel.py {target_id}`.")
+            session = f'nox -s "{session_of(job.target.line.name)}({target_id})"'
+            raise WheelMissingError(message, remedy=f"Build it first: `{session}`.")
         tested = _smoke_and_serve(job, finished, require_gpu=require_gpu, again=True)
         if ops:
             with job.exclusive(job.target.ops_id):

@@ -67,7 +67,7 @@ class LedgerError(FactoryError):
 class LedgerDamagedError(LedgerError):
     """A line of the ledger is malformed, altered by hand, cut, out of order, or says what no index may show."""
 
-    default_remedy = "Restore the file named above from git or a copy; change it with scripts/edit_ledger.py only."
+    default_remedy = "Restore the file named above from git or a copy; change it with `nox -s ledger` only."
 
 
 class LedgerHistoryError(LedgerError):

@@ -130,22 +130,12 @@ def grown(old: Ledger, entries: Iterable[LedgerEntry]) -> Ledger:
 
 
 def without(old: Ledger, files: Iterable[str]) -> Ledger:
-    """Return what ``withdraw`` would write, or ``old`` if it has none of these files; writes nothing."""
+    """Return a ledger without files that were appended but never published, or ``old`` if it has none of them."""
     gone = set(files)
     rows = [row for row in zip(old.lines, old.entries, strict=True) if row[1].file not in gone]
     if len(rows) == len(old.lines):
         return old
     return Ledger(name=old.name, lines=tuple(line for line, _ in rows), entries=tuple(entry for _, entry in rows))
-
-
-def withdraw(path: Path, files: Iterable[str]) -> Ledger:
-    """Delete the lines of files that were appended but never published; use ``remove`` for published files."""
-    with lock(path):
-        old = read(path)
-        rest = without(old, files)
-        if rest is not old:
-            _save(path, rest.lines)
-        return rest
 
 
 def _grow(old: Ledger, new: Iterable[LedgerEntry]) -> Ledger:
@@ -271,7 +261,7 @@ def _decoded(line: bytes, number: int, name: str) -> LedgerEntry:
     if not match or match[1] != digest_of(line[CHECKED:]):
         if line.startswith(CONFLICT_MARKERS):
             message = f"{name}, line {number}: two branches were not merged"
-            raise LedgerDamagedError(message, remedy="Run `python scripts/edit_ledger.py merge`.")
+            raise LedgerDamagedError(message, remedy="Run `nox -s ledger -- merge`.")
         message = f"{name}, line {number}: altered, cut or not an entry: {line[:80]!r}"
         raise LedgerDamagedError(message)
     try:

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from tfwheel.errors import FactoryError, UsageError
 from tfwheel.index import ledger
-from tfwheel.index.errors import LedgerHistoryError, LedgerMissingError, NameTakenError
+from tfwheel.index.errors import LedgerAccessError, LedgerHistoryError, LedgerMissingError, NameTakenError
 from tfwheel.index.ledger import EDITABLE, LASTING, Ledger, differences
 from tfwheel.system.errors import CommandError
 from tfwheel.system.processes import run
@@ -87,12 +87,16 @@ def merge_branches(base: Path, ours: Path, theirs: Path) -> None:
 def merge_conflicted(path: Path) -> Ledger:
     """Replace a conflicted ledger by the union of both sides; returns it.
 
-    Raises UsageError when there is no conflict, and the errors of ``join`` when the two sides contradict each other.
+    Raises UsageError when there is no conflict, LedgerMissingError and LedgerAccessError, and the errors of ``join``
+    when the two sides contradict each other.
     """
+    if path.is_dir():
+        message = f"the ledger {path} cannot be merged: it is a folder"
+        raise LedgerAccessError(message)
     if not path.parent.is_dir():
         message = f"there is no ledger {path}"
         raise LedgerMissingError(message)
-    if not _git(path, "ls-files", "--unmerged", "--", path.name):
+    if not _is_conflicted(path):
         message = f"git reports no conflict in {path}"
         raise UsageError(message, remedy="There is nothing to merge; `check` says whether the ledger is valid.")
     return ledger.write(path, join(*(_of(path, stage) for stage in STAGES)))
@@ -130,7 +134,7 @@ def _field(field: str, base: LedgerEntry | None, ours: LedgerEntry, theirs: Ledg
     if right == before:
         return left
     message = f"both branches changed `{field}` of {ours.file}: {left!r} and {right!r}"
-    raise LedgerHistoryError(message, remedy="Make the two branches agree with scripts/edit_ledger.py, then merge.")
+    raise LedgerHistoryError(message, remedy="Make the two branches agree with `nox -s ledger`, then merge.")
 
 
 # --- git -------------------------------------------------------------------------------------------------
@@ -146,6 +150,15 @@ def _origins(path: Path) -> list[str]:
     with suppress(CommandError):
         found += _git(path, "rev-parse", "--verify", "--quiet", "MERGE_HEAD").split()
     return found
+
+
+def _is_conflicted(path: Path) -> bool:
+    """Return whether git waits for this file to be merged; raise UsageError where no git can say so."""
+    try:
+        return bool(_git(path, "ls-files", "--unmerged", "--", path.name))
+    except CommandError as error:
+        message = f"git does not know {path}: {(error.output or error.message).strip()}"
+        raise UsageError(message, remedy="Merge in a checkout of git, in which two branches changed it.") from error
 
 
 def _of(path: Path, state: str) -> Ledger:

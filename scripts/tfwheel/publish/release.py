@@ -122,7 +122,9 @@ def steps(
         "check": lambda: tell_ci(run=str(check(context, release).id), version=release.version),
         "stage": lambda: tell_ci(sums=stage(context, release).sums[release_files.SUMS]),
         "gates": lambda: gates(folder),
-        "confirm": lambda: confirm(context, release, sums or files.sha256_of(folder / release_files.SUMS)),
+        "confirm": lambda: confirm(
+            context, release, files.sha256_of(folder / release_files.SUMS) if sums is None else sums
+        ),
         "publish": lambda: publish(context, release),
         "show": lambda: show(context),
     }

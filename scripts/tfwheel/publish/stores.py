@@ -47,17 +47,21 @@ class Store(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class FolderStore:
-    """A folder that a web server serves at the URL ``address`` (ending with a slash)."""
+    """A folder that a web server serves at the URL ``address`` (ending with a slash; empty if it is not known)."""
 
     folder: Path
-    address: str
+    address: str = ""
+
+    def __post_init__(self) -> None:
+        """Raise UsageError for an address that cannot be the URL of a folder; none is needed to render pages."""
+        if self.address:
+            addresses.check_folder(self.address, option="--store-url")
 
     def url(self, name: str) -> str:
         """See Store; UsageError if the URL of the folder is not known."""
         if not self.address:
             message = f"{name} cannot be listed: the URL of {self.folder} is not known"
             raise UsageError(message, remedy="Add `--store FOLDER --store-url URL`.")
-        addresses.check_folder(self.address, option="--store-url")
         return f"{self.address}{quote(name)}"
 
     def check(self) -> None:

@@ -76,8 +76,9 @@ def clean(cache: Path, *, days: int | None) -> None:
             for number, thing in enumerate(gone):
                 thing.path.rename(bin_ / str(number))
         _show(cache, found, gone)
-    in_use = f"; {len(old) - len(gone)} more may be in use by a running program" if len(old) > len(gone) else ""
-    console.say(f"removed {len(gone)} of {len(found)}, {console.size(_total(gone))}{in_use}")
+    kept = [thing for thing in found if thing not in gone]
+    in_use = f", {len(old) - len(gone)} of them for running programs" if len(old) > len(gone) else ""
+    console.say(f"removed what was not used for {days} days: {_counted(gone)}; kept {_counted(kept)}{in_use}")
 
 
 def _show(cache: Path, found: Sequence[CachedThing], gone: Sequence[CachedThing] = ()) -> None:
@@ -101,6 +102,12 @@ def _name(thing: CachedThing) -> str:
     """Return what people call a thing: an official wheel is alone in a folder that is named after its hash."""
     wheel = next(thing.path.glob("*.whl"), None)
     return wheel.name if wheel else thing.path.name
+
+
+def _counted(found: Sequence[CachedThing]) -> str:
+    """Return how many things there are, and their size."""
+    noun = "file or folder" if len(found) == 1 else "files and folders"
+    return f"{len(found):,} {noun} ({console.size(_total(found))})" if found else "nothing"
 
 
 def _total(found: Iterable[CachedThing]) -> int:

@@ -25,7 +25,7 @@ def check(names: list[str]) -> None:
         if not {"", ".", ".."}.isdisjoint(parts) or FOREIGN.search(name) or not name.isprintable():
             message = f"{name[:LONGEST_NAME]!r} is not a name inside the folder it is unpacked to"
             raise ValueError(message)
-        if len(name.encode()) > LONGEST_NAME or max(len(part.encode()) for part in parts) > LONGEST_PART:
+        if len(name.encode()) > LONGEST_PART and _is_too_long(name, parts):
             message = f"the name {name[:LONGEST_PART]!r}... is longer than programs take"
             raise ValueError(message)
         same = _folded(path if name.endswith("/") else INSTALLED_BESIDE.sub("", path))
@@ -39,6 +39,11 @@ def check(names: list[str]) -> None:
         if after.startswith(f"{before}/") and not files[before].endswith("/"):
             message = f"`{files[before]}` is a file and a folder at once"
             raise ValueError(message)
+
+
+def _is_too_long(name: str, parts: list[str]) -> bool:
+    """Return whether a name, or a part of it, is longer than programs take."""
+    return len(name.encode()) > LONGEST_NAME or max(len(part.encode()) for part in parts) > LONGEST_PART
 
 
 def _folded(path: str) -> str:

@@ -12,6 +12,7 @@ import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import msgspec
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
@@ -38,8 +39,7 @@ LEGACY_ALIAS = {(2, 17): "manylinux2014", (2, 12): "manylinux2010", (2, 5): "man
 MANYLINUX = re.compile(r"manylinux_(\d+)_(\d+)_(\w+)")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class RecordRow:
+class RecordRow(msgspec.Struct, frozen=True, kw_only=True):
     """One row of RECORD: hash algorithm, raw digest, size in bytes (None where RECORD leaves it out)."""
 
     algorithm: str

@@ -8,9 +8,10 @@ import os
 import stat
 import struct
 from contextlib import contextmanager
-from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Self
 
+import msgspec
 from zlib_ng import zlib_ng
 
 from tfwheel.errors import BadWheelError
@@ -36,8 +37,7 @@ DOS_FOLDER = 0x10  # in the external attributes
 DEFLATE_RATIO = 1032  # the most bytes that one byte of a deflate stream can stand for
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Extent:
+class Extent(msgspec.Struct, frozen=True, kw_only=True):
     """The offsets of a member in the file: its local header, its data, and the first byte after it."""
 
     start: int
@@ -261,27 +261,41 @@ def _inflated(pieces: Iterable[bytes], method: int) -> Iterator[bytes]:
 
 def _check_member(member: Member) -> None:
     """Raise ValueError for what has no place in a wheel, or what two programs could read differently."""
+    if member.method == zip_records.STORED and member.size != member.compressed_size:
+        reason = "is stored, with two different sizes"
+    elif member.is_directory and (member.size or member.compressed_size or member.crc):
+        reason = "is a folder with contents"
+    elif not member.name.isascii() and member.made_by >> 8 != zip_records.UNIX:
+        reason = "has a name that programs decode differently, because no Unix system made it"
+    elif member.size > DEFLATE_RATIO * member.compressed_size:
+        reason = "says that it unpacks to more bytes than deflate can"
+    else:
+        reason = _odd_kind(
+            flags=member.flags,
+            needed=member.needed & 0xFF,
+            method=member.method,
+            maker=member.made_by >> 8,
+            external=member.external,
+            folder=member.is_directory,
+        )
+    if reason:
+        message = f"`{member.name}` {reason}"
+        raise ValueError(message)
+
+
+@lru_cache(maxsize=256)  # a wheel has few kinds of members, and many of each
+def _odd_kind(*, flags: int, needed: int, method: int, maker: int, external: int, folder: bool) -> str:
+    """Return what has no place in a wheel about all members of a kind, or nothing."""
     reasons = {
-        "is encrypted, or uses an unsupported zip feature": member.flags & ~zip_records.KNOWN_FLAGS,
-        "needs a newer zip version than 4.5": member.needed & 0xFF > zip_records.VERSION_ZIP64,
-        f"has the compression method {member.method}; stored and deflate are known": (
-            member.method not in (zip_records.STORED, zip_records.DEFLATED)
+        "is encrypted, or uses an unsupported zip feature": flags & ~zip_records.KNOWN_FLAGS,
+        "needs a newer zip version than 4.5": needed > zip_records.VERSION_ZIP64,
+        f"has the compression method {method}; stored and deflate are known": (
+            method not in (zip_records.STORED, zip_records.DEFLATED)
         ),
-        "is stored, with two different sizes": (
-            member.method == zip_records.STORED and member.size != member.compressed_size
-        ),
-        "is a folder with contents": member.is_directory and (member.size or member.compressed_size or member.crc),
-        "is a folder for DOS and a file for Unix": member.external & DOS_FOLDER and not member.is_directory,
-        f"was made by the system {member.made_by >> 8}; {MAKERS} are known": member.made_by >> 8 not in MAKERS,
-        "has a name that programs decode differently, because no Unix system made it": (
-            not member.name.isascii() and member.made_by >> 8 != zip_records.UNIX
-        ),
-        "says that it unpacks to more bytes than deflate can": member.size > DEFLATE_RATIO * member.compressed_size,
+        "is a folder for DOS and a file for Unix": external & DOS_FOLDER and not folder,
+        f"was made by the system {maker}; {MAKERS} are known": maker not in MAKERS,
         "is a link or another special file": (
-            stat.S_IFMT(member.unix_mode) not in (0, stat.S_IFDIR if member.is_directory else stat.S_IFREG)
+            stat.S_IFMT(external >> 16) not in (0, stat.S_IFDIR if folder else stat.S_IFREG)
         ),
     }
-    for reason, applies in reasons.items():
-        if applies:
-            message = f"`{member.name}` {reason}"
-            raise ValueError(message)
+    return next((reason for reason, applies in reasons.items() if applies), "")

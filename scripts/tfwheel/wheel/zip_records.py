@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import stat
 import struct
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
+
+import msgspec
 
 from tfwheel.errors import BadWheelError
 
@@ -50,8 +51,7 @@ LONGEST_END: Final = ZIP64_END.size + ZIP64_LOCATOR.size + END.size  # bytes; ar
 LONGEST_DESCRIPTOR: Final = 24  # bytes: signature, crc, two sizes of 8 bytes
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Member:
+class Member(msgspec.Struct, frozen=True, kw_only=True):
     """One entry of the central directory; sizes and ``offset`` (of its local header) are in bytes.
 
     ``made_by`` and ``needed`` are versions (section 4.4.2, 4.4.3), ``extra`` is without its ZIP64 field.
@@ -88,8 +88,7 @@ class Member:
         return self.unix_mode & 0o777 or 0o644
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Directory:
+class Directory(msgspec.Struct, frozen=True, kw_only=True):
     """Offset of the central directory and its number of entries; ``end`` is the first byte after it."""
 
     offset: int
@@ -176,11 +175,11 @@ def parse_central(data: bytes, count: int) -> list[Member]:
 
 def _parse_central_entry(data: bytes, position: int) -> tuple[Member, int]:
     start = position + CENTRAL_HEADER.size
-    if data[position : position + 4] != CENTRAL_SIGNATURE or start > len(data):
+    if not data.startswith(CENTRAL_SIGNATURE, position) or start > len(data):
         message = "its central directory is damaged"
         raise ValueError(message)
-    (_, made_by, needed, flags, method, time, date, crc, compressed, size, *rest) = CENTRAL_HEADER.unpack(
-        data[position:start]
+    (_, made_by, needed, flags, method, time, date, crc, compressed, size, *rest) = CENTRAL_HEADER.unpack_from(
+        data, position
     )
     name_length, extra_length, comment_length, disk, internal, external, offset = rest
     end = start + name_length + extra_length
@@ -218,6 +217,8 @@ def decode_name(raw: bytes, flags: int) -> str:
 
 def split_extra(extra: bytes, fields: tuple[int, int, int]) -> tuple[int, int, int, bytes]:
     """Replace fields of ones by their ZIP64 values (section 4.5.3); return them and the rest of the extra data."""
+    if not extra:
+        return (*fields, b"")
     values, rest = list(fields), b""
     position = 0
     seen = False

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
+from concurrent.futures import Future
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
 import fakewheels
+import sharing
 from tfwheel.checks import environments, smoke
 from tfwheel.config.targets import Line, Target
 from tfwheel.index import local_index
 from tfwheel.system import files
 from tfwheel.system import scratch as scratch_folders
 from tfwheel.system.errors import CommandError, DiskFullError, InterpreterMissingError
-from tfwheel.system.processes import run
+from tfwheel.system.processes import Programs, run
 from tfwheel.wheel.records import Record
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 MINOR = "{}.{}".format(*sys.version_info)
 FAKE = Path(__file__).parents[2] / "data" / "fake_tensorflow.py"
@@ -81,13 +84,44 @@ def tried(
     requires: Sequence[str] = (),
     **parts: Any,  # noqa: ANN401 -- handed on to `candidate`
 ) -> Tried:
-    """Serve the wheel alone and smoke it, in an environment that has ``requires``."""
+    """Serve the wheel alone and smoke it, in a fresh environment that has ``requires``."""
     log = tmp_path / "logs" / "smoke.log"
     with local_index.serve_alone(wheel, line="some", workdir=tmp_path) as url:
         one = candidate(wheel, url, **parts)
         with environments.made(one.target, log=log, size=wheel.stat().st_size, requires=requires) as environment:
             report = smoke.smoke(one, environment)
     return Tried(report, log.read_text())
+
+
+@pytest.fixture(scope="session")
+def with_numpy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An environment of the product's that has what the stand-in requires, but nothing of a wheel. Read only."""
+
+    def fill(folder: Path) -> None:
+        target = candidate(make(folder / "any"), "").target
+        with environments.made(target, log=folder / "log", size=1, requires=["numpy"]) as environment:
+            (folder / "pip").write_text(environment.making.result())
+            shutil.copytree(environment.folder / "venv", folder / "venv", symlinks=True)
+
+    return sharing.once(tmp_path_factory, "environment with numpy", fill)
+
+
+@pytest.fixture
+def tried_again(tmp_path: Path, with_numpy: Path) -> Callable[..., Tried]:
+    """As ``tried``, but in a copy of an environment that has numpy already: for tests of what comes after it."""
+
+    def attempt(wheel: Path, gpus: Sequence[dict[str, str]] = (), **parts: Any) -> Tried:  # noqa: ANN401 -- as above
+        folder, log, making = tmp_path / "there", tmp_path / "logs" / "smoke.log", Future[str]()
+        log.parent.mkdir()
+        shutil.copytree(with_numpy / "venv", folder / "venv", symlinks=True, copy_function=os.link)
+        making.set_result((with_numpy / "pip").read_text())
+        environment = environments.Environment(
+            folder=folder, log=log, gpus=list(gpus), making=making, programs=Programs()
+        )
+        with local_index.serve_alone(wheel, line="some", workdir=tmp_path) as url:
+            return Tried(smoke.smoke(candidate(wheel, url, **parts), environment), log.read_text())
+
+    return attempt
 
 
 @pytest.fixture(autouse=True)
@@ -99,9 +133,25 @@ def scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return scratch_folders.home_in(scratch_folders.place())
 
 
-@pytest.mark.parametrize("ops", ["tfwheel_ops/__init__.py", "tfwheel_ops.py"])  # of an ops wheel, and merged
-def test_a_wheel_with_ops_passes_and_leaves_nothing_but_its_log(tmp_path: Path, scratch: Path, ops: str) -> None:
-    members = {"tensorflow/__init__.py": FAKE.read_bytes(), ops: OPS.encode()}
+def test_the_ops_of_a_merged_wheel_are_tried(tmp_path: Path, tried_again: Callable[..., Tried]) -> None:
+    members = {"tensorflow/__init__.py": FAKE.read_bytes(), "tfwheel_ops.py": OPS.encode()}
+    report = tried_again(make(tmp_path, members=members)).report
+    assert report["passed"] is True
+    assert report["checks"][-1]["name"] == "custom ops"
+
+
+@pytest.fixture
+def _leaking(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder and a PYTHONPATH of this process from which nothing may get into an environment."""
+    (tmp_path / "leak").mkdir()
+    (tmp_path / "leak" / "numpy.py").write_text("raise RuntimeError('leaked')")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "leak"))
+    monkeypatch.chdir(tmp_path / "leak")
+
+
+@pytest.mark.usefixtures("_leaking")
+def test_a_wheel_with_ops_passes_and_leaves_nothing_but_its_log(tmp_path: Path, scratch: Path) -> None:
+    members = {"tensorflow/__init__.py": FAKE.read_bytes(), "tfwheel_ops/__init__.py": OPS.encode()}
     wheel = make(tmp_path, members=members)
     report, log = tried(tmp_path, wheel)
     smoke.require_passed(report, log=tmp_path)
@@ -115,20 +165,12 @@ def test_a_wheel_with_ops_passes_and_leaves_nothing_but_its_log(tmp_path: Path, 
     assert not list(scratch.glob("smoke-*"))
 
 
-def test_nothing_of_this_process_leaks_into_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "leak").mkdir()
-    (tmp_path / "leak" / "numpy.py").write_text("raise RuntimeError('leaked')")
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "leak"))
-    monkeypatch.chdir(tmp_path / "leak")
-    assert tried(tmp_path, make(tmp_path)).report["passed"] is True
-
-
-def test_an_ops_wheel_is_tried_beside_the_official_one(tmp_path: Path) -> None:
+def test_an_ops_wheel_is_tried_beside_the_official_one(tmp_path: Path, tried_again: Callable[..., Tried]) -> None:
     official = make(tmp_path, version="2.20.0")
     members = {"tfwheel_ops/__init__.py": OPS.encode()}
     extra = "Requires-Dist: tensorflow==2.20.*\n"
     ops = make(tmp_path, members=members, name="tfwheel_ops", version="2.20.0+cpu.1", extra=extra)
-    report = tried(tmp_path, ops, official=official).report
+    report = tried_again(ops, official=official).report
     assert report["passed"] is True
     assert report["checks"][-1]["name"] == "custom ops"
 
@@ -145,10 +187,16 @@ def test_what_is_required_is_there_before_the_wheel_and_nothing_else_brings_it(t
 
 def test_what_cannot_be_installed_beforehand_is_for_the_wheel_to_answer_for(tmp_path: Path) -> None:
     nowhere = "tfwheel-that-is-on-no-index==1"
-    assert tried(tmp_path, make(tmp_path), requires=[nowhere]).report["passed"] is True
     needing = make(tmp_path / "needing", extra=f"{EXTRA}Requires-Dist: {nowhere}\n")
-    report = tried(tmp_path, needing, requires=[nowhere]).report
-    assert report["reason"].startswith(f"ERROR: No matching distribution found for {nowhere}")
+    reports = []
+    with environments.made(
+        candidate(needing, "").target, log=tmp_path / "log", size=1, requires=[nowhere]
+    ) as environment:
+        for wheel in (needing, make(tmp_path)):
+            with local_index.serve_alone(wheel, line="some", workdir=tmp_path) as url:
+                reports.append(smoke.smoke(candidate(wheel, url), environment))
+    assert reports[0]["reason"].startswith(f"ERROR: No matching distribution found for {nowhere}")
+    assert reports[1]["passed"] is True
 
 
 def test_the_environment_goes_when_the_wheel_is_never_made(tmp_path: Path, scratch: Path) -> None:
@@ -167,13 +215,12 @@ def test_the_environment_goes_when_the_wheel_is_never_made(tmp_path: Path, scrat
     assert not list(scratch.glob("smoke-*"))
 
 
-def test_a_crash_is_named_with_its_signal_and_place(tmp_path: Path, scratch: Path) -> None:
+def test_a_crash_is_named_with_its_signal_and_place(tmp_path: Path, tried_again: Callable[..., Tried]) -> None:
     crash = "\ndef matmul(a, b):\n    import os\n    os.kill(os.getpid(), 4)\n"
-    report, log = tried(tmp_path, make(tmp_path, more=crash))
+    report, log = tried_again(make(tmp_path, more=crash))
     assert report["passed"] is False
     assert report["reason"] == "crashed in the check matmul on CPU:0: SIGILL (Illegal instruction)"
     assert "Fatal Python error: Illegal instruction" in log
-    assert not list(scratch.glob("smoke-*"))
 
 
 def test_a_check_that_hangs_is_ended_and_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -185,30 +232,34 @@ def test_a_check_that_hangs_is_ended_and_named(tmp_path: Path, monkeypatch: pyte
     assert smoke.reason_of(failure.value) == "timed out in the check import"
 
 
-def test_a_failed_check_is_the_reason_and_the_report_is_kept(tmp_path: Path) -> None:
-    report = tried(tmp_path, make(tmp_path, more="\n__version__ = '2.21.0'\n")).report
+def test_a_failed_check_is_the_reason_and_the_report_is_kept(tmp_path: Path, tried_again: Callable[..., Tried]) -> None:
+    report = tried_again(make(tmp_path, more="\n__version__ = '2.21.0'\n")).report
     assert report["passed"] is False
     assert "tf.__version__ is 2.21.0, not 2.20.0" in report["reason"]
     assert len(report["checks"]) == 7
 
 
-def test_a_pin_that_the_index_does_not_have_is_pips_own_complaint(tmp_path: Path) -> None:
-    report = tried(tmp_path, make(tmp_path), version="2.20.0+cpu.2").report
+def test_a_pin_that_the_index_does_not_have_is_pips_own_complaint(
+    tmp_path: Path, tried_again: Callable[..., Tried]
+) -> None:
+    report = tried_again(make(tmp_path), version="2.20.0+cpu.2").report
     assert report["reason"].startswith("ERROR: No matching distribution found for tensorflow==2.20.0+cpu.2")
     assert report["gpu"] == "not reached"
 
 
-def test_another_file_than_the_recorded_one_never_passes(tmp_path: Path) -> None:
-    report = tried(tmp_path, make(tmp_path), sha256="0" * 64).report
+def test_another_file_than_the_recorded_one_never_passes(tmp_path: Path, tried_again: Callable[..., Tried]) -> None:
+    report = tried_again(make(tmp_path), sha256="0" * 64).report
     assert report["passed"] is False
     assert report["reason"].startswith("pip installed another file: sha256")
 
 
-def test_a_full_disk_is_not_a_failure_of_the_wheel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_not_a_failure_of_the_wheel(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tried_again: Callable[..., Tried]
+) -> None:
     said = "\nimport os\nprint('OSError: [Errno 28] No space left on device', flush=True)\nos._exit(1)\n"
     wheel = make(tmp_path, more=said)
     with pytest.raises(DiskFullError, match="ran out of space"):
-        tried(tmp_path, wheel)
+        tried_again(wheel)
     usage = shutil.disk_usage(tmp_path)._replace(free=wheel.stat().st_size)
     monkeypatch.setattr(shutil, "disk_usage", lambda _folder: usage)
     with pytest.raises(DiskFullError, match="needs") as failure:
@@ -234,7 +285,7 @@ def test_no_driver_or_a_broken_one_is_no_gpu(tmp_path: Path, monkeypatch: pytest
 
 @pytest.mark.parametrize("seen", [True, False])
 def test_a_gpu_on_the_machine_must_be_seen_by_tensorflow(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, seen: bool
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tried_again: Callable[..., Tried], *, seen: bool
 ) -> None:
     (tmp_path / "bin").mkdir()
     program = tmp_path / "bin" / "nvidia-smi"
@@ -242,7 +293,9 @@ def test_a_gpu_on_the_machine_must_be_seen_by_tensorflow(
     program.chmod(0o755)
     monkeypatch.setenv("PATH", str(program.parent), prepend=":")
     wheel = make(tmp_path, more="\nGPUS.append('GPU:0')\n" if seen else "")
-    report, log = tried(tmp_path, wheel, cuda="12.5.1")
+    with environments.made(candidate(wheel, "", cuda="12.5.1").target, log=tmp_path / "log", size=1) as environment:
+        gpus = environment.gpus
+    report, log = tried_again(wheel, gpus, cuda="12.5.1")
     assert "tensorflow[and-cuda]==2.20.0+cpu.1" in log
     assert report["passed"] is seen
     if seen:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 @pytest.fixture(scope="module")
 def rows(tmp_path_factory: pytest.TempPathFactory) -> list[index_bench.IndexMeasurement]:
     folder = tmp_path_factory.mktemp("bench") / "work"
-    found = index_bench.rows(folder, sizes=[500, 1000], runs=1)
+    found = index_bench.rows(folder, sizes=[100, 200], runs=1)
     assert not folder.exists()
     return found
 
@@ -29,7 +29,7 @@ def test_every_program_is_measured_on_every_size_in_full_and_on_top(rows: list[i
 
 
 def test_what_was_written_is_counted(rows: list[index_bench.IndexMeasurement]) -> None:
-    ours = {(row.projects, row.what): row for row in rows if (row.who, row.files) == (index_bench.OURS, 1000)}
+    ours = {(row.projects, row.what): row for row in rows if (row.who, row.files) == (index_bench.OURS, 200)}
     assert ours[100, "full"].written_files == 2 * 100 + 2
     assert ours[100, "one release on top"].written_files == 2
     assert ours[100, "one release on top"].written_bytes < ours[100, "full"].written_bytes / 20
@@ -42,7 +42,7 @@ def test_the_report_states_ratios_and_growth(
     said = json.loads((tmp_path / "reports" / "index.json").read_text())
     assert len(said["rows"]) == len(rows)
     assert len(said["growth"]) == 2 * 3 * 2
-    assert said["growth"][0].startswith("this project, 1 projects, full: 500 to 1,000 files: n^")
+    assert said["growth"][0].startswith("this project, 1 projects, full: 100 to 200 files: n^")
     assert "dumb-pypi" in capsys.readouterr().err
     index_bench.report(rows[:6], tmp_path / "one.json")
     assert json.loads((tmp_path / "one.json").read_text())["growth"] == []

@@ -283,8 +283,15 @@ def test_a_ledger_that_is_not_there_is_an_error_and_none_is_made(tmp_path: Path,
         assert not list(tmp_path.rglob("*.jsonl"))
 
 
-def test_a_folder_is_no_ledger(tmp_path: Path) -> None:
-    assert "LedgerAccessError" in refused(tmp_path, "check")
+@pytest.mark.parametrize("verb", ["check", "merge", "yank x", "unyank x", "remove x --reason gone"])
+def test_a_folder_is_no_ledger(tmp_path: Path, verb: str) -> None:
+    assert "LedgerAccessError" in refused(tmp_path, *verb.split())
+
+
+def test_outside_git_there_is_nothing_to_merge(tmp_path: Path) -> None:
+    said = refused(tmp_path / NAME, "merge")
+    assert "git does not know" in said
+    assert "UsageError" in said
 
 
 def test_the_remedy_names_the_file_that_was_named(tmp_path: Path) -> None:

@@ -47,6 +47,12 @@ TABLE: dict[str, tuple[list[str], dict[str, str], int]] = {
     "a cache that is a file": (["clean_cache", "--days", "0"], {"XDG_CACHE_HOME": "{tmp}/file"}, FILE),
     "a workflow that is a folder": (["rehearse_workflow", "."], {}, 87),
     "a wheel that is a folder": (["verify_attestation", "{tmp}", "--bundle", "{tmp}", "--repo", "a/b"], {}, 121),
+    "an event without a name": (["plan_matrix", "--event", ""], {}, 2),
+    "changes since no commit": (["plan_matrix", "--event", "push", "--changed-since", ""], {}, 2),
+    "changes since before a first push": (["plan_matrix", "--event", "push", "--changed-since", "0" * 40], {}, 11),
+    "sums of nothing": (["release_wheels", "2.20.0+cu125.3", "--only", "confirm", "--sums", ""], {}, 2),
+    "a store at no URL": (["publish_wheels", "--render-only", "--dry-run", "--store-url", "ftp://x/"], {}, 11),
+    "a ledger that is the root": (["edit_ledger", "--ledger", "/", "merge"], {}, 2),
     "a ledger without a name": (["edit_ledger", "--ledger", "", "yank", "x"], {}, 2),
     "a site that is the root": (["publish_wheels", "--render-only", "--dry-run", "--site", "/"], {}, 2),
     "patience without an end": (["publish_wheels", "--render-only", "--dry-run", "--patience", "nan"], {}, 2),
@@ -62,6 +68,8 @@ NAMED = {
     "a cache that is a file": ["XDG_CACHE_HOME"],
     "a cache below a file": ["XDG_CACHE_HOME", "file/tfwheel"],
     "a compiler that fails": ["/bin/false is no compiler that runs"],
+    "a store at no URL": ["--store-url cannot be the URL of a folder"],
+    "changes since no commit": ["--changed-since: it is empty"],
     "an output of CI in a folder": ["$GITHUB_OUTPUT"],
 }
 

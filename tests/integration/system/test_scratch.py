@@ -173,10 +173,13 @@ def test_a_cache_loses_what_was_not_used_and_never_what_a_living_process_uses(
     assert owners[0].said[0] == "True"
     cache_cleaning.clean(cache, days=30)
     assert (used.exists(), unused.exists(), recent.exists()) == (True, False, True)
-    assert "removed 1 of 3, 1.1 MB" in capsys.readouterr().err
+    assert (
+        "not used for 30 days: 1 file or folder (1.1 MB); kept 2 files and folders (2.1 MB)" in capsys.readouterr().err
+    )
     cache_cleaning.clean(cache, days=0)
     assert (used.exists(), recent.exists()) == (True, False)
-    assert "1 more may be in use by a running program" in capsys.readouterr().err
+    assert "kept 1 file or folder (1.1 MB), 1 of them for running programs" in capsys.readouterr().err
     owners[0].end(signal.SIGKILL)
     cache_cleaning.clean(cache, days=0)
+    assert "1 file or folder (1.1 MB); kept nothing\n" in capsys.readouterr().err
     assert not used.exists()

@@ -85,4 +85,10 @@ def test_a_place_that_is_no_folder_is_named(tmp_path: Path) -> None:
 
 def test_a_file_gets_no_address_while_nobody_said_where_the_folder_is_served(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"the URL of .* is not known"):
-        FolderStore(folder=tmp_path, address="").url(NAME)
+        FolderStore(folder=tmp_path).url(NAME)
+
+
+@pytest.mark.parametrize("address", ["https://assets.example/v1", "https://files.example", "javascript:x/"])
+def test_there_is_no_store_at_what_is_no_url_of_a_folder(tmp_path: Path, address: str) -> None:
+    with pytest.raises(UsageError, match="--store-url cannot be the URL of a folder"):
+        FolderStore(folder=tmp_path, address=address)
