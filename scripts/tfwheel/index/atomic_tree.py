@@ -96,7 +96,7 @@ def prepare(
 
 
 def show(site: Path) -> None:
-    """Show the tree that ``prepare`` wrote, with one rename, and delete those that neither this nor ``restore`` needs."""
+    """Show the tree that ``prepare`` wrote, with one rename; delete those that neither this nor ``restore`` needs."""
     with _writing(site) as home:
         _show(site)
         _sweep(home, _current(site))
