@@ -96,8 +96,7 @@ class Directory(msgspec.Struct, frozen=True, kw_only=True):
     count: int
 
 
-FIRST_MOMENT = int(datetime(1980, 1, 1, tzinfo=UTC).timestamp())
-END_OF_TIME = int(datetime(2108, 1, 1, tzinfo=UTC).timestamp())
+FIRST_MOMENT, END_OF_TIME = (int(datetime(year, 1, 1, tzinfo=UTC).timestamp()) for year in (1980, 2108))
 
 
 def dos_time(epoch: int) -> tuple[int, int]:
@@ -178,9 +177,8 @@ def _parse_central_entry(data: bytes, position: int) -> tuple[Member, int]:
     if not data.startswith(CENTRAL_SIGNATURE, position) or start > len(data):
         message = "its central directory is damaged"
         raise ValueError(message)
-    (_, made_by, needed, flags, method, time, date, crc, compressed, size, *rest) = CENTRAL_HEADER.unpack_from(
-        data, position
-    )
+    head = CENTRAL_HEADER.unpack_from(data, position)
+    (_, made_by, needed, flags, method, time, date, crc, compressed, size, *rest) = head
     name_length, extra_length, comment_length, disk, internal, external, offset = rest
     end = start + name_length + extra_length
     if end > len(data) or comment_length or disk:

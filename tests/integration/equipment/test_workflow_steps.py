@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import json
 import re
+import runpy
 import shlex
 import sys
 from typing import TYPE_CHECKING
@@ -85,13 +86,23 @@ WITH_WORDS = [(place, session, words) for place, session, words in CALLS if word
 
 
 @pytest.mark.parametrize(("place", "session", "words"), WITH_WORDS, ids=[place for place, _, _ in WITH_WORDS])
-def test_the_door_of_a_session_takes_the_words_that_a_step_gives_it(place: str, session: str, words: list[str]) -> None:
+def test_the_door_of_a_session_takes_the_words_that_a_step_gives_it(
+    place: str,
+    session: str,
+    words: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     # `--help` is answered before anything is done; a word before it that is no choice, or no number, is refused.
     name, _, target = session.rstrip(")").partition("(")
     door = ROOT / "scripts" / f"{'build_wheel' if target else doors()[name]}.py"
     words = [*filter(None, [target]), *words]
     options = [word for word in words if word.startswith("--")]
-    output = run([sys.executable, door, *words, "--help"])
+    monkeypatch.setattr(sys, "argv", [str(door), *words, "--help"])
+    with pytest.raises(SystemExit) as caught:
+        runpy.run_path(str(door), run_name="__main__")
+    output = capsys.readouterr().out
+    assert caught.value.code == 0
     assert all(re.search(rf"{option}\b", output) for option in options), place
 
 
