@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import pagedata
-from tfwheel.config import colab_runtimes
+from tfwheel.colab import runtimes
 from tfwheel.config.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ tensorflow==2.20.0
 
 
 def test_all_kinds_of_lines_are_understood() -> None:
-    pins, direct = colab_runtimes.parse_freeze(FREEZE, source="freeze")
+    pins, direct = runtimes.parse_freeze(FREEZE, source="freeze")
     assert pins == {"absl-py": "1.4.0", "torch": "2.11.0+cu128", "legacy": "2004d", "tensorflow": "2.20.0"}
     assert direct == ("cudf-cu12", "google-colab", "thing")
 
@@ -33,12 +33,12 @@ def test_all_kinds_of_lines_are_understood() -> None:
 @pytest.mark.parametrize("line", ["numpy>=2", "numpy", "numpy==2.*,==2.1", "<html>", "a == b == c"])
 def test_a_line_that_pip_freeze_does_not_print_is_named(line: str) -> None:
     with pytest.raises(ConfigError, match=r"freeze: .* is not a line of `pip freeze`"):
-        colab_runtimes.parse_freeze(line, source="freeze")
+        runtimes.parse_freeze(line, source="freeze")
 
 
 def test_a_package_that_is_listed_twice_is_named() -> None:
     with pytest.raises(ConfigError, match=r"freeze: 'Absl_py==2' is the second line for Absl_py"):
-        colab_runtimes.parse_freeze("absl-py==1\nAbsl_py==2\n", source="freeze")
+        runtimes.parse_freeze("absl-py==1\nAbsl_py==2\n", source="freeze")
 
 
 def test_the_snapshots_are_read_whole() -> None:
@@ -74,7 +74,7 @@ def test_the_snapshots_are_read_whole() -> None:
 def test_a_list_of_runtimes_that_is_none_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "runtimes.toml").write_text(text, encoding="utf-8")
     with pytest.raises(ConfigError, match=r"runtimes\.toml|gone\.txt is missing"):
-        colab_runtimes.load(tmp_path)
+        runtimes.load(tmp_path)
 
 
 def test_a_bad_snapshot_is_named(tmp_path: Path) -> None:
@@ -83,4 +83,4 @@ def test_a_bad_snapshot_is_named(tmp_path: Path) -> None:
     )
     (tmp_path / "f.txt").write_text("numpy>=2\n", encoding="utf-8")
     with pytest.raises(ConfigError, match=r"f\.txt: 'numpy>=2'"):
-        colab_runtimes.load(tmp_path)
+        runtimes.load(tmp_path)
