@@ -26,8 +26,8 @@ ROOMS = {
     "retarget": {"wheel", "gpu", "config"},
     "checks": {"wheel", "gpu", "config"},  # never `retarget`: who judges must not know who wrote
     "index": {"colab", "wheel", "config"},
-    "build": {"checks", "retarget", "index", "gpu", "wheel", "config"},
-    "publish": {"index", "wheel", "config"},  # never `build` or `checks`: it reads records
+    "build": {"checks", "retarget", "index", "colab", "gpu", "wheel", "config"},
+    "publish": {"index", "colab", "wheel", "config"},  # never `build` or `checks`: it reads records
 }
 HALL = {"cli", "errors"}  # the modules outside all rooms
 PROGRAM_MODULES = {"subprocess", "multiprocessing", "pty", "popen2", "concurrent.futures.process", "asyncio"}
