@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 NAME = "distributions.json"
+OFFICIAL = ("tensorflow", "tensorflow-cpu", "tensorflow-cuda13")  # the official builds of TensorFlow
 
 
 class Distributions(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):

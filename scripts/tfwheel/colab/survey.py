@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 TENSORFLOW = "tensorflow"
 OLDEST = Version("2.16")
 PROTOBUF = "protobuf"
-LARGE = {TENSORFLOW, "tensorflow-cpu"}  # their wheels are not fetched to look into them
+LARGE = set(distributions.OFFICIAL)  # their wheels are not fetched to look into them
 
 
 class SurveyedFile(schema.Table):
@@ -93,7 +93,7 @@ def run(folder: Path, runtimes: Sequence[Runtime], *, old: Distributions, date: 
     survey = Survey(runtimes=runtimes, gencode={name: dict(rows) for name, rows in old.gencode.items()})
     names = toml_files.read(folder / "surveyed.toml", SurveyedFile)
     companions = {*names.tensorflow, *names.protobuf, *names.numeric}
-    survey.list_versions([TENSORFLOW])
+    survey.list_versions(distributions.OFFICIAL)
     for runtime in runtimes:
         survey.read_requires(
             [pair for pair in runtime.installed.items() if pair[0] in companions], runtime.python_minor

@@ -127,8 +127,9 @@ def test_no_mutated_file_ends_in_another_exception(tmp_path: Path) -> None:
     chosen = random.Random(12)  # noqa: S311 -- the same mutants each time
     shutil.copytree(CONFIG_DIR / "xla", tmp_path / "xla")
     (tmp_path / "colab").mkdir()
-    for freeze in (CONFIG_DIR / "colab").glob("*.txt"):
-        (tmp_path / "colab" / freeze.name).write_text("tensorflow==2.20.0\n")
+    for given in (CONFIG_DIR / "colab").glob("*.txt"):
+        text = "tensorflow==2.20.0\n" if given.name.startswith("pip-") else given.read_text(encoding="utf-8")
+        (tmp_path / "colab" / given.name).write_text(text, encoding="utf-8")
     for name, text in SHIPPED.items():
         (tmp_path / name).write_text(text, encoding="utf-8")
     read_all(tmp_path)
