@@ -19,7 +19,7 @@ from tfwheel.system.files import write_atomically
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Report, keep the issue up to date if asked to, and end with 60 or 61 if there is something to do."""
+    """Report, keep the issue up to date if asked to, and end with 63 or 64 if there is something to do."""
     settings, paths = build_config.load(), Paths.here()
     judge = Judge.load(settings.directory)
     newer = drift.read(arguments.newer) if arguments.newer else None

@@ -46,7 +46,7 @@ KNOWN = Distributions(
     },
     requires={
         "tensorflow": {"2.20.0": REQUIRES},
-        "tf-keras": {"2.20.1": ("tensorflow<2.21,>=2.20",)},
+        "tf-keras": {"2.20.1": ("tensorflow<2.21,>=2.20",), "2.19.0": ("tensorflow<2.20,>=2.19",)},
         "grpcio-status": {"1.71.2": ("protobuf<6.0dev,>=5.26.1",)},
         "keras": {"3.13.2": ("numpy", "h5py"), "3.14.0": ("numpy", "h5py", "optree")},
         "h5py": {"3.16.0": ("numpy>=1.21.2",), "3.14.0": ("numpy>=1.19.3",)},

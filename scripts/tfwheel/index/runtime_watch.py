@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 from tfwheel.colab import drift, fit, fit_table
 from tfwheel.colab.drift import Drift
-from tfwheel.colab.errors import FitLostError, RuntimeChangedError
 from tfwheel.colab.fit import BREAKS
 from tfwheel.config import plan
 from tfwheel.config.tables import markdown
 from tfwheel.errors import UsageError
 from tfwheel.index import fit_of_index
+from tfwheel.index.errors import FitLostError, RuntimeChangedError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
