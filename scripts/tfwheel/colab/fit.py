@@ -24,6 +24,8 @@ from tfwheel.wheel.gencode import is_refused
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from packaging.requirements import Requirement
+
     from tfwheel.colab.distributions import Distributions
     from tfwheel.colab.runtimes import Runtime
     from tfwheel.config.gpu_support import Gpu
@@ -146,6 +148,16 @@ def faults(runtime: Runtime, known: Distributions) -> tuple[str, ...]:
     return (*_sentences(_unsatisfied(there, runtime, known, {})), *_refusing(there, runtime, known, {}))
 
 
+def companions(runtime: Runtime, known: Distributions) -> dict[str, str]:
+    """Return the installed distributions that require TensorFlow, with their versions, by normalized name."""
+    return {
+        name: version
+        for name, version in sorted(runtime.installed.items())
+        for one in resolution.applicable(resolution.requires_of(runtime, known, name, version) or (), runtime)
+        if canonicalize_name(one.name) == TENSORFLOW
+    }
+
+
 # --- what an installer refuses ---------------------------------------------------------------------------
 
 
@@ -195,8 +207,14 @@ def _unsatisfied(
             has = there.get(needed, "")
             absent = not has and needed not in resolution.HIDDEN and needed not in _unversioned(runtime)
             if absent or (has and not resolution.satisfies(str(one.specifier), has)):
-                found[f"{name} {version}", f"{one.name}{one.specifier}"] = f"{needed} {has}" if has else ""
+                found[f"{name} {version}", _short(one)] = f"{needed} {has.partition('+')[0]}" if has else ""
     return found
+
+
+def _short(requirement: Requirement) -> str:
+    """Return a requirement without the single versions that it excludes, where it says more than those."""
+    kept = [spec for spec in requirement.specifier if spec.operator != "!="]
+    return f"{requirement.name}{','.join(sorted(map(str, kept))) if kept else requirement.specifier}"
 
 
 def _unversioned(runtime: Runtime) -> set[str]:

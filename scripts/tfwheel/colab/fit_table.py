@@ -46,6 +46,28 @@ class Judge:
         """Return the judgement about a wheel by the name of the runtime."""
         return {runtime.name: fit.judge(wheel, runtime, self.known, self.gpus) for runtime in self.runtimes}
 
+    def described(self) -> list[dict[str, Any]]:
+        """Return the runtimes for JSON, in their order: the facts of each, its companions, and its faults.
+
+        Companions are the installed distributions that require TensorFlow, with their versions.
+        """
+        return [
+            {
+                "name": one.name,
+                "date": one.date,
+                "newest": one.newest,
+                "python": one.python,
+                "glibc": one.glibc,
+                "cuda": one.cuda,
+                "driver": one.driver,
+                "cudnn": {source: one.cudnn.get(source) for source in ("apt", "pip")},
+                "tensorflow": one.tensorflow,
+                "companions": fit.companions(one, self.known),
+                "faults": list(fit.faults(one, self.known)),
+            }
+            for one in self.runtimes
+        ]
+
     def faults(self) -> dict[str, tuple[str, ...]]:
         """Return what is wrong in each runtime without any wheel of ours."""
         return {runtime.name: fit.faults(runtime, self.known) for runtime in self.runtimes}
@@ -93,20 +115,7 @@ def as_json(rows: Sequence[Row], judge: Judge) -> str:
     """Return all of it as JSON."""
     found: dict[str, Any] = {
         "data": {"date": judge.known.date, "source": judge.known.source},
-        "runtimes": [
-            {
-                "name": one.name,
-                "date": one.date,
-                "newest": one.newest,
-                "python": one.python,
-                "glibc": one.glibc,
-                "cuda": one.cuda,
-                "cudnn": dict(one.cudnn),
-                "driver": one.driver,
-                "faults": list(faults),
-            }
-            for one, faults in zip(judge.runtimes, judge.faults().values(), strict=True)
-        ],
+        "runtimes": judge.described(),
         "wheels": [
             {
                 "name": row.name,
@@ -125,16 +134,19 @@ def _cell(one: Fit) -> str:
 
 
 def _reasons(rows: Sequence[Row]) -> list[str]:
-    """Return a line for each wheel and runtime that it does not simply fit; equal ones of several wheels together."""
-    together: dict[tuple[str, tuple[str, ...]], list[str]] = {}
+    """Return a line for each set of reasons, with all wheels and runtimes that it is about."""
+    together: dict[tuple[tuple[str, ...], tuple[str, ...]], list[str]] = {}
     for row in rows:
+        named: dict[tuple[str, ...], list[str]] = {}
         for name, one in row.fits.items():
             if one.reasons and (one.installable or _cell(one) != OTHER_PYTHON):
-                together.setdefault((name, one.reasons), []).append(row.name)
+                named.setdefault(one.reasons, []).append(name)
+        for reasons, names in named.items():
+            together.setdefault((tuple(names), reasons), []).append(row.name)
     lines = []
-    for (name, reasons), wheels in together.items():
-        more = f" And {len(reasons) - SHOWN} more." if len(reasons) > SHOWN else ""
-        lines.append(f"- {', '.join(wheels)} in {name}: {' '.join(reasons[:SHOWN])}{more}")
+    for (where, why), wheels in together.items():
+        more = f" And {len(why) - SHOWN} more." if len(why) > SHOWN else ""
+        lines.append(f"- {', '.join(wheels)} in {', '.join(where)}: {' '.join(why[:SHOWN])}{more}")
     return lines
 
 

@@ -66,13 +66,17 @@ def normalized(one: metadata.Distribution) -> str:
 
 
 def gencode(one: metadata.Distribution) -> str | None:
-    """Return the newest protobuf that a module of a distribution asks for, None if none does."""
-    newest: tuple[int, ...] = ()
+    """Return the newest protobuf that a module of a distribution asks for, None if none does.
+
+    Of modules of one name in several folders, one for each protobuf, the least demanding counts.
+    """
+    asked: dict[str, tuple[int, ...]] = {}
     for path in one.files or ():
-        if str(path).endswith(MODULES):
+        if path.name.endswith(MODULES):
             match = CALL.search(read(Path(str(path.locate()))))
-            if match:
-                newest = max(newest, tuple(int(part) for part in match.groups()))
+            version = tuple(int(part) for part in match.groups()) if match else ()
+            asked[path.name] = min(asked.get(path.name, version), version)
+    newest = max(asked.values(), default=())
     return ".".join(str(part) for part in newest) or None
 
 

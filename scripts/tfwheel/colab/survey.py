@@ -162,10 +162,8 @@ def _read_gencode(survey: Survey) -> None:
 def _with_protobuf(survey: Survey) -> Iterator[tuple[str, str]]:
     for project, rows in survey.requires.items():
         for version, requires in rows.items():
-            named = {
-                canonicalize_name(one.name) for text in requires if (one := resolution.parsed(text)) and not one.marker
-            }
-            if PROTOBUF in named and project not in LARGE:
+            asked = [one for runtime in survey.runtimes for one in resolution.applicable(requires, runtime)]
+            if project not in LARGE and any(canonicalize_name(one.name) == PROTOBUF for one in asked):
                 yield project, version
 
 

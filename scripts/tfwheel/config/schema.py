@@ -235,7 +235,7 @@ class IndexSettings(Table):
     ``repository`` is the "owner/name" that has the releases, empty to use $GITHUB_REPOSITORY; ``ledger_change`` is how
     a release adds its lines of the ledger to the main branch. ``colab`` says what happens to a version that breaks
     every runtime of Colab that users can choose: it is refused (true), published with a warning, or not judged (false).
-    ``colab_lines`` says so for single lines.
+    ``colab_lines`` says so for single lines, ``colab_releases`` for single versions of TensorFlow, on any line.
     """
 
     base_url: Annotated[str, AfterValidator(_site)] = ""
@@ -243,11 +243,12 @@ class IndexSettings(Table):
     ledger_change: Literal["pull-request", "push"] = "pull-request"
     colab: ColabRule = True
     colab_lines: dict[LineName, ColabRule] = Field(default_factory=dict)
+    colab_releases: dict[Version, ColabRule] = Field(default_factory=dict)
     acknowledge: list[Acknowledged] = Field(default_factory=list)
 
-    def colab_rule(self, line: str) -> bool | str:
-        """Return what holds for a line: True (refuse), "warn" or False (do not judge)."""
-        return self.colab_lines.get(line, self.colab)
+    def colab_rule(self, line: str, tensorflow: str) -> bool | str:
+        """Return what holds for a version of TensorFlow on a line: True (refuse), "warn" or False (do not judge)."""
+        return self.colab_releases.get(tensorflow, self.colab_lines.get(line, self.colab))
 
 
 class BaseEntry(Table):

@@ -96,6 +96,4 @@ class FitLostError(FactoryError):
     """Act: a published wheel that fits the newest stored runtime of Colab does not fit the newer one."""
 
     exit_code = 64
-    default_remedy = (
-        "Build and publish what the report names under `What to build next` before users get that runtime."
-    )
+    default_remedy = "Build and publish what the report names under `What to build next` before users get that runtime."

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from packaging.utils import canonicalize_name
 
 from tfwheel.colab import distributions, wheel_facts
 from tfwheel.colab.fit import WheelFacts
+from tfwheel.colab.fit_table import Judge
 from tfwheel.colab.wheel_facts import PROJECT
 from tfwheel.index import ledger
 from tfwheel.wheel import records
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from tfwheel.colab.distributions import Distributions
     from tfwheel.config.build_config import Config
@@ -38,6 +39,17 @@ def of_entry(entry: LedgerEntry, known: Distributions, config: Config) -> WheelF
         gpu_code=entry.gpu_code,
         cuda=line.cuda if line and entry.gpu_code else None,
     )
+
+
+def fits(entries: Sequence[LedgerEntry], config: Config) -> dict[str, dict[str, dict[str, Any]]]:
+    """Return the judgement about each of these wheels for JSON: by file name, and by the runtime's name."""
+    judge = Judge.load(config.directory)
+    if not judge.runtimes:
+        return {entry.file: {} for entry in entries}
+    return {
+        entry.file: {name: one.plain() for name, one in judge.of(of_entry(entry, judge.known, config)).items()}
+        for entry in entries
+    }
 
 
 def published(paths: Paths, config: Config, *, line: str | None = None) -> Iterator[tuple[str, WheelFacts]]:

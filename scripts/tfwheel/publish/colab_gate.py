@@ -50,7 +50,7 @@ def _planned(targets: Sequence[Target], settings: Config, judge: Judge) -> Itera
 
 
 def _check(version: str, line: str, wheels: Sequence[WheelFacts], settings: Config, judge: Judge) -> None:
-    rule = settings.index.colab_rule(line)
+    rule = settings.index.colab_rule(line, version.partition("+")[0])
     live = {runtime.name for runtime in judge.runtimes if runtime.live}
     if not live or not wheels or rule is False:
         return

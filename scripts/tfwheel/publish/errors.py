@@ -35,8 +35,8 @@ class ColabFitError(GateError):
 
     default_remedy = (
         "Change what the reason names (`requires` in targets.toml replaces a requirement), or say in "
-        'build_config/index.toml that its line is not for Colab: `colab_lines = { LINE = "warn" }` publishes it with '
-        "this as a warning."
+        'build_config/index.toml that it is not for Colab: `colab_releases = { "2.20.0" = "warn" }`, or `colab_lines` '
+        "for a whole line, publishes it with this as a warning."
     )
 
 

@@ -24,14 +24,26 @@ CALL = re.compile(rb"ValidateProtobufRuntimeVersion\(\s*[\w.]+,\s*(\d+),\s*(\d+)
 def of_wheel(wheel: Path) -> str:
     """Return the newest version that a generated module of a wheel asks for, or "" if none; may raise BadWheelError."""
     with WheelReader(wheel) as reader:
-        return newest(reader.read(name) for name in reader.names() if name.endswith(SUFFIXES))
+        return newest((name, reader.read(name)) for name in reader.names() if name.endswith(SUFFIXES))
 
 
-def newest(modules: Iterable[bytes]) -> str:
-    """Return the newest version that one of these modules asks for; empty if none does."""
-    found = {found.groups() for text in modules if (found := CALL.search(text))}
-    versions = [".".join(part.decode() for part in numbers) for numbers in found]
-    return max(versions, key=Version, default="")
+def newest(modules: Iterable[tuple[str, bytes]]) -> str:
+    """Return the newest version that one of these modules, by path, asks for; empty if none does.
+
+    Modules of one name in several folders are variants, one for each protobuf, of which a package takes the one that
+    suits (wandb does so): of them the least demanding counts.
+    """
+    asked: dict[str, str] = {}
+    for path, text in modules:
+        match = CALL.search(text)
+        version = ".".join(part.decode() for part in match.groups()) if match else ""
+        name = path.rpartition("/")[2]
+        asked[name] = min(asked.get(name, version), version, key=_order)
+    return max(asked.values(), key=_order, default="")
+
+
+def _order(version: str) -> Version:
+    return Version(version or "0")
 
 
 def is_refused(gencode: str, protobuf: str) -> bool:

@@ -12,7 +12,7 @@ import pagedata
 from fixedconfig import CONFIG
 from smallruntime import GPUS, KNOWN, PINS, REQUIRES, RUNTIME
 from tfwheel.colab.fit_table import Judge
-from tfwheel.config.paths import Paths
+from tfwheel.config.paths import CONFIG_DIR, Paths
 from tfwheel.errors import UsageError
 from tfwheel.index import fit_of_index, ledger, runtime_watch
 from tfwheel.index.errors import FitLostError, RuntimeChangedError
@@ -64,7 +64,7 @@ def test_a_change_that_every_wheel_survives_is_reported(paths: Paths) -> None:
 def test_a_wheel_that_fits_no_more_is_named_with_the_reason(paths: Paths) -> None:
     found = look(paths, newer(pins={**PINS, "tf_keras": "2.19.0", "tensorflow": "2.19.0"}))
     assert "### What stops fitting" in found.text
-    reason = "tf-keras 2.19.0 requires tensorflow<2.20,>=2.19, and gets tensorflow 2.20.0+cu125.3."
+    reason = "tf-keras 2.19.0 requires tensorflow<2.20,>=2.19, and gets tensorflow 2.20.0."
     assert f"- {PUBLISHED.file}: {reason}" in found.text
     with pytest.raises(FitLostError, match=r"1 wheels fit 2026\.07 and not the newer runtime"):
         found.check()
@@ -110,6 +110,13 @@ def test_an_older_line_is_judged_by_the_official_wheel() -> None:
     assert (facts.requires, facts.gencode) == (REQUIRES, "5.28.3")
     unknown = fit_of_index.of_entry(pagedata.entry("2.20.0+cu125.3", None, "gone"), KNOWN, CONFIG)
     assert (unknown.requires, unknown.gencode, unknown.cuda, unknown.pythons) == ((), None, None, ())
+
+
+def test_the_judgements_about_published_wheels_are_there_for_the_site() -> None:
+    assert fit_of_index.fits([PUBLISHED], CONFIG) == {PUBLISHED.file: {}}  # it has no runtimes
+    (found,) = fit_of_index.fits([PUBLISHED], replace(CONFIG, directory=CONFIG_DIR)).values()
+    assert set(found) == {runtime.name for runtime in pagedata.RUNTIMES}
+    assert found["2026.07"] == {"verdict": "fits", "reasons": [], "changes": []}
 
 
 def test_what_was_removed_is_not_judged(paths: Paths) -> None:

@@ -33,7 +33,14 @@ OLD = b"# Protobuf Python Version: 4.25.0\nDESCRIPTOR = 1\n"
     [([MODULE], "5.28.3"), ([OLD, ONE_LINE], "5.4.10"), ([ONE_LINE, MODULE], "5.28.3"), ([OLD], ""), ([], "")],
 )
 def test_the_newest_that_a_module_asks_for_counts(modules: list[bytes], found: str) -> None:
-    assert gencode.newest(modules) == found
+    assert gencode.newest((f"a/{number}_pb2.py", module) for number, module in enumerate(modules)) == found
+
+
+def test_of_variants_for_several_protobufs_the_least_demanding_counts() -> None:
+    variants = [("a/v5/x_pb2.py", MODULE), ("a/v6/x_pb2.py", MODULE.replace(b"5,", b"6,"))]
+    assert gencode.newest(variants) == "5.28.3"
+    assert gencode.newest([*variants, ("a/v4/x_pb2.py", OLD)]) == ""
+    assert gencode.newest([*variants, ("a/v4/x_pb2.py", OLD), ("a/y_pb2.py", ONE_LINE)]) == "5.4.10"
 
 
 def test_a_wheel_is_asked_for_its_generated_modules_alone(tmp_path: Path) -> None:
