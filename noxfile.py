@@ -236,6 +236,24 @@ def clean_cache(session: nox.Session) -> None:
     enter(session, "clean_cache", *session.posargs)
 
 
+@nox.session(venv_backend="none", requires=["factory"], default=False)
+def fit(session: nox.Session) -> None:
+    """Print whether each wheel fits each runtime of Colab (`-- built`, `-- published`, `--line LINE`, `--json`)."""
+    enter(session, "check_fit", *session.posargs)
+
+
+@nox.session(name="watch-runtimes", venv_backend="none", requires=["factory"], default=False)
+def watch_runtimes(session: nox.Session) -> None:
+    """Compare newer files of Colab's runtimes with those here, and judge published wheels (`-- --from PATH`)."""
+    enter(session, "watch_runtimes", *session.posargs)
+
+
+@nox.session(name="update-distributions", tags=["update"], venv_backend="none", requires=["factory"], default=False)
+def update_distributions(session: nox.Session) -> None:
+    """Look up on PyPI what TensorFlow and its companions require, for build_config/colab/distributions.json."""
+    enter(session, "update_distributions", *session.posargs)
+
+
 @nox.session(name="update-pins", tags=["update"], venv_backend="none", requires=["factory"], default=False)
 def update_pins(session: nox.Session) -> None:
     """Lock the official wheels of every target into build_config/bases.toml."""

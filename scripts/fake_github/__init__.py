@@ -1,1 +1,1 @@
-"""A fake GitHub server on this machine: releases, assets, pull requests; for tests and rehearsals only."""
+"""A fake GitHub server on this machine: releases, assets, pull requests, issues; for tests and rehearsals only."""

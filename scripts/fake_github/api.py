@@ -1,9 +1,9 @@
-"""Fake GitHub server with what a release uses: releases and their assets, workflow runs, pull requests, and pages.
+"""Fake GitHub server with what this project uses: releases, assets, workflow runs, pull requests, issues, and pages.
 
 Its state is in a folder, so that a killed rehearsal can resume. Reproduced behaviour: drafts are hidden without a token
 and have other URLs, special characters in asset names are replaced, an asset name is unique in its release, an upload
 that breaks off leaves an asset in state ``starter``, and a published release accepts no more files. Source:
-docs.github.com/rest, "Releases", "Release assets", "Pulls", "Workflow runs", and "Immutable releases".
+docs.github.com/rest, "Releases", "Release assets", "Pulls", "Issues", "Workflow runs", and "Immutable releases".
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class GitHub(FakeServer):
 
     @cached_property
     def state(self) -> State:
-        """The state; its kinds are release, asset, run, artifact and pull."""
+        """The state; its kinds are release, asset, run, artifact, pull and issue."""
         return State(self.folder / "state.sqlite")
 
     @property
@@ -295,6 +295,27 @@ class GitHub(FakeServer):
         if pull is None:
             return _refusal(HTTPStatus.NOT_FOUND, "Not Found")
         return _json(self.state.save(pull | json.loads(question.body.rest())))
+
+    def _get_issues(self, question: Request) -> Response:
+        label, state = question.query.get("labels"), question.query.get("state", "open")
+        found = [
+            issue
+            for issue in reversed(self.state.all("issue"))
+            if state in ("all", issue["state"]) and label in (None, *(one["name"] for one in issue["labels"]))
+        ]
+        return self._listed(question, found)
+
+    def _post_issues(self, question: Request) -> Response:
+        facts, number = json.loads(question.body.rest()), len(self.state.all("issue")) + 1
+        facts |= {"number": number, "state": "open", "labels": [{"name": name} for name in facts.get("labels", ())]}
+        facts |= {"html_url": f"{self.address}/{self.repo}/issues/{number}"}
+        return _json(self.state.add("issue", facts), HTTPStatus.CREATED)
+
+    def _patch_issues_n(self, question: Request, number: int) -> Response:
+        issue = next((issue for issue in self.state.all("issue") if issue["number"] == number), None)
+        if issue is None:
+            return _refusal(HTTPStatus.NOT_FOUND, "Not Found")
+        return _json(self.state.save(issue | json.loads(question.body.rest())))
 
     def _listed(self, question: Request, items: Sequence[Facts], *, key: str = "") -> Response:
         """Return one page of a list, with ETag and the link to the next page (RFC 8288)."""

@@ -10,7 +10,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
 from fixedconfig import CONFIG
-from tfwheel.config.colab_runtimes import load as load_runtimes
+from tfwheel.colab.runtimes import load as load_runtimes
 from tfwheel.config.gpu_support import load as load_gpus
 from tfwheel.config.paths import CONFIG_DIR
 from tfwheel.index.ledger_entry import LedgerEntry

@@ -31,9 +31,9 @@ if TYPE_CHECKING:
     from tfwheel.retarget.libraries import RetargetedLibraries
     from tfwheel.wheel.overlay import MergedWheel
 
-# Imports that no wheel depends on: the index lists finished wheels, the summary describes them, and a changed smoke
-# test tests the same wheel.
-UNRELATED = ("index", "build.summary", "checks.environments", "checks.smoke", "checks.smoke_checks")
+# Imports that no wheel depends on: the index lists finished wheels, the summary describes them, their fit in Colab's
+# runtimes is judged again when they are published, and a changed smoke test tests the same wheel.
+UNRELATED = ("index", "colab", "build.summary", "checks.environments", "checks.smoke", "checks.smoke_checks")
 
 
 def build(

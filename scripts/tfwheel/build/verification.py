@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 from tfwheel.build import official_wheel, ops_wheel
 from tfwheel.build.job import FinishedWheel
 from tfwheel.checks import environments, smoke, wheel_gates
+from tfwheel.colab import wheel_facts
+from tfwheel.colab.fit_table import Judge
 from tfwheel.index import local_index
 from tfwheel.system import console, sources
 from tfwheel.wheel import overlay, records
@@ -56,17 +58,23 @@ def verify_merged(
         except BaseException:
             environment.programs.end()  # nothing waits for this smoke test any more
             raise
-    finished = job.keep(merged.wheel, _gated(record, passed, job))
+    finished = job.keep(merged.wheel, _gated(record, passed, job, merged.wheel))
     return _noted(finished, trying.result(), require_gpu=require_gpu)
 
 
 def gate_merged(job: Job, merged: MergedWheel, record: Record, *, base: Path) -> FinishedWheel:
     """Run the gates on a merged wheel, and keep it if it passes them; nothing of it is run."""
-    return job.keep(merged.wheel, _gated(record, _gates(job, merged, base), job))
+    return job.keep(merged.wheel, _gated(record, _gates(job, merged, base), job, merged.wheel))
 
 
-def _gated(record: Record, passed: Passed, job: Job) -> Record:
-    return record.grown(gates=passed.findings, gpu_code=passed.gpu_code, times=dict(job.times))
+def _gated(record: Record, passed: Passed, job: Job, wheel: Path) -> Record:
+    """Return the record with what the gates found, and with the judgement about the wheel in Colab's runtimes."""
+    judge = Judge.load(job.paths.settings)
+    fit: dict[str, Any] = {}
+    if judge.runtimes:
+        facts = wheel_facts.built(wheel, gpu_code=passed.gpu_code, cuda=job.target.line.cuda)
+        fit = {name: one.plain() for name, one in judge.of(facts).items()}
+    return record.grown(gates=passed.findings, gpu_code=passed.gpu_code, times=dict(job.times), fit=fit)
 
 
 def _gates(job: Job, merged: MergedWheel, base: Path) -> Passed:
@@ -134,7 +142,7 @@ def _smoke_is_current(record: Record, *, require_gpu: bool) -> bool:
 
 def code_key() -> str:
     """Return a digest of the code that decides a smoke report, without the index, which only serves the wheel."""
-    return sources.digest(__name__, without=("index",))
+    return sources.digest(__name__, without=("index", "colab"))
 
 
 def _gpu(record: Record) -> str:

@@ -129,6 +129,7 @@ OfficialRequirement = Annotated[str, AfterValidator(_requirement)]
 RequirementText = Annotated[str, Field(max_length=LONGEST_REQUIREMENT), AfterValidator(_own_requirement)]
 PinnedText = Annotated[str, Field(max_length=LONGEST_REQUIREMENT), AfterValidator(_pinned)]
 Reason = Annotated[str, Field(min_length=10)]
+ColabRule = bool | Literal["warn"]
 Build = Annotated[int, Field(ge=1, le=99_999)]
 
 
@@ -232,13 +233,22 @@ class IndexSettings(Table):
     """``index.toml``. ``base_url`` is the URL of the published site, empty while there is none.
 
     ``repository`` is the "owner/name" that has the releases, empty to use $GITHUB_REPOSITORY; ``ledger_change`` is how
-    a release adds its lines of the ledger to the main branch.
+    a release adds its lines of the ledger to the main branch. ``colab`` says what happens to a version that breaks
+    every runtime of Colab that users can choose: it is refused (true), published with a warning, or not judged (false).
+    ``colab_lines`` says so for single lines, ``colab_releases`` for single versions of TensorFlow, on any line.
     """
 
     base_url: Annotated[str, AfterValidator(_site)] = ""
     repository: Repository = ""
     ledger_change: Literal["pull-request", "push"] = "pull-request"
+    colab: ColabRule = True
+    colab_lines: dict[LineName, ColabRule] = Field(default_factory=dict)
+    colab_releases: dict[Version, ColabRule] = Field(default_factory=dict)
     acknowledge: list[Acknowledged] = Field(default_factory=list)
+
+    def colab_rule(self, line: str, tensorflow: str) -> bool | str:
+        """Return what holds for a version of TensorFlow on a line: True (refuse), "warn" or False (do not judge)."""
+        return self.colab_releases.get(tensorflow, self.colab_lines.get(line, self.colab))
 
 
 class BaseEntry(Table):

@@ -81,3 +81,19 @@ class NameTakenError(FactoryError):
 
     exit_code = 101
     default_remedy = "Raise `build` in targets.toml: a published file name is never used for other bytes."
+
+
+class RuntimeChangedError(FactoryError):
+    """Look at the report: Colab or the official TensorFlow changed, and nothing that fitted stops fitting."""
+
+    exit_code = 63
+    default_remedy = (
+        "Copy the newer files to build_config/colab/, as its README.md says, and build what the report names."
+    )
+
+
+class FitLostError(FactoryError):
+    """Act: a published wheel that fits the newest stored runtime of Colab does not fit the newer one."""
+
+    exit_code = 64
+    default_remedy = "Build and publish what the report names under `What to build next` before users get that runtime."

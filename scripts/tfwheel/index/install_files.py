@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
-    from tfwheel.config.colab_runtimes import Runtime
+    from tfwheel.colab.runtimes import Runtime
     from tfwheel.index.ledger_entry import LedgerEntry
 
 ADDRESS = "ADDRESS/"  # placeholder for the URL of the site if none is configured

@@ -15,7 +15,7 @@ from tfwheel.index import install_files, page_templates
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
-    from tfwheel.config.colab_runtimes import Runtime
+    from tfwheel.colab.runtimes import Runtime
     from tfwheel.config.gpu_support import Gpu
     from tfwheel.config.targets import Line
     from tfwheel.index.ledger_entry import LedgerEntry

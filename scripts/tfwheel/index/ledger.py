@@ -40,6 +40,8 @@ CONFLICT_MARKERS = (b"<<<<<<<", b"|||||||", b"=======", b">>>>>>>")
 # Fields that may change after publication; all others identify the file.
 EDITABLE = ("smoke", "gpu_smoke", "yanked", "attestation", "removed")
 LASTING = tuple(name for name in LedgerEntry.__struct_fields__ if name not in {*EDITABLE, "uploaded"})
+# Fields that follow from the bytes of the file; lines of older versions lack them.
+DERIVED = ("requires", "gencode")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -208,7 +210,7 @@ def _is_known(ledger: Ledger, entry: LedgerEntry) -> bool:
     known = ledger.by_file.get(entry.file)
     if known is None:
         return False
-    if changed := differences(known, entry):
+    if changed := differences(known, entry, [name for name in LASTING if name not in DERIVED]):
         message = f"{entry.file} is already published as another file or at another URL ({'; '.join(changed)})"
         moved = f"Publish it at the URL that it has: {known.url}. A published file is never moved."
         raise NameTakenError(message, remedy=moved if known.sha256 == entry.sha256 and known.url != entry.url else None)

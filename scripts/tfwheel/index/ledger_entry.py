@@ -13,6 +13,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, TypedDict
 
 import msgspec
+from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 from packaging.version import InvalidVersion, Version
@@ -29,6 +30,7 @@ LARGEST = 1 << 53  # bytes; numbers above are not exact in JSON
 DIGEST = "[0-9a-f]{64}"
 NAME = re.compile(r"[A-Za-z0-9](?:_?[A-Za-z0-9.])*")
 MOST_IMAGES = 100  # of a kind of GPU code
+MOST_REQUIREMENTS = 500
 LONGEST_NAME, LONGEST_TEXT = 240, 1000  # characters; a file system takes 255 bytes, and a sidecar has `.metadata` more
 TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z")
 IMAGE = re.compile(r"(?:sm|compute)_[0-9]{2,3}[a-z]?")
@@ -55,7 +57,9 @@ class LedgerEntry(msgspec.Struct, frozen=True, kw_only=True, gc=False, forbid_un
     evidence of the CPU smoke test, ``gpu_smoke`` that of the smoke test on a GPU, None if it never ran. ``yanked`` is
     None or the reason, which may be empty (PEP 592). ``attestation`` is the URL of a signature, if there is one.
     ``removed`` is None or why the file is gone: such a line reserves the name for ever and appears on no page.
-    ``inputs`` is the digest of the settings that all Pythons of the version share; empty if unknown.
+    ``inputs`` is the digest of the settings that all Pythons of the version share; empty if unknown. ``requires`` are
+    its Requires-Dist, and ``gencode`` is the newest protobuf that its modules were made with (empty: none says so), by
+    which it is judged again in a runtime that comes later; older lines have neither.
     """
 
     project: str
@@ -76,6 +80,8 @@ class LedgerEntry(msgspec.Struct, frozen=True, kw_only=True, gc=False, forbid_un
     attestation: str | None = None
     removed: str | None = None
     inputs: str = ""
+    requires: tuple[str, ...] = ()
+    gencode: str | None = None
 
     @property
     def folder(self) -> str:
@@ -150,6 +156,17 @@ def _is_gpu_code(kinds: tuple[tuple[str, tuple[str, ...]], ...]) -> bool:
     )
 
 
+@cache
+def _is_requirement(text: str) -> bool:
+    if len(text) > LONGEST_TEXT or not text.isprintable():
+        return False
+    try:
+        Requirement(text)
+    except (InvalidRequirement, ValueError, RecursionError):
+        return False
+    return True
+
+
 SHAPES: dict[str, Callable[[Any], object]] = {
     "project": _matching(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,98}[A-Za-z0-9])?"),
     "version": _is_version,
@@ -165,6 +182,8 @@ SHAPES: dict[str, Callable[[Any], object]] = {
     "attestation": lambda text: text is None or is_plain(text),
     "removed": lambda text: text is None or (is_reason(text) and text.strip()),
     "inputs": _matching(f"(?:{DIGEST})?"),
+    "requires": lambda texts: len(texts) <= MOST_REQUIREMENTS and all(map(_is_requirement, texts)),
+    "gencode": lambda text: text is None or re.fullmatch(r"(?:[0-9]{1,4}(?:\.[0-9]{1,4}){2})?", text) is not None,
 }
 SPLIT = ("file", "url")  # of 100,000 each is another, but their parts repeat: `fault` checks those
 EVIDENCE = ("smoke", "gpu_smoke")  # their shape is Evidence; pages show their texts escaped

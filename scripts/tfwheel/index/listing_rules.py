@@ -9,6 +9,7 @@ from tfwheel.config import github_limits
 from tfwheel.index import ledger_entry
 from tfwheel.index.ledger_entry import Evidence, LedgerEntry
 from tfwheel.system import files
+from tfwheel.wheel import core_metadata, gencode
 from tfwheel.wheel.errors import IndexEntryError
 from tfwheel.wheel.metadata import SIDECAR, facts_of, metadata_of
 
@@ -70,6 +71,8 @@ def entry_from(wheel: Path, record: Record, *, url: str, uploaded: str) -> Ledge
         smoke=_evidence(record.smoke),
         gpu_smoke=_evidence(record.gpu_smoke),
         inputs=record.inputs,
+        requires=tuple(core_metadata.requirements(metadata)),
+        gencode=gencode.of_wheel(wheel),
     )
     if found := ledger_entry.fault([entry]):
         message = f"{wheel.name} may not enter the index: no page may show it: {found[1]}"

@@ -8,7 +8,8 @@ from functools import partial
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
-from tfwheel.config import colab_runtimes, gpu_support
+from tfwheel.colab import runtimes
+from tfwheel.config import gpu_support
 from tfwheel.config.paths import ROOT
 from tfwheel.index import documents, install_files, landing_page, manifest, page_templates, simple_pages
 from tfwheel.index.atomic_tree import Part
@@ -77,7 +78,7 @@ class SiteContent:
         return gpu_support.load(directory) if (directory / "gpus.toml").is_file() else ()
 
     def _files(self, entries: Sequence[LedgerEntry]) -> dict[str, bytes]:
-        known = colab_runtimes.load(self._runtimes) if self._runtimes.is_dir() else ()
+        known = runtimes.load(self._runtimes) if self._runtimes.is_dir() else ()
         base_url = self.settings.index.base_url
         locks = install_files.kept(entries, self.locks)
         material = install_files.render(entries, locks, runtimes=known, base_url=base_url)

@@ -14,7 +14,7 @@ from tfwheel.errors import PublishError, UsageError
 from tfwheel.index import atomic_tree, ledger, listing_rules, published_versions, site
 from tfwheel.index.atomic_tree import Part
 from tfwheel.index.ledger import Ledger
-from tfwheel.publish import addresses, dependency_confusion, verify
+from tfwheel.publish import addresses, colab_gate, dependency_confusion, verify
 from tfwheel.publish.errors import ForeignWheelError
 from tfwheel.system import console, files
 from tfwheel.wheel import metadata, records
@@ -51,9 +51,9 @@ def check(
 ) -> tuple[LedgerEntry, ...]:
     """Check a publication, write nothing, and return the ledger entries of its wheels.
 
-    Raises UsageError, BadWheelError, IndexEntryError, ForeignWheelError, NameTakenError, LedgerDamagedError,
-    UnclaimedNameError, the errors of rendering the pages, SiteError and PublishError for a folder that cannot be
-    written.
+    Raises UsageError, BadWheelError, IndexEntryError, ForeignWheelError, ColabFitError, NameTakenError,
+    LedgerDamagedError, UnclaimedNameError, the errors of rendering the pages, SiteError and PublishError for a folder
+    that cannot be written.
     """
     on_step("check")
     if job.address is not None:
@@ -66,6 +66,8 @@ def check(
             future.entries, version=entry.version, inputs=entry.inputs, target=entry.target, ledger=str(job.ledger)
         )
         missing(job.store, entry)
+    if job.content:
+        colab_gate.check(entries, job.content.settings)
     _check_site(job, future, render)
     if job.content and job.guarded and job.wheels:
         on_step("guard")

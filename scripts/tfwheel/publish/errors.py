@@ -30,6 +30,16 @@ class ForeignWheelError(GateError):
     default_remedy = "Build its target again with this configuration, and publish that; or name the wheels to publish."
 
 
+class ColabFitError(GateError):
+    """The version breaks every runtime of Colab that users can choose, and its line is for Colab."""
+
+    default_remedy = (
+        "Change what the reason names (`requires` in targets.toml replaces a requirement), or say in "
+        'build_config/index.toml that it is not for Colab: `colab_releases = { "2.20.0" = "warn" }`, or `colab_lines` '
+        "for a whole line, publishes it with this as a warning."
+    )
+
+
 class ReleaseExistsError(NameTakenError):
     """A different release of that tag is already published, or a draft of it has files of another build."""
 

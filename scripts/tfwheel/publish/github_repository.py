@@ -1,8 +1,8 @@
-"""Client for one GitHub repository: drafts, uploads, publishing, workflow runs, pull requests.
+"""Client for one GitHub repository: drafts, uploads, publishing, workflow runs, pull requests, issues.
 
-Source: docs.github.com/rest, "Releases", "Release assets", "Workflow runs", "Artifacts", "Pulls". A draft is only in
-the list of releases (by its tag the API answers 404), and its files have other URLs until it is published. A request
-that changes something is only repeated if that does no harm.
+Source: docs.github.com/rest, "Releases", "Release assets", "Workflow runs", "Artifacts", "Pulls", "Issues". A draft is
+only in the list of releases (by its tag the API answers 404), and its files have other URLs until it is published. A
+request that changes something is only repeated if that does no harm.
 """
 
 from __future__ import annotations
@@ -71,6 +71,16 @@ class Pull(Numbered, frozen=True, kw_only=True):
     title: str
     body: str | None = None
     html_url: str = ""
+
+
+class Issue(Numbered, frozen=True, kw_only=True):
+    """An issue; ``pull_request`` is there if it is a pull request."""
+
+    number: int
+    title: str
+    body: str | None = None
+    html_url: str = ""
+    pull_request: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -207,6 +217,28 @@ class Repository:
         head = quote(f"{self.api.repo.partition('/')[0]}:{branch}", safe="")
         found = self.api.listed(f"pulls?state=open&head={head}&base={quote(base, safe='')}", Pull)
         return next(iter(found), None)
+
+    # --- issues ------------------------------------------------------------------------------------------
+
+    def standing_issue(self, label: str) -> Issue | None:
+        """Find the oldest open issue with a label, None without one; GitHub lists pull requests, too."""
+        found = self.api.listed(f"issues?state=open&labels={quote(label, safe='')}", Issue)
+        return min((one for one in found if one.pull_request is None), key=lambda one: one.number, default=None)
+
+    def open_issue(self, *, title: str, body: str, label: str) -> Issue:
+        """Open an issue with one label, and return it; the one of a request whose response was lost counts."""
+        facts = {"title": title, "body": body, "labels": [label]}
+        try:
+            return self._send("POST", "issues", facts, Issue, accepted={HTTPStatus.CREATED}, again=False)
+        except HostAnswerError:
+            made = self.standing_issue(label)
+            if made is None:
+                raise
+            return made
+
+    def edit_issue(self, issue: Issue, **facts: str) -> Issue:
+        """Change title, body or state of an issue; idempotent."""
+        return self._send("PATCH", f"issues/{issue.number}", facts, Issue)
 
     # --- requests ----------------------------------------------------------------------------------------
 

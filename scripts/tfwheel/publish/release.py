@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from tfwheel.errors import NoAnswerError
 from tfwheel.index import ledger, listing_rules
-from tfwheel.publish import dependency_confusion, preflight, pull_request, release_files, verify
+from tfwheel.publish import colab_gate, dependency_confusion, preflight, pull_request, release_files, verify
 from tfwheel.publish.errors import AssetRenamedError, ReleaseExistsError, VerifyError, WheelChangedError
 from tfwheel.publish.github_assets import GithubStore
 from tfwheel.publish.github_repository import UNFINISHED, Repository
@@ -90,8 +90,8 @@ def planned(context: ReleaseContext, version: str) -> PlannedRelease:
 def check(context: ReleaseContext, release: PlannedRelease) -> Run:
     """Check everything that needs no wheel file; returns the CI run that has the wheels.
 
-    Raises ReleaseTagError, ReleaseBranchError, NameTakenError, ReleaseExistsError, NoGreenRunError, WheelMissingError
-    or HostAnswerError.
+    Raises ReleaseTagError, ReleaseBranchError, NameTakenError, ReleaseExistsError, ColabFitError, NoGreenRunError,
+    WheelMissingError or HostAnswerError.
     """
     context.on_step("check")
     commit = preflight.commit_of(context.root)
@@ -100,6 +100,7 @@ def check(context: ReleaseContext, release: PlannedRelease) -> Run:
     found = context.repository.release_of(release.tag)
     shown = GithubStore(repository=context.repository, release=found).assets() if found and not found.draft else {}
     preflight.check_number(release, context.ledger, shown)
+    colab_gate.check_targets(release.targets, context.settings)
     staged = context.folder(release)
     if shown and (staged / release_files.SUMS).exists():
         _compare(release, release_files.load(staged), shown)

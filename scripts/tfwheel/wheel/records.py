@@ -54,7 +54,8 @@ class Record:
     ``smoke`` is the report of the last smoke run, None before the first; ``gpu_smoke`` that of the last one on a GPU.
     ``cached`` lists the parts that came from a cache: "official wheel", "toolchain", "headers", "ops". ``builder`` is
     the result of ``provenance.builder``. ``inputs`` is the digest of the settings that all Pythons of the version share
-    (``config.inputs``); empty if unknown.
+    (``config.inputs``); empty if unknown. ``fit`` is the judgement about the wheel in each of Colab's runtimes that was
+    known when it was built: verdict, reasons and changes, by the runtime's name.
     """
 
     target: str
@@ -79,6 +80,7 @@ class Record:
     cached: list[str] = field(default_factory=list)
     builder: dict[str, str] = field(default_factory=dict)
     inputs: str = ""
+    fit: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def grown(self, **parts: Any) -> Record:  # noqa: ANN401 -- the parts have the types of the fields
         """Return a copy with some parts added or replaced."""

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from smallconfig import BASES, FILES, REPAIR, load, refusal, swap  # load, refusal
-from tfwheel.config import build_config, ci_settings, colab_runtimes, gpu_support, plan, tables, toml_files
+from tfwheel.colab import runtimes
+from tfwheel.config import build_config, ci_settings, gpu_support, plan, tables, toml_files
 from tfwheel.config.errors import ConfigError
 from tfwheel.config.paths import CONFIG_DIR
 from tfwheel.errors import FactoryError
@@ -118,7 +119,7 @@ def read_all(folder: Path) -> None:
     tables.text(settings, kind="table")
     ci_settings.load(folder)
     gpu_support.load(folder)
-    colab_runtimes.load(folder / "colab")
+    runtimes.load(folder / "colab")
 
 
 def test_no_mutated_file_ends_in_another_exception(tmp_path: Path) -> None:
@@ -126,8 +127,9 @@ def test_no_mutated_file_ends_in_another_exception(tmp_path: Path) -> None:
     chosen = random.Random(12)  # noqa: S311 -- the same mutants each time
     shutil.copytree(CONFIG_DIR / "xla", tmp_path / "xla")
     (tmp_path / "colab").mkdir()
-    for freeze in (CONFIG_DIR / "colab").glob("*.txt"):
-        (tmp_path / "colab" / freeze.name).write_text("tensorflow==2.20.0\n")
+    for given in (CONFIG_DIR / "colab").glob("*.txt"):
+        text = "tensorflow==2.20.0\n" if given.name.startswith("pip-") else given.read_text(encoding="utf-8")
+        (tmp_path / "colab" / given.name).write_text(text, encoding="utf-8")
     for name, text in SHIPPED.items():
         (tmp_path / name).write_text(text, encoding="utf-8")
     read_all(tmp_path)

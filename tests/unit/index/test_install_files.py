@@ -7,7 +7,7 @@ import pytest
 from packaging.requirements import Requirement
 
 import pagedata
-from tfwheel.config.colab_runtimes import Runtime
+from tfwheel.colab.runtimes import Runtime
 from tfwheel.index import install_files
 from tfwheel.index.errors import LockError
 from tfwheel.index.install_files import Lock

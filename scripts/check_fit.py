@@ -1,0 +1,33 @@
+"""Say whether wheels fit Colab's runtimes: the planned ones, those built here, and those of the published index."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from tfwheel import cli
+from tfwheel.colab import fit_table
+from tfwheel.colab.fit_table import Judge
+from tfwheel.config import build_config
+from tfwheel.config.paths import Paths
+from tfwheel.index import fit_of_index
+
+
+def main(arguments: argparse.Namespace) -> None:
+    """Judge the chosen wheels and print the table, or JSON."""
+    settings, paths = build_config.load(), Paths.here()
+    judge = Judge.load(settings.directory)
+    rows = {
+        "planned": lambda: fit_table.planned(settings, judge, line=arguments.line),
+        "built": lambda: fit_table.of_wheels(fit_of_index.built(paths, settings, line=arguments.line), judge),
+        "published": lambda: fit_table.of_wheels(fit_of_index.published(paths, settings, line=arguments.line), judge),
+    }[arguments.of]()
+    print((fit_table.as_json if arguments.json else fit_table.text)(rows, judge))  # noqa: T201 -- the product
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("of", nargs="?", choices=("planned", "built", "published"), default="planned")
+    parser.add_argument("--line", help="only the wheels of this line (cpu, ...)")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    sys.exit(cli.enter(parser, main))

@@ -1,0 +1,154 @@
+"""Judge many wheels in many runtimes, and show it: a table with reasons for people, JSON for programs."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from tfwheel.colab import distributions, fit, runtimes, wheel_facts
+from tfwheel.config import gpu_support, plan
+from tfwheel.config.tables import markdown
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
+
+    from tfwheel.colab.distributions import Distributions
+    from tfwheel.colab.fit import Fit, WheelFacts
+    from tfwheel.colab.runtimes import Runtime
+    from tfwheel.config.build_config import Config
+    from tfwheel.config.gpu_support import Gpu
+
+OTHER_PYTHON = "other Python"
+SHOWN = 4  # reasons below a table, for one wheel in one runtime
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judge:
+    """Everything that a judgement needs besides the wheel."""
+
+    runtimes: tuple[Runtime, ...]
+    known: Distributions
+    gpus: tuple[Gpu, ...] = ()
+
+    @classmethod
+    def load(cls, directory: Path) -> Judge:
+        """Read it from a folder such as ``build_config/``; without runtimes there, nothing is judged."""
+        folder = directory / "colab"
+        return cls(
+            runtimes=runtimes.load(folder) if (folder / "runtimes.toml").exists() else (),
+            known=distributions.load(folder),
+            gpus=gpu_support.load(directory) if (directory / "gpus.toml").is_file() else (),
+        )
+
+    def of(self, wheel: WheelFacts) -> dict[str, Fit]:
+        """Return the judgement about a wheel by the name of the runtime."""
+        return {runtime.name: fit.judge(wheel, runtime, self.known, self.gpus) for runtime in self.runtimes}
+
+    def described(self) -> list[dict[str, Any]]:
+        """Return the runtimes for JSON, in their order: the facts of each, its companions, and its faults.
+
+        Companions are the installed distributions that require TensorFlow, with their versions.
+        """
+        return [
+            {
+                "name": one.name,
+                "date": one.date,
+                "newest": one.newest,
+                "python": one.python,
+                "glibc": one.glibc,
+                "cuda": one.cuda,
+                "driver": one.driver,
+                "cudnn": {source: one.cudnn.get(source) for source in ("apt", "pip")},
+                "tensorflow": one.tensorflow,
+                "companions": fit.companions(one, self.known),
+                "faults": list(fit.faults(one, self.known)),
+            }
+            for one in self.runtimes
+        ]
+
+    def faults(self) -> dict[str, tuple[str, ...]]:
+        """Return what is wrong in each runtime without any wheel of ours."""
+        return {runtime.name: fit.faults(runtime, self.known) for runtime in self.runtimes}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One wheel by a name for people, and the judgements about it by runtime."""
+
+    name: str
+    wheel: WheelFacts
+    fits: dict[str, Fit]
+
+
+def planned(config: Config, judge: Judge, *, line: str | None = None) -> list[Row]:
+    """Return a row for each target whose official wheel is locked."""
+    rows = []
+    for target in plan.select(plan.targets(config), line=line):
+        wheel = wheel_facts.planned(config, target, judge.known)
+        if wheel:
+            rows.append(Row(name=target.id, wheel=wheel, fits=judge.of(wheel)))
+    return rows
+
+
+def of_wheels(wheels: Iterable[tuple[str, WheelFacts]], judge: Judge) -> list[Row]:
+    """Return a row for each wheel, by its name."""
+    return [Row(name=name, wheel=wheel, fits=judge.of(wheel)) for name, wheel in wheels]
+
+
+def text(rows: Sequence[Row], judge: Judge) -> str:
+    """Return the table in Markdown, below it the reasons, and apart from them what is wrong without any wheel."""
+    columns = ("wheel", "version", *(f"{one.name} (Python {one.python_minor})" for one in judge.runtimes))
+    body = [[row.name, row.wheel.version, *(_cell(row.fits[one.name]) for one in judge.runtimes)] for row in rows]
+    newest = next((one for one in judge.runtimes if one.newest), None)
+    head = f"The newest runtime known here is {newest.name}, of {newest.date}." if newest else "No runtime is known."
+    parts = [head, markdown(columns, body) if rows else "There is no wheel to judge."]
+    if why := "\n".join(_reasons(rows)):
+        parts.append(f"Why:\n\n{why}")
+    if found := "\n".join(_faults(judge)):
+        parts.append(f"Wrong in the runtimes as they are, without any wheel of this index:\n\n{found}")
+    return "\n\n".join(parts)
+
+
+def as_json(rows: Sequence[Row], judge: Judge) -> str:
+    """Return all of it as JSON."""
+    found: dict[str, Any] = {
+        "data": {"date": judge.known.date, "source": judge.known.source},
+        "runtimes": judge.described(),
+        "wheels": [
+            {
+                "name": row.name,
+                "project": row.wheel.project,
+                "version": row.wheel.version,
+                "fit": {name: one.plain() | {"notes": list(one.notes)} for name, one in row.fits.items()},
+            }
+            for row in rows
+        ],
+    }
+    return json.dumps(found, indent=2)
+
+
+def _cell(one: Fit) -> str:
+    return one.words if one.installable else OTHER_PYTHON if "for Python" in one.broken[0] else one.words
+
+
+def _reasons(rows: Sequence[Row]) -> list[str]:
+    """Return a line for each set of reasons, with all wheels and runtimes that it is about."""
+    together: dict[tuple[tuple[str, ...], tuple[str, ...]], list[str]] = {}
+    for row in rows:
+        named: dict[tuple[str, ...], list[str]] = {}
+        for name, one in row.fits.items():
+            if one.reasons and (one.installable or _cell(one) != OTHER_PYTHON):
+                named.setdefault(one.reasons, []).append(name)
+        for reasons, names in named.items():
+            together.setdefault((tuple(names), reasons), []).append(row.name)
+    lines = []
+    for (where, why), wheels in together.items():
+        more = f" And {len(why) - SHOWN} more." if len(why) > SHOWN else ""
+        lines.append(f"- {', '.join(wheels)} in {', '.join(where)}: {' '.join(why[:SHOWN])}{more}")
+    return lines
+
+
+def _faults(judge: Judge) -> list[str]:
+    return [f"- {name}: {' '.join(found)}" for name, found in judge.faults().items() if found]

@@ -1,0 +1,70 @@
+"""The facts by which wheels that are built or published are judged in Colab's runtimes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from packaging.utils import canonicalize_name
+
+from tfwheel.colab import distributions, wheel_facts
+from tfwheel.colab.fit import WheelFacts
+from tfwheel.colab.fit_table import Judge
+from tfwheel.colab.wheel_facts import PROJECT
+from tfwheel.index import ledger
+from tfwheel.wheel import records
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from tfwheel.colab.distributions import Distributions
+    from tfwheel.config.build_config import Config
+    from tfwheel.config.paths import Paths
+    from tfwheel.index.ledger_entry import LedgerEntry
+
+
+def of_entry(entry: LedgerEntry, known: Distributions, config: Config) -> WheelFacts:
+    """Return the facts of a published wheel; a line without requirements has those of the official wheel."""
+    project, version, pythons, platforms = wheel_facts.named(entry.file)
+    line = config.lines.get(entry.line)
+    public = version.partition("+")[0]
+    official = canonicalize_name(project) == PROJECT and not entry.requires
+    return WheelFacts(
+        project=project,
+        version=version,
+        pythons=pythons,
+        platforms=platforms,
+        requires_python=entry.requires_python,
+        requires=(known.requires_of(PROJECT, public) or ()) if official else entry.requires,
+        gencode=known.gencode_of(PROJECT, public) if official and entry.gencode is None else entry.gencode,
+        gpu_code=entry.gpu_code,
+        cuda=line.cuda if line and entry.gpu_code else None,
+    )
+
+
+def fits(entries: Sequence[LedgerEntry], config: Config) -> dict[str, dict[str, dict[str, Any]]]:
+    """Return the judgement about each of these wheels for JSON: by file name, and by the runtime's name."""
+    judge = Judge.load(config.directory)
+    if not judge.runtimes:
+        return {entry.file: {} for entry in entries}
+    return {
+        entry.file: {name: one.plain() for name, one in judge.of(of_entry(entry, judge.known, config)).items()}
+        for entry in entries
+    }
+
+
+def published(paths: Paths, config: Config, *, line: str | None = None) -> Iterator[tuple[str, WheelFacts]]:
+    """Yield each wheel that the published index shows, by its file name; the errors of reading a ledger."""
+    known = distributions.load(config.directory / "colab")
+    for entry in ledger.read(paths.published).entries:
+        if entry.removed is None and line in (None, entry.line):
+            yield entry.file, of_entry(entry, known, config)
+
+
+def built(paths: Paths, config: Config, *, line: str | None = None) -> Iterator[tuple[str, WheelFacts]]:
+    """Yield each wheel of ``dist/wheels/``, by its file name; BadWheelError for one that cannot be read."""
+    for wheel in sorted(paths.wheels.glob("*/*.whl")):
+        record = records.beside(wheel)
+        if line in (None, record.line):
+            known_line = config.lines.get(record.line)
+            cuda = known_line.cuda if known_line and record.gpu_code else None
+            yield wheel.name, wheel_facts.built(wheel, gpu_code=record.gpu_code, cuda=cuda)

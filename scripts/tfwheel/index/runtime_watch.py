@@ -1,0 +1,148 @@
+"""Report what a newer runtime of Colab, and newer official TensorFlows, mean for the wheels of this index."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tfwheel.colab import drift, fit, fit_table
+from tfwheel.colab.drift import Drift
+from tfwheel.colab.fit import BREAKS
+from tfwheel.config import plan
+from tfwheel.config.tables import markdown
+from tfwheel.errors import UsageError
+from tfwheel.index import fit_of_index
+from tfwheel.index.errors import FitLostError, RuntimeChangedError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from tfwheel.colab.fit import Fit, WheelFacts
+    from tfwheel.colab.fit_table import Judge
+    from tfwheel.colab.runtimes import Runtime
+    from tfwheel.config.build_config import Config
+    from tfwheel.config.paths import Paths
+
+TITLE = "Colab's runtime or the official TensorFlow changed"
+LABEL = "runtime-watch"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judged:
+    """One wheel, and how it fits the newest stored runtime and the newer one."""
+
+    name: str
+    before: Fit
+    after: Fit
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether it fits the stored runtime and not the newer one."""
+        return self.before.verdict != BREAKS and self.after.verdict == BREAKS
+
+
+@dataclass(frozen=True, kw_only=True)
+class Watch:
+    """The result: what differs, the wheels judged anew, what should be built, and new official versions by project."""
+
+    stored: Runtime
+    newer: Runtime | None
+    drift: Drift
+    wheels: tuple[Judged, ...] = ()
+    wish: str | None = None
+    official: Mapping[str, Sequence[str]]
+    published: bool = True
+
+    @property
+    def lost(self) -> list[Judged]:
+        """The wheels that fit no more."""
+        return [one for one in self.wheels if one.is_lost]
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether there is nothing to report."""
+        return self.drift.is_nothing and not self.official and not self.wish
+
+    def check(self) -> None:
+        """Raise FitLostError or RuntimeChangedError if there is something to report; the report says what."""
+        if self.lost:
+            message = f"{len(self.lost)} wheels fit {self.stored.name} and not the newer runtime: {self.lost[0].name}"
+            raise FitLostError(message)
+        if not self.is_quiet:
+            message = "Colab's runtime or the official TensorFlow changed; every wheel that fitted still does"
+            raise RuntimeChangedError(message)
+
+    @property
+    def text(self) -> str:
+        """The report in Markdown."""
+        found = [*self._changes(), *self._fits(), *self._next(), *self._officials()]
+        return "\n\n".join(found or ["Nothing changed."]) + "\n"
+
+    def _changes(self) -> list[str]:
+        if self.newer is None or self.drift.is_nothing:
+            return []
+        rows = [list(row) for row in (*self.drift.system, *self.drift.close)]
+        head = f"## What changed since {self.stored.name} ({self.stored.date})"
+        table = markdown(("what", self.stored.name, "newer"), rows) if rows else "Nothing near TensorFlow."
+        return [head, table, f"{self.drift.others} other distributions changed, too."]
+
+    def _fits(self) -> list[str]:
+        if self.newer is None or self.drift.is_nothing or not self.wheels:
+            return []
+        which = "Published wheels" if self.published else "Planned wheels (none is published)"
+        rows = [[one.name, one.before.words, one.after.words] for one in self.wheels]
+        reasons = [f"- {one.name}: {one.after.broken[0]}" for one in self.lost]
+        stopped = ["### What stops fitting", "\n".join(reasons)] if reasons else []
+        return [f"## {which}", markdown(("wheel", f"in {self.stored.name}", "in the newer one"), rows), *stopped]
+
+    def _next(self) -> list[str]:
+        if not self.wish:
+            return []
+        words = f"- {self.wish}: no target is for it. Add a `[[release]]`, or its Python, to build_config/targets.toml."
+        return ["## What to build next", words]
+
+    def _officials(self) -> list[str]:
+        if not self.official:
+            return []
+        lines = [
+            f"- {project} {', '.join(versions)}: {_advice(project)}" for project, versions in self.official.items()
+        ]
+        return ["## New official versions", "\n".join(lines)]
+
+
+def look(
+    config: Config, paths: Paths, judge: Judge, *, newer: Runtime | None, official: Mapping[str, Sequence[str]]
+) -> Watch:
+    """Compare and judge; ``newer`` is None where only the official versions are looked at.
+
+    Where nothing is published, the planned wheels are judged. Raises UsageError if no runtime is stored, and the errors
+    of reading the ledger.
+    """
+    stored = next((one for one in judge.runtimes if one.newest), None)
+    if stored is None:
+        message = f"{config.directory / 'colab'} has no runtime to compare with"
+        raise UsageError(message, remedy="Add one to build_config/colab/runtimes.toml.")
+    wheels = list(fit_of_index.published(paths, config))
+    rows = wheels or [(row.name, row.wheel) for row in fit_table.planned(config, judge)]
+    targets = [(target.tensorflow, target.python) for target in plan.targets(config)]
+    return Watch(
+        stored=stored,
+        newer=newer,
+        drift=drift.compare(stored, newer, judge.known) if newer else Drift(),
+        wheels=tuple(_judged(name, wheel, judge, stored, newer) for name, wheel in rows) if newer else (),
+        wish=drift.wished(newer, targets) if newer else None,
+        official=official,
+        published=bool(wheels),
+    )
+
+
+def _judged(name: str, wheel: WheelFacts, judge: Judge, stored: Runtime, newer: Runtime) -> Judged:
+    before, after = (fit.judge(wheel, runtime, judge.known, judge.gpus) for runtime in (stored, newer))
+    return Judged(name=name, before=before, after=after)
+
+
+def _advice(project: str) -> str:
+    if project == "tensorflow-cuda13":
+        return 'official wheels with CUDA 13: a line with `base = "tensorflow-cuda13"` in lines.toml can overlay them.'
+    sessions = "`nox -s update-pins` and `nox -s update-distributions`"
+    return f"add a `[[release]]` to build_config/targets.toml, then run {sessions}."
