@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
@@ -44,6 +44,8 @@ class GpuEntry(schema.Table):
     name: str
     capability: Annotated[str, Field(pattern=r"^\d{1,2}\.\d$")]
     card: str = ""
+    colab: bool = False
+    machine: Literal["x86_64", "aarch64"] = "x86_64"
 
 
 class GpusFile(schema.Table):
@@ -54,11 +56,16 @@ class GpusFile(schema.Table):
 
 @dataclass(frozen=True, kw_only=True)
 class Gpu:
-    """A GPU by Colab's name, and the name of the card where that differs; ``capability`` is (major, minor)."""
+    """A GPU by name, and what else it is called; ``capability`` is (major, minor).
+
+    ``colab`` says whether Colab has it, ``machine`` is the processor of the machines that have it.
+    """
 
     name: str
     capability: tuple[int, int]
     card: str = ""
+    colab: bool = False
+    machine: str = "x86_64"
 
     @property
     def label(self) -> str:
@@ -71,8 +78,20 @@ def load(folder: Path) -> tuple[Gpu, ...]:
     entries = toml_files.read(folder / "gpus.toml", GpusFile).gpu
     pairs = [(entry, entry.capability.split(".")) for entry in entries]
     return tuple(
-        Gpu(name=entry.name, capability=(int(major), int(minor)), card=entry.card) for entry, (major, minor) in pairs
+        Gpu(
+            name=entry.name,
+            capability=(int(major), int(minor)),
+            card=entry.card,
+            colab=entry.colab,
+            machine=entry.machine,
+        )
+        for entry, (major, minor) in pairs
     )
+
+
+def of_colab(gpus: Iterable[Gpu]) -> tuple[Gpu, ...]:
+    """Return those of the GPUs that Colab has."""
+    return tuple(gpu for gpu in gpus if gpu.colab)
 
 
 def fit(images: Iterable[str], capability: tuple[int, int]) -> str:
