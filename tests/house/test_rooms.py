@@ -19,12 +19,13 @@ PACKAGE = SCRIPTS / "tfwheel"
 # What each room may import, besides the modules outside all rooms and the room `system`, which are for every room.
 ROOMS = {
     "system": set(),
-    "config": set(),
+    "doctor": set(),  # not even `system`: it is one file on other people's machines
+    "config": {"doctor"},
     "wheel": {"config"},
     "gpu": set(),
     "retarget": {"wheel", "gpu", "config"},
     "checks": {"wheel", "gpu", "config"},  # never `retarget`: who judges must not know who wrote
-    "index": {"wheel", "config"},
+    "index": {"wheel", "config", "doctor"},
     "build": {"checks", "retarget", "index", "gpu", "wheel", "config"},
     "publish": {"index", "wheel", "config"},  # never `build` or `checks`: it reads records
 }
