@@ -32,7 +32,7 @@ def select(
     """Choose a wheel of ``listing`` (a wheels.json) for ``environment``, and the command that installs it.
 
     ``environment`` has "python" ("3.12"), "machine" ("x86_64"; other words for what is not Linux), "glibc", "driver",
-    "gpu" (compute capability), "runtime" (a name of the listing), "installed" (normalized name -> version), each None
+    "gpu" (compute capability), "gpu_name", "runtime" (a name of the listing), "installed" (normalized name -> version), each None
     if unknown or absent, and "colab", "cuda" (CUDA's libraries are there), "venv", "notebook", which are true or false.
     ``base`` is the URL of the site with a slash at its end, by default the listing's; ``installer`` is "pip" or "uv".
     """
@@ -103,11 +103,19 @@ def _smaller(best: Wheel, accepted: Sequence[Wheel], wish: Wish, where: Place) -
         same = public(wheel) == public(best) and wheel["line"] not in [best["line"], *(one["line"] for one in found)]
         if wish.gpu is None or not same or wheel["size"] >= best["size"] or left_to_do(wheel, wish):
             continue
-        gpus = served_by(wheel, wish)
-        only = f"{', '.join(gpus)} only" if 0 < len(gpus) <= FEW_GPUS else "smaller"
-        why = f"{only}, {megabytes(wheel)} instead of {megabytes(best)}"
+        why = f"{_only_for(wheel, wish, where)}, {megabytes(wheel)} instead of {megabytes(best)}"
         found.append({"wheel": wheel, "command": where.command(wheel), "why": why, "line": wheel["line"]})
     return [{key: one[key] for key in ("wheel", "command", "why")} for one in found]
+
+
+def _only_for(wheel: Wheel, wish: Wish, where: Place) -> str:
+    """Return for what alone a wheel is: the GPUs of Colab there, elsewhere the compute capabilities; else "smaller"."""
+    names = served_by(wheel, wish)
+    gpus = [one for one in wish.gpus if one["name"] in names and (one["colab"] or not where.colab)]
+    words = list(dict.fromkeys(one["name" if where.colab else "capability"] for one in gpus))
+    if not 0 < len(words) <= FEW_GPUS:
+        return "smaller"
+    return f"{'' if where.colab else 'compute capability '}{', '.join(words)} only"
 
 
 def public(wheel: Wheel) -> str:

@@ -24,6 +24,8 @@ OLD_NAMES = {"manylinux2014": (2, 17), "manylinux2010": (2, 12), "manylinux1": (
 class Wish:
     """An environment, read once: ``gpu`` is (major, minor) or None, ``anchor`` the TensorFlow to stay near to.
 
+    ``name`` is the GPU's, None if only its compute capability is known.
+
     ``runtime`` is the entry of the listing whose packages the command would meet; None in a virtual environment.
     """
 
@@ -32,6 +34,7 @@ class Wish:
     glibc: str | None
     driver: str | None
     gpu: tuple[int, int] | None
+    name: str | None
     runtime: Any
     anchor: str | None
     machine: str
@@ -42,7 +45,7 @@ class Wish:
     def gpu_name(self) -> str:
         """The GPU for users: "T4 (compute capability 7.5)"."""
         capability = "{}.{}".format(*(self.gpu or (0, 0)))
-        names = [one["name"] for one in self.gpus if one["capability"] == capability]
+        names = [self.name] if self.name else [one["name"] for one in self.gpus if one["capability"] == capability]
         return f"{names[0]} (compute capability {capability})" if names else f"compute capability {capability}"
 
 
@@ -198,6 +201,7 @@ def wish_of(environment: Mapping[str, Any], listing: Mapping[str, Any], project:
         glibc=environment.get("glibc"),
         driver=environment.get("driver"),
         gpu=capability_of(environment.get("gpu")),
+        name=environment.get("gpu_name"),
         runtime=runtime,
         anchor=runtime["tensorflow"] if runtime else known,
         machine=environment.get("machine") or "x86_64",
