@@ -11,6 +11,7 @@ compute capability and on later ones of the same major number; PTX runs on its o
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -29,6 +30,11 @@ def fit(images: Iterable[str], capability: tuple[int, int]) -> str:
 
     The driver prefers SASS to PTX, and among SASS images the one nearest to the GPU.
     """
+    return _fit(tuple(images), capability)
+
+
+@cache  # many wheels have the same code
+def _fit(images: tuple[str, ...], capability: tuple[int, int]) -> str:
     major, minor = capability
     found = [
         (kind, (int(high), int(low)), mark)

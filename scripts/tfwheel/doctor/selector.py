@@ -32,8 +32,8 @@ def select(
     """Choose a wheel of ``listing`` (a wheels.json) for ``environment``, and the command that installs it.
 
     ``environment`` has "python" ("3.12"), "machine" ("x86_64"; other words for what is not Linux), "glibc", "driver",
-    "gpu" (compute capability), "gpu_name", "runtime" (a name of the listing), "installed" (normalized name -> version), each None
-    if unknown or absent, and "colab", "cuda" (CUDA's libraries are there), "venv", "notebook", which are true or false.
+    "gpu" (compute capability), "gpu_name", "runtime" (a name of the listing), "installed" (normalized name -> version),
+    each None if unknown or absent, and "colab", "cuda" (CUDA's libraries are there), "venv", "notebook", which are true or false.
     ``base`` is the URL of the site with a slash at its end, by default the listing's; ``installer`` is "pip" or "uv".
     """
     wish = wish_of(environment, listing, project)

@@ -61,6 +61,7 @@ class SiteContent:
             gpus=self._gpus,
             locks=digests.of_tree(self.locks / "install"),
             documents=self.documents.is_dir(),
+            repository=self.settings.index.repository,
             sources=digests.of_tree(page_templates.SOURCES),
             libraries={name: version(name) for name in LIBRARIES},
             code=sources.digest(__name__),
@@ -89,6 +90,7 @@ class SiteContent:
             base_url=base_url,
             material=frozenset(material),
             documents=self.documents.is_dir(),
+            repository=self.settings.index.repository,
         )
         return {**material, **people}
 

@@ -90,5 +90,5 @@ def test_no_line_can_have_the_name_of_a_folder_that_the_site_makes(tmp_path: Pat
     (tmp_path / "a.md").write_text("# A\n")
     made = site.parts(KNOWN, SiteContent(settings=build_config.load(), documents=tmp_path))
     names = {name.partition("/")[0] for part in made.values() for name in part.make() if "/" in name}
-    assert names - {"cu12", "cpu"} == RESERVED
+    assert names - {"cu12", "cu12t4", "cpu"} == RESERVED
     assert not any(map(is_line_name, RESERVED))
