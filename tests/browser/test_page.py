@@ -126,8 +126,13 @@ def test_what_is_chosen_on_the_page_is_what_the_selector_answers(browser: Browse
     """Each runtime and some Pythons, with each GPU of the page."""
     asked = browser.run("""
         const found = [];
-        const ask = () => { update(); found.push([environmentNow(), at("panel").hidden ? null : at("command").textContent]); };
-        const set = (name, value) => { document.querySelector(`input[name=${name}][value="${value}"]`).checked = true; };
+        const ask = () => {
+            update();
+            found.push([environmentNow(), at("panel").hidden ? null : at("command").textContent]);
+        };
+        const set = (name, value) => {
+            document.querySelector(`input[name=${name}][value="${value}"]`).checked = true;
+        };
         const each = (name, values, gpus) => { for (const value of values) { set(name, value); for (const gpu of gpus) {
             if (gpu === "none") { at("gpu").value = ""; set("gpu", "none"); } else at("gpu").value = gpu;
             ask(); } } };
