@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 
-from tfwheel.doctor.signatures import NOISE, SIGNATURES
+from tfwheel.doctor.install_signatures import ENDS_AN_INSTALLATION, WARNS
+from tfwheel.doctor.run_signatures import ENDS_A_RUN
+from tfwheel.doctor.signatures import NOISE
 
 ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b\][^\x07]*\x07")
 LONGEST_LINE, LARGEST_LOG = 5000, 20_000_000  # characters
-NOTHING_KNOWN = "nothing known found"
+SIGNATURES = (*ENDS_AN_INSTALLATION, *ENDS_A_RUN, *WARNS)
 
 
 @dataclass(frozen=True)
@@ -52,13 +54,13 @@ def plain_lines(text: str) -> list[str]:
     return [line.rpartition("\r")[2][:LONGEST_LINE] for line in text.split("\n")]
 
 
-@lru_cache(maxsize=None)
+@cache
 def spaced(pattern: str) -> re.Pattern[str]:
     """Compile a pattern whose spaces stand for any white space, the border of an installer's box included."""
     return re.compile(re.sub(r"(?<!\\)(?<!\[) (?![?*+\]])", r"[\\s│╰─▶]+", pattern))
 
 
-@lru_cache(maxsize=None)
+@cache
 def noise_pattern() -> re.Pattern[str]:
     """Return the pattern of lines that are never blamed."""
     return re.compile("|".join(NOISE))

@@ -105,10 +105,9 @@ def distributions_on(path: list[str]) -> tuple[dict[str, str], list[str]]:
 
 def _metadata_folders(place: str) -> list[Path]:
     try:
-        names = sorted(os.listdir(place or "."))
+        return sorted(path for path in Path(place or ".").iterdir() if path.name.endswith((".dist-info", ".egg-info")))
     except OSError:
         return []
-    return [Path(place or ".") / name for name in names if name.endswith((".dist-info", ".egg-info"))]
 
 
 def _read_metadata(folder: Path) -> tuple[str, str]:
@@ -204,7 +203,7 @@ def shadowed_libraries(places: dict[str, list[str]]) -> list[str]:
     """Return a sentence for each library of NVIDIA's packages that LD_LIBRARY_PATH hides."""
     hiding = [one for one in os.environ.get("LD_LIBRARY_PATH", "").split(":") if one]
     found = []
-    for library, paths in places.items():
+    for paths in places.values():
         folder = os.path.dirname(paths[0])  # noqa: PTH120 -- as written in the variable
         if folder in hiding and any("/nvidia/" in path for path in paths[1:]):
             found.append(f"LD_LIBRARY_PATH loads {paths[0]} before the one that pip installed.")

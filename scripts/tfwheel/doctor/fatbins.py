@@ -25,6 +25,7 @@ LZ4_FLAG = 0x2000
 BIG, GENERATED, RELOCATABLE = ".nv_fatbin", ".rodata", "__nv_relfatbin"
 LONG, MORE = 15, 255  # of lengths in an LZ4 block
 PTX_HEAD = 2000  # bytes of PTX to look for its target in
+NO_BITS = 8  # the type of a section without bytes in the file
 MOST_SECTIONS, MOST_IN_CONTAINER = 1 << 16, 1 << 12
 PTX_TARGET = re.compile(rb"^\.target\s+sm_\d+([af])\b", re.MULTILINE)
 ELF_HEADER, ELF_SECTION = struct.Struct("<16sHHIQQQIHHHHHH"), struct.Struct("<IIQQQQIIQQ")
@@ -80,7 +81,7 @@ def elf_sections(data: mmap.mmap) -> list[tuple[str, int, int]]:
     for row in rows:
         begin = names[4] + row[0]
         end = data.find(b"\0", begin, begin + 200)
-        inside = row[1] != 8 and row[4] + row[5] <= len(data)  # 8: a section without bytes in the file
+        inside = row[1] != NO_BITS and row[4] + row[5] <= len(data)
         if end > 0 and inside:
             found.append((data[begin:end].decode("latin-1"), row[4], row[4] + row[5]))
     return found
@@ -89,10 +90,11 @@ def elf_sections(data: mmap.mmap) -> list[tuple[str, int, int]]:
 def _containers(data: mmap.mmap, start: int, end: int) -> Iterator[frozenset[str]]:
     """Yield the images of each container between two places of a file."""
     position = data.find(FATBIN_MAGIC, start, end)
-    while 0 <= position <= end - FATBIN_HEADER.size:
+    last = end - FATBIN_HEADER.size
+    while 0 <= position <= last:
         _, version, header, size = FATBIN_HEADER.unpack_from(data, position)
         whole = FATBIN_HEADER.size + size
-        if version == 1 and header == FATBIN_HEADER.size and 0 < size and position + whole <= end:
+        if version == 1 and header == FATBIN_HEADER.size and size > 0 and position + whole <= end:
             yield frozenset(_images(data, position + header, position + whole))
             position = data.find(FATBIN_MAGIC, position + whole, end)
         else:  # the bare constant, which code that handles containers has

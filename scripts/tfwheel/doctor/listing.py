@@ -55,7 +55,7 @@ def site_root(index: str) -> str:
 
 
 def checked_listing(data: bytes, where: str) -> dict[str, Any]:
-    """Return a list of wheels from its JSON; ListingError if it is none, or a word of it does not belong in a command."""
+    """Return a list of wheels from its JSON; ListingError if it is none, or has words that no command may have."""
     try:
         listing = json.loads(data)
         version = listing["meta"]["version"]

@@ -10,7 +10,7 @@ import ast
 from graphlib import TopologicalSorter
 from typing import TYPE_CHECKING
 
-from tfwheel.system import sources
+from tfwheel.system.sources import program
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,15 +39,22 @@ def render(base_url: str) -> dict[str, bytes]:
     main = ast.get_docstring(modules[LAST]) or ""
     sentence, _, usage = main.partition("\n")
     imports = sorted({line for tree in modules.values() for line in _imports(tree)}, key=_import_order)
-    bodies = [f"# --- {name} ---\n\n{_body(texts[name], modules[name])}" for name in order]
+    bodies = [
+        f"# --- {name} ---\n# {_sentence(modules[name])}\n\n{_body(texts[name], modules[name])}" for name in order
+    ]
     bodies[-1] = bodies[-1].replace('BASE_URL = ""', f"BASE_URL = {base_url!r}".replace("'", '"'))
     text = HEAD.format(sentence=sentence, usage=usage.strip()) + "\n".join(imports) + "\n\n" + "\n\n".join(bodies)
     return {NAME: text.encode()}
 
 
 def _room() -> Path:
-    """Return the folder of the room; a call that the keys of cached files see, see ``system.sources``."""
-    return sources.program("doctor.program").parent
+    """Return the folder of the room, by a call that the keys of cached files see."""
+    return program("doctor.program").parent
+
+
+def _sentence(tree: ast.Module) -> str:
+    """Return the first sentence of a module's docstring."""
+    return (ast.get_docstring(tree) or "").partition("\n")[0]
 
 
 def _needed(tree: ast.Module) -> set[str]:
@@ -69,14 +76,15 @@ def _import_order(line: str) -> tuple[bool, str]:
 
 
 def _body(text: str, tree: ast.Module) -> str:
-    """Return a module without its docstring, its imports, and what it imports for annotations."""
+    """Return a module without docstrings, its imports, and what it imports for annotations."""
     lines = text.splitlines()
-    for node in tree.body:
-        docstring = node is tree.body[0] and isinstance(node, ast.Expr)
-        if docstring or isinstance(node, (ast.Import, ast.ImportFrom)) or _for_annotations(node):
-            for number in range(node.lineno - 1, node.end_lineno or node.lineno):
-                lines[number] = ""
-    return "\n".join(lines).strip() + "\n"
+    left_out = [node for node in tree.body if isinstance(node, (ast.Import, ast.ImportFrom)) or _for_annotations(node)]
+    documented = [one for one in ast.walk(tree) if isinstance(one, (ast.Module, ast.ClassDef, ast.FunctionDef))]
+    left_out += [one.body[0] for one in documented if ast.get_docstring(one) and len(one.body) > 1]
+    for node in left_out:
+        for number in range(node.lineno - 1, node.end_lineno or node.lineno):
+            lines[number] = "\0"
+    return "\n".join(line for line in lines if line != "\0").strip() + "\n"
 
 
 def _for_annotations(node: ast.stmt) -> bool:

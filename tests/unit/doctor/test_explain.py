@@ -8,7 +8,7 @@ import json
 import pytest
 
 from tfwheel.config.paths import ROOT
-from tfwheel.doctor import explain, signatures
+from tfwheel.doctor import explain
 
 LOGS = ROOT / "tests" / "data" / "logs"
 CORPUS = json.loads((LOGS / "corpus.json").read_bytes())
@@ -45,7 +45,7 @@ def test_the_corpus_is_large_has_logs_without_a_cause_and_was_split_by_name() ->
 
 
 def test_each_signature_is_told_by_a_log_of_its_own() -> None:
-    names = [signature.name for signature in signatures.SIGNATURES]
+    names = [signature.name for signature in explain.SIGNATURES]
     assert len(set(names)) == len(names)
     assert {facts["expect"] for facts in CORPUS.values()} - {None} == set(names)
 
