@@ -154,12 +154,14 @@ def distance(wheel: Wheel, wish: Wish) -> int:
 
 
 def left_to_do(wheel: Wheel, wish: Wish) -> int:
+    """Return 1 if the driver has PTX to compile, or without a GPU, if there is GPU code; else 0."""
     if wish.gpu is None:
         return 1 if wheel["gpu_code"] else 0
     return 1 if JIT in runs(wheel["gpu_code"], wish.gpu).values() else 0
 
 
 def served_by(wheel: Wheel, wish: Wish) -> list[str]:
+    """Return the names of the GPUs of the listing that a wheel serves."""
     return [one["name"] for one in wish.gpus if serves(wheel["gpu_code"], capability_of(one["capability"]) or (0, 0))]
 
 
@@ -211,7 +213,7 @@ def wish_of(environment: Mapping[str, Any], listing: Mapping[str, Any], project:
 
 
 def oldest_driver(wheel: Wheel, wish: Wish) -> tuple[str | None, str]:
-    """Return the oldest driver for a wheel's CUDA, None if it has no GPU code or that CUDA is unknown, and its major."""
+    """Return the oldest driver for a wheel's CUDA, None without GPU code or if it is unknown, and CUDA's major."""
     cuda = (wish.lines.get(wheel["line"]) or "") if wheel["gpu_code"] else ""
     major = cuda.partition(".")[0]
     return OLDEST_DRIVER.get(major), major
@@ -235,5 +237,6 @@ def numbers(version: str) -> tuple[int, ...]:
 
 
 def capability_of(text: str | None) -> tuple[int, int] | None:
+    """Return a compute capability ("12.0") as numbers, None for none."""
     major, _, minor = (text or "").partition(".")
     return (int(major), int(minor)) if major.isdigit() and minor.isdigit() else None

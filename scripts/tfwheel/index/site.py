@@ -10,7 +10,16 @@ from typing import TYPE_CHECKING
 
 from tfwheel.config import colab_runtimes, gpu_support
 from tfwheel.config.paths import ROOT
-from tfwheel.index import documents, install_files, landing_page, manifest, page_templates, simple_pages
+from tfwheel.index import (
+    doctor_file,
+    documents,
+    install_files,
+    landing_page,
+    manifest,
+    page_templates,
+    simple_pages,
+    wheel_list,
+)
 from tfwheel.index.atomic_tree import Part
 from tfwheel.system import digests, sources
 
@@ -38,7 +47,7 @@ class SiteContent:
     documents: Path = documents.SOURCES
 
     def parts(self, known: Ledger) -> dict[str, Part]:
-        """Return the landing page with the install files, and the documents, each as one part of a site."""
+        """Return what is for people (landing page, install files, doctor), and the documents, each as one part."""
         return {"people": self._people(known), "documents": self._documents()}
 
     def _documents(self) -> Part:
@@ -92,7 +101,10 @@ class SiteContent:
             documents=self.documents.is_dir(),
             repository=self.settings.index.repository,
         )
-        return {**material, **people}
+        programs = wheel_list.render(
+            entries, lines=self.settings.lines, runtimes=known, gpus=self._gpus, base_url=base_url
+        )
+        return {**material, **people, **programs, **doctor_file.render(base_url)}
 
 
 def parts(known: Ledger, content: SiteContent | None = None) -> dict[str, Part]:
