@@ -18,7 +18,8 @@ function element(name, text, className) {
 function gpuNow() {
   const value = at("gpu")?.value || picked("gpu");
   if (value === "none") return null;
-  return value.includes(".") ? { name: null, capability: value, machine: "x86_64" } : listing.gpus[value];
+  const machine = at("gpu")?.selectedOptions[0].dataset.machine ?? "x86_64";
+  return value.includes(".") ? { name: null, capability: value, machine } : { ...listing.gpus[value], machine };
 }
 
 /** Return what is chosen as an environment of the selector. */

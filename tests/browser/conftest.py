@@ -128,15 +128,12 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     files = install_files.render(entries, [], runtimes=pagedata.RUNTIMES, base_url="")
     files |= landing_page.render(
         entries,
-        lines=pagedata.LINES,
-        runtimes=pagedata.RUNTIMES,
+        pagedata.listing(entries, base_url="", facts=pagedata.facts()),
         gpus=pagedata.GPUS,
-        base_url="",
         material=frozenset(files),
         documents=True,
         doctor=True,
         repository="owner/wheels",
-        fits=pagedata.fits(),
     )
     files |= documents.render(documents.read())
     for name, data in files.items():

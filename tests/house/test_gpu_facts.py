@@ -57,7 +57,8 @@ def page() -> dict[str, str]:
         )
         for target in TARGETS.values()
     ]
-    html = landing_page.render(entries, lines=CONFIG.lines, runtimes=(), gpus=GPUS, base_url="")["index.html"].decode()
+    listing = pagedata.listing(entries, lines=CONFIG.lines, runtimes=(), gpus=GPUS)
+    html = landing_page.render(entries, listing, gpus=GPUS)["index.html"].decode()
     groups = html.split("<article ")[1:]
     return {entry.target: group for entry in entries for group in groups if f'data-file="{entry.file}"' in group}
 

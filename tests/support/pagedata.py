@@ -13,6 +13,7 @@ from fixedconfig import CONFIG
 from tfwheel.config.colab_runtimes import load as load_runtimes
 from tfwheel.config.gpu_support import load as load_gpus
 from tfwheel.config.paths import CONFIG_DIR
+from tfwheel.index import wheel_list
 from tfwheel.index.ledger_entry import LedgerEntry
 
 if TYPE_CHECKING:
@@ -67,13 +68,20 @@ def release() -> list[LedgerEntry]:
     return wheels
 
 
-def fits() -> dict[str, dict[str, Any]]:
+def listing(entries: list[LedgerEntry], **changes: Any) -> dict[str, Any]:  # noqa: ANN401 -- as there
+    """The wheels.json of these entries."""
+    usual = {"lines": LINES, "runtimes": RUNTIMES, "gpus": GPUS, "base_url": BASE_URL}
+    return wheel_list.listing(entries, **(usual | changes))
+
+
+def facts() -> dict[str, dict[str, Any]]:
     """What the wheels of ``release`` would change in Colab's runtimes, by file: as wheels.json has it."""
     found: dict[str, dict[str, Any]] = {}
     for one in release():
         for runtime in RUNTIMES:
             if f"-cp{runtime.python_minor.replace('.', '')}-" in one.file:
-                found.setdefault(one.file, {})[runtime.name] = _fit(one.version, str(runtime.tensorflow))
+                fits = found.setdefault(one.file, {"fit": {}})["fit"]
+                fits[runtime.name] = _fit(one.version, str(runtime.tensorflow))
     return found
 
 

@@ -34,7 +34,8 @@ def select(
     ``environment`` has "python" ("3.12"), "machine" ("x86_64"; other words for what is not Linux), "glibc", "driver",
     "gpu" (compute capability), "gpu_name", "runtime" (a name of the listing), "installed" (normalized name -> version),
     each None if unknown or absent, and "colab", "cuda" (CUDA's libraries are there), "venv", "notebook", which are true
-    or false. ``base`` is the URL of the site with a slash at its end, by default the listing's; ``installer`` is "pip" or "uv".
+    or false. ``base`` is the URL of the site with a slash at its end, by default the listing's; ``installer`` is "pip"
+    or "uv".
     """
     wish = wish_of(environment, listing, project)
     where = Place(environment, base if base is not None else listing["base_url"], installer)

@@ -12,6 +12,8 @@ from tfwheel.doctor.selector import select
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from tfwheel.config.gpu_support import Gpu
+
     Listing = Mapping[str, Any]
 
 PYTHONS = ("3.10", "3.11", "3.12", "3.13", "3.14")  # answered, whether or not there is a wheel for them
@@ -25,7 +27,7 @@ def pythons(listing: Listing) -> list[str]:
     return sorted({*PYTHONS, *found}, key=Version)
 
 
-def tables(listing: Listing) -> list[dict[str, Any]]:
+def tables(listing: Listing, gpus: Sequence[Gpu]) -> list[dict[str, Any]]:
     """Return a table per runtime and per Python of one's own machine: title, about, constraints (a path or ""), rows.
 
     A row says for which GPUs it is, and has a command in parts (see ``parts``), or what to do instead, or both. Without
@@ -34,8 +36,8 @@ def tables(listing: Listing) -> list[dict[str, Any]]:
     if not listing["wheels"]:
         return []
     listing = {**listing, "wheels": _newest_builds(listing["wheels"])}
-    of_colab = [gpu for gpu in listing["gpus"] if gpu["colab"]]
-    own = [gpu for gpu in listing["gpus"] if gpu["machine"] == "x86_64"]
+    of_colab = [gpu for gpu in gpus if gpu.colab]
+    own = [gpu for gpu in gpus if gpu.machine == "x86_64"]
     found = []
     for runtime in listing["runtimes"]:
         python = runtime["python"].rpartition(".")[0]
@@ -95,9 +97,9 @@ def parts(command: str) -> dict[str, str]:
     return {"before": before, "line": line, "after": after}
 
 
-def _rows(listing: Listing, environment: dict[str, Any], gpus: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+def _rows(listing: Listing, environment: dict[str, Any], gpus: Sequence[Gpu]) -> Iterator[dict[str, Any]]:
     """Yield a row per answer: GPUs with the same one share it, and a smaller wheel for some has a row of its own."""
-    named = [*((gpu["name"], gpu["capability"]) for gpu in gpus), (NO_GPU, None)]
+    named = [*((gpu.name, "{}.{}".format(*gpu.capability)) for gpu in gpus), (NO_GPU, None)]
     answers = {
         one: select({**environment, "gpu": one}, listing, base=BASE) for one in dict.fromkeys(dict(named).values())
     }

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
 
 from markupsafe import Markup
-from packaging.utils import canonicalize_name, parse_wheel_filename
 from packaging.version import Version
 
 from tfwheel.index import command_tables, install_files, page_templates, wheel_groups
@@ -15,58 +13,48 @@ from tfwheel.index import command_tables, install_files, page_templates, wheel_g
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
-    from tfwheel.config.colab_runtimes import Runtime
     from tfwheel.config.gpu_support import Gpu
-    from tfwheel.config.targets import Line
     from tfwheel.index.ledger_entry import LedgerEntry
 
-MOST_ROWS = 1000  # the newest ones: a page of 100,000 rows would be 150 MB
 COMMON_ON_LINUX = "GeForce RTX "  # the GPUs that the page offers first to those with a machine of their own
-# Packages of Colab that require the TensorFlow version they were built for.
-COMPANIONS = ("tf_keras", "tensorflow-text", "tensorflow-hub", "ydf_tf", "tensorflow_decision_forests")
 
 
 def render(
     entries: Iterable[LedgerEntry],
+    listing: Mapping[str, Any],
     *,
-    lines: Mapping[str, Line],
-    runtimes: Sequence[Runtime],
     gpus: Sequence[Gpu],
-    base_url: str,
     material: Collection[str] = (),
     documents: bool = False,
     doctor: bool = False,
     repository: str = "",
-    fits: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> dict[str, bytes]:
     """Render the landing page as ``{"index.html": bytes}``; entries in any order give equal bytes.
 
-    ``base_url`` is the URL of the site ending with a slash, or empty: then the page uses its own URL, and links to what
-    a command needs if no script runs. ``material`` are the paths of the install files that exist; ``documents`` and
-    ``doctor`` say whether the site has them; ``repository`` is "owner/name" on GitHub, empty if there is none. ``fits``
-    has for each file what it would change in each runtime, as in ``wheels.json``.
+    ``listing`` is what ``wheels.json`` has of these entries and GPUs; of more entries than it has, the page says how
+    many. Without a ``base_url`` in it the page uses its own URL, and links to what a command needs if no script runs.
+    ``material`` are the paths of the install files that exist; ``documents`` and ``doctor`` say whether the site has
+    them; ``repository`` is "owner/name" on GitHub, empty if there is none.
     """
-    every = sorted(
-        (entry for entry in entries if entry.removed is None),
-        key=lambda entry: (entry.uploaded, entry.file, entry.line),
-    )
-    newest = sorted(every[-MOST_ROWS:], key=_reading_order, reverse=True)
-    listing = _listing(newest, lines, runtimes, gpus, base_url=base_url, fits=fits or {})
+    every = [entry for entry in entries if entry.removed is None]
+    wheels = {(wheel["line"], wheel["file"]): wheel for wheel in listing["wheels"]}
+    shown = sorted((entry for entry in every if (entry.line, entry.file) in wheels), key=_reading_order, reverse=True)
+    pairs = [(wheels[entry.line, entry.file], entry) for entry in shown]
     text = page_templates.template("page.html").render(
-        groups=wheel_groups.groups(listing, newest, frozenset(material)),
-        count=len(newest),
-        older=len(every) - len(newest),
-        tables=command_tables.tables(listing),
+        groups=wheel_groups.groups(pairs, listing, gpus=gpus, material=frozenset(material)),
+        count=len(shown),
+        older=len(every) - len(shown),
+        tables=command_tables.tables(listing, gpus),
         runtimes=[_question(runtime) for runtime in listing["runtimes"]],
         pythons=command_tables.pythons(listing),
         usual_python=_usual_python(listing),
-        gpus=[_gpu(number, gpu) for number, gpu in enumerate(listing["gpus"])],
+        gpus=[_gpu(number, gpu) for number, gpu in enumerate(gpus)],
         capabilities=sorted({gpu["capability"] for gpu in listing["gpus"]}, key=Version),
-        projects=list(dict.fromkeys(wheel["project"] for wheel in listing["wheels"])),
+        projects=list(dict.fromkeys(wheel["project"] for wheel, _ in pairs)),
         links=_links(documents=documents, doctor=doctor, repository=repository),
         doctor=doctor,
-        base_url=base_url,
-        data=_json(listing),
+        base_url=listing["base_url"],
+        data=_json(_inline(listing)),
         **page_templates.inlined("style", "page.css", "landing.css"),
         **page_templates.inlined("script", "selector.js", "snippets.js", "page.js"),
     )
@@ -80,67 +68,10 @@ def _reading_order(entry: LedgerEntry) -> tuple[str, Version, str, tuple[int, ..
     return project, Version(entry.version), entry.line, minors, entry.file
 
 
-def _listing(
-    entries: Sequence[LedgerEntry],
-    lines: Mapping[str, Line],
-    runtimes: Sequence[Runtime],
-    gpus: Sequence[Gpu],
-    *,
-    base_url: str,
-    fits: Mapping[str, Mapping[str, Any]],
-) -> dict[str, Any]:
-    """Return what the script and the tables choose from: the same object as ``wheels.json``."""
-    present = {entry.line for entry in entries}
-    return {
-        "meta": {"version": 1},
-        "base_url": base_url,
-        "gpus": [
-            {
-                "name": gpu.name,
-                "card": gpu.card,
-                "capability": "{}.{}".format(*gpu.capability),
-                "colab": gpu.colab,
-                "machine": gpu.machine,
-            }
-            for gpu in gpus
-        ],
-        "lines": [
-            {"name": name, "cuda": lines[name].cuda or None if name in lines else None}
-            for name in [*(name for name in lines if name in present), *sorted(present - set(lines))]
-        ],
-        "runtimes": [
-            {
-                "name": runtime.name,
-                "python": runtime.python,
-                "glibc": None,
-                "driver": None,
-                "tensorflow": runtime.tensorflow,
-                "newest": number == 0,
-                "companions": {name: runtime.version_of(name) for name in COMPANIONS if runtime.version_of(name)},
-                "constraints": f"install/{install_files.constraints_name(runtime)}",
-            }
-            for number, runtime in enumerate(runtimes)
-            if runtime.tensorflow
-        ],
-        "wheels": [
-            {
-                "project": canonicalize_name(entry.project),
-                "version": entry.version,
-                "file": entry.file,
-                "line": entry.line,
-                "href": entry.url or quote(f"{entry.folder}/{entry.file}"),
-                "sha256": entry.sha256,
-                "size": entry.size,
-                "python": list(install_files.pythons(entry.file)),
-                "platforms": sorted({tag.platform for tag in parse_wheel_filename(entry.file)[3]}),
-                "gpu_code": {kind: list(images) for kind, images in entry.gpu_code.items()},
-                "yanked": entry.yanked,
-                "uploaded": entry.uploaded,
-                "fit": fits.get(entry.file, {}),
-            }
-            for entry in entries
-        ],
-    }
+def _inline(listing: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the listing without requirements, which the script does not read and which are most of it."""
+    kept = [{key: value for key, value in wheel.items() if key != "requires"} for wheel in listing["wheels"]]
+    return {**listing, "wheels": kept}
 
 
 def _question(runtime: Mapping[str, Any]) -> dict[str, Any]:
@@ -153,16 +84,17 @@ def _usual_python(listing: Mapping[str, Any]) -> str:
     return max(found, key=Version)
 
 
-def _gpu(number: int, gpu: Mapping[str, Any]) -> dict[str, Any]:
+def _gpu(number: int, gpu: Gpu) -> dict[str, Any]:
     """Return a GPU as the page offers it: ``place`` says where it is offered by a button of its own."""
-    place = "colab" if gpu["colab"] else "linux" if gpu["name"].startswith(COMMON_ON_LINUX) else ""
-    card = f" ({gpu['card']})" if gpu["card"] else ""
-    machine = "" if gpu["machine"] == "x86_64" else ", ARM"
+    place = "colab" if gpu.colab else "linux" if gpu.name.startswith(COMMON_ON_LINUX) else ""
+    card = f" ({gpu.card})" if gpu.card else ""
+    capability = "{}.{}".format(*gpu.capability)
     return {
         "number": number,
         "place": place,
-        "short": gpu["name"].removeprefix("GeForce "),
-        "label": f"{gpu['name']}{card}, {gpu['capability']}{machine}",
+        "short": gpu.name.removeprefix("GeForce "),
+        "label": f"{gpu.name}{card}, {capability}" + ("" if gpu.machine == "x86_64" else ", ARM"),
+        "machine": gpu.machine,
     }
 
 

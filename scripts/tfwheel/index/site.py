@@ -91,20 +91,19 @@ class SiteContent:
         base_url = self.settings.index.base_url
         locks = install_files.kept(entries, self.locks)
         material = install_files.render(entries, locks, runtimes=known, base_url=base_url)
-        people = landing_page.render(
-            entries,
-            lines=self.settings.lines,
-            runtimes=known,
-            gpus=self._gpus,
-            base_url=base_url,
-            material=frozenset(material),
-            documents=self.documents.is_dir(),
-            repository=self.settings.index.repository,
-        )
-        programs = wheel_list.render(
+        listing = wheel_list.listing(
             entries, lines=self.settings.lines, runtimes=known, gpus=self._gpus, base_url=base_url
         )
-        return {**material, **people, **programs, **doctor_file.render(base_url)}
+        people = landing_page.render(
+            entries,
+            listing,
+            gpus=self._gpus,
+            material=frozenset(material),
+            documents=self.documents.is_dir(),
+            doctor=True,
+            repository=self.settings.index.repository,
+        )
+        return {**material, **people, **wheel_list.encode(listing), **doctor_file.render(base_url)}
 
 
 def parts(known: Ledger, content: SiteContent | None = None) -> dict[str, Part]:

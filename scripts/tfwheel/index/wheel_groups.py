@@ -10,8 +10,9 @@ from tfwheel.config import gpu_support
 from tfwheel.index import command_tables, install_files
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
+    from tfwheel.config.gpu_support import Gpu
     from tfwheel.index.ledger_entry import LedgerEntry
 
 NEVER, NO_CODE = "never run on a GPU", "no GPU code"
@@ -19,26 +20,30 @@ LARGE_MB = 10  # from here on without decimals
 
 
 def groups(
-    listing: Mapping[str, Any], entries: Iterable[LedgerEntry], material: frozenset[str]
+    pairs: Sequence[tuple[Mapping[str, Any], LedgerEntry]],
+    listing: Mapping[str, Any],
+    *,
+    gpus: Sequence[Gpu],
+    material: frozenset[str],
 ) -> list[dict[str, Any]]:
-    """Return the wheels of each project, version and line together, in the order of the listing (a wheels.json).
+    """Return the wheels of each project, version and line together, in their order.
 
-    ``entries`` are the lines of the ledger about these wheels, ``material`` the install files that exist.
+    ``pairs`` are wheels of the listing (a wheels.json) with their lines of the ledger, ``material`` the install files
+    that exist.
     """
-    known = {(entry.line, entry.file): entry for entry in entries}
-    found = groupby(listing["wheels"], key=lambda wheel: (wheel["project"], wheel["version"], wheel["line"]))
-    return [
-        _group([(wheel, known[wheel["line"], wheel["file"]]) for wheel in wheels], listing, material)
-        for _, wheels in found
-    ]
+    found = groupby(pairs, key=lambda pair: (pair[1].project, pair[1].version, pair[1].line))
+    return [_group(list(group), listing, gpus, material) for _, group in found]
 
 
 def _group(
-    pairs: Sequence[tuple[Mapping[str, Any], LedgerEntry]], listing: Mapping[str, Any], material: frozenset[str]
+    pairs: Sequence[tuple[Mapping[str, Any], LedgerEntry]],
+    listing: Mapping[str, Any],
+    gpus: Sequence[Gpu],
+    material: frozenset[str],
 ) -> dict[str, Any]:
     first = pairs[0][1]
     cuda = next((line["cuda"] for line in listing["lines"] if line["name"] == first.line), None)
-    served = [gpu for gpu in listing["gpus"] if all(_serves(entry.gpu_code, gpu["capability"]) for _, entry in pairs)]
+    served = [gpu for gpu in gpus if all(gpu_support.serves(entry.gpu_code, gpu.capability) for _, entry in pairs)]
     fits = _fits([wheel for wheel, _ in pairs], listing["runtimes"])
     install = f'pip install --extra-index-url {command_tables.BASE}{first.line}/ "{first.pin}"'
     return {
@@ -49,19 +54,14 @@ def _group(
         "cuda": f"CUDA {cuda}" if cuda else "no CUDA",
         "yanked": first.yanked if len({entry.yanked for _, entry in pairs}) == 1 else None,
         "codes": _codes(first.gpu_code),
-        "gpus": [gpu["name"] for gpu in served if gpu["colab"]],
-        "also": [gpu["name"] for gpu in served if not gpu["colab"] and gpu["machine"] == "x86_64"],
+        "gpus": [gpu.name for gpu in served if gpu.colab],
+        "also": [gpu.name for gpu in served if not gpu.colab and gpu.machine == "x86_64"],
         "fits": fits,
         "reasons": _reasons(fits),
         "install": command_tables.parts(install),
         "material": [one for _, entry in pairs for one in _material(entry, material)],
         "wheels": [_row(wheel, entry) for wheel, entry in pairs],
     }
-
-
-def _serves(gpu_code: Mapping[str, Sequence[str]], capability: str) -> bool:
-    major, _, minor = capability.partition(".")
-    return gpu_support.serves(gpu_code, (int(major), int(minor)))
 
 
 def _codes(gpu_code: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from packaging.version import Version
 
-from tfwheel.index import install_files, landing_page
+from tfwheel.index import install_files
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -23,10 +23,18 @@ if TYPE_CHECKING:
 
 NAME = "wheels.json"
 VERSION = 1
+MOST = 1000  # the newest ones: a page of 100,000 wheels would be 150 MB
+# Packages of Colab that require the TensorFlow version they were built for.
+COMPANIONS = ("tf_keras", "tensorflow-text", "tensorflow-hub", "ydf_tf", "tensorflow_decision_forests")
 UNKNOWN: dict[str, Any] = {"requires": [], "gencode": None, "fit": {}}  # of a wheel, beyond its line in the ledger
 
 
-def render(
+def encode(listing: Mapping[str, Any]) -> dict[str, bytes]:
+    """Encode a list as ``{"wheels.json": bytes}``."""
+    return {NAME: (json.dumps(listing, sort_keys=True, separators=(",", ":")) + "\n").encode()}
+
+
+def listing(
     entries: Iterable[LedgerEntry],
     *,
     lines: Mapping[str, Line],
@@ -34,8 +42,8 @@ def render(
     gpus: Sequence[Gpu],
     base_url: str,
     facts: Mapping[str, Mapping[str, Any]] | None = None,
-) -> dict[str, bytes]:
-    """Render the list as ``{"wheels.json": bytes}``; entries in any order give equal bytes.
+) -> dict[str, Any]:
+    """Return the list of these wheels, but for removed ones; entries in any order give an equal one.
 
     ``runtimes`` are Colab's, newest first. ``facts`` maps the file of a wheel to what its line in the ledger does not
     say: some keys of UNKNOWN, where "fit" maps the name of a runtime to "verdict", "reasons" and "changes".
@@ -44,9 +52,9 @@ def render(
         (entry for entry in entries if entry.removed is None),
         key=lambda entry: (entry.uploaded, entry.file, entry.line),
     )
-    shown = sorted(every[-landing_page.MOST_ROWS :], key=lambda entry: (entry.project, entry.file, entry.line))
+    shown = sorted(every[-MOST:], key=lambda entry: (entry.project, entry.file, entry.line))
     known = facts or {}
-    listing = {
+    return {
         "meta": {"version": VERSION},
         "base_url": base_url,
         "gpus": [_gpu(gpu) for gpu in gpus],
@@ -54,15 +62,14 @@ def render(
         "lines": [_line(name, lines.get(name)) for name in sorted({entry.line for entry in shown})],
         "wheels": [_wheel(entry) | UNKNOWN | dict(known.get(entry.file, {})) for entry in shown],
     }
-    return {NAME: (json.dumps(listing, sort_keys=True, separators=(",", ":")) + "\n").encode()}
 
 
 def _gpu(gpu: Gpu) -> dict[str, Any]:
-    return {"name": gpu.name, "card": gpu.card, "capability": "{}.{}".format(*gpu.capability), "colab": True}
+    return {"name": gpu.name, "card": gpu.card, "capability": "{}.{}".format(*gpu.capability), "colab": gpu.colab}
 
 
 def _runtime(runtime: Runtime, *, newest: bool) -> dict[str, Any]:
-    companions = {name: runtime.version_of(name) for name in landing_page.COMPANIONS}
+    companions = {name: runtime.version_of(name) for name in COMPANIONS}
     return {
         "name": runtime.name,
         "python": runtime.python,

@@ -11,23 +11,19 @@ from typing import Any
 import pytest
 
 import pagedata
-from tfwheel.index import install_files, landing_page
+from tfwheel.index import install_files, landing_page, wheel_list
 
 
 def html(entries: list[Any] | None = None, **changes: Any) -> str:  # noqa: ANN401 -- as the parameters
     """The page of some wheels and of one runtime, or as it is usually."""
     if entries is None and not changes:
         return usual()
-    options = {
-        "lines": pagedata.LINES,
-        "runtimes": pagedata.RUNTIMES,
-        "gpus": pagedata.GPUS,
-        "base_url": pagedata.BASE_URL,
-    }
+    ours = {key: changes.pop(key) for key in ("base_url", "facts", "runtimes") if key in changes}
     if entries is not None:
-        options["runtimes"] = pagedata.RUNTIMES[:1]
+        ours.setdefault("runtimes", pagedata.RUNTIMES[:1])
     entries = pagedata.release() if entries is None else entries
-    return landing_page.render(entries, **(options | changes))["index.html"].decode()
+    listing = pagedata.listing(entries, **ours)
+    return landing_page.render(entries, listing, gpus=pagedata.GPUS, **changes)["index.html"].decode()
 
 
 @cache
@@ -164,7 +160,7 @@ def test_a_line_that_the_configuration_no_longer_has_stays_on_the_page() -> None
     old = pagedata.entry("2.17.0+cu123.1", "311", "cu11", gpu_code={"ops": ("sm_75",)})
     text = html([*pagedata.release(), old])
     assert 'href="cu11/"' in text
-    assert [line["name"] for line in data_of(text)["lines"]] == ["cpu", "cu12", "cu12t4", "cu11"]
+    assert [line["name"] for line in data_of(text)["lines"]] == ["cpu", "cu11", "cu12", "cu12t4"]
 
 
 def test_without_an_address_no_command_invents_one() -> None:
@@ -209,7 +205,7 @@ def test_what_it_links_to_is_there() -> None:
 
 
 def test_the_fit_in_each_runtime_is_said_once_with_its_reason() -> None:
-    groups = groups_of(html(fits=pagedata.fits()))
+    groups = groups_of(html(facts=pagedata.facts()))
     assert '<li class="fits"><span>2026.08</span> fits</li>' in groups["tensorflow-2.20.0-cu125.2-cu12"]
     broken = groups["tensorflow-2.21.0-cu125.1-cu12"]
     assert broken.count("breaks</li>") == 5
@@ -247,7 +243,7 @@ def test_hostile_text_stays_text() -> None:
 
 
 def test_of_very_many_wheels_the_newest_are_shown_and_the_rest_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(landing_page, "MOST_ROWS", 3)
+    monkeypatch.setattr(wheel_list, "MOST", 3)
     entries = [pagedata.entry(f"2.20.{i}+cpu.1", "312", "cpu", uploaded=f"2026-01-0{i}T00:00:00Z") for i in range(1, 6)]
     text = html(entries)
     assert len(rows_of(text)) == 3
