@@ -13,15 +13,40 @@ LIST_NAME = "wheels.json"
 LARGEST_LIST = 50_000_000  # bytes
 FETCH_SECONDS = 20
 PLAIN_URL = re.compile(r"https?://[A-Za-z0-9.\[\]:-]+(?:/[A-Za-z0-9._~%+-]*)*/")
-# What of a wheel is part of a command, or of a path.
-SHAPES_OF_WHEEL = {
-    "project": re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}"),
-    "version": re.compile(r"[0-9][A-Za-z0-9.+_-]{0,99}"),
-    "line": re.compile(r"[a-z0-9][a-z0-9_-]{0,39}"),
-    "file": re.compile(r"[A-Za-z0-9][A-Za-z0-9.+_-]{0,239}\.whl"),
-    "sha256": re.compile(r"[0-9a-f]{64}"),
+OPTIONAL = (str, type(None))
+VERSION_OF_SOMETHING = re.compile(r"[0-9][A-Za-z0-9.+_-]{0,99}")
+NUMBERED = re.compile(r"[0-9]{1,4}(?:\.[0-9]{1,9}){1,4}")
+# What a list has: a pattern where a word is part of a command or read as numbers; "*" stands for every key.
+LIST_SHAPE: dict[str, Any] = {
+    "base_url": str,
+    "gpus": [{"name": str, "card": str, "capability": re.compile(r"[0-9]{1,2}\.[0-9]"), "colab": bool}],
+    "runtimes": [
+        {
+            "name": str,
+            "python": NUMBERED,
+            "glibc": OPTIONAL,
+            "tensorflow": (VERSION_OF_SOMETHING, None),
+            "date": OPTIONAL,
+            "companions": {"*": str},
+        }
+    ],
+    "lines": [{"name": str, "cuda": OPTIONAL}],
+    "wheels": [
+        {
+            "project": re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}"),
+            "version": re.compile(r"[0-9]{1,4}\.[0-9]{1,4}[A-Za-z0-9.+_-]{0,80}"),
+            "line": re.compile(r"[a-z0-9][a-z0-9_-]{0,39}"),
+            "file": re.compile(r"[A-Za-z0-9][A-Za-z0-9.+_]{0,99}(?:-[A-Za-z0-9.+_]{1,200}){4,5}\.whl"),
+            "sha256": re.compile(r"[0-9a-f]{64}"),
+            "size": int,
+            "python": [NUMBERED],
+            "platforms": [str],
+            "gpu_code": {"*": [str]},
+            "yanked": OPTIONAL,
+            "fit": {"*": {"verdict": str, "reasons": [str], "changes": [[str, OPTIONAL, OPTIONAL]]}},
+        }
+    ],
 }
-LISTS = {"python": str, "platforms": str, "requires": str}
 
 
 class ListingError(Exception):
@@ -62,32 +87,39 @@ def checked_listing(data: bytes, where: str) -> dict[str, Any]:
         if version != 1:
             message = f"{where} is of version {version}, and this program reads version 1: fetch it anew from the index"
             raise ListingError(message)
-        _check(listing)
+        _conform(listing, LIST_SHAPE, "the list")
+        if listing["base_url"] and not PLAIN_URL.fullmatch(listing["base_url"]):
+            message = "base_url is not a plain URL"
+            raise ListingError(message)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         message = f"{where} is not a list of wheels ({type(error).__name__}: {str(error)[:200]})"
         raise ListingError(message) from error
     return dict(listing)
 
 
-def _check(listing: Any) -> None:  # noqa: ANN401 -- whatever JSON holds
-    if listing["base_url"] and not PLAIN_URL.fullmatch(listing["base_url"]):
-        message = "base_url"
+def _conform(value: Any, shape: Any, where: str) -> None:  # noqa: ANN401 -- whatever JSON holds
+    """Raise ValueError if a value has not the shape: a type, a pattern, a dict of shapes, or a list.
+
+    A list of one shape is of any length, one of several is of that length.
+    """
+    if isinstance(shape, list):
+        good = isinstance(value, list) and len(shape) in (1, len(value))
+        for place, one in enumerate(value if good else ()):
+            _conform(one, shape[place if len(shape) > 1 else 0], f"{where}[{place}]")
+    elif isinstance(shape, dict):
+        good = isinstance(value, dict) and ("*" in shape or shape.keys() <= value.keys())
+        for key, one in value.items() if good else ():
+            if key in shape or "*" in shape:
+                _conform(one, shape.get(key, shape.get("*")), f"{where}.{key}")
+    elif isinstance(shape, re.Pattern):
+        good = isinstance(value, str) and shape.fullmatch(value) is not None
+    elif isinstance(shape, tuple) and isinstance(shape[0], re.Pattern):
+        good = value is None or (isinstance(value, str) and shape[0].fullmatch(value) is not None)
+    else:
+        good = isinstance(value, shape) and (shape is bool or not isinstance(value, bool))
+    if not good:
+        message = f"{where}: {str(value)[:80]!r}"
         raise ValueError(message)
-    for wheel in listing["wheels"]:
-        for key, shape in SHAPES_OF_WHEEL.items():
-            if not shape.fullmatch(wheel[key]):
-                message = f"{key} {wheel[key]!r}"
-                raise ValueError(message)
-        for key, kind in LISTS.items():
-            if not all(isinstance(one, kind) for one in wheel[key]):
-                raise TypeError(key)
-        wheel["gpu_code"].items(), wheel["fit"].items(), wheel["size"] + 0, wheel["yanked"]
-    for gpu in listing["gpus"]:
-        gpu["name"] + gpu["capability"]
-    for runtime in listing["runtimes"]:
-        runtime["name"] + runtime["python"], runtime["glibc"], runtime["tensorflow"], runtime["companions"].items()
-    for line in listing["lines"]:
-        line["name"] + (line["cuda"] or "")
 
 
 def _read_file(path: str) -> bytes:
