@@ -13,7 +13,7 @@ import pagedata
 from tfwheel.config.paths import ROOT
 from tfwheel.doctor import listing as doctor_listing
 from tfwheel.doctor.selector import select
-from tfwheel.index import landing_page, wheel_list
+from tfwheel.index import wheel_list
 
 ENTRIES = pagedata.release()
 SHAPE = json.loads((ROOT / "tests" / "data" / "selector_wheels.json").read_bytes())
@@ -27,7 +27,7 @@ def render(**changes: Any) -> bytes:
         "gpus": pagedata.GPUS,
         "base_url": pagedata.BASE_URL,
     } | changes
-    return wheel_list.render(facts.pop("entries"), **facts)["wheels.json"]
+    return wheel_list.encode(wheel_list.listing(facts.pop("entries"), **facts))["wheels.json"]
 
 
 def test_it_has_the_keys_of_the_cases_that_the_selector_is_held_to() -> None:
@@ -68,7 +68,7 @@ def test_a_wheel_is_where_its_page_says() -> None:
 
 
 def test_a_very_long_ledger_gives_its_newest_wheels(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(landing_page, "MOST_ROWS", 3)
+    monkeypatch.setattr(wheel_list, "MOST", 3)
     assert len(json.loads(render())["wheels"]) == 3
 
 
