@@ -142,6 +142,9 @@ function show(choice, environment, alternative) {
   at("alternatives").replaceChildren(...(ways.length ? [box] : []));
   showSnippets(wheel, environmentOfIt);
   showRejected(choice);
+  const faults = listing.runtimes.find((one) => one.name === environment.runtime)?.faults ?? [];
+  at("faults").hidden = !faults.length;
+  at("faults-list").replaceChildren(...faults.map((fault) => element("li", fault)));
 }
 
 /** Return how a note is shown: what fits in green, what may go wrong in amber. */

@@ -278,6 +278,15 @@ def test_what_nvidia_smi_prints_is_read(browser: Browser) -> None:
     assert browser.text("read").startswith("No compute capability in it")
 
 
+def test_what_is_wrong_in_a_runtime_by_itself_stands_apart(browser: Browser) -> None:
+    assert not shown(browser, "faults")
+    browser.run("listing.runtimes[0].faults.push('tensorflow-metadata 1.21.0 raises VersionError'); update()")
+    browser.click("What is wrong in this runtime", inside="result")
+    assert browser.text("faults-list") == "tensorflow-metadata 1.21.0 raises VersionError"
+    browser.click("2026.07")
+    assert not shown(browser, "faults")
+
+
 def test_uv_and_holding_other_packages(browser: Browser) -> None:
     browser.click("uv", inside="result")
     assert browser.text("command") == command(browser, "tensorflow==2.20.0+cu125.2", before="!uv pip install --system")
@@ -422,7 +431,7 @@ def test_without_a_script_every_command_is_there_to_read(browser: Browser) -> No
     assert '%pip install --extra-index-url cu12/ "tensorflow==2.20.0+cu125.2"' in text
     assert "copy the address of the link" in text
     links = browser.run("return [...new Set([...document.querySelectorAll('a.address')].map(link => link.href))]")
-    assert set(links) == {f"{browser.address}{one}" for one in ("cu12/", "cu12t4/", "cpu/", "doctor.py")}
+    assert set(links) == {f"{browser.address}{one}" for one in ("cu12/", "cu12t4/", "cpu/", "doctor.py", "")}
     assert "ADDRESS" not in text
     assert "Linux, Python 3.14" in text
     assert not shown(browser, "chooser")
@@ -433,7 +442,8 @@ def test_with_a_script_every_command_has_the_address(browser: Browser) -> None:
     text = browser.text("commands")
     assert command(browser, "tensorflow==2.20.0+cu125.2") in text
     assert "address of the link" not in text
-    assert browser.text("doctor-command") == f"!curl -fsSL {browser.address}doctor.py | python3 -"
+    doctor = f"!curl -fsSL {browser.address}doctor.py | python3 - --index {browser.address}"
+    assert browser.text("doctor-command") == doctor
 
 
 @pytest.mark.parametrize("width", [320, 360, 390, 768, 1280])
@@ -468,13 +478,12 @@ def test_axe_finds_no_violation(browser: Browser, axe: str, scheme: str, size: t
     assert passes > 20
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_where_nothing_fits_axe_finds_no_violation(browser: Browser, axe: str, scheme: str) -> None:
-    browser.open(dark=scheme == "dark")
+def test_where_nothing_fits_axe_finds_no_violation(browser: Browser, axe: str) -> None:
+    browser.open(dark=True)
     browser.click("My own Linux machine")
     browser.click("3.14")
     browser.choose("gpu", "P100")
-    browser.screenshot(f"nothing-fits-{scheme}")
+    browser.screenshot("nothing-fits")
     browser.run(axe)
     assert browser.run("return axe.run().then(result => result.violations.map(one => one.id))") == []
 

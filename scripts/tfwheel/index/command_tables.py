@@ -35,7 +35,7 @@ def tables(listing: Listing, gpus: Sequence[Gpu]) -> list[dict[str, Any]]:
     """
     if not listing["wheels"]:
         return []
-    listing = {**listing, "wheels": _newest_builds(listing["wheels"])}
+    listing = {**listing, "wheels": newest_builds(listing["wheels"])}
     of_colab = [gpu for gpu in gpus if gpu.colab]
     own = [gpu for gpu in gpus if gpu.machine == "x86_64"]
     found = []
@@ -76,7 +76,7 @@ def on_linux(python: str) -> dict[str, Any]:
     return {"python": python, "machine": "x86_64", "venv": True, **places, **unknown}
 
 
-def _newest_builds(wheels: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+def newest_builds(wheels: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     """Return wheels without those that differ from a newer one by the build alone, which are never the answer."""
     same = ("project", "line", "python", "platforms", "gpu_code", "fit")
     found: dict[str, Mapping[str, Any]] = {}
