@@ -1,96 +1,11 @@
-"use strict";
+// --- the form --------------------------------------------------------------------------------------------
 
-const data = JSON.parse(document.getElementById("data").textContent);
+const listing = JSON.parse(document.getElementById("data").textContent);
 const at = (id) => document.getElementById(id);
-const base = data.base || new URL("./", location.href).href.replace(/\/index\.html$/, "/");
-
-// --- choosing a wheel ----------------------------------------------------------------------------
-
-/** Return the numbers of a version, so that 2.20.0+cu125.10 sorts after 2.20.0+cu125.9. */
-const numbers = (version) => version.match(/\d+/g).map(Number);
-const minor = (version) => numbers(version)[1];
-
-function compareVersions(one, two) {
-  const [left, right] = [numbers(one), numbers(two)];
-  for (let i = 0; i < Math.max(left.length, right.length); i++) {
-    if (left[i] !== right[i]) return (left[i] ?? -1) - (right[i] ?? -1);
-  }
-  return 0;
-}
-
-/** Return what the chosen GPU runs of a wheel, as `gpu_support.runs` says it: this script has no rule of its own. */
-const onGpu = (wheel, wish) => data.gpu_code[wheel.gpu_code][data.gpus.indexOf(wish.gpu)];
-
-/** Return why a wheel does not fit a wish, or null. */
-function against(wheel, wish) {
-  if (wheel.yanked !== null) return "yanked" + (wheel.yanked ? `: ${wheel.yanked}` : "");
-  if (wheel.project !== wish.project) return "another package";
-  if (wheel.pythons.length && !wheel.pythons.includes(wish.python)) return `for Python ${wheel.pythons.join(", ")}, not ${wish.python}`;
-  if (wheel.line !== wish.line) return `for the line ${wheel.line}`;
-  if (!wish.gpu || onGpu(wheel, wish).serves) return null;
-  const missing = onGpu(wheel, wish).nothing;
-  if (!missing.length) return "no GPU code: it would run on the CPU";
-  return `no code for compute capability ${wish.gpu.capability} (${wish.gpu.name}): ${missing.join(", ")}`;
-}
-
-/** Return the distance in minor versions from the TensorFlow that the runtime's other packages are built for. */
-const distance = (wheel, wish) => (wish.runtime ? Math.abs(minor(wheel.version) - minor(wish.runtime.tensorflow)) : 0);
-
-function choose(wish) {
-  const reasons = new Map(data.wheels.map((wheel) => [wheel, against(wheel, wish)]));
-  const fitting = data.wheels.filter((wheel) => reasons.get(wheel) === null);
-  fitting.sort((one, two) => distance(one, wish) - distance(two, wish) || compareVersions(two.version, one.version));
-  const [best, ...rest] = fitting;
-  for (const wheel of rest) {
-    const further = distance(wheel, wish) > distance(best, wish);
-    reasons.set(wheel, further ? `further from TensorFlow ${wish.runtime.tensorflow}, for which this runtime's packages are built` : `older than ${best.version}`);
-  }
-  reasons.delete(best);
-  return { best, reasons };
-}
-
-// --- the form ------------------------------------------------------------------------------------
-
-const fields = ["where", "line", "gpu", "project"];
-
-function wishOf(values) {
-  const [kind, name] = values.where.split(" ");
-  const runtime = kind === "colab" ? data.runtimes.find((one) => one.name === name) : null;
-  return {
-    runtime,
-    python: runtime ? runtime.python : name,
-    gpu: data.gpus.find((one) => one.name === values.gpu) ?? null,
-    line: values.line,
-    project: values.project,
-  };
-}
-
-const valuesNow = () => Object.fromEntries(fields.map((field) => [field, at(field).value]));
-
-function option(value, text) {
-  const made = document.createElement("option");
-  made.value = value;
-  made.textContent = text;
-  return made;
-}
-
-function group(label, options) {
-  const made = document.createElement("optgroup");
-  made.label = label;
-  made.append(...options);
-  return made;
-}
-
-function fillForm() {
-  const runtimes = data.runtimes.map((one, i) => option(`colab ${one.name}`, `Colab ${one.name}${i ? "" : ", current"} (Python ${one.python})`));
-  if (runtimes.length) at("where").append(group("Colab runtimes", runtimes));
-  at("where").append(group("Any Linux", data.pythons.map((one) => option(`python ${one}`, `Python ${one}`))));
-  at("gpu").append(...data.gpus.map((one) => option(one.name, `${one.name} (${one.capability})`)), option("", "none"));
-  at("line").append(...data.lines.map((one) => option(one.name, one.cuda ? `${one.name}: CUDA ${one.cuda}` : `${one.name}: no CUDA`)));
-  at("project").append(...data.projects.map((one) => option(one, one)));
-}
-
-// --- the result ----------------------------------------------------------------------------------
+const base = listing.base_url || new URL("./", location.href).href;
+const picked = (name) => document.querySelector(`input[name=${name}]:checked`)?.value;
+let driver = null; // as pasted, for the GPU that was pasted with it
+let other = null; // the alternative whose command is shown
 
 function element(name, text, className) {
   const made = document.createElement(name);
@@ -99,165 +14,249 @@ function element(name, text, className) {
   return made;
 }
 
-/** Return whether a command needs [and-cuda]: Colab has the CUDA libraries, elsewhere this extra installs them. */
-const bringsCuda = (wheel, wish) => !wish.runtime && wish.gpu && wheel.project === "tensorflow";
-
-function commandFor(wheel, wish) {
-  const uv = document.querySelector("input[name=tool]:checked").value === "uv";
-  const words = [uv ? "uv pip install" : "pip install"];
-  if (uv && wish.runtime) words.push("--system");
-  if (wish.runtime && at("hold").checked) words.push(`-c ${base}${wish.runtime.constraints}`);
-  words.push(`--extra-index-url ${base}${wheel.line}/`, `"${wheel.project}${bringsCuda(wheel, wish) ? "[and-cuda]" : ""}==${wheel.version}"`);
-  return words.join(" ");
+/** Return the GPU that is chosen, null for none: an entry of the listing, or a capability alone. */
+function gpuNow() {
+  const value = at("gpu")?.value || picked("gpu");
+  if (value === "none") return null;
+  const machine = at("gpu")?.selectedOptions[0].dataset.machine ?? "x86_64";
+  return value.includes(".") ? { name: null, capability: value, machine } : { ...listing.gpus[value], machine };
 }
 
-function notesFor(wheel, wish) {
-  const notes = [];
-  if (wish.gpu) {
-    const { runs, native, jit } = onGpu(wheel, wish);
-    const facts = runs.map(([kind, found]) => `${kind} ${found}`);
-    notes.push(element("li", `${native ? "Native GPU code for" : "On"} ${wish.gpu.name} (compute capability ${wish.gpu.capability}): ${facts.join(", ")}.`));
-    if (jit.length) notes.push(element("li", `The driver compiles the PTX (${jit.join(", ")}) on first use: seconds to minutes, and it may fail.`, "caution"));
-  }
-  if (wish.runtime && distance(wheel, wish)) {
-    const names = wish.runtime.companions.join(", ") || "other packages";
-    notes.push(element("li", `The runtime has TensorFlow ${wish.runtime.tensorflow}, and packages built for it will not work with this version: ${names}.`, "caution"));
-  }
-  if (bringsCuda(wheel, wish)) notes.push(element("li", "[and-cuda] also installs the CUDA libraries, about 2 GB."));
-  if (wish.runtime) notes.push(element("li", "In Colab, restart the session after installing, to load the new version."));
-  return notes;
+/** Return what is chosen as an environment of the selector. */
+function environmentNow() {
+  const colab = picked("where") === "colab";
+  const runtime = colab ? listing.runtimes.find((one) => one.name === picked("runtime")) : null;
+  const gpu = gpuNow();
+  return {
+    python: runtime ? minorOf(runtime.python) : picked("python"),
+    glibc: runtime?.glibc ?? null,
+    driver: driver ?? runtime?.driver ?? null,
+    gpu: gpu?.capability ?? null,
+    gpu_name: gpu?.name ?? null,
+    runtime: runtime?.name ?? null,
+    colab,
+    cuda: colab || at("cuda").checked,
+    installed: runtime ? { tensorflow: runtime.tensorflow } : null,
+    machine: gpu?.machine ?? "x86_64",
+    venv: !colab,
+    notebook: colab,
+  };
 }
 
-/** Return choices that differ in one field and have a wheel. */
-function waysOut(values) {
-  const found = [];
-  for (const field of fields) {
-    for (const { value, textContent } of at(field).options) {
-      if (value !== values[field] && choose(wishOf({ ...values, [field]: value })).best) {
-        found.push({ field, value, text: field === "gpu" && !value ? "without a GPU" : textContent });
-        if (field === "where") break;
-      }
-    }
-  }
-  return found.slice(0, 4);
+const chooseFor = (environment) => select(environment, listing, { project: picked("project") ?? listing.wheels[0].project, base, installer: picked("tool") });
+
+/** Show what belongs to the chosen place, and keep the GPU where the place has no button for it. */
+function followPlace() {
+  const where = picked("where");
+  for (const one of document.querySelectorAll("[data-where]")) one.hidden = one.dataset.where !== where;
+  at("gpu")?.classList.toggle("chosen", Boolean(at("gpu").value));
+  if (at("ask-gpu")) at("ask-gpu").textContent = `${where === "colab" ? "!" : ""}nvidia-smi --query-gpu=name,compute_cap,driver_version --format=csv,noheader`;
+  const radio = document.querySelector("input[name=gpu]:checked");
+  if (!radio?.closest("[hidden]")) return;
+  if (!at("gpu").value) at("gpu").value = radio.value;
+  at("gpu").classList.add("chosen");
+  radio.checked = false;
 }
 
-function showWays(values) {
-  const box = element("div", "Available instead:", "ways");
-  for (const { field, value, text } of waysOut(values)) {
-    const button = element("button", text);
-    button.type = "button";
-    button.addEventListener("click", () => {
-      at(field).value = value;
-      update();
-      at(field).focus();
-    });
-    box.append(button);
+/** Let the list of other GPUs and the buttons stand for one choice: what is chosen in one clears the other. */
+function followGpu(target) {
+  driver = null;
+  if (target.id !== "gpu") {
+    if (at("gpu")) at("gpu").value = "";
+    return;
   }
-  at("ways").replaceChildren(...(box.children.length ? [box] : []));
+  const radio = document.querySelector(target.value ? "input[name=gpu]:checked" : "input[name=gpu]:not([hidden] *)");
+  if (radio) radio.checked = !target.value;
 }
 
-function update() {
-  const values = valuesNow();
-  const wish = wishOf(values);
-  const { best, reasons } = choose(wish);
-  at("hold-label").hidden = !wish.runtime;
-  at("panel").hidden = at("evidence").hidden = !best;
-  at("notes").replaceChildren(...(best ? notesFor(best, wish) : []));
-  at("ways").replaceChildren();
-  if (best) {
-    at("command").textContent = commandFor(best, wish);
-    at("verdict").textContent = `${best.project} ${best.version} for Python ${wish.python}, ${best.megabytes} MB`;
-    at("evidence").textContent = `${best.evidence}.`;
-  } else {
-    at("verdict").textContent = "No wheel fits this choice.";
-    showWays(values);
+/** Choose the GPU that a line of nvidia-smi names, or a capability ("12.0", "sm_120"). */
+function readAnswer(text) {
+  const capability = /(?:^|[\s,])(\d{1,2}\.\d)(?=$|[\s,])/.exec(text)?.[1] ?? /(?:sm|compute)_(\d+)(\d)/.exec(text)?.slice(1).join(".");
+  at("read").textContent = capability || !text.trim() ? "" : "No compute capability in it: it looks like 7.5.";
+  if (!capability) return;
+  if (![...at("gpu").options].some((one) => one.value === capability)) at("gpu").lastElementChild.append(new Option(capability, capability));
+  at("gpu").value = capability;
+  followGpu(at("gpu"));
+  driver = /\b\d{3}\.\d{2,3}(?:\.\d{2})?\b/.exec(text)?.[0] ?? null;
+  at("read").textContent = `Compute capability ${capability}${driver ? `, driver ${driver}` : ""}.`;
+  update();
+}
+
+// --- the answer ------------------------------------------------------------------------------------------
+
+/** Return the command with what the page can add to it: a runtime's constraints. */
+function shownCommand(command, environment) {
+  const runtime = listing.runtimes.find((one) => one.name === environment.runtime);
+  return runtime && at("hold").checked ? command.replace(" --extra-index-url", ` -c ${base}${runtime.constraints} --extra-index-url`) : command;
+}
+
+function verdictOf({ wheel, official, command }) {
+  if (!wheel) return official ? (command ? "The official TensorFlow is the right one here." : "No wheel here is better than what you have.") : "No wheel here fits.";
+  const cuda = listing.lines.find((one) => one.name === wheel.line)?.cuda;
+  return `${wheel.project} ${wheel.version}, ${megabytes(wheel)}${cuda ? `, CUDA ${cuda}` : ""}`;
+}
+
+function button(text, onClick) {
+  const made = element("button", text);
+  made.type = "button";
+  made.addEventListener("click", onClick);
+  return made;
+}
+
+/** Return buttons: other wheels that would do, and where nothing fits, runtimes and Pythons that have one. */
+function waysOf(choice, environment) {
+  const ways = choice.alternatives.map((one) => {
+    if (one === other) return button(choice.wheel ? `Back to ${choice.wheel.version}, ${megabytes(choice.wheel)}` : "Back", () => show(choice, environment, null));
+    return button(`${one.why[0].toUpperCase()}${one.why.slice(1)}`, () => show(choice, environment, one));
+  });
+  if (choice.wheel || choice.official) return ways;
+  const name = environment.colab ? "runtime" : "python";
+  for (const input of document.querySelectorAll(`input[name=${name}]`)) {
+    const runtime = listing.runtimes.find((one) => one.name === input.value);
+    const change = environment.colab ? { runtime: input.value, python: minorOf(runtime.python), glibc: runtime.glibc, installed: null } : { python: input.value };
+    if (!chooseFor({ ...environment, ...change }).wheel) continue;
+    ways.push(button(`${environment.colab ? "Runtime" : "Python"} ${input.value}`, () => { input.checked = true; update(); input.focus(); }));
   }
-  const rows = [...reasons].map(([wheel, reason]) => {
+  return ways;
+}
+
+function show(choice, environment, alternative) {
+  other = alternative;
+  const wheel = alternative?.wheel ?? choice.wheel;
+  const command = alternative?.command ?? choice.command;
+  const environmentOfIt = alternative && !choice.wheel ? { ...environment, gpu: null } : environment;
+  at("verdict").textContent = verdictOf({ ...choice, wheel });
+  at("advice").hidden = !choice.advice || Boolean(alternative);
+  at("advice").replaceChildren(...(choice.advice ?? "").split("`").map((part, i) => (i % 2 ? element("code", part) : part)));
+  at("panel").hidden = !command;
+  if (command) at("command").textContent = shownCommand(command, environment);
+  at("hold-label").hidden = !environment.runtime || !wheel;
+  at("cuda-label").hidden = environment.colab || environmentOfIt.gpu === null || !Object.keys(wheel?.gpu_code ?? { official: [] }).length;
+  document.querySelector(".options").hidden = at("hold-label").hidden && at("cuda-label").hidden;
+  const notes = alternative && wheel ? notesOf(wheel, wishOf(environmentOfIt, listing, wheel.project), placeOf(environmentOfIt, base, picked("tool"))) : choice.notes;
+  notes.sort((one, two) => (classOf(two) === "good") - (classOf(one) === "good"));
+  at("notes").replaceChildren(...notes.map((note) => element("li", note, classOf(note))), ...(wheel ? [element("li", evidenceOf(wheel), "evidence")] : []));
+  const ways = waysOf(choice, environment);
+  const box = element("div", other ? "" : choice.wheel ? "Smaller:" : "Instead:", "ways");
+  box.append(...ways);
+  at("alternatives").replaceChildren(...(ways.length ? [box] : []));
+  showSnippets(wheel, environmentOfIt);
+  showRejected(choice);
+  const faults = listing.runtimes.find((one) => one.name === environment.runtime)?.faults ?? [];
+  at("faults").hidden = !faults.length;
+  at("faults-list").replaceChildren(...faults.map((fault) => element("li", fault)));
+}
+
+/** Return how a note is shown: what fits in green, what may go wrong in amber. */
+function classOf(note) {
+  if (note.startsWith("Fits ")) return "good";
+  return /compiles the PTX|Changes other|may stop working|Not checked/.test(note) ? "caution" : "";
+}
+
+const evidenceOf = (wheel) => document.querySelector(`tr[data-file="${CSS.escape(wheel.file)}"] .tested`)?.dataset.evidence ?? "";
+
+function showSnippets(wheel, environment) {
+  at("project-files").hidden = !wheel;
+  if (!wheel) return;
+  const name = `requirements-${wheel.project}-cp${environment.python.replace(".", "")}.txt`;
+  const lock = [...document.querySelectorAll(".files a")].find((one) => one.textContent === name && one.getAttribute("href").includes(`/${wheel.line}/${encodeURIComponent(wheel.version)}/`));
+  const extra = extraOf(placeOf(environment, base, "pip"), wheel);
+  const found = snippetsOf({ wheel, extra, index: `${base}${wheel.line}/`, python: environment.python, lock: lock ? new URL(lock.getAttribute("href"), base).href : "" });
+  const kind = picked("kind");
+  at("snippet").textContent = found[kind].text;
+  at("snippet-hint").textContent = found[kind].hint;
+}
+
+function showRejected({ wheel, rejected }) {
+  const rows = rejected.map(([file, reason]) => {
     const row = element("li", "");
-    row.append(element("b", `${wheel.project} ${wheel.version} ${wheel.tag}`), element("span", reason));
+    const [project, version, python] = file.split("-");
+    row.append(element("b", `${project} ${version} ${python}`), element("span", reason));
+    row.title = file;
     return row;
   });
   at("others").hidden = !rows.length;
-  at("others-count").textContent = best ? `Why not the other ${rows.length}` : `Why none of the ${rows.length}`;
+  at("others-count").textContent = wheel ? `Why not the other ${rows.length}` : `Why none of the ${rows.length}`;
   at("rejected").replaceChildren(...rows);
 }
 
-// --- copying -------------------------------------------------------------------------------------
-
-let fading = 0;
-
-function tell(text) {
-  at("toast").textContent = text;
-  at("toast").classList.add("on");
-  clearTimeout(fading);
-  fading = setTimeout(() => at("toast").classList.remove("on"), 2500);
+function update() {
+  followPlace();
+  const environment = environmentNow();
+  show(chooseFor(environment), environment, null);
 }
 
-async function copy(text, what) {
+// --- copying ---------------------------------------------------------------------------------------------
+
+/** Copy a text, or select it where there is no clipboard; the button says which for a while. */
+async function copy(pressed, text, shown) {
+  let said = "Copied";
   try {
     await navigator.clipboard.writeText(text);
-    tell(`Copied ${what}`);
   } catch {
-    tell(`Could not copy: select the text instead`);
+    getSelection().selectAllChildren(shown);
+    said = "Selected";
   }
+  at("told").textContent = said === "Copied" ? "Copied" : "Selected: copy it with Ctrl+C";
+  const label = pressed.querySelector(".short") ?? pressed;
+  label.dataset.label ??= label.textContent;
+  label.textContent = said;
+  pressed.classList.add("done");
+  clearTimeout(pressed.timer);
+  pressed.timer = setTimeout(() => {
+    label.textContent = label.dataset.label;
+    pressed.classList.remove("done");
+    at("told").textContent = "";
+  }, 2500);
 }
 
-// --- the table -----------------------------------------------------------------------------------
+document.addEventListener("click", ({ target }) => {
+  const pressed = target.closest("button[data-copies], button[data-copy]");
+  if (!pressed) return;
+  const shown = at(pressed.dataset.copies) ?? pressed.querySelector(".full");
+  copy(pressed, shown.textContent, shown);
+});
 
-const body = document.querySelector("#table tbody");
-const rows = [...body.rows];
-const haystacks = new Map(rows.map((row) => [row, row.textContent.toLowerCase()]));
+// --- the list of wheels ----------------------------------------------------------------------------------
+
+const groups = [...document.querySelectorAll(".group")].map((group) => ({
+  group,
+  rows: [...group.querySelectorAll("tbody tr")].map((row) => ({ row, text: `${group.querySelector(".title").textContent} ${row.textContent}`.toLowerCase() })),
+}));
 
 function search() {
   const words = at("search").value.toLowerCase().split(/\s+/).filter(Boolean);
-  let shown = 0;
-  for (const row of rows) {
-    row.hidden = !words.every((word) => haystacks.get(row).includes(word));
-    shown += row.hidden ? 0 : 1;
+  let [shown, all] = [0, 0];
+  for (const { group, rows } of groups) {
+    let here = 0;
+    for (const { row, text } of rows) {
+      row.hidden = !words.every((word) => text.includes(word));
+      here += row.hidden ? 0 : 1;
+    }
+    group.hidden = !here;
+    shown += here;
+    all += rows.length;
   }
-  at("count").textContent = words.length ? `${shown} of ${rows.length} wheels` : `${rows.length} ${rows.length === 1 ? "wheel" : "wheels"}`;
-  at("nothing").hidden = shown > 0 || !rows.length;
+  at("count").textContent = `${words.length ? `${shown} of ` : ""}${all} ${all === 1 ? "wheel" : "wheels"}`;
+  at("nothing").hidden = shown > 0 || !all;
 }
 
-function sortBy(header) {
-  const up = header.getAttribute("aria-sort") !== "ascending";
-  const column = header.cellIndex;
-  const key = (row) => row.cells[column].dataset.sort;
-  const compare = new Intl.Collator("en", { numeric: header.dataset.key !== "hash" }).compare;
-  rows.sort((one, two) => (up ? 1 : -1) * compare(key(one), key(two)));
-  body.append(...rows);
-  for (const other of header.parentElement.cells) other.removeAttribute("aria-sort");
-  header.setAttribute("aria-sort", up ? "ascending" : "descending");
-}
+// --- start -----------------------------------------------------------------------------------------------
 
-function makeSortable() {
-  for (const header of document.querySelectorAll("#table thead th")) {
-    const button = element("button", header.textContent);
-    button.type = "button";
-    button.addEventListener("click", () => sortBy(header));
-    header.replaceChildren(button);
-  }
-}
-
-// --- start ---------------------------------------------------------------------------------------
-
-if (!data.base) {
-  for (const code of document.querySelectorAll("code.static")) code.textContent = code.textContent.replace("ADDRESS/", base);
-  at("address-hint").hidden = true;
-}
-makeSortable();
+for (const link of document.querySelectorAll("a.address")) link.replaceWith(new URL(link.getAttribute("href"), base).href);
+at("address-hint")?.remove();
 at("search-label").hidden = false;
 at("search").addEventListener("input", search);
-at("copy").addEventListener("click", () => copy(at("command").textContent, "the command"));
-body.addEventListener("click", ({ target }) => {
-  const button = target.closest("button[data-copy]");
-  if (button) copy(button.dataset.copy, "the sha256");
-});
-if (data.wheels.length) {
-  fillForm();
+if (listing.wheels.length) {
+  at("all-commands").open = false;
   at("chooser").hidden = false;
+  at("ask").addEventListener("submit", (event) => event.preventDefault());
+  at("ask").addEventListener("change", ({ target }) => {
+    if (target.id === "smi") return;
+    if (target.name === "gpu" || target.id === "gpu") followGpu(target);
+    update();
+  });
+  at("smi")?.addEventListener("input", ({ target }) => readAnswer(target.value));
   at("result").addEventListener("change", update);
-  at("fields").addEventListener("change", update);
   update();
 }

@@ -37,13 +37,14 @@ FLAGS = (
 )
 DESKTOP = (1280, 900)
 PHONE = (360, 780)
+CLICKABLE = ("label", "button", "summary", "a")
 
 
 class Browser:
     """Chromium on one page, with what a test does to it."""
 
     def __init__(self, driver: webdriver.Chrome, address: str) -> None:
-        self.driver, self.address = driver, address
+        self.driver, self.address, self.clicks = driver, address, 0
 
     def open(self, *, size: tuple[int, int] = DESKTOP, dark: bool = False, scripts: bool = True) -> None:
         """Load the page afresh in a window of that size (CSS pixels)."""
@@ -60,8 +61,24 @@ class Browser:
     def run(self, script: str, *values: Any) -> Any:  # noqa: ANN401 -- any JSON
         return self.driver.execute_script(script, *values)
 
-    def choose(self, field: str, value: str) -> None:
-        """Pick an option of a select as a person's click would."""
+    def click(self, words: str, *, inside: str = "ask") -> None:
+        """Click what begins with these words and can be seen, with the mouse, inside an element."""
+        own = f"starts-with(normalize-space(.), '{words}')"
+        path = " | ".join(f"//*[@id='{inside}']//{name}[{own}]" for name in CLICKABLE)
+        found = next(one for one in self.driver.find_elements("xpath", path) if one.is_displayed())
+        self.run("arguments[0].scrollIntoView({behavior: 'instant', block: 'center'})", found)
+        found.click()
+        self.clicks += 1
+
+    def choose(self, field: str, words: str) -> None:
+        """Pick the option of a list that begins with these words, which takes a person two clicks."""
+        self.clicks += 2
+        value = self.run(
+            "return [...document.getElementById(arguments[0]).options]"
+            ".find(one => one.textContent.trim().startsWith(arguments[1])).value",
+            field,
+            words,
+        )
         self.run(
             "const box = document.getElementById(arguments[0]); box.value = arguments[1];"
             "box.dispatchEvent(new Event('change', {bubbles: true}))",
@@ -111,12 +128,12 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     files = install_files.render(entries, [], runtimes=pagedata.RUNTIMES, base_url="")
     files |= landing_page.render(
         entries,
-        lines=pagedata.LINES,
-        runtimes=pagedata.RUNTIMES,
+        pagedata.listing(entries, base_url="", fits=pagedata.fits()),
         gpus=pagedata.GPUS,
-        base_url="",
         material=frozenset(files),
         documents=True,
+        doctor=True,
+        repository="owner/wheels",
     )
     files |= documents.render(documents.read())
     for name, data in files.items():

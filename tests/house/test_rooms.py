@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import re
+import sys
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -19,7 +20,8 @@ PACKAGE = SCRIPTS / "tfwheel"
 # What each room may import, besides the modules outside all rooms and the room `system`, which are for every room.
 ROOMS = {
     "system": set(),
-    "config": set(),
+    "doctor": set(),  # not even `system`: it is one file on other people's machines
+    "config": {"doctor"},
     "wheel": {"config"},
     "colab": {"config", "wheel"},
     "gpu": set(),
@@ -35,6 +37,7 @@ NETWORK_MODULES = {"_socket", "aiohttp", "asyncio", "ftplib", "http.client", "ht
 NETWORK_MODULES |= {"urllib", "urllib.request", "urllib3"}
 NAMES_THAT_SAY_NOTHING = {"utils", "util", "helpers", "helper", "tools", "common", "misc", "base", "core", "lib"}
 STANDALONE = {"gpu.fatbinary_program", "checks.smoke_checks"}  # run where this package is not installed
+STANDALONE_ROOM = "doctor"  # one file for users, made of the room's modules: it has doors of its own
 DOOR_LINES = 37  # besides its imports
 
 MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path.name != "__init__.py")
@@ -103,7 +106,7 @@ def test_no_room_imports_one_that_imports_it() -> None:
 
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
 def test_only_one_module_starts_programs(path: Path) -> None:
-    if name_of(path) in {"system.processes", *STANDALONE}:
+    if name_of(path) in {"system.processes", *STANDALONE} or room_of(path) == STANDALONE_ROOM:
         return
     assert not imports(path) & PROGRAM_MODULES
     assert not re.search(r"\bos\.(system|popen|posix_spawn|fork|exec[lv]|spawn[lv])", path.read_text(encoding="utf-8"))
@@ -114,6 +117,14 @@ def test_a_program_of_its_own_imports_nothing_of_the_package(name: str) -> None:
     assert not rooms_imported(PACKAGE / f"{name.replace('.', '/')}.py")
 
 
+@pytest.mark.parametrize("path", [path for path in MODULES if room_of(path) == STANDALONE_ROOM], ids=name_of)
+def test_the_doctor_is_of_the_standard_library_and_runs_on_python_39(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    ast.parse(text, feature_version=(3, 9))
+    for name in imports(path):
+        assert name.split(".")[0] in sys.stdlib_module_names or name.startswith(f"tfwheel.{STANDALONE_ROOM}."), name
+
+
 def test_temporary_folders_come_from_where_they_are_swept() -> None:
     allowed = {"system.scratch", "system.files"}  # the second: beside the file that is replaced
     assert {name_of(path) for path in MODULES if "tempfile" in imports(path)} <= allowed
@@ -122,7 +133,8 @@ def test_temporary_folders_come_from_where_they_are_swept() -> None:
 
 
 def test_only_one_module_asks_web_servers() -> None:
-    assert {name_of(path) for path in MODULES if imports(path) & NETWORK_MODULES} == {"system.web"}
+    asking = {name_of(path) for path in MODULES if imports(path) & NETWORK_MODULES}
+    assert asking == {"system.web", "doctor.listing"}
 
 
 def test_the_product_does_not_know_its_equipment() -> None:

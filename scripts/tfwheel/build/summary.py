@@ -58,7 +58,7 @@ def refresh(paths: Paths, *, source: Path | None = None, expected: Iterable[str]
         message = f"there is no folder {source}"
         raise UsageError(message)
     gpus = gpu_support.load(paths.settings) if (paths.settings / "gpus.toml").is_file() else ()
-    text = render(rows(source or paths.wheels, expected=expected), gpus)
+    text = render(rows(source or paths.wheels, expected=expected), gpu_support.of_colab(gpus))
     files.write_atomically(paths.dist / "reports" / "summary.md", text.encode())
     return text
 

@@ -39,34 +39,12 @@ class Judge:
         return cls(
             runtimes=runtimes.load(folder) if (folder / "runtimes.toml").exists() else (),
             known=distributions.load(folder),
-            gpus=gpu_support.load(directory) if (directory / "gpus.toml").is_file() else (),
+            gpus=gpu_support.of_colab(gpu_support.load(directory)) if (directory / "gpus.toml").is_file() else (),
         )
 
     def of(self, wheel: WheelFacts) -> dict[str, Fit]:
         """Return the judgement about a wheel by the name of the runtime."""
         return {runtime.name: fit.judge(wheel, runtime, self.known, self.gpus) for runtime in self.runtimes}
-
-    def described(self) -> list[dict[str, Any]]:
-        """Return the runtimes for JSON, in their order: the facts of each, its companions, and its faults.
-
-        Companions are the installed distributions that require TensorFlow, with their versions.
-        """
-        return [
-            {
-                "name": one.name,
-                "date": one.date,
-                "newest": one.newest,
-                "python": one.python,
-                "glibc": one.glibc,
-                "cuda": one.cuda,
-                "driver": one.driver,
-                "cudnn": {source: one.cudnn.get(source) for source in ("apt", "pip")},
-                "tensorflow": one.tensorflow,
-                "companions": fit.companions(one, self.known),
-                "faults": list(fit.faults(one, self.known)),
-            }
-            for one in self.runtimes
-        ]
 
     def faults(self) -> dict[str, tuple[str, ...]]:
         """Return what is wrong in each runtime without any wheel of ours."""
@@ -80,6 +58,26 @@ class Row:
     name: str
     wheel: WheelFacts
     fits: dict[str, Fit]
+
+
+def described(runtime: Runtime, known: Distributions) -> dict[str, Any]:
+    """Return a runtime for JSON: its facts, its companions, and its faults.
+
+    Companions are the installed distributions that require TensorFlow, with their versions.
+    """
+    return {
+        "name": runtime.name,
+        "date": runtime.date,
+        "newest": runtime.newest,
+        "python": runtime.python,
+        "glibc": runtime.glibc,
+        "cuda": runtime.cuda,
+        "driver": runtime.driver,
+        "cudnn": {source: runtime.cudnn.get(source) for source in ("apt", "pip")},
+        "tensorflow": runtime.tensorflow,
+        "companions": fit.companions(runtime, known),
+        "faults": list(fit.faults(runtime, known)),
+    }
 
 
 def planned(config: Config, judge: Judge, *, line: str | None = None) -> list[Row]:
@@ -115,7 +113,7 @@ def as_json(rows: Sequence[Row], judge: Judge) -> str:
     """Return all of it as JSON."""
     found: dict[str, Any] = {
         "data": {"date": judge.known.date, "source": judge.known.source},
-        "runtimes": judge.described(),
+        "runtimes": [described(one, judge.known) for one in judge.runtimes],
         "wheels": [
             {
                 "name": row.name,

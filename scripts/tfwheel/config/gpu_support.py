@@ -1,24 +1,19 @@
-"""Compute what a GPU runs of a wheel, by kind of GPU code: SASS, PTX compiled by the driver, or nothing.
+"""The GPUs that users have, and what each of them runs of the wheels that the configuration promises.
 
-``runs`` is the one rule: the plan asks it about what the configuration promises, the pages and the summary about what
-was found in the finished wheel, and a smoke test on a GPU about what was installed.
-
-The rules are NVIDIA's (CUDA C++ Programming Guide, "Binary compatibility" and "PTX compatibility"): SASS runs on its
-compute capability and on later ones of the same major number; PTX runs on its own and all later ones. The suffix "a"
-("sm_90a") ties both to one compute capability, "f" to one and its family (CUDA 12.9, "Family-specific features").
+The one rule for what a GPU runs is ``doctor.gpu_rules``.
 """
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
 from tfwheel.config import plan, schema, toml_files
 from tfwheel.config.errors import NotLockedError
+from tfwheel.doctor import gpu_rules
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -27,12 +22,9 @@ if TYPE_CHECKING:
     from tfwheel.config.build_config import Config
     from tfwheel.config.targets import Base, Line, Target
 
-NAMED = re.compile(r"(sm|compute)_(\d+)(\d)([af]?)")
-NOTHING = "nothing"  # the wheel has such code, and this GPU can run none of it
-NONE = "none"  # the wheel has no such code
-JIT = "PTX (JIT)"
-OPS = "ops"
-KINDS = {"fatbin": "big kernels", "generated": "generated kernels", OPS: "custom ops"}  # kinds of GPU code, for users
+# The rule itself is also part of a program that users run: other rooms find it here.
+NOTHING, NONE, JIT, OPS, KINDS = gpu_rules.NOTHING, gpu_rules.NONE, gpu_rules.JIT, gpu_rules.OPS, gpu_rules.KINDS
+fit, runs, serves = gpu_rules.fit, gpu_rules.runs, gpu_rules.serves
 COLUMNS = ("TensorFlow", "wheel", "GPU", "capability", *KINDS.values(), "XLA")
 OFFICIAL = "official"
 NEWER_PTXAS_FROM = 10  # first major compute capability that ptxas 12.5 does not know (build_config/xla/)
@@ -44,6 +36,8 @@ class GpuEntry(schema.Table):
     name: str
     capability: Annotated[str, Field(pattern=r"^\d{1,2}\.\d$")]
     card: str = ""
+    colab: bool = False
+    machine: Literal["x86_64", "aarch64"] = "x86_64"
 
 
 class GpusFile(schema.Table):
@@ -54,11 +48,16 @@ class GpusFile(schema.Table):
 
 @dataclass(frozen=True, kw_only=True)
 class Gpu:
-    """A GPU by Colab's name, and the name of the card where that differs; ``capability`` is (major, minor)."""
+    """A GPU by name, and what else it is called; ``capability`` is (major, minor).
+
+    ``colab`` says whether Colab has it, ``machine`` is the processor of the machines that have it.
+    """
 
     name: str
     capability: tuple[int, int]
     card: str = ""
+    colab: bool = False
+    machine: str = "x86_64"
 
     @property
     def label(self) -> str:
@@ -71,39 +70,20 @@ def load(folder: Path) -> tuple[Gpu, ...]:
     entries = toml_files.read(folder / "gpus.toml", GpusFile).gpu
     pairs = [(entry, entry.capability.split(".")) for entry in entries]
     return tuple(
-        Gpu(name=entry.name, capability=(int(major), int(minor)), card=entry.card) for entry, (major, minor) in pairs
+        Gpu(
+            name=entry.name,
+            capability=(int(major), int(minor)),
+            card=entry.card,
+            colab=entry.colab,
+            machine=entry.machine,
+        )
+        for entry, (major, minor) in pairs
     )
 
 
-def fit(images: Iterable[str], capability: tuple[int, int]) -> str:
-    """Return what a GPU runs of these images ("sm_80", "compute_90a"): "SASS", "SASS sm_80", "PTX (JIT)" or "nothing".
-
-    The driver prefers SASS to PTX, and among SASS images the one nearest to the GPU.
-    """
-    major, minor = capability
-    found = [
-        (kind, (int(high), int(low)), mark)
-        for kind, high, low, mark in (match.groups() for match in map(NAMED.fullmatch, images) if match)
-        if not mark or (int(high) == major and (int(low) == minor or (mark == "f" and int(low) < minor)))
-    ]
-    native = [low for kind, (high, low), _ in found if kind == "sm" and high == major and low <= minor]
-    if native:
-        return "SASS" if max(native) == minor else f"SASS sm_{major}{max(native)}"
-    return JIT if any(kind == "compute" and one <= capability for kind, one, _ in found) else NOTHING
-
-
-def runs(gpu_code: Mapping[str, Sequence[str]], capability: tuple[int, int]) -> dict[str, str]:
-    """Return what a GPU runs of each kind of code (the keys of KINDS): the answer of ``fit``, "none" without such code.
-
-    ``gpu_code`` maps a kind to the images that a wheel has of it.
-    """
-    return {kind: fit(gpu_code[kind], capability) if gpu_code.get(kind) else NONE for kind in KINDS}
-
-
-def serves(gpu_code: Mapping[str, Sequence[str]], capability: tuple[int, int]) -> bool:
-    """Return whether a GPU runs something of every kind of GPU code that a wheel has, and the wheel has any."""
-    answers = set(runs(gpu_code, capability).values())
-    return NOTHING not in answers and answers != {NONE}
+def of_colab(gpus: Iterable[Gpu]) -> tuple[Gpu, ...]:
+    """Return those of the GPUs that Colab has."""
+    return tuple(gpu for gpu in gpus if gpu.colab)
 
 
 def promised(target: Target, base: Base | None) -> dict[str, tuple[str, ...]]:

@@ -69,7 +69,7 @@ def text(config: Config, *, kind: str, line: str | None = None, default: bool = 
     if kind == "gpus":
         ready = {entry["id"] for entry in entries if entry["locked"] and entry["builder"] != "source"}
         targets = [target for target in plan.targets(config) if target.id in ready]
-        found = gpu_support.rows(config, targets, gpu_support.load(config.directory))
+        found = gpu_support.rows(config, targets, gpu_support.of_colab(gpu_support.load(config.directory)))
         return "\n\n".join([gpu_table(found) if found else "None of these wheels has GPU code.", *_not_ready(entries)])
     return "\n\n".join([table(entries), *_requirements(entries), *_not_ready(entries)])
 

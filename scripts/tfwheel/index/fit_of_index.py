@@ -8,24 +8,25 @@ from packaging.utils import canonicalize_name
 
 from tfwheel.colab import distributions, wheel_facts
 from tfwheel.colab.fit import WheelFacts
-from tfwheel.colab.fit_table import Judge
 from tfwheel.colab.wheel_facts import PROJECT
 from tfwheel.index import ledger
 from tfwheel.wheel import records
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping
 
     from tfwheel.colab.distributions import Distributions
+    from tfwheel.colab.fit_table import Judge
     from tfwheel.config.build_config import Config
     from tfwheel.config.paths import Paths
+    from tfwheel.config.targets import Line
     from tfwheel.index.ledger_entry import LedgerEntry
 
 
-def of_entry(entry: LedgerEntry, known: Distributions, config: Config) -> WheelFacts:
+def of_entry(entry: LedgerEntry, known: Distributions, lines: Mapping[str, Line]) -> WheelFacts:
     """Return the facts of a published wheel; a line without requirements has those of the official wheel."""
     project, version, pythons, platforms = wheel_facts.named(entry.file)
-    line = config.lines.get(entry.line)
+    line = lines.get(entry.line)
     public = version.partition("+")[0]
     official = canonicalize_name(project) == PROJECT and not entry.requires
     return WheelFacts(
@@ -41,13 +42,12 @@ def of_entry(entry: LedgerEntry, known: Distributions, config: Config) -> WheelF
     )
 
 
-def fits(entries: Sequence[LedgerEntry], config: Config) -> dict[str, dict[str, dict[str, Any]]]:
+def fits(
+    entries: Iterable[LedgerEntry], judge: Judge, lines: Mapping[str, Line]
+) -> dict[str, dict[str, dict[str, Any]]]:
     """Return the judgement about each of these wheels for JSON: by file name, and by the runtime's name."""
-    judge = Judge.load(config.directory)
-    if not judge.runtimes:
-        return {entry.file: {} for entry in entries}
     return {
-        entry.file: {name: one.plain() for name, one in judge.of(of_entry(entry, judge.known, config)).items()}
+        entry.file: {name: one.plain() for name, one in judge.of(of_entry(entry, judge.known, lines)).items()}
         for entry in entries
     }
 
@@ -57,7 +57,7 @@ def published(paths: Paths, config: Config, *, line: str | None = None) -> Itera
     known = distributions.load(config.directory / "colab")
     for entry in ledger.read(paths.published).entries:
         if entry.removed is None and line in (None, entry.line):
-            yield entry.file, of_entry(entry, known, config)
+            yield entry.file, of_entry(entry, known, config.lines)
 
 
 def built(paths: Paths, config: Config, *, line: str | None = None) -> Iterator[tuple[str, WheelFacts]]:

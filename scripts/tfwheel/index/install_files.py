@@ -45,6 +45,7 @@ CONSTRAINTS = """\
 """
 REQUIREMENTS = """\
 # {pin} and all it needs, for Python {python} on x86_64 Linux, each file by its sha256.
+# For a new environment, not for Colab's own, whose packages it would replace by these.
 #   pip install --require-hashes -r THIS
 """
 PYLOCK = """\

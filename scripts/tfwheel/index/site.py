@@ -8,10 +8,20 @@ from functools import partial
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
-from tfwheel.colab import runtimes
+from tfwheel.colab.fit_table import Judge
 from tfwheel.config import gpu_support
 from tfwheel.config.paths import ROOT
-from tfwheel.index import documents, install_files, landing_page, manifest, page_templates, simple_pages
+from tfwheel.index import (
+    doctor_file,
+    documents,
+    fit_of_index,
+    install_files,
+    landing_page,
+    manifest,
+    page_templates,
+    simple_pages,
+    wheel_list,
+)
 from tfwheel.index.atomic_tree import Part
 from tfwheel.system import digests, sources
 
@@ -39,7 +49,7 @@ class SiteContent:
     documents: Path = documents.SOURCES
 
     def parts(self, known: Ledger) -> dict[str, Part]:
-        """Return the landing page with the install files, and the documents, each as one part of a site."""
+        """Return what is for people (landing page, install files, doctor), and the documents, each as one part."""
         return {"people": self._people(known), "documents": self._documents()}
 
     def _documents(self) -> Part:
@@ -62,6 +72,7 @@ class SiteContent:
             gpus=self._gpus,
             locks=digests.of_tree(self.locks / "install"),
             documents=self.documents.is_dir(),
+            repository=self.settings.index.repository,
             sources=digests.of_tree(page_templates.SOURCES),
             libraries={name: version(name) for name in LIBRARIES},
             code=sources.digest(__name__),
@@ -78,20 +89,28 @@ class SiteContent:
         return gpu_support.load(directory) if (directory / "gpus.toml").is_file() else ()
 
     def _files(self, entries: Sequence[LedgerEntry]) -> dict[str, bytes]:
-        known = runtimes.load(self._runtimes) if self._runtimes.is_dir() else ()
-        base_url = self.settings.index.base_url
+        judge, base_url = Judge.load(self.settings.directory), self.settings.index.base_url
         locks = install_files.kept(entries, self.locks)
-        material = install_files.render(entries, locks, runtimes=known, base_url=base_url)
-        people = landing_page.render(
+        material = install_files.render(entries, locks, runtimes=judge.runtimes, base_url=base_url)
+        listing = wheel_list.listing(
             entries,
             lines=self.settings.lines,
-            runtimes=known,
+            runtimes=judge.runtimes,
+            known=judge.known,
             gpus=self._gpus,
             base_url=base_url,
+            fits=fit_of_index.fits(wheel_list.newest(entries), judge, self.settings.lines),
+        )
+        people = landing_page.render(
+            entries,
+            listing,
+            gpus=self._gpus,
             material=frozenset(material),
             documents=self.documents.is_dir(),
+            doctor=True,
+            repository=self.settings.index.repository,
         )
-        return {**material, **people}
+        return {**material, **people, **wheel_list.encode(listing), **doctor_file.render(base_url)}
 
 
 def parts(known: Ledger, content: SiteContent | None = None) -> dict[str, Part]:

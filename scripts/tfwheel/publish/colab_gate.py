@@ -30,7 +30,7 @@ def check(entries: Sequence[LedgerEntry], settings: Config) -> None:
     judge = Judge.load(settings.directory)
     for version, line in dict.fromkeys((entry.version, entry.line) for entry in entries):
         ours = [entry for entry in entries if (entry.version, entry.line) == (version, line)]
-        given = [fit_of_index.of_entry(entry, judge.known, settings) for entry in ours]
+        given = [fit_of_index.of_entry(entry, judge.known, settings.lines) for entry in ours]
         targets = [one for one in plan.targets(settings) if (one.version, one.line.name) == (version, line)]
         there = {wheel.pythons for wheel in given}
         rest = [wheel for wheel in _planned(targets, settings, judge) if wheel.pythons not in there]

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 TARGETS = plan.targets(CONFIG)
-GPUS = gpu_support.load(CONFIG.directory)
+GPUS = gpu_support.of_colab(gpu_support.load(CONFIG.directory))
 BIG = ("sm_60", "sm_70", "sm_80", "sm_89", "sm_90", "compute_90")
 GENERATED = ("sm_60", "sm_70", "sm_80", "sm_89", "compute_90a")
 
@@ -79,6 +79,14 @@ def test_a_gpu_is_served_where_it_runs_something_of_every_kind(
 def test_the_gpus_are_those_that_colab_lends() -> None:
     found = {gpu.name: gpu.capability for gpu in GPUS}
     assert found == {"T4": (7, 5), "A100": (8, 0), "L4": (8, 9), "H100": (9, 0), "G4": (12, 0)}
+
+
+def test_others_than_those_of_colab_are_known_by_name_and_machine() -> None:
+    found = {gpu.name: gpu for gpu in gpu_support.load(CONFIG.directory)}
+    assert found["GeForce RTX 50"].capability == (12, 0)
+    assert found["P100"].capability == (6, 0)
+    assert not found["P100"].colab
+    assert (found["GB10"].machine, found["GeForce RTX 50"].machine) == ("aarch64", "x86_64")
 
 
 def test_retargeting_is_what_makes_blackwell_run() -> None:
@@ -156,5 +164,6 @@ def test_documents_show_the_table_as_it_is(name: str) -> None:
     config = build_config.load()
     targets = [target for target in plan.targets(config) if target.default and target.line.name == "cu12"]
     text = (ROOT / name).read_text(encoding="utf-8")
-    table = tables.gpu_table(gpu_support.rows(config, targets, gpu_support.load(config.directory)))
+    gpus = gpu_support.of_colab(gpu_support.load(config.directory))
+    table = tables.gpu_table(gpu_support.rows(config, targets, gpus))
     assert table in text, f"paste the output of `nox -s plan -- --gpus --default --line cu12` into {name}"

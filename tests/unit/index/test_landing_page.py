@@ -5,23 +5,30 @@ import hashlib
 import json
 import random
 import re
+from functools import cache
 from typing import Any
 
 import pytest
 
 import pagedata
-from tfwheel.index import install_files, landing_page
+from tfwheel.index import install_files, landing_page, wheel_list
 
 
 def html(entries: list[Any] | None = None, **changes: Any) -> str:  # noqa: ANN401 -- as the parameters
-    options = {
-        "lines": pagedata.LINES,
-        "runtimes": pagedata.RUNTIMES,
-        "gpus": pagedata.GPUS,
-        "base_url": pagedata.BASE_URL,
-    }
+    """The page of some wheels and of one runtime, or as it is usually."""
+    if entries is None and not changes:
+        return usual()
+    ours = {key: changes.pop(key) for key in ("base_url", "fits", "runtimes") if key in changes}
+    if entries is not None:
+        ours.setdefault("runtimes", pagedata.RUNTIMES[:1])
     entries = pagedata.release() if entries is None else entries
-    return landing_page.render(entries, **(options | changes))["index.html"].decode()
+    listing = pagedata.listing(entries, **ours)
+    return landing_page.render(entries, listing, gpus=pagedata.GPUS, **changes)["index.html"].decode()
+
+
+@cache
+def usual() -> str:
+    return html(pagedata.release(), runtimes=pagedata.RUNTIMES)
 
 
 def data_of(text: str) -> dict[str, Any]:
@@ -31,7 +38,12 @@ def data_of(text: str) -> dict[str, Any]:
 
 
 def rows_of(text: str) -> list[str]:
-    return re.findall(r"<tr role=\"row\".*?</tr>", text, re.DOTALL)[1:]
+    return re.findall(r"<tr data-file=.*?</tr>", text, re.DOTALL)
+
+
+def groups_of(text: str) -> dict[str, str]:
+    found = re.findall(r"<article .*?</article>", text, re.DOTALL)
+    return {match[1]: group for group in found if (match := re.search(r'id="([^"]*)"', group))}
 
 
 def test_equal_ledgers_give_equal_bytes_in_any_order() -> None:
@@ -59,16 +71,27 @@ def test_the_policy_admits_what_is_inlined_by_its_hash_and_no_more(name: str) ->
     assert "unsafe" not in policy[1]
 
 
-def test_every_wheel_has_a_row_with_its_facts_and_both_commands() -> None:
+def test_every_wheel_has_a_row_with_its_facts() -> None:
     rows = rows_of(html())
     assert len(rows) == len(pagedata.release())
-    row = next(row for row in rows if "cp313-cp313" in row and "+cu125.1" in row and "2.20.0" in row)
+    row = next(row for row in rows if "cp313-cp313" in row and "2.20.0+cu125.1" in row)
     sha256 = pagedata.entry("2.20.0+cu125.1", "313", "cu12").sha256
-    for fact in ("621&nbsp;MB", "2026-11-21", "sm_75", "ptx_90", "Python 3.13.1", "never run on a GPU", sha256):
+    for fact in ("621&nbsp;MB", "2026-11-21", "Python 3.13.1", "never run on a GPU", sha256):
         assert fact in row
-    command = 'pip install --extra-index-url https://example.org/index/cu12/ "tensorflow==2.20.0+cu125.1"'
-    assert row.count(command) == 2
-    assert f">uv {command}" in row
+
+
+def test_the_wheels_of_a_version_share_its_facts_and_its_command() -> None:
+    groups = groups_of(html())
+    assert len(groups) == 9
+    group = groups["tensorflow-2.20.0-cu125.1-cu12"]
+    command = "pip install --extra-index-url https://example.org/index/cu12/ &#34;tensorflow==2.20.0+cu125.1&#34;"
+    assert group.count(command) == 1
+    assert len(re.findall("<tr data-file", group)) == 3
+    for fact in ("CUDA 12.5.1", "T4, A100, L4, H100, G4", "sm_75", "ptx_90", "GeForce RTX 50"):
+        assert fact in group
+    assert "GB10" not in group  # its machine is no x86_64
+    assert '<span class="for">T4</span>' in groups["tensorflow-2.20.0-cu125t4.1-cu12t4"]
+    assert "no CUDA" in groups["tensorflow-2.20.0-cpu.1-cpu"]
 
 
 def test_a_wheel_links_to_its_file_beside_the_page_or_at_its_address() -> None:
@@ -111,14 +134,21 @@ def test_gpu_evidence_may_be_a_name_or_a_table(report: dict[str, Any] | None, sa
     assert said in html([pagedata.entry("2.20.0+cu125.1", "312", "cu12", gpu_smoke=report)])
 
 
-def test_a_yanked_wheel_is_shown_as_such_with_its_reason_and_in_no_line() -> None:
+def test_a_yanked_version_is_shown_as_such_with_its_reason_and_in_no_command() -> None:
     text = html()
-    row = next(row for row in rows_of(text) if "2.18.1+cu125.2" in row)
-    assert 'class="yanked"' in row
-    assert "yanked: built with the wrong label" in row
-    assert "2.18.1+cu125.2" not in text.partition('id="wheels"')[0].partition("<main>")[2]
+    group = groups_of(text)["tensorflow-2.18.1-cu125.2-cu12"]
+    assert 'class="group yanked"' in group
+    assert "yanked: built with the wrong label" in group
+    assert "2.18.1+cu125.2" not in text.partition('id="wheels"')[0].partition('id="commands"')[2]
     bare = html([pagedata.entry("2.20.0+cpu.1", "312", "cpu", yanked="")])
     assert '<span class="badge">yanked</span>' in bare
+
+
+def test_one_yanked_wheel_of_a_version_is_shown_in_its_row() -> None:
+    bad = pagedata.entry("2.20.0+cpu.1", "312", "cpu", yanked="too large")
+    text = html([bad, pagedata.entry("2.20.0+cpu.1", "313", "cpu")])
+    assert 'class="group"' in text
+    assert "yanked: too large" in next(row for row in rows_of(text) if "cp312" in row)
 
 
 def test_a_removed_wheel_is_nowhere() -> None:
@@ -126,41 +156,71 @@ def test_a_removed_wheel_is_nowhere() -> None:
     assert "2.22.0" not in html([*pagedata.release(), gone])
 
 
-def test_each_line_shows_the_newest_pin_of_each_minor_and_python() -> None:
-    text = html().partition('id="wheels"')[0]
-    cu12, cpu = re.findall(r"<article>.*?</article>", text, re.DOTALL)
-    shown = re.findall(r"<p class=\"for\">([^<]*)</p>.*?==([^\"]*)\"", cu12, re.DOTALL)
-    assert shown == [
-        ("Python 3.12, 3.13", "2.21.0+cu125.1"),
-        ("Python 3.13", "2.20.0+cu125.2"),
-        ("Python 3.11, 3.12", "2.20.0+cu125.1"),
-        ("Python 3.11", "2.18.1+cu125.1"),
-        ("any Python 3", "2.20.0+cu125.1"),
-    ]
-    assert "CUDA 12.5.1" in cu12
-    assert "no CUDA" in cpu
-
-
 def test_a_line_that_the_configuration_no_longer_has_stays_on_the_page() -> None:
     old = pagedata.entry("2.17.0+cu123.1", "311", "cu11", gpu_code={"ops": ("sm_75",)})
     text = html([*pagedata.release(), old])
     assert 'href="cu11/"' in text
-    assert [line["name"] for line in data_of(text)["lines"]] == ["cu12", "cpu", "cu11"]
+    assert [line["name"] for line in data_of(text)["lines"]] == ["cpu", "cu11", "cu12", "cu12t4"]
 
 
-def test_without_an_address_the_page_says_where_to_put_its_own() -> None:
+def test_without_an_address_no_command_invents_one() -> None:
     text = html(base_url="")
-    assert "--extra-index-url ADDRESS/cu12/" in text
-    assert "Replace ADDRESS/ with the URL of this page" in text
-    assert data_of(text)["base"] == ""
-    assert "ADDRESS/ stands" not in html()
+    link = '<a class="address" href="cu12/">cu12/</a>'
+    assert f"%pip install --extra-index-url {link} &#34;tensorflow==2.20.0+cu125.2&#34;" in text
+    assert "ADDRESS" not in text
+    assert "copy the address of the link" in text
+    assert data_of(text)["base_url"] == ""
+    assert "address of the link" not in html()
+
+
+def test_a_table_for_each_runtime_and_python_is_there_without_a_script() -> None:
+    tables = html().partition('id="commands"')[2].partition('id="wheels"')[0]
+    titles = re.findall(r"<h3 id=\"place-\d+\">([^<]*)<", tables)
+    assert titles == [
+        *(f"Colab {runtime.name}" for runtime in pagedata.RUNTIMES),
+        *(f"Linux, Python 3.{minor}" for minor in (10, 11, 12, 13, 14)),
+    ]
+    assert "current" not in tables
+    assert tables.count("newest known") == 1
+    assert (
+        "%pip install --extra-index-url https://example.org/index/cu12/ &#34;tensorflow==2.20.0+cu125.2&#34;" in tables
+    )
+
+
+def test_what_it_links_to_is_there() -> None:
+    bare = html()
+    assert "docs/" not in bare.replace("docs/index", "")
+    assert "github.com" not in bare
+    assert "doctor.py" not in bare
+    full = html(documents=True, doctor=True, repository="owner/wheels")
+    for part in re.findall(r"<(?:header|footer).*?</(?:header|footer)>", full, re.DOTALL):
+        links = (
+            "docs/index.html",
+            "#doctor",
+            "docs/security.html#verify-what-you-download",
+            "https://github.com/owner/wheels",
+        )
+        assert all(f'href="{link}"' in part for link in links)
+    assert "!curl -fsSL https://example.org/index/doctor.py | python3 -" in full
+
+
+def test_the_fit_in_each_runtime_is_said_once_with_its_reason() -> None:
+    groups = groups_of(html(fits=pagedata.fits()))
+    assert '<li class="fits"><span>2026.08</span> fits</li>' in groups["tensorflow-2.20.0-cu125.2-cu12"]
+    broken = groups["tensorflow-2.21.0-cu125.1-cu12"]
+    assert broken.count("breaks</li>") == 5
+    assert broken.count("tf_keras 2.20.1 requires tensorflow&lt;2.21") == 1
+    changed = groups["tensorflow-2.20.0-cu125t4.1-cu12t4"]
+    assert '<li class="changes"><span>2026.04</span> changes 1</li>' in changed
+    assert "keras 3.10.0 -&gt; 3.13.2" in changed
+    assert "verdicts" not in groups_of(html())["tensorflow-2.20.0-cu125.2-cu12"]
 
 
 def test_only_install_files_that_exist_are_linked() -> None:
     path = "install/cu12/2.20.0+cu125.1/requirements-tensorflow-cp313.txt"
-    link = '<a class="file" href="install/cu12/2.20.0%2Bcu125.1/requirements-tensorflow-cp313.txt">'
+    link = '<p class="files"><a href="install/cu12/2.20.0%2Bcu125.1/requirements-tensorflow-cp313.txt">'
     assert link in html(material=[path])
-    assert 'class="file"' not in html()
+    assert 'class="files"' not in html()
 
 
 def test_constraints_of_every_runtime_are_where_the_install_material_puts_them() -> None:
@@ -170,8 +230,9 @@ def test_constraints_of_every_runtime_are_where_the_install_material_puts_them()
 
 def test_a_runtime_names_what_is_made_for_its_tensorflow() -> None:
     newest = data_of(html())["runtimes"][0]
-    assert newest["python"] == "3.13"
-    assert newest["companions"][:2] == ["tf_keras 2.20.1", "tensorflow-text 2.20.1"]
+    assert newest["python"] == "3.13.15"
+    assert newest["companions"]["tf_keras"] == newest["companions"]["tensorflow-text"] == "2.20.1"
+    assert [runtime["newest"] for runtime in data_of(html())["runtimes"]] == [True] + [False] * 5
 
 
 def test_hostile_text_stays_text() -> None:
@@ -182,7 +243,7 @@ def test_hostile_text_stays_text() -> None:
 
 
 def test_of_very_many_wheels_the_newest_are_shown_and_the_rest_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(landing_page, "MOST_ROWS", 3)
+    monkeypatch.setattr(wheel_list, "MOST", 3)
     entries = [pagedata.entry(f"2.20.{i}+cpu.1", "312", "cpu", uploaded=f"2026-01-0{i}T00:00:00Z") for i in range(1, 6)]
     text = html(entries)
     assert len(rows_of(text)) == 3
@@ -194,4 +255,5 @@ def test_an_empty_ledger_gives_a_page_that_says_so() -> None:
     text = html([])
     assert "No wheel has been published yet." in text
     assert rows_of(text) == []
+    assert data_of(text)["wheels"] == []
     assert "1 wheel<" in html([pagedata.entry("2.20.0+cpu.1", "312", "cpu")])

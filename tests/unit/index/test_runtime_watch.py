@@ -100,21 +100,22 @@ def test_without_a_stored_runtime_there_is_nothing_to_compare_with(paths: Paths)
 
 
 def test_a_line_of_the_ledger_has_what_it_takes_to_judge_again() -> None:
-    facts = fit_of_index.of_entry(PUBLISHED, KNOWN, CONFIG)
+    facts = fit_of_index.of_entry(PUBLISHED, KNOWN, CONFIG.lines)
     assert (facts.requires, facts.gencode, facts.cuda, facts.pythons) == (REQUIRES, "5.28.3", "12.5.1", ("3.12",))
 
 
 def test_an_older_line_is_judged_by_the_official_wheel() -> None:
     old = msgspec.structs.replace(PUBLISHED, requires=(), gencode=None)
-    facts = fit_of_index.of_entry(old, KNOWN, CONFIG)
+    facts = fit_of_index.of_entry(old, KNOWN, CONFIG.lines)
     assert (facts.requires, facts.gencode) == (REQUIRES, "5.28.3")
-    unknown = fit_of_index.of_entry(pagedata.entry("2.20.0+cu125.3", None, "gone"), KNOWN, CONFIG)
+    unknown = fit_of_index.of_entry(pagedata.entry("2.20.0+cu125.3", None, "gone"), KNOWN, CONFIG.lines)
     assert (unknown.requires, unknown.gencode, unknown.cuda, unknown.pythons) == ((), None, None, ())
 
 
 def test_the_judgements_about_published_wheels_are_there_for_the_site() -> None:
-    assert fit_of_index.fits([PUBLISHED], CONFIG) == {PUBLISHED.file: {}}  # it has no runtimes
-    (found,) = fit_of_index.fits([PUBLISHED], replace(CONFIG, directory=CONFIG_DIR)).values()
+    nobody = Judge(runtimes=(), known=KNOWN)
+    assert fit_of_index.fits([PUBLISHED], nobody, CONFIG.lines) == {PUBLISHED.file: {}}
+    (found,) = fit_of_index.fits([PUBLISHED], Judge.load(CONFIG_DIR), CONFIG.lines).values()
     assert set(found) == {runtime.name for runtime in pagedata.RUNTIMES}
     assert found["2026.07"] == {"verdict": "fits", "reasons": [], "changes": []}
 

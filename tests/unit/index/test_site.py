@@ -40,7 +40,7 @@ def test_without_content_there_are_pages_for_installers_and_the_ledger() -> None
 def test_content_adds_the_landing_page_the_documents_and_the_install_material(content: SiteContent) -> None:
     added = paths(site.parts(KNOWN, content)) - paths(site.parts(KNOWN))
     assert {"index.html", "docs/index.html", "docs/install.html"} <= added
-    assert {path.partition("/")[0] for path in added - {"index.html"}} == {"docs", "install"}
+    assert {path.partition("/")[0] for path in added} == {"index.html", "docs", "install", "doctor.py", "wheels.json"}
 
 
 def test_documents_are_made_anew_when_they_or_the_repository_change_and_not_for_a_wheel(tmp_path: Path) -> None:
@@ -90,5 +90,5 @@ def test_no_line_can_have_the_name_of_a_folder_that_the_site_makes(tmp_path: Pat
     (tmp_path / "a.md").write_text("# A\n")
     made = site.parts(KNOWN, SiteContent(settings=build_config.load(), documents=tmp_path))
     names = {name.partition("/")[0] for part in made.values() for name in part.make() if "/" in name}
-    assert names - {"cu12", "cpu"} == RESERVED
+    assert names - {"cu12", "cu12t4", "cpu"} == RESERVED
     assert not any(map(is_line_name, RESERVED))

@@ -1,0 +1,1 @@
+"""The program that a user runs in a notebook: facts, choice, explanation."""

@@ -1,0 +1,209 @@
+"""Finds the TensorFlow wheel for this machine, explains logs, and inspects what is installed.
+
+    curl -fsSL URL/doctor.py | python3 -                       choose: one command, and why
+    curl -fsSL URL/doctor.py | python3 - --install             run it, and prove the result
+    curl -fsSL URL/doctor.py | python3 - explain --log FILE    the cause that a log shows (`-` reads standard input)
+    curl -fsSL URL/doctor.py | python3 - inspect               what is installed, and what this GPU runs of it
+    curl -fsSL URL/doctor.py | python3 - --report              all of it as Markdown, for an issue
+
+In a notebook write `!` before each, or paste the file into a cell. It needs Python 3.9 and its standard library, never
+imports TensorFlow in its own process, and sends nothing anywhere: it reads the index's wheels.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from dataclasses import asdict
+from typing import Any
+
+from tfwheel.doctor.environment import environment_of
+from tfwheel.doctor.explain import explain
+from tfwheel.doctor.facts import collect_facts, in_kernel, shadowed_libraries
+from tfwheel.doctor.inspection import inspect_installed
+from tfwheel.doctor.installing import install_command, prove, room_for, run_install
+from tfwheel.doctor.listing import ListingError, fetch_listing
+from tfwheel.doctor.probes import probe_gpu
+from tfwheel.doctor.report import (
+    choice_lines,
+    explanation_lines,
+    fact_lines,
+    inspection_lines,
+    markdown_report,
+    setting_lines,
+    without_secrets,
+)
+from tfwheel.doctor.selector import select
+
+BASE_URL = ""  # the site that this file came from; written when the site is made
+EXIT_CODES = {
+    0: "an answer was found, or nothing is wrong",
+    1: "no wheel of the index fits here",
+    2: "the command line is wrong",
+    3: "explain: nothing known found",
+    4: "inspect: something is wrong with what is installed",
+    5: "the list of wheels, or the log, cannot be read",
+    6: "--install: the installation or its proof failed",
+}
+MODES = ("choose", "explain", "inspect")
+
+
+def parse_words(words: list[str] | None) -> argparse.Namespace:
+    """Return the options of a command line."""
+    codes = "\n".join(f"  {code}  {meaning}" for code, meaning in EXIT_CODES.items())
+    parser = argparse.ArgumentParser(
+        prog="doctor.py",
+        description="Finds the TensorFlow wheel for this machine, explains logs, inspects what is installed.",
+        epilog=f"exit codes:\n{codes}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("mode", nargs="?", choices=MODES, default=None, help="choose (the default), explain or inspect")
+    parser.add_argument("--index", default="", metavar="URL", help="the site with the wheels, or a wheels.json")
+    parser.add_argument("--project", default="tensorflow", help="the package to choose")
+    parser.add_argument("--uv", action="store_true", help="print the command for uv instead of pip")
+    parser.add_argument("--install", action="store_true", help="choose: run the command, and prove the result")
+    parser.add_argument(
+        "--log", metavar="FILE", help="explain: the log of an installation or a run, `-` for standard input"
+    )
+    parser.add_argument("--report", action="store_true", help="print Markdown for an issue")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument("--no-probes", action="store_true", help="start no process: neither GPU nor cuDNN is asked")
+    found = parser.parse_args(words)
+    found.mode = found.mode or ("explain" if found.log else "choose")
+    if found.mode == "explain" and not found.log:
+        parser.error("explain needs --log FILE")
+    return found
+
+
+def main(words: list[str] | None = None) -> int:
+    """Run the program and return its exit code (EXIT_CODES)."""
+    options = parse_words(words)
+    try:
+        if options.report:
+            return _report(options)
+        return {"choose": _choose, "explain": _explain, "inspect": _inspect}[options.mode](options)
+    except ListingError as error:
+        print(f"doctor: {error}", file=sys.stderr)
+        return 5
+    except BrokenPipeError:
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115 -- nobody reads any more
+        return 0
+
+
+def _gather(options: argparse.Namespace) -> tuple[dict[str, Any], dict[str, Any] | None]:
+    """Return the facts, and what the probe of the GPU found, None if it was not asked."""
+    facts = collect_facts()
+    cudnn = facts["libraries"].get("libcudnn.so.9") or [None]
+    return facts, None if options.no_probes else probe_gpu(cudnn[0])
+
+
+def _choose(options: argparse.Namespace) -> int:
+    listing, site = fetch_listing(options.index or BASE_URL)
+    facts, probe = _gather(options)
+    environment = environment_of(facts, probe, listing)
+    installer = "uv" if options.uv else "pip"
+    choice = select(environment, listing, project=options.project, base=site or None, installer=installer)
+    if options.json:
+        _print_json({"facts": facts, "gpu": probe, "environment": environment, "choice": asdict(choice)})
+    else:
+        lines = choice_lines(choice, site)
+        lines += ["", *fact_lines(facts, probe), *shadowed_libraries(facts["libraries"])]
+        print("\n".join(lines))
+    if options.install and choice.wheel and choice.command:
+        return _install(choice, facts)
+    return 0 if choice.command else 1
+
+
+def _install(choice: Any, facts: dict[str, Any]) -> int:  # noqa: ANN401 -- a Choice, in one file with this
+    if short := room_for(choice.wheel, facts):
+        print(f"\n{short}")
+        return 6
+    argv = install_command(choice.command, facts)
+    print(f"\nRunning: {' '.join(argv)}\n", flush=True)
+    code, log = run_install(argv, lambda line: print(line, flush=True))
+    if code:
+        print(f"\nThe installation ended with exit code {code}.")
+        print("\n".join(explanation_lines(explain(f"$ {choice.command}\n{log}"))))
+        return 6
+    if choice.wheel["project"] != "tensorflow":
+        return 0
+    found = prove(lambda line: print(f"\n{line}", flush=True))
+    if "error" in found:
+        print(f"The proof failed: {found['error']}\n{found['log'][-3000:]}")
+        print("\n".join(explanation_lines(explain(f"import tensorflow\n{found['log']}\n{found['error']}"))))
+        return 6
+    on = f"{found['gpus']} GPU" if found["gpus"] else "the CPU; no GPU was found"
+    name = found["label"] or found["version"]
+    print(f"Proven: TensorFlow {name} imports in {found['import_s']} s and computes on {on}.")
+    print("Restart the session now." if choice.restart else "No restart is needed.")
+    return 0
+
+
+def _explain(options: argparse.Namespace) -> int:
+    found = explain(_log(options.log))
+    if options.json:
+        _print_json({"explanation": asdict(found) if found else None})
+    else:
+        print("\n".join(explanation_lines(found)))
+    return 0 if found else 3
+
+
+def _log(path: str) -> str:
+    try:
+        if path == "-":
+            return sys.stdin.buffer.read().decode("utf-8", "replace")
+        with open(path, "rb") as stream:  # noqa: PTH123 -- the text of the user
+            return stream.read().decode("utf-8", "replace")
+    except (OSError, ValueError) as error:
+        message = f"{path} cannot be read: {error}"
+        raise ListingError(message) from error
+
+
+def _inspect(options: argparse.Namespace) -> int:
+    facts, probe = _gather(options)
+    listing = fetch_listing(options.index or BASE_URL)[0] if options.index or BASE_URL else None
+    gpus = (probe or {}).get("gpus") or []
+    found = inspect_installed(facts, listing, gpus[0]["capability"] if gpus else None)
+    if options.json:
+        _print_json({"facts": facts, "gpu": probe, "installed": found})
+    else:
+        print("\n".join([*inspection_lines(found), "", *fact_lines(facts, probe)]))
+    return 4 if found["problems"] else 0
+
+
+def _report(options: argparse.Namespace) -> int:
+    """Print everything as Markdown; whatever cannot be found out is said, and stops nothing."""
+    facts, probe = _gather(options)
+    parts = {"Machine": fact_lines(facts, probe), "Settings": setting_lines(facts["settings"]) or ["none"]}
+    listing = None
+    try:
+        listing, site = fetch_listing(options.index or BASE_URL)
+        environment = environment_of(facts, probe, listing)
+        choice = select(environment, listing, project=options.project, base=site or None)
+        parts["Choice"] = choice_lines(choice, site)
+    except ListingError as error:
+        parts["Choice"] = [str(error)]
+    gpus = (probe or {}).get("gpus") or []
+    parts["Installed"] = inspection_lines(inspect_installed(facts, listing, gpus[0]["capability"] if gpus else None))
+    if options.log:
+        parts["Log"] = explanation_lines(explain(_log(options.log)))
+    print(markdown_report(parts, facts["distributions"]))
+    return 0
+
+
+def _print_json(found: dict[str, Any]) -> None:
+    print(without_secrets(json.dumps(found, indent=1, sort_keys=True, default=str)))
+
+
+def run() -> None:
+    """Run as a program; in a notebook's own process, where nobody has typed a command line, with the defaults."""
+    pasted = in_kernel() and not sys.argv[0].endswith("doctor.py")
+    code = main([] if pasted else None)
+    if not in_kernel():
+        sys.exit(code)
+
+
+if __name__ == "__main__":
+    run()
