@@ -27,7 +27,7 @@ ROOMS = {
     "gpu": set(),
     "retarget": {"wheel", "gpu", "config"},
     "checks": {"wheel", "gpu", "config"},  # never `retarget`: who judges must not know who wrote
-    "index": {"colab", "wheel", "config"},
+    "index": {"colab", "wheel", "config", "doctor"},  # it joins the doctor into one file
     "build": {"checks", "retarget", "index", "colab", "gpu", "wheel", "config"},
     "publish": {"index", "colab", "wheel", "config"},  # never `build` or `checks`: it reads records
 }

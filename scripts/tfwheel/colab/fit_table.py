@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from tfwheel.colab import distributions, fit, runtimes, wheel_facts
@@ -31,6 +31,7 @@ class Judge:
     runtimes: tuple[Runtime, ...]
     known: Distributions
     gpus: tuple[Gpu, ...] = ()
+    _judged: dict[str, dict[str, Fit]] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @classmethod
     def load(cls, directory: Path) -> Judge:
@@ -43,8 +44,12 @@ class Judge:
         )
 
     def of(self, wheel: WheelFacts) -> dict[str, Fit]:
-        """Return the judgement about a wheel by the name of the runtime."""
-        return {runtime.name: fit.judge(wheel, runtime, self.known, self.gpus) for runtime in self.runtimes}
+        """Return the judgement about a wheel by the name of the runtime; that about a rebuild of it is the same."""
+        key = repr(replace(wheel, version=wheel.public))
+        if key not in self._judged:
+            found = {runtime.name: fit.judge(wheel, runtime, self.known, self.gpus) for runtime in self.runtimes}
+            self._judged[key] = found
+        return self._judged[key]
 
     def faults(self) -> dict[str, tuple[str, ...]]:
         """Return what is wrong in each runtime without any wheel of ours."""

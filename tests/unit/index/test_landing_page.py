@@ -231,7 +231,7 @@ def test_constraints_of_every_runtime_are_where_the_install_material_puts_them()
 def test_a_runtime_names_what_is_made_for_its_tensorflow() -> None:
     newest = data_of(html())["runtimes"][0]
     assert newest["python"] == "3.13.15"
-    assert newest["companions"]["tf_keras"] == newest["companions"]["tensorflow-text"] == "2.20.1"
+    assert newest["companions"]["tf-keras"] == newest["companions"]["tensorflow-text"] == "2.20.1"
     assert [runtime["newest"] for runtime in data_of(html())["runtimes"]] == [True] + [False] * 5
 
 
