@@ -41,9 +41,7 @@ if __name__ == "__main__":
     parser.add_argument("--store-url", default="", help="the URL of that folder (ends with a slash); needed for wheels")
     parser.add_argument("--site", type=cli.named, default=ROOT / "dist" / "public", help="the folder of the pages")
     parser.add_argument("--ledger", type=cli.named, default=ROOT / "index" / "ledger.jsonl")
-    parser.add_argument(
-        "--base-url", help="the URL of the pages; without it, run `nox -s verify-index` once they are served"
-    )
+    parser.add_argument("--base-url", help="the URL of the pages; without it, run `nox -s verify-index` afterwards")
     parser.add_argument("--install", action="append", default=[], metavar="FILE", help="a wheel to install from there")
     parser.add_argument("--patience", type=cli.seconds, default=0, help="seconds that the host may take to show it")
     parser.add_argument("--dry-run", action="store_true", help="print what would happen, and change nothing")
