@@ -64,6 +64,10 @@ class World:
     environment: Environment
     links: Path
 
+    def links_of(self, wheel: WheelFacts) -> list[str]:
+        """Where an installer looks."""
+        return [f"--find-links={folder}" for folder in (self.links, self.links.parent / wheel.version)]
+
     def expected(self, wheel: WheelFacts) -> dict[str, str] | None:
         """What this program says would be installed."""
         asked = Candidate(name="tensorflow", version=wheel.version, requires=wheel.requires)
@@ -72,7 +76,7 @@ class World:
 
     def uv(self, wheel: WheelFacts) -> dict[str, str] | None:
         """What uv would install."""
-        words = ["pip", "install", "--dry-run", "--offline", "--no-index", "--find-links", self.links]
+        words = ["pip", "install", "--dry-run", "--offline", "--no-index", *self.links_of(wheel)]
         try:
             said = run([sys.executable, "-m", "uv", *words, "--python", self.environment.python, pin(wheel)])
         except CommandError as error:
@@ -87,7 +91,7 @@ class World:
         words = ["--python", self.environment.python, "install", "--dry-run", "--quiet", "--report", "-"]
         isolated = ["-I", "-m", "pip", "--isolated", "--no-input", "--disable-pip-version-check"]
         try:
-            said = run([pip, *isolated, *words, "--no-index", "--find-links", self.links, pin(wheel)])
+            said = run([pip, *isolated, *words, "--no-index", *self.links_of(wheel), pin(wheel)])
         except CommandError as error:
             if "ResolutionImpossible" in error.output or "No matching distribution" in error.output:
                 return NO_VERSIONS
@@ -134,7 +138,7 @@ def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
     links = tmp_path / "links"
     stubworld.index(links, KNOWN, runtime.python_minor)
     for wheel in wheels(runtime):
-        stubworld.wheel(links, wheel)
+        stubworld.wheel(tmp_path / wheel.version, wheel)  # apart: `==2.20.0` would also take a local version
     made = stubworld.environment(tmp_path / "env", runtime, KNOWN, interpreter=interpreter)
     return World(runtime=runtime, environment=made, links=links)  # type: ignore[return-value]
 
