@@ -34,7 +34,11 @@ PROGRAM_MODULES = {"subprocess", "multiprocessing", "pty", "popen2", "concurrent
 NETWORK_MODULES = {"_socket", "aiohttp", "asyncio", "ftplib", "http.client", "httpx", "requests", "socket", "ssl"}
 NETWORK_MODULES |= {"urllib", "urllib.request", "urllib3"}
 NAMES_THAT_SAY_NOTHING = {"utils", "util", "helpers", "helper", "tools", "common", "misc", "base", "core", "lib"}
-STANDALONE = {"gpu.fatbinary_program", "checks.smoke_checks"}  # run where this package is not installed
+STANDALONE = {
+    "gpu.fatbinary_program",
+    "checks.smoke_checks",
+    "colab.snapshot_program",
+}  # run where this package is not installed
 DOOR_LINES = 37  # besides its imports
 
 MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path.name != "__init__.py")
