@@ -32,9 +32,9 @@ try:
             cuda.cuDeviceGetName(name, 200, device)
             cuda.cuDeviceGetAttribute(ctypes.byref(major), 75, device)
             cuda.cuDeviceGetAttribute(ctypes.byref(minor), 76, device)
-            getattr(cuda, "cuDeviceTotalMem_v2", cuda.cuDeviceTotalMem)(ctypes.byref(size), device)
+            cuda.cuDeviceTotalMem_v2(ctypes.byref(size), device)
             found["gpus"].append({"name": name.value.decode("utf-8", "replace"), "capability": "%d.%d" % (major.value, minor.value), "memory_gb": round(size.value / 1e9, 1)})
-except OSError as error:
+except (OSError, AttributeError) as error:
     found["error"] = str(error)
 try:
     nvml = ctypes.CDLL("libnvidia-ml.so.1")
