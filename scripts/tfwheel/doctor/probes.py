@@ -132,12 +132,12 @@ def _death(code: int) -> str:
     return known.get(-code, f"signal {-code}") + f" (exit code {128 - code})"
 
 
-def find_ptxas(site: Path) -> dict[str, str | None]:
-    """Return the ptxas that TensorFlow would run, and its version; None where there is none."""
+def find_ptxas(site: Path, *, ask: bool = True) -> dict[str, str | None]:
+    """Return the ptxas that TensorFlow would run, and its version; None where there is none, or it was not asked."""
     places = [site / "nvidia" / "cuda_nvcc" / "bin", *(Path(one) for one in os.environ.get("PATH", "").split(":"))]
     places.append(Path("/usr/local/cuda/bin"))
     path = next((str(place / "ptxas") for place in places if (place / "ptxas").is_file()), None)
-    return {"path": path, "version": ptxas_version(path) if path else None}
+    return {"path": path, "version": ptxas_version(path) if path and ask else None}
 
 
 def ptxas_version(path: str) -> str | None:

@@ -43,7 +43,7 @@ def install(
 @pytest.fixture(autouse=True)
 def _no_programs(monkeypatch: pytest.MonkeyPatch) -> None:
     """The search for ptxas starts it: see the integration tests."""
-    monkeypatch.setattr(inspection, "find_ptxas", lambda _: {"path": None, "version": None})
+    monkeypatch.setattr(inspection, "find_ptxas", lambda *_, **__: {"path": None, "version": None})
 
 
 @pytest.fixture
