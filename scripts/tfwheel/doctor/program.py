@@ -109,11 +109,22 @@ def _choose(options: argparse.Namespace) -> int:
         _print_json({"facts": facts, "gpu": probe, "environment": environment, "choice": asdict(choice)})
     else:
         lines = choice_lines(choice, site)
-        lines += ["", *fact_lines(facts, probe), *shadowed_libraries(facts["libraries"])]
+        lines += ["", *fact_lines(facts, probe), *_warnings(facts, environment, listing)]
         print("\n".join(lines))
     if options.install and choice.wheel and choice.command:
         return _install(choice, facts)
     return 0 if choice.command else 1
+
+
+def _warnings(facts: dict[str, Any], environment: dict[str, Any], listing: dict[str, Any]) -> list[str]:
+    """Return what stands in the way of any wheel here: of this Python, of its libraries, of the runtime itself."""
+    lines = shadowed_libraries(facts["libraries"])
+    if facts["managed"] and not facts["colab"]:
+        lines.append("This Python belongs to the system, and pip will not change it: first `python3 -m venv tf`.")
+    runtime = next((one for one in listing["runtimes"] if one["name"] == environment["runtime"]), None)
+    if runtime and not environment["venv"]:
+        lines += [f"Runtime {runtime['name']} has a fault of its own: {fault}." for fault in runtime["faults"]]
+    return lines
 
 
 def _install(choice: Any, facts: dict[str, Any]) -> int:  # noqa: ANN401 -- a Choice, in one file with this
@@ -164,13 +175,18 @@ def _log(path: str) -> str:
 def _inspect(options: argparse.Namespace) -> int:
     facts, probe = _gather(options)
     listing = fetch_listing(options.index or BASE_URL)[0] if options.index or BASE_URL else None
-    gpus = (probe or {}).get("gpus") or []
-    found = inspect_installed(facts, listing, gpus[0]["capability"] if gpus else None)
+    found = _installed(options, facts, listing, probe)
     if options.json:
         _print_json({"facts": facts, "gpu": probe, "installed": found})
     else:
         print("\n".join([*inspection_lines(found), "", *fact_lines(facts, probe)]))
     return 4 if found["problems"] else 0
+
+
+def _installed(options: argparse.Namespace, facts: dict[str, Any], listing: Any, probe: Any) -> dict[str, Any]:  # noqa: ANN401 -- JSON or None
+    gpus = (probe or {}).get("gpus") or []
+    capability = gpus[0]["capability"] if gpus else None
+    return inspect_installed(facts, listing, capability, ask=not options.no_probes)
 
 
 def _report(options: argparse.Namespace) -> int:
@@ -185,8 +201,7 @@ def _report(options: argparse.Namespace) -> int:
         parts["Choice"] = choice_lines(choice, site)
     except ListingError as error:
         parts["Choice"] = [str(error)]
-    gpus = (probe or {}).get("gpus") or []
-    parts["Installed"] = inspection_lines(inspect_installed(facts, listing, gpus[0]["capability"] if gpus else None))
+    parts["Installed"] = inspection_lines(_installed(options, facts, listing, probe))
     if options.log:
         parts["Log"] = explanation_lines(explain(_log(options.log)))
     print(markdown_report(parts, facts["distributions"]))
