@@ -431,7 +431,7 @@ def test_without_a_script_every_command_is_there_to_read(browser: Browser) -> No
     assert '%pip install --extra-index-url cu12/ "tensorflow==2.20.0+cu125.2"' in text
     assert "copy the address of the link" in text
     links = browser.run("return [...new Set([...document.querySelectorAll('a.address')].map(link => link.href))]")
-    assert set(links) == {f"{browser.address}{one}" for one in ("cu12/", "cu12t4/", "cpu/", "doctor.py", "")}
+    assert set(links) == {f"{browser.address}{one}" for one in ("cu12/", "cu12t4/", "cpu/", "doctor.py", "index.html")}
     assert "ADDRESS" not in text
     assert "Linux, Python 3.14" in text
     assert not shown(browser, "chooser")
