@@ -44,7 +44,7 @@ def collect_facts() -> dict[str, Any]:
         "venv": sys.prefix != sys.base_prefix,
         "managed": (Path(sys.base_prefix) / "lib" / f"python{python_minor()}" / "EXTERNALLY-MANAGED").exists()
         and sys.prefix == sys.base_prefix,
-        "system": platform.platform(),
+        "system": f"{platform.system()} {platform.release()}",
         "machine": machine_words(),
         "glibc": glibc_version(),
         "cpu": cpu_facts(),
@@ -142,7 +142,7 @@ def cpu_facts() -> dict[str, Any]:
     flags = re.search(r"^flags\s*:\s*(.+)$", text, re.MULTILINE)
     known = set(flags[1].split()) if flags else set()
     has = [flag for flag in CPU_FLAGS if flag in known]
-    return {"model": model[1] if model else platform.processor(), "cores": os.cpu_count(), "flags": has}
+    return {"model": model[1] if model else platform.machine(), "cores": os.cpu_count(), "flags": has}
 
 
 def memory_gb() -> dict[str, float | None]:

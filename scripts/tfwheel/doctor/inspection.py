@@ -26,11 +26,12 @@ MADE_LATER = (".pyc", "/INSTALLER", "/REQUESTED", "/direct_url.json", "/RECORD")
 
 
 def inspect_installed(
-    facts: Mapping[str, Any], listing: Mapping[str, Any] | None, capability: str | None
+    facts: Mapping[str, Any], listing: Mapping[str, Any] | None, capability: str | None, *, ask: bool = True
 ) -> dict[str, Any]:
     """Return what is installed, ready for JSON; "problems" are sentences, none if all is well.
 
-    ``listing`` is None where no index is known, ``capability`` that of the GPU ("7.5"), None without one.
+    ``listing`` is None where no index is known, ``capability`` that of the GPU ("7.5"), None without one. ``ask``
+    allows to start ptxas, which says its version.
     """
     site = Path(facts["site"])
     owners = list(owners_of(site))
@@ -41,7 +42,7 @@ def inspect_installed(
         "altered": [line for owner in owners for line in altered_files(site, owner["record"])],
         "gpu_code": code,
         "runs": _runs(code, capability),
-        "ptxas": find_ptxas(site),
+        "ptxas": find_ptxas(site, ask=ask),
         "xla_flags": os.environ.get("XLA_FLAGS"),
         "shadowed": shadowed_libraries(facts["libraries"]),
     }

@@ -187,13 +187,16 @@ WARNS = (
     ),
     Signature(
         "companion",
-        (rf"{COMPANION} \S+ (?:requires|has requirement) tensorflow[^\n]*, but you have tensorflow \S+",),
+        (rf"{COMPANION} \S+ (?:requires|has requirement) tensorflow[^\n]*, but you(?: have|'ll have) tensorflow \S+",),
         "A package that was built for another TensorFlow minor is installed beside this one.",
         "Take a TensorFlow of the minor that the line names, or the version of that package for this TensorFlow.",
     ),
     Signature(
         "conflict-warning",
-        (r"dependency resolver does not currently take into account",),
+        (
+            r"dependency resolver does not currently take into account",
+            r"(?m)^ERROR: \S+ \S+ has requirement [^\n]*, but you'll have [^\n]* which is incompatible",
+        ),
         "pip installed what you asked for, and other packages do not work with it; the lines below it say which.",
         "Go back, or take versions within what those lines ask for; for TensorFlow, one of the runtime's minor.",
     ),

@@ -32,9 +32,9 @@ try:
             cuda.cuDeviceGetName(name, 200, device)
             cuda.cuDeviceGetAttribute(ctypes.byref(major), 75, device)
             cuda.cuDeviceGetAttribute(ctypes.byref(minor), 76, device)
-            getattr(cuda, "cuDeviceTotalMem_v2", cuda.cuDeviceTotalMem)(ctypes.byref(size), device)
+            cuda.cuDeviceTotalMem_v2(ctypes.byref(size), device)
             found["gpus"].append({"name": name.value.decode("utf-8", "replace"), "capability": "%d.%d" % (major.value, minor.value), "memory_gb": round(size.value / 1e9, 1)})
-except OSError as error:
+except (OSError, AttributeError) as error:
     found["error"] = str(error)
 try:
     nvml = ctypes.CDLL("libnvidia-ml.so.1")
@@ -132,12 +132,12 @@ def _death(code: int) -> str:
     return known.get(-code, f"signal {-code}") + f" (exit code {128 - code})"
 
 
-def find_ptxas(site: Path) -> dict[str, str | None]:
-    """Return the ptxas that TensorFlow would run, and its version; None where there is none."""
+def find_ptxas(site: Path, *, ask: bool = True) -> dict[str, str | None]:
+    """Return the ptxas that TensorFlow would run, and its version; None where there is none, or it was not asked."""
     places = [site / "nvidia" / "cuda_nvcc" / "bin", *(Path(one) for one in os.environ.get("PATH", "").split(":"))]
     places.append(Path("/usr/local/cuda/bin"))
     path = next((str(place / "ptxas") for place in places if (place / "ptxas").is_file()), None)
-    return {"path": path, "version": ptxas_version(path) if path else None}
+    return {"path": path, "version": ptxas_version(path) if path and ask else None}
 
 
 def ptxas_version(path: str) -> str | None:

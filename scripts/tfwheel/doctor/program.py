@@ -164,13 +164,18 @@ def _log(path: str) -> str:
 def _inspect(options: argparse.Namespace) -> int:
     facts, probe = _gather(options)
     listing = fetch_listing(options.index or BASE_URL)[0] if options.index or BASE_URL else None
-    gpus = (probe or {}).get("gpus") or []
-    found = inspect_installed(facts, listing, gpus[0]["capability"] if gpus else None)
+    found = _installed(options, facts, listing, probe)
     if options.json:
         _print_json({"facts": facts, "gpu": probe, "installed": found})
     else:
         print("\n".join([*inspection_lines(found), "", *fact_lines(facts, probe)]))
     return 4 if found["problems"] else 0
+
+
+def _installed(options: argparse.Namespace, facts: dict[str, Any], listing: Any, probe: Any) -> dict[str, Any]:  # noqa: ANN401 -- JSON or None
+    gpus = (probe or {}).get("gpus") or []
+    capability = gpus[0]["capability"] if gpus else None
+    return inspect_installed(facts, listing, capability, ask=not options.no_probes)
 
 
 def _report(options: argparse.Namespace) -> int:
@@ -185,8 +190,7 @@ def _report(options: argparse.Namespace) -> int:
         parts["Choice"] = choice_lines(choice, site)
     except ListingError as error:
         parts["Choice"] = [str(error)]
-    gpus = (probe or {}).get("gpus") or []
-    parts["Installed"] = inspection_lines(inspect_installed(facts, listing, gpus[0]["capability"] if gpus else None))
+    parts["Installed"] = inspection_lines(_installed(options, facts, listing, probe))
     if options.log:
         parts["Log"] = explanation_lines(explain(_log(options.log)))
     print(markdown_report(parts, facts["distributions"]))

@@ -25,12 +25,6 @@ ENDS_A_RUN = (
         "Install a wheel with a manylinux tag, which says the oldest glibc that it runs on.",
     ),
     Signature(
-        "numpy-size",
-        (r"numpy\.(?:dtype|ndarray) size changed, may indicate binary incompatibility",),
-        "A module was built for another numpy than the one that is loaded; often that is an old one, still in memory.",
-        "Restart the session. If it comes again, upgrade the package that fails, or keep to one major of numpy.",
-    ),
-    Signature(
         "numpy-too-new",
         (r"compiled using NumPy 1\.x cannot be run in", r"_ARRAY_API not found"),
         "A module was built for numpy 1, and numpy 2 is installed.",
@@ -38,6 +32,15 @@ ENDS_A_RUN = (
             "Take TensorFlow 2.18 or newer, and the newest version of the package that fails; else numpy<2 in an "
             "environment of its own."
         ),
+    ),
+    Signature(
+        "numpy-size",
+        (
+            r"numpy\.(?:dtype|ndarray) size changed, may indicate binary incompatibility",
+            r"numpy\._?core\.(?:multiarray|umath|_multiarray_umath) failed to import",
+        ),
+        "A module was built for another numpy than the one that is loaded; often that is an old one, still in memory.",
+        "Restart the session. If it comes again, upgrade the package that fails, or keep to one major of numpy.",
     ),
     Signature(
         "protobuf-too-old",
@@ -81,11 +84,7 @@ ENDS_A_RUN = (
     ),
     Signature(
         "op-of-another-tensorflow",
-        (
-            r"undefined symbol: _ZNK?St?\d*\w*10tensorflow",
-            r"undefined symbol: _ZNK?(?:10tensorflow|3tsl|3xla|4absl12lts_)\w+",
-            r"undefined symbol: _ZT[IV]\w*10tensorflow\w*",
-        ),
+        (r"undefined symbol: _Z\w*?(?:10tensorflow|3tsl|3xla|4absl12lts_)\w+",),
         "A package with ops of its own was built for another TensorFlow.",
         (
             "Install the version of that package for this TensorFlow minor; if TensorFlow was built differently, "
@@ -146,6 +145,7 @@ ENDS_A_RUN = (
         (
             r"Couldn't invoke ptxas",
             r"Couldn't get ptxas version",
+            r"bin/ptxas not found",
             r"No PTX compilation provider is available",
             r"libdevice not found at",
             r"Can't find libdevice directory",
@@ -159,7 +159,7 @@ ENDS_A_RUN = (
     Signature(
         "cudnn-too-old",
         (
-            r"Loaded runtime CuDNN library: (?P<has>[\d.]+) but source was compiled with: (?P<wanted>[\d.]+)",
+            r"Loaded runtime CuDNN library: [\d.]+(?: \(compatibility version \d+\))? but source was compiled with",
             r"DNN library initialization failed",
             r"CUDNN_STATUS_NOT_INITIALIZED",
         ),
@@ -170,8 +170,8 @@ ENDS_A_RUN = (
     ),
     Signature(
         "cuda-of-another-major",
-        (r"Could not load dynamic library '(?P<library>lib\w+\.so\.[\d.]+)'",),
-        "This TensorFlow looks for {library}, of another CUDA than there is.",
+        (r"Could not load dynamic library '(?P<library>lib\w+\.so\.[\d.]+)'; dlerror: (?P=library): ",),
+        "This TensorFlow looks for {library}, which is not here: it was built for another CUDA than there is.",
         "Take a wheel for the CUDA of this machine.",
         unless=(r"libnvinfer",),
     ),

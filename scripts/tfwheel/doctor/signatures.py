@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-TENSORFLOW = r"tensorflow|tf[._-]keras|\bkeras\b|tfwheel|\bxla\b|\bydf_tf\b"  # a log that is about it
+TENSORFLOW = r"(?i:tensorflow|tf[._-]keras|\bkeras\b|tfwheel|\bydf_tf\b)|\bxla\b"  # a log that is about it
 INSTALLER = r"\b(?:pip|uv)3? |Collecting |Downloading |Resolved \d|site-packages|dist-packages|Requirement already"
 PROJECT = r"(?:tensorflow|tensorflow-cpu|tfwheel-ops)"
 COMPANION = r"(?:tensorflow[-_]text|tf[-_]keras|ydf[-_]tf|tensorflow[-_]decision[-_]forests|tensorflow[-_]io)"
@@ -57,4 +57,4 @@ class Signature:
 
 
 ABOUT = (TENSORFLOW,)
-FOREIGN = (r"torch\.AcceleratorError|torch/csrc|c10::|site-packages/torch/|dist-packages/torch/",)
+FOREIGN = (r"torch\.AcceleratorError|torch/csrc|c10::|-packages/torch/", r"jaxlib|-packages/jax/|\bjax\.")

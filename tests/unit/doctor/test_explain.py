@@ -12,6 +12,7 @@ from tfwheel.doctor import explain
 
 LOGS = ROOT / "tests" / "data" / "logs"
 CORPUS = json.loads((LOGS / "corpus.json").read_bytes())
+PUBLIC = json.loads((LOGS / "public.json").read_bytes())
 HELD_BACK, TUNED = "held back", "tuned"
 
 
@@ -62,6 +63,12 @@ def test_precision_and_recall_on_both_halves() -> None:
         print(f"{half}: precision {precision:.3f}, recall {recall:.3f} of {right + wrong + missed} logs with a cause")  # noqa: T201 -- for pytest -rP
         assert wrong + blamed == 0  # a false blame is worse than silence
         assert recall >= 0.9
+
+
+@pytest.mark.parametrize("case", PUBLIC, ids=[case["source"] for case in PUBLIC])
+def test_lines_of_public_threads_are_told_as_they_are(case: dict[str, str | None]) -> None:
+    found = explain.explain(case["log"] or "")
+    assert (found.name if found else None) == case["expect"]
 
 
 def test_noise_beside_a_cause_hides_nothing_and_alone_is_nothing() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import random
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -13,11 +13,14 @@ from tfwheel.doctor import listing
 from tfwheel.doctor.listing import ListingError
 from tfwheel.doctor.selector import select
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
 FILE = ROOT / "tests" / "data" / "selector_wheels.json"
 LISTING = json.loads(FILE.read_bytes())
 
 
-def test_a_file_and_the_folder_that_it_is_in_are_read(tmp_path: Any) -> None:
+def test_a_file_and_the_folder_that_it_is_in_are_read(tmp_path: Path) -> None:
     assert listing.fetch_listing(str(FILE)) == (LISTING, "")
     (tmp_path / "wheels.json").write_bytes(FILE.read_bytes())
     assert listing.fetch_listing(str(tmp_path)) == (LISTING, "")
@@ -51,7 +54,7 @@ def test_what_is_no_plain_url_is_refused(index: str) -> None:
         listing.fetch_listing(index)
 
 
-def test_without_an_index_the_program_asks_for_one(tmp_path: Any) -> None:
+def test_without_an_index_the_program_asks_for_one(tmp_path: Path) -> None:
     with pytest.raises(ListingError, match="--index URL"):
         listing.fetch_listing("")
     with pytest.raises(ListingError, match="cannot be read"):
@@ -73,7 +76,7 @@ def test_without_an_index_the_program_asks_for_one(tmp_path: Any) -> None:
         ("size", "1"),
     ],
 )
-def test_a_wheel_with_a_word_that_no_command_may_have_is_refused(key: str, value: Any) -> None:
+def test_a_wheel_with_a_word_that_no_command_may_have_is_refused(key: str, value: object) -> None:
     wheels = [LISTING["wheels"][0] | {key: value}]
     with pytest.raises(ListingError, match="not a list of wheels"):
         listing.checked_listing(json.dumps(LISTING | {"wheels": wheels}).encode(), "x")
@@ -85,10 +88,10 @@ def test_another_version_of_the_list_says_so() -> None:
 
 
 def test_damaged_lists_end_in_one_kind_of_error_or_in_a_choice() -> None:
-    chance = random.Random(1)
+    chance = random.Random(1)  # noqa: S311 -- not for secrets
     values: list[Any] = [None, 0, -1, "", "x", [], {}, [None], {"a": None}, True, 1e400, "2.20.0", ["3.12"]]
 
-    def damaged(node: Any, depth: int) -> Any:
+    def damaged(node: object, depth: int) -> object:
         if chance.random() < 0.0015 * depth:
             return chance.choice(values)
         if isinstance(node, dict):

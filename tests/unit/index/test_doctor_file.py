@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import builtins
 import sys
 from collections import Counter
 
@@ -33,8 +34,6 @@ def test_no_two_modules_define_one_name() -> None:
 
 
 def test_every_name_is_defined_in_it_or_in_python() -> None:
-    import builtins
-
     known = {name for node in ast.walk(TREE) for name in _names_made(node)} | set(dir(builtins)) | {"__file__"}
     used = {node.id for node in ast.walk(TREE) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
     annotations = {

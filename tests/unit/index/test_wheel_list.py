@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
-import pytest
 
 import pagedata
 from tfwheel.config.paths import ROOT
@@ -15,11 +13,14 @@ from tfwheel.doctor import listing as doctor_listing
 from tfwheel.doctor.selector import select
 from tfwheel.index import wheel_list
 
+if TYPE_CHECKING:
+    import pytest
+
 ENTRIES = pagedata.release()
 SHAPE = json.loads((ROOT / "tests" / "data" / "selector_wheels.json").read_bytes())
 
 
-def render(**changes: Any) -> bytes:
+def render(**changes: Any) -> bytes:  # noqa: ANN401 -- as the parameters
     facts: dict[str, Any] = {
         "entries": ENTRIES,
         "lines": pagedata.LINES,
@@ -75,4 +76,3 @@ def test_a_very_long_ledger_gives_its_newest_wheels(monkeypatch: pytest.MonkeyPa
 def test_without_runtimes_gpus_and_wheels_it_is_a_list_too() -> None:
     found = doctor_listing.checked_listing(render(entries=[], runtimes=(), gpus=(), base_url=""), "x")
     assert found["wheels"] == found["runtimes"] == found["lines"] == []
-    assert replace(pagedata.GPUS[0]).name

@@ -1,0 +1,132 @@
+"""Facts of this machine, and the environment that the selector asks for."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tfwheel.config.paths import ROOT
+from tfwheel.doctor import environment, facts
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+LISTING = json.loads((ROOT / "tests" / "data" / "selector_wheels.json").read_bytes())
+
+
+def distribution(folder: Path, name: str, text: str | None = None) -> None:
+    (folder / name).mkdir(parents=True)
+    if text:
+        (folder / name / ("PKG-INFO" if name.endswith(".egg-info") else "METADATA")).write_text(text)
+
+
+def test_distributions_are_read_from_the_names_of_their_folders_and_the_first_one_counts(tmp_path: Path) -> None:
+    first, second = tmp_path / "a", tmp_path / "b"
+    distribution(first, "tf_keras-2.20.0.dist-info")
+    distribution(first, "tensorflow-2.20.0+cu125.3.dist-info")
+    distribution(first, "old.egg-info", "Name: Old.Name\nVersion: 1.0\n")
+    distribution(second, "tensorflow-2.19.0.dist-info")
+    distribution(second, "broken.dist-info")
+    found, twice = facts.distributions_on([str(first), str(second), str(tmp_path / "none"), ""])
+    assert {key: found[key] for key in ("tf-keras", "tensorflow", "old-name")} == {
+        "tf-keras": "2.20.0",
+        "tensorflow": "2.20.0+cu125.3",
+        "old-name": "1.0",
+    }
+    assert twice == [f"tensorflow 2.20.0+cu125.3 hides 2.19.0 in {second}"]
+
+
+def test_libraries_are_found_in_the_order_of_the_loader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    hiding, site = tmp_path / "old", tmp_path / "site"
+    for folder in (hiding, site / "nvidia" / "cudnn" / "lib"):
+        folder.mkdir(parents=True)
+        (folder / "libcudnn.so.9").touch()
+    monkeypatch.setenv("LD_LIBRARY_PATH", f"{hiding}:")
+    places = facts.library_places(site)
+    assert places["libcudnn.so.9"][:2] == [str(hiding / "libcudnn.so.9"), str(site / "nvidia/cudnn/lib/libcudnn.so.9")]
+    assert facts.shadowed_libraries(places) == [
+        f"LD_LIBRARY_PATH loads {hiding}/libcudnn.so.9 before the one that pip installed."
+    ]
+    monkeypatch.setenv("LD_LIBRARY_PATH", "")
+    assert facts.library_places(site)["libcudnn.so.9"][0] == str(site / "nvidia/cudnn/lib/libcudnn.so.9")
+    assert facts.shadowed_libraries(facts.library_places(site)) == []
+
+
+def test_what_a_kernel_has_in_memory_is_compared_with_what_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = type(sys)("tf_keras")
+    module.__version__ = "2.19.0"  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "tf_keras", module)
+    assert facts.loaded_modules({"tf-keras": "2.20.0"}) == [
+        {"module": "tf_keras", "loaded": "2.19.0", "installed": "2.20.0"}
+    ]
+    assert facts.loaded_modules({"tf-keras": "2.19.0+label.1"}) == []  # TensorFlow says no label of itself
+    assert facts.loaded_modules({}) == []
+
+
+def test_all_facts_are_json_and_say_what_this_machine_is() -> None:
+    found = json.loads(json.dumps(facts.collect_facts()))
+    assert found["python"].startswith(facts.python_minor())
+    assert found["distributions"]["pytest"]
+    assert found["cpu"]["cores"] >= 1
+    assert found["disk_free_gb"]["packages"] > 0
+    assert "." in found["glibc"]
+    assert found["loaded"] is None
+
+
+@pytest.mark.parametrize(
+    ("system", "machine", "glibc", "words"),
+    [
+        ("Linux", "x86_64", "2.35", "x86_64"),
+        ("Linux", "x86_64", None, "musl x86_64"),
+        ("Darwin", "arm64", None, "Darwin arm64"),
+        ("Windows", "AMD64", None, "Windows AMD64"),
+    ],
+)
+def test_a_machine_that_is_not_linux_with_glibc_has_other_words(
+    monkeypatch: pytest.MonkeyPatch, system: str, machine: str, glibc: str | None, words: str
+) -> None:
+    monkeypatch.setattr(facts.platform, "system", lambda: system)
+    monkeypatch.setattr(facts.platform, "machine", lambda: machine)
+    monkeypatch.setattr(facts, "glibc_version", lambda: glibc)
+    assert facts.machine_words() == words
+
+
+# --- the environment -------------------------------------------------------------------------------------
+
+
+def colab(**changes: Any) -> dict[str, Any]:  # noqa: ANN401 -- as the facts
+    installed = {"tensorflow": "2.20.0", "tf-keras": "2.20.0", "tensorflow-text": "2.20.1"}
+    known = {"python": "3.12.13", "glibc": "2.35", "driver": "580.82.07", "colab": True, "libraries": {}, "venv": False}
+    return known | {"machine": "x86_64", "notebook": True, "distributions": installed, "release_tag": None} | changes
+
+
+@pytest.mark.parametrize(
+    ("changes", "name"),
+    [
+        ({}, "2026.07"),
+        ({"python": "3.12.1"}, "2026.07"),
+        ({"python": "3.13.15"}, None),
+        ({"distributions": {"tf-keras": "2.20.1", "tensorflow-text": "2.20.1"}, "python": "3.13.15"}, "2026.08"),
+        ({"distributions": {"tensorflow": "2.20.0"}}, None),
+        ({"release_tag": "release-colab-external_20260102-060101_RC00"}, "2025.10"),
+        ({"release_tag": "release-colab-external_20260315-060101_RC00"}, "2026.01"),
+        ({"release_tag": "release-colab-external_20260501-060101_RC00"}, "2026.04"),
+    ],
+)
+def test_a_runtime_is_known_by_its_python_and_companions_and_then_by_its_day(
+    changes: dict[str, Any], name: str
+) -> None:
+    older = {"tf-keras": "2.19.0", "tensorflow-text": "2.19.0", "tensorflow-decision-forests": "1.12.0"}
+    known = {"distributions": older} if "release_tag" in changes else {}
+    assert environment.runtime_of(colab(**known, **changes), LISTING) == name
+
+
+def test_of_several_gpus_the_least_capable_counts() -> None:
+    gpus = [{"capability": "12.0"}, {"capability": "8.9"}, {"capability": "9.0"}]
+    found = environment.environment_of(colab(), {"gpus": gpus, "driver": "575.1"}, LISTING)
+    assert (found["gpu"], found["driver"], found["runtime"]) == ("8.9", "575.1", "2026.07")
+    without = environment.environment_of(colab(colab=False), None, LISTING)
+    assert (without["gpu"], without["driver"], without["runtime"]) == (None, "580.82.07", None)

@@ -1,0 +1,88 @@
+"""The program's options and exit codes, and the page that documents them."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+import docpages
+from tfwheel.config.paths import ROOT
+from tfwheel.doctor import explain, program
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PAGE = ROOT / "index" / "docs" / "doctor.md"
+LISTING = str(ROOT / "tests" / "data" / "selector_wheels.json")
+LOGS = ROOT / "tests" / "data" / "logs"
+PLACES = {"{wanted}": "a symbol version", "{library}": "a library"}
+
+
+def plain(text: str) -> str:
+    for place, words in PLACES.items():
+        text = text.replace(place, words)
+    return docpages.plain(text)
+
+
+def test_the_page_has_the_exit_codes(capsys: pytest.CaptureFixture[str]) -> None:
+    rows = docpages.table(PAGE, "## Exit codes")
+    assert {int(code): docpages.plain(text) for code, text in rows} == {
+        code: docpages.plain(meaning) for code, meaning in program.EXIT_CODES.items()
+    }
+    with pytest.raises(SystemExit):
+        program.main(["--help"])
+    shown = capsys.readouterr().out
+    assert all(f"  {code}  {meaning}\n" in shown for code, meaning in program.EXIT_CODES.items())
+
+
+def test_the_page_has_every_signature_in_the_order_of_blame() -> None:
+    rows = docpages.table(PAGE, "## Explain a log")
+    shown = [tuple(docpages.plain(cell) for cell in row) for row in rows]
+    assert shown == [(one.name, plain(one.cause), plain(one.remedy)) for one in explain.SIGNATURES]
+
+
+@pytest.mark.parametrize(
+    ("words", "mode"),
+    [([], "choose"), (["inspect"], "inspect"), (["--log", "x"], "explain"), (["explain", "--log", "-"], "explain")],
+)
+def test_the_mode_is_what_was_asked_for(words: list[str], mode: str) -> None:
+    assert program.parse_words(words).mode == mode
+
+
+@pytest.mark.parametrize("words", [["explain"], ["unknown"], ["--what"]])
+def test_a_wrong_command_line_is_exit_code_2(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        program.main(words)
+    assert caught.value.code == 2
+    assert "usage:" in capsys.readouterr().err
+
+
+def test_choosing_without_probes_starts_no_program(capsys: pytest.CaptureFixture[str]) -> None:
+    code = program.main(["--index", LISTING, "--no-probes", "--json"])
+    found = json.loads(capsys.readouterr().out)
+    assert code == (0 if found["choice"]["command"] else 1)
+    assert found["gpu"] is None
+    program.main(["--index", LISTING, "--no-probes"])
+    assert "GPU: not asked" in capsys.readouterr().out
+
+
+def test_explaining_has_three_endings(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert program.main(["--log", str(LOGS / "cell-bare-uv.txt")]) == 0
+    assert "Told by line" in capsys.readouterr().out
+    assert program.main(["--log", str(LOGS / "npm-error.txt"), "--json"]) == 3
+    assert json.loads(capsys.readouterr().out) == {"explanation": None}
+    assert program.main(["--log", str(tmp_path / "none")]) == 5
+    assert "cannot be read" in capsys.readouterr().err
+
+
+def test_a_list_that_cannot_be_read_is_exit_code_5_and_a_report_says_so(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", "")
+    (tmp_path / "wheels.json").write_text("{}")
+    assert program.main(["--index", str(tmp_path), "--no-probes"]) == 5
+    assert "is not a list of wheels" in capsys.readouterr().err
+    assert program.main(["--index", str(tmp_path), "--no-probes", "--report"]) == 0
+    assert "is not a list of wheels" in capsys.readouterr().out
