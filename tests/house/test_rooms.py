@@ -26,7 +26,7 @@ ROOMS = {
     "gpu": set(),
     "retarget": {"wheel", "gpu", "config"},
     "checks": {"wheel", "gpu", "config"},  # never `retarget`: who judges must not know who wrote
-    "index": {"wheel", "config"},
+    "index": {"wheel", "config", "doctor"},
     "build": {"checks", "retarget", "index", "gpu", "wheel", "config"},
     "publish": {"index", "wheel", "config"},  # never `build` or `checks`: it reads records
 }
