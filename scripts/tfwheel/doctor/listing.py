@@ -28,6 +28,7 @@ LIST_SHAPE: dict[str, Any] = {
             "tensorflow": (VERSION_OF_SOMETHING, None),
             "date": OPTIONAL,
             "companions": {"*": str},
+            "faults": [str],
         }
     ],
     "lines": [{"name": str, "cuda": OPTIONAL}],

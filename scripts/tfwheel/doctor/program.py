@@ -109,11 +109,22 @@ def _choose(options: argparse.Namespace) -> int:
         _print_json({"facts": facts, "gpu": probe, "environment": environment, "choice": asdict(choice)})
     else:
         lines = choice_lines(choice, site)
-        lines += ["", *fact_lines(facts, probe), *shadowed_libraries(facts["libraries"])]
+        lines += ["", *fact_lines(facts, probe), *_warnings(facts, environment, listing)]
         print("\n".join(lines))
     if options.install and choice.wheel and choice.command:
         return _install(choice, facts)
     return 0 if choice.command else 1
+
+
+def _warnings(facts: dict[str, Any], environment: dict[str, Any], listing: dict[str, Any]) -> list[str]:
+    """Return what stands in the way of any wheel here: of this Python, of its libraries, of the runtime itself."""
+    lines = shadowed_libraries(facts["libraries"])
+    if facts["managed"] and not facts["colab"]:
+        lines.append("This Python belongs to the system, and pip will not change it: first `python3 -m venv tf`.")
+    runtime = next((one for one in listing["runtimes"] if one["name"] == environment["runtime"]), None)
+    if runtime and not environment["venv"]:
+        lines += [f"Runtime {runtime['name']} has a fault of its own: {fault}." for fault in runtime["faults"]]
+    return lines
 
 
 def _install(choice: Any, facts: dict[str, Any]) -> int:  # noqa: ANN401 -- a Choice, in one file with this

@@ -36,8 +36,8 @@ PYTHONS = ("3.9", "3.10", "3.11", "3.12", "3.13", "3.14")
 def python_of(version: str) -> Path:
     try:
         return interpreters.find(version)
-    except InterpreterMissingError as error:
-        pytest.skip(error.message)
+    except InterpreterMissingError:
+        pytest.skip(f"there is no Python {version} here: run `uv python install {version}`")
 
 
 @pytest.fixture(scope="module")

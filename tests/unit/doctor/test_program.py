@@ -9,7 +9,7 @@ import pytest
 
 import docpages
 from tfwheel.config.paths import ROOT
-from tfwheel.doctor import explain, program
+from tfwheel.doctor import explain, facts, program
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -66,6 +66,21 @@ def test_choosing_without_probes_starts_no_program(capsys: pytest.CaptureFixture
     assert found["gpu"] is None
     program.main(["--index", LISTING, "--no-probes"])
     assert "GPU: not asked" in capsys.readouterr().out
+
+
+def test_what_stands_in_the_way_of_any_wheel_is_said(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(program, "collect_facts", lambda: facts.collect_facts() | {"managed": True})
+    program.main(["--index", LISTING, "--no-probes"])
+    assert "This Python belongs to the system" in capsys.readouterr().out
+    colab = {"colab": True, "managed": True, "python": "3.12.13", "distributions": {"tf-keras": "2.20.0"}}
+    colab["distributions"] |= {"tensorflow-text": "2.20.1"}  # type: ignore[operator]
+    monkeypatch.setattr(program, "collect_facts", lambda: facts.collect_facts() | colab | {"venv": False})
+    program.main(["--index", LISTING, "--no-probes"])
+    shown = capsys.readouterr().out
+    assert "Runtime 2026.07 has a fault of its own: tensorflow-metadata 1.21.0" in shown
+    assert "belongs to the system" not in shown
 
 
 def test_explaining_has_three_endings(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
