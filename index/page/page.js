@@ -243,7 +243,7 @@ function search() {
 
 // --- start -----------------------------------------------------------------------------------------------
 
-for (const link of document.querySelectorAll("a.address")) link.replaceWith(new URL(link.getAttribute("href"), base).href);
+for (const link of document.querySelectorAll("a.address")) link.replaceWith(new URL(link.getAttribute("href"), base).href.replace(/index\.html$/, ""));
 at("address-hint")?.remove();
 at("search-label").hidden = false;
 at("search").addEventListener("input", search);

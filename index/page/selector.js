@@ -27,8 +27,18 @@ function compare(one, two) {
   return one.length - two.length;
 }
 
+// Many wheels have the same code, and every choice asks again.
+const fits = new Map();
+const servedBy = new WeakMap();
+
 /** Return what a GPU runs of some images: "SASS", "SASS sm_80", "PTX (JIT)" or "nothing". */
-function fit(images, [major, minor]) {
+function fit(images, gpu) {
+  const key = `${images} ${gpu}`;
+  if (!fits.has(key)) fits.set(key, fitOf(images, gpu));
+  return fits.get(key);
+}
+
+function fitOf(images, [major, minor]) {
   const native = [];
   let compiled = false;
   for (const image of images) {
@@ -123,6 +133,11 @@ function rank(wheel, wish) {
   ];
 }
 
+/** Return wheels that fit with their ranks, the best first. */
+function ranked(wheels, wish) {
+  return wheels.map((wheel) => [rank(wheel, wish), wheel]).sort(([one], [two]) => compare(one, two));
+}
+
 function distance(wheel, wish) {
   if (wish.anchor === null) return 0;
   const [one, other] = [numbers(wheel.version), numbers(wish.anchor)];
@@ -134,12 +149,14 @@ function leftToDo(wheel, wish) {
   return Object.values(runs(wheel.gpu_code, wish.gpu)).includes(JIT) ? 1 : 0;
 }
 
+/** Return the names of the GPUs of the listing that a wheel serves. */
 function served(wheel, wish) {
-  return wish.gpus.filter((one) => serves(wheel.gpu_code, capabilityOf(one.capability) ?? [0, 0])).map((one) => one.name);
+  if (!servedBy.has(wheel)) servedBy.set(wheel, wish.gpus.filter((one) => serves(wheel.gpu_code, capabilityOf(one.capability) ?? [0, 0])).map((one) => one.name));
+  return servedBy.get(wheel);
 }
 
-/** Return why a wheel that fits is not the best one: by the first part of its rank that differs. */
-function worse(wheel, best, wish) {
+/** Return why a wheel that fits, of rank `one`, is not the best one, of rank `two`: by the first part that differs. */
+function worse(one, two, best, wish) {
   const reasons = [
     `further from TensorFlow ${wish.anchor}, which the other packages here are built for`,
     wish.gpu ? `the driver would have to compile its PTX, and ${best.version} is native` : "its GPU code is of no use here, and makes it larger",
@@ -149,7 +166,6 @@ function worse(wheel, best, wish) {
     `older than ${best.version}`,
     `the same as ${best.file}`,
   ];
-  const [one, two] = [rank(wheel, wish), rank(best, wish)];
   return reasons.find((_, i) => compare(one[i], two[i]) !== 0);
 }
 
@@ -304,8 +320,7 @@ function nearestOf(listing, wish) {
 
 function bestOf(environment, listing, project) {
   const wish = wishOf(environment, listing, project);
-  const fitting = listing.wheels.filter((wheel) => against(wheel, wish) === null);
-  return fitting.sort((one, two) => compare(rank(one, wish), rank(two, wish)))[0] ?? null;
+  return ranked(listing.wheels.filter((wheel) => against(wheel, wish) === null), wish)[0]?.[1] ?? null;
 }
 
 // --- facts of wheels and versions ----------------------------------------------------------------
@@ -376,15 +391,16 @@ function select(environment, listing, { project = "tensorflow", base = listing.b
   const wish = wishOf(environment, listing, project);
   const where = placeOf(environment, base, installer);
   const faults = listing.wheels.map((wheel) => [wheel, against(wheel, wish)]);
-  const accepted = faults.filter(([, fault]) => fault === null).map(([wheel]) => wheel);
-  accepted.sort((one, two) => compare(rank(one, wish), rank(two, wish)));
+  const ranks = ranked(faults.filter(([, fault]) => fault === null).map(([wheel]) => wheel), wish);
+  const accepted = ranks.map(([, wheel]) => wheel);
   if (!accepted.length) return nothingOf(environment, listing, wish, where, faults.map(([wheel, fault]) => [wheel.file, fault]));
-  const best = accepted[0];
+  const [top, best] = ranks[0];
+  const lesser = new Map(ranks.map(([one, wheel]) => [wheel, worse(one, top, best, wish)]));
   return {
     wheel: best,
     command: commandOf(where, best),
     notes: notesOf(best, wish, where),
-    rejected: faults.filter(([wheel]) => wheel !== best).map(([wheel, fault]) => [wheel.file, fault ?? worse(wheel, best, wish)]),
+    rejected: faults.filter(([wheel]) => wheel !== best).map(([wheel, fault]) => [wheel.file, fault ?? lesser.get(wheel)]),
     alternatives: smallerOf(best, accepted, wish, where),
     restart: where.cell && !has(where, best),
     advice: null,

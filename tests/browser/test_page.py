@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import itertools
 import json
+import sys
 import tomllib
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from selenium.webdriver.common.keys import Keys
 
+import fakewheels
 import pagedata
 from tfwheel.config.paths import ROOT
 from tfwheel.doctor import gpu_rules, selector
+from tfwheel.index import local_index
+from tfwheel.system.files import sha256_of
+from tfwheel.system.processes import run
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
     from typing import Protocol
 
     class Browser(Protocol):
@@ -342,6 +348,24 @@ def test_a_project_gets_the_wheel_from_this_index_and_nothing_else(browser: Brow
     assert "For a new environment, not for Colab's own" in browser.text("snippet-hint")
 
 
+def test_uv_locks_the_wheel_of_the_snippet_by_its_hash(browser: Browser, tmp_path: Path) -> None:
+    extra = "Provides-Extra: and-cuda\n"
+    options = {"name": "tensorflow", "version": "2.20.0+cu125.1", "tag": "py3-none-manylinux_2_27_x86_64"}
+    wheel = fakewheels.write_wheel(tmp_path / "wheels", {}, extra=extra, **options)
+    python = f"3.{sys.version_info.minor}"
+    with local_index.serve_alone(wheel, line="cu12", workdir=tmp_path) as index:
+        asked = {"wheel": {"project": "tensorflow", "version": "2.20.0+cu125.1", "line": "cu12"}, "lock": ""}
+        asked |= {"extra": "[and-cuda]", "index": index, "python": python}
+        text = browser.run("return snippetsOf(arguments[0]).uv.text", asked)
+        named = text.replace("[project]\n", '[project]\nname = "mine"\nversion = "0"\n')
+        (tmp_path / "pyproject.toml").write_text(named, encoding="utf-8")
+        run([sys.executable, "-m", "uv", "-q", "lock", "--python", sys.executable], cwd=tmp_path)
+    locked = tomllib.loads((tmp_path / "uv.lock").read_text(encoding="utf-8"))["package"]
+    found = next(one for one in locked if one["name"] == "tensorflow")
+    assert found["wheels"][0]["hash"] == f"sha256:{sha256_of(wheel)}"
+    assert found["source"] == {"registry": index}
+
+
 # --- copying -----------------------------------------------------------------------------------------------
 
 
@@ -431,7 +455,7 @@ def test_without_a_script_every_command_is_there_to_read(browser: Browser) -> No
     assert '%pip install --extra-index-url cu12/ "tensorflow==2.20.0+cu125.2"' in text
     assert "copy the address of the link" in text
     links = browser.run("return [...new Set([...document.querySelectorAll('a.address')].map(link => link.href))]")
-    assert set(links) == {f"{browser.address}{one}" for one in ("cu12/", "cu12t4/", "cpu/", "doctor.py", "")}
+    assert set(links) == {f"{browser.address}{one}" for one in ("cu12/", "cu12t4/", "cpu/", "doctor.py", "index.html")}
     assert "ADDRESS" not in text
     assert "Linux, Python 3.14" in text
     assert not shown(browser, "chooser")

@@ -53,6 +53,7 @@ def render(
         projects=list(dict.fromkeys(wheel["project"] for wheel, _ in pairs)),
         links=_links(documents=documents, doctor=doctor, repository=repository),
         doctor=doctor,
+        documents=documents,
         base_url=listing["base_url"],
         data=_json(_inline(listing)),
         **page_templates.inlined("style", "page.css", "landing.css"),

@@ -106,34 +106,6 @@ def test_what_ran_on_a_gpu_says_on_which() -> None:
     assert "never run on a GPU" not in row
 
 
-@pytest.mark.parametrize(
-    ("smoke", "said"),
-    [
-        (None, "never run<small>"),
-        ({"passed": True, "python": "3.12.1"}, "Python 3.12.1<small>"),
-        ({"passed": True, "date": "2026-11-21T04:00:00Z"}, "2026-11-21<small>"),
-        ({"passed": True}, "passed<small>"),
-        ({"passed": False, "python": "3.12.1"}, "not passed, Python 3.12.1<small>"),
-    ],
-)
-def test_evidence_is_said_as_far_as_it_goes(smoke: dict[str, Any] | None, said: str) -> None:
-    assert said in html([pagedata.entry("2.20.0+cpu.1", "312", "cpu", smoke=smoke)])
-
-
-@pytest.mark.parametrize(
-    ("report", "said"),
-    [
-        ({"passed": True, "gpu": "Tesla T4"}, "GPU: Tesla T4<"),
-        ({"passed": True, "gpu": {"name": "Tesla T4"}, "date": "2026-01-02"}, ">GPU: Tesla T4, 2026-01-02"),
-        ({"passed": False, "gpu": {"name": "Tesla T4"}}, ">not passed, GPU: Tesla T4"),
-        ({}, "never run on a GPU"),
-        (None, "never run on a GPU"),
-    ],
-)
-def test_gpu_evidence_may_be_a_name_or_a_table(report: dict[str, Any] | None, said: str) -> None:
-    assert said in html([pagedata.entry("2.20.0+cu125.1", "312", "cu12", gpu_smoke=report)])
-
-
 def test_a_yanked_version_is_shown_as_such_with_its_reason_and_in_no_command() -> None:
     text = html()
     group = groups_of(text)["tensorflow-2.18.1-cu125.2-cu12"]
