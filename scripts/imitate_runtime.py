@@ -6,17 +6,17 @@ import argparse
 import sys
 
 from imitation import report
+from imitation.attempts import Wish
 from tfwheel import cli
 from tfwheel.config.paths import Paths
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Pass the runtimes on."""
-    report.imitate(arguments.runtimes, Paths.here(), line=arguments.line)
+    """Pass the wish on."""
+    report.imitate(Wish.of(arguments), Paths.here())
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("runtimes", nargs="*", help="runtimes such as 2026.07 (default: the newest known)")
-    parser.add_argument("--line", default="cpu", help="the line whose wheel is installed (default: cpu)")
+    Wish.add_to(parser)
     sys.exit(cli.enter(parser, main))

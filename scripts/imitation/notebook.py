@@ -1,26 +1,17 @@
-"""Fills in the notebook of the index, index/colab.ipynb, and runs it in an imitated runtime."""
+"""Fills in the notebook of the index, index/colab.ipynb, and checks what its cells printed."""
 
 from __future__ import annotations
 
 import json
 import re
-import sys
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from imitation import runtime as runtimes
 from imitation.errors import NotebookError
 from tfwheel.config import plan
 from tfwheel.config.paths import ROOT
-from tfwheel.system import files, scratch
-from tfwheel.system.processes import run
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from pathlib import Path
-
-    from imitation.trial import Trial
     from tfwheel.config.build_config import Config
     from tfwheel.config.colab_runtimes import Runtime
 
@@ -35,7 +26,6 @@ BADGE = f"[![Open in Colab]({COLAB}/assets/colab-badge.svg)]({COLAB}/github/{{}}
 NO_REPOSITORY = (
     f"\n\n{REPOSITORY} stands for the repository of this index, which `build_config/index.toml` does not name yet."
 )
-CELL_S = 600
 PNG = "iVBORw0KGgo"  # how every PNG begins in base64
 # What the cells print, by their ids, where {version} was installed; a picture has no text of its own.
 PROMISES = {
@@ -82,32 +72,12 @@ def filled(text: str, config: Config, newest: Runtime) -> str:
     parameters = Parameters(index=config.index.base_url or INDEX, line=best.line.name, version=best.version)
     notebook = read(text)
     badge = BADGE.format(config.index.repository or REPOSITORY)
-    _set(notebook, "badge", badge if config.index.repository else badge + NO_REPOSITORY)
-    _set(notebook, "parameters", parameters.source(lines))
+    put(notebook, "badge", badge if config.index.repository else badge + NO_REPOSITORY)
+    put(notebook, "parameters", parameters.source(lines))
     for cell in notebook["cells"]:
         if cell["cell_type"] == "code":
             cell |= {"outputs": [], "execution_count": None}
     return written(notebook)
-
-
-def run_in(attempt: Trial, runtime: Runtime, folder: Path) -> dict[str, Any]:
-    """Run the notebook in a copy of an imitated runtime, and once more with a version that does not exist.
-
-    Both executed notebooks are left in ``folder``. Returns the seconds of each. Raises NotebookError for the first
-    promise that does not hold, and CommandError where Jupyter itself fails.
-    """
-    entry, seconds = attempt.entry, {}
-    good = Parameters(index=attempt.address, line=entry.line, version=entry.version)
-    bad = Parameters(index=attempt.address, line=entry.line, version=f"{entry.version}.none")
-    with runtimes.copied(attempt.original, attempt.cache) as copy:
-        variables = copy.variables()
-        for name, parameters, last in (("missing", bad, "installed"), ("colab", good, "")):
-            path = folder / f"{name}-{runtime.name}.ipynb"
-            begun = time.perf_counter()
-            executed = _executed(path, parameters, copy.python, variables, last=last)
-            seconds[name] = round(time.perf_counter() - begun, 1)
-            (check_failure if last else check)(executed, parameters.version)
-    return seconds
 
 
 def check(notebook: Notebook, version: str) -> None:
@@ -170,24 +140,6 @@ def text_of(cell: Notebook) -> str:
     return re.sub(r"\x1b\[[0-9;]*m", "", "".join(parts))
 
 
-def _set(notebook: Notebook, name: str, source: str) -> None:
+def put(notebook: Notebook, name: str, source: str) -> None:
+    """Write the source of the cell with an id; raise NotebookError without one."""
     cell_of(notebook, name)["source"] = source.splitlines(keepends=True)
-
-
-def _executed(path: Path, parameters: Parameters, python: Path, variables: Mapping[str, str], *, last: str) -> Notebook:
-    """Write the notebook with other parameters to ``path``, up to a cell, run it there, and read it again."""
-    notebook = read(NOTEBOOK.read_text(encoding="utf-8"))
-    _set(notebook, "parameters", parameters.source([parameters.line]))
-    names = [cell["id"] for cell in notebook["cells"]]
-    if last:
-        del notebook["cells"][names.index(last) + 1 :]
-    files.write_atomically(path, written(notebook).encode())
-    with scratch.folder("jupyter") as folder:
-        kernel = folder / "kernels" / "imitation" / "kernel.json"
-        argv = [str(python), "-m", "ipykernel_launcher", "-f", "{connection_file}"]
-        facts = {"argv": argv, "display_name": "imitation", "language": "python"}
-        files.write_atomically(kernel, json.dumps(facts).encode())
-        own = {name: str(folder) for name in ("JUPYTER_PATH", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR", "MPLCONFIGDIR")}
-        execute = [sys.executable, "-m", "jupyter", "execute", "--allow-errors", "--inplace", f"--timeout={CELL_S}"]
-        run([*execute, "--kernel_name=imitation", path], env={**variables, **own, "JUPYTER_PLATFORM_DIRS": "1"})
-    return read(path.read_text(encoding="utf-8"))

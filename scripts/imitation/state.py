@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from packaging.utils import canonicalize_name
 
+from tfwheel.system import scratch
 from tfwheel.system.errors import CommandError
 from tfwheel.system.processes import run
 
@@ -121,7 +122,9 @@ def _works(place: Place, probes: Collection[str]) -> dict[str, tuple[bool, str]]
 
     def ask(name: str) -> tuple[bool, str]:
         try:
-            answer = json.loads(place.run(place.python, "-I", PROBES, name).splitlines()[-1])
+            with scratch.folder("probe") as folder:
+                said = run([place.python, "-I", PROBES, name], cwd=folder, env=place.variables)
+            answer = json.loads(said.splitlines()[-1])
         except (CommandError, ValueError, IndexError) as error:  # it crashed
             return False, f"ends without an answer: {error}".splitlines()[0]
         return answer["works"], answer["said"]
