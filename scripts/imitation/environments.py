@@ -43,7 +43,7 @@ def in_virtual_environment(trial: Trial, where: str) -> None:
     """Install with pip into a virtual environment that sees the base environment, which stays as it is."""
     with trial.base() as base:
         folder = base.folder.with_name("venv")
-        base.run(base.python, "-m", "venv", "--system-site-packages", folder, log=trial.log)
+        trial.enter(base, f"python -m venv --system-site-packages --without-pip {folder}")  # it sees the pip outside
         place = _inside(trial, base, folder)
         before, untouched = trial.observe(place, probes=trials.QUICK), state.files(base)
         with trial.timed(where):

@@ -29,7 +29,7 @@ CELL_S = 600
 def run_all(wish: Wish, paths: Paths) -> None:
     """Run the notebook in runtimes; raises NotebookError where it breaks a promise."""
     for attempt, runtime in attempts.begun(wish, paths):
-        seconds = run_in(attempt, runtime, paths.dist / "reports")
+        seconds = run_in(attempt, runtime, paths.dist / "reports", doctor=(paths.site / "doctor.py").is_file())
         said = f"runtime {runtime.name}: the notebook ran to its end in {seconds['colab']} s"
         console.say(f"{said}, and said in {seconds['missing']} s that a version is not there")
 
@@ -41,11 +41,11 @@ def fill(paths: Paths) -> None:
     files.write_atomically(notebook.NOTEBOOK, text.encode())
 
 
-def run_in(attempt: Trial, runtime: Runtime, folder: Path) -> dict[str, Any]:
+def run_in(attempt: Trial, runtime: Runtime, folder: Path, *, doctor: bool) -> dict[str, Any]:
     """Run the notebook in a copy of an imitated runtime, and once more with a version that does not exist.
 
-    Both executed notebooks are left in ``folder``. Returns the seconds of each. Raises NotebookError for the first
-    promise that does not hold, and CommandError where Jupyter itself fails.
+    Both executed notebooks are left in ``folder``. ``doctor`` tells whether the index serves one. Raises NotebookError
+    for the first promise that does not hold, and CommandError where Jupyter itself fails.
     """
     entry, seconds = attempt.entry, {}
     good = notebook.Parameters(index=attempt.address, line=entry.line, version=entry.version)
@@ -57,7 +57,10 @@ def run_in(attempt: Trial, runtime: Runtime, folder: Path) -> dict[str, Any]:
             begun = time.perf_counter()
             executed = _executed(path, parameters, copy.python, variables, last=last)
             seconds[name] = round(time.perf_counter() - begun, 1)
-            (notebook.check_failure if last else notebook.check)(executed, parameters.version)
+            if last:
+                notebook.check_failure(executed, parameters.version, doctor=doctor)
+            else:
+                notebook.check(executed, parameters.version)
     return seconds
 
 

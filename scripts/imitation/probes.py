@@ -1,7 +1,8 @@
 """Checks in an environment of a user that packages around TensorFlow do their work: one of them, named by its argument.
 
 A program of its own, for the environment's Python: it imports the standard library and what it checks, nothing of the
-factory, and writes into the current folder alone. It prints one line of JSON, the result in words, or what the package raised. Results are the same in each run.
+factory, and writes into the current folder alone. It prints one line of JSON, the result in words, or what the package
+raised. Results are the same in each run.
 """
 # ruff: noqa: T201, BLE001, ANN401, S101 -- it prints, reports whatever is raised, has no types, asserts
 

@@ -80,7 +80,7 @@ def write_index(site: Path) -> None:
             ["tensorflow>=2.20,<2.21", "helper<2", "promise", 'absent; extra == "tests"'],
         ),
         *(build(site / "helper", "helper", version, {"helper/data.py": "x = 1\n"}) for version in ("1.0", "2.0")),
-        build(site / "other", "other", "1.0", {"other.py": "x = 1\n"}),
+        build(site / "another", "another", "1.0", {"another.py": "x = 1\n"}),
         _pip(site / "pip"),
     ]
     (site / "promise").mkdir()
@@ -110,7 +110,7 @@ def _pip(folder: Path) -> Path:
 
 def runtime() -> Runtime:
     """A runtime with the packages of the index."""
-    pins = {"tensorflow": "2.20.0", "tensorflow-text": "2.20.1", "numpy": "2.0.2", "helper": "1.0", "other": "1.0"}
+    pins = {"tensorflow": "2.20.0", "tensorflow-text": "2.20.1", "numpy": "2.0.2", "helper": "1.0", "another": "1.0"}
     pins |= {"pip": distribution("pip").version, "promise": "2.3", "unneeded": "1.0"}
     return Runtime(name="2000.01", python=platform.python_version(), pins=pins, direct=("google-colab",))
 

@@ -21,7 +21,7 @@ GOOD = {
     "running": f"build: {VERSION}\nThere is no GPU here\na product of matrices was computed on CPU:0\n",
     "ops": "rms_norm forward float32 error 1e-07 of 5e-05  ok\n12 of 12 comparisons hold on CPU:0\n",
     "model": "loss with the fused ops 0.4 -> 0.1, with TensorFlow's 0.4 -> 0.1\n",
-    "speed": "rms_norm on CPU:0: times 1\nswiglu on CPU:0: times 1\n",
+    "speed": "rms_norm on CPU:0, [16] rows: TensorFlow's ops take 1.1 times as long as\nswiglu on CPU:0, [16] rows\n",
 }
 PICTURE = {"output_type": "display_data", "data": {"image/png": notebook.PNG + "AA", "text/plain": "<Figure>"}}
 
@@ -73,13 +73,17 @@ def test_an_error_of_a_cell_is_part_of_its_text() -> None:
     assert notebook.text_of(cell) == "Traceback (most recent call last)\nNameError: x\n"
 
 
-def test_a_version_that_is_not_there_must_be_said() -> None:
+def test_a_version_that_is_not_there_must_be_said_and_the_doctor_answer_where_there_is_one() -> None:
     missing = f"ERROR: No matching distribution found for tensorflow=={VERSION}\n"
     said = f"This is not {VERSION}: installed is 2.20.0. The doctor says why:\n"
-    notebook.check_failure(executed(install=missing, installed=said), VERSION)
+    unanswered = f"{said}curl: (22) The requested URL returned error: 404\n"
+    notebook.check_failure(executed(install=missing, installed=said), VERSION, doctor=True)
+    notebook.check_failure(executed(install=missing, installed=unanswered), VERSION, doctor=False)
+    with pytest.raises(NotebookError, match="could not get the doctor"):
+        notebook.check_failure(executed(install=missing, installed=unanswered), VERSION, doctor=True)
     for changes in ({"install": missing}, {"installed": said}):
         with pytest.raises(NotebookError, match="does not say that"):
-            notebook.check_failure(executed(**changes), VERSION)
+            notebook.check_failure(executed(**changes), VERSION, doctor=False)
 
 
 def test_it_is_filled_in_with_repository_and_url_of_the_index_and_loses_its_outputs() -> None:
