@@ -323,5 +323,18 @@ def bench(session: nox.Session) -> None:
         session.run("python", "scripts/run_bench.py", *session.posargs)
 
 
+@nox.session(venv_backend="none", requires=["factory"], default=False)
+def imitate(session: nox.Session) -> None:
+    """Install finished wheels in imitations of Colab's runtimes, and compare what else changed (`-- 2026.07`)."""
+    enter(session, "imitate_runtime", *session.posargs)
+
+
+@nox.session(default=False)
+def notebook(session: nox.Session) -> None:
+    """Run index/colab.ipynb in an imitation of a Colab runtime (`-- 2026.07`), or `-- --fill` its parameters."""
+    install(session, "notebook")
+    session.run("python", "scripts/run_notebook.py", *session.posargs)
+
+
 if __name__ == "__main__":
     nox.main()

@@ -21,6 +21,7 @@ LARGE = 10_000_000  # bytes: smaller things are counted, not listed
 KINDS = {
     "bases": ("official wheels", 1),
     "gpu-code": ("compiled GPU code", 2),
+    "imitations": ("imitations of Colab's runtimes", 1),
     "libraries": ("retargeted libraries", 1),
     "npm": ("packages for tests in a browser", 1),
     "releases": ("answers of GitHub", 1),

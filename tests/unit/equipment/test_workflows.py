@@ -291,7 +291,7 @@ def test_a_call_gives_what_is_asked_for_and_nothing_else(file: str, name: str, j
 def test_every_artifact_that_is_taken_is_one_that_is_made() -> None:
     made = {name(step, "name") for _, _, step in STEPS if (step.uses or "").startswith("actions/upload-artifact@")}
     taken = [step for _, _, step in STEPS if (step.uses or "").startswith("actions/download-artifact@")]
-    assert made == {"wheel-*", "record-*", "smoke-*", "gpu-*", "release", "pins"}
+    assert made == {"wheel-*", "record-*", "smoke-*", "gpu-*", "release", "pins", "imitations"}
     assert {name(step, "name") for step in taken if "name" in step.given} <= made
     assert {name(step, "pattern") for step in taken if "pattern" in step.given} == {"{record,smoke,gpu}-*"}
 

@@ -1,0 +1,1 @@
+"""Imitates Colab's runtimes from their snapshots: installs finished wheels there, and runs the notebook."""

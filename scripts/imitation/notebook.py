@@ -1,0 +1,151 @@
+"""Fills in the notebook of the index, index/colab.ipynb, and checks what its cells printed."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from imitation.errors import NotebookError
+from tfwheel.config import plan
+from tfwheel.config.paths import ROOT
+
+if TYPE_CHECKING:
+    from tfwheel.config.build_config import Config
+    from tfwheel.config.colab_runtimes import Runtime
+
+    Notebook = dict[str, Any]
+
+NOTEBOOK = ROOT / "index" / "colab.ipynb"
+PLACE = "index/colab.ipynb"
+INDEX = "https://example.org/index/"  # stands for the URL of the index where none is configured, as in the documents
+REPOSITORY = "OWNER/REPO"
+COLAB = "https://colab.research.google.com"
+BADGE = f"[![Open in Colab]({COLAB}/assets/colab-badge.svg)]({COLAB}/github/{{}}/blob/main/{PLACE})"
+NO_REPOSITORY = (
+    f"\n\n{REPOSITORY} stands for the repository of this index, which `build_config/index.toml` does not name yet."
+)
+PNG = "iVBORw0KGgo"  # how every PNG begins in base64
+# What the cells print, by their ids, where {version} was installed; a picture has no text of its own.
+PROMISES = {
+    "install": r"Successfully installed tensorflow-{version}\b",
+    "installed": r"^tensorflow {version} is installed\. Nothing needs a restart\.$",
+    "running": r"^build: {version}$[\s\S]*^a product of matrices was computed on [CG]PU:0$",
+    "ops": r"^([0-9]+) of \1 comparisons hold on [CG]PU:0$",
+    "model": r"^loss with the fused ops [0-9.]+ -> [0-9.]+",
+    "speed": r"^rms_norm on [CG]PU:0, .* times as long .*\n\n?swiglu on [CG]PU:0, ",
+}
+PICTURES = ("model", "speed")
+WRONG = re.compile(r"dependency resolver does not|Traceback|^ERROR|WRONG|doctor", re.MULTILINE)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parameters:
+    """What a user fills in: the URL of the index, the line, and the exact version."""
+
+    index: str
+    line: str
+    version: str
+
+    def source(self, lines: list[str]) -> str:
+        """Return the cell that sets them, with Colab's form fields; ``lines`` are those to choose from."""
+        choices = json.dumps(lines)
+        return (
+            f'INDEX = {json.dumps(self.index)}  # @param {{type:"string"}}\n'
+            f"LINE = {json.dumps(self.line)}  # @param {choices}\n"
+            f'VERSION = {json.dumps(self.version)}  # @param {{type:"string"}}'
+        )
+
+
+def filled(text: str, config: Config, newest: Runtime) -> str:
+    """Return the notebook with the badge and the parameters of this configuration, and without outputs.
+
+    The wheel is the default one for the ``newest`` runtime, of the first line with a GPU. Raises NotebookError for a
+    text that is no notebook with these cells.
+    """
+    found = [
+        one for one in plan.targets(config) if (one.tensorflow, one.python) == (newest.tensorflow, newest.python_minor)
+    ]
+    best = min(found, key=lambda one: (not one.default, not one.line.cuda, one.line.name))
+    lines = [one.line.name for one in sorted(found, key=lambda one: (one.line.cuda is None, one.line.name))]
+    parameters = Parameters(index=config.index.base_url or INDEX, line=best.line.name, version=best.version)
+    notebook = read(text)
+    badge = BADGE.format(config.index.repository or REPOSITORY)
+    put(notebook, "badge", badge if config.index.repository else badge + NO_REPOSITORY)
+    put(notebook, "parameters", parameters.source(lines))
+    for cell in notebook["cells"]:
+        if cell["cell_type"] == "code":
+            cell |= {"outputs": [], "execution_count": None}
+    return written(notebook)
+
+
+def check(notebook: Notebook, version: str) -> None:
+    """Check the outputs of an executed notebook in which ``version`` was to be installed; raise NotebookError."""
+    for name, pattern in PROMISES.items():
+        text = text_of(cell_of(notebook, name))
+        if WRONG.search(text) or not re.search(pattern.replace("{version}", re.escape(version)), text, re.MULTILINE):
+            message = f"the cell `{name}` of the notebook printed: {text.strip()[-2000:] or 'nothing'}"
+            raise NotebookError(message)
+    for name in PICTURES:
+        pictures = [
+            data for output in cell_of(notebook, name)["outputs"] if (data := output.get("data", {}).get("image/png"))
+        ]
+        if len(pictures) != 1 or not pictures[0].startswith(PNG):
+            message = f"the cell `{name}` of the notebook shows {len(pictures)} pictures where it must show one"
+            raise NotebookError(message)
+
+
+def check_failure(notebook: Notebook, version: str, *, doctor: bool) -> None:
+    """Check that a notebook in which a version that does not exist was to be installed says so.
+
+    With ``doctor``, the index has one, which must have answered. Raises NotebookError.
+    """
+    said = text_of(cell_of(notebook, "install")), text_of(cell_of(notebook, "installed"))
+    if "No matching distribution found" not in said[0] or f"This is not {version}" not in said[1]:
+        message = f"the notebook does not say that {version} is not there, but: {' '.join(said)[-2000:]}"
+        raise NotebookError(message)
+    if doctor and "curl: (" in said[1]:
+        message = f"the notebook could not get the doctor from the index: {said[1].strip()[-2000:]}"
+        raise NotebookError(message)
+
+
+def read(text: str) -> Notebook:
+    """Parse a notebook; raise NotebookError for anything else."""
+    try:
+        notebook: Notebook = json.loads(text)
+        {cell["id"]: cell["source"] for cell in notebook["cells"]}
+    except (ValueError, TypeError, KeyError) as error:
+        message = f"{PLACE} is no notebook: {error}"
+        raise NotebookError(message) from error
+    return notebook
+
+
+def written(notebook: Notebook) -> str:
+    """Return the text of a notebook as Colab and Jupyter write it."""
+    return json.dumps(notebook, indent=1, ensure_ascii=False) + "\n"
+
+
+def cell_of(notebook: Notebook, name: str) -> Notebook:
+    """Return the cell with an id; raise NotebookError without one."""
+    for cell in notebook["cells"]:
+        if cell["id"] == name:
+            found: Notebook = cell
+            return found
+    message = f"{PLACE} has no cell `{name}`"
+    raise NotebookError(message)
+
+
+def text_of(cell: Notebook) -> str:
+    """Return all that a cell printed, errors included, without colours."""
+    parts = []
+    for output in cell["outputs"]:
+        parts.append("".join(output.get("text", "")))
+        parts.extend("".join(output.get("data", {}).get("text/plain", "")) + "\n" if "data" in output else "")
+        parts.extend(f"{line}\n" for line in output.get("traceback", ()))
+    return re.sub(r"\x1b\[[0-9;]*m", "", "".join(parts))
+
+
+def put(notebook: Notebook, name: str, source: str) -> None:
+    """Write the source of the cell with an id; raise NotebookError without one."""
+    cell_of(notebook, name)["source"] = source.splitlines(keepends=True)
