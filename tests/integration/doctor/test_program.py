@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import urllib.request
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -71,6 +72,15 @@ def test_it_runs_on_every_python_and_says_one_command_or_what_to_do(address: str
     assert done.stdout.count(f'    pip install --extra-index-url {address}cpu/ "tensorflow==2.20.0+cpu.1"') == served
     assert (f"No wheel here is for Python {version}" in done.stdout) is not served
     assert f"Python {version}." in done.stdout
+
+
+def test_the_manifest_that_is_signed_covers_it_and_its_list(address: str) -> None:
+    with urllib.request.urlopen(f"{address}manifest.json") as answer:  # noqa: S310 -- our own server
+        listed = json.load(answer)["files"]
+    for name in ("doctor.py", "wheels.json"):
+        with urllib.request.urlopen(f"{address}{name}") as answer:  # noqa: S310 -- our own server
+            assert hashlib.sha256(answer.read()).hexdigest() == listed[name]["sha256"]
+            assert answer.headers["X-Content-Type-Options"] == "nosniff"
 
 
 def test_it_asks_for_the_index_where_it_came_with_none(address: str) -> None:
