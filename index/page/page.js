@@ -90,9 +90,20 @@ function shownCommand(command, environment) {
   return runtime && at("hold").checked ? command.replace(" --extra-index-url", ` -c ${base}${runtime.constraints} --extra-index-url`) : command;
 }
 
+const cudaOf = (wheel) => listing.lines.find((one) => one.name === wheel?.line)?.cuda ?? null;
+
+/** Return what one's own machine must have, which the page does not ask for. */
+function needsOf(wheel, environment) {
+  if (environment.colab) return [];
+  const [[driver], glibc, needs] = [oldestDriver(wheel, wishOf(environment, listing, wheel.project)), glibcOf(wheel), []];
+  if (glibc) needs.push(`glibc ${glibc.join(".")}`);
+  if (environment.gpu && driver) needs.push(`NVIDIA driver ${driver}`);
+  return needs.length ? [`Needs at least ${needs.join(" and ")}.`] : [];
+}
+
 function verdictOf({ wheel, official, command }) {
   if (!wheel) return official ? (command ? "The official TensorFlow is the right one here." : "No wheel here is better than what you have.") : "No wheel here fits.";
-  const cuda = listing.lines.find((one) => one.name === wheel.line)?.cuda;
+  const cuda = cudaOf(wheel);
   return `${wheel.project} ${wheel.version}, ${megabytes(wheel)}${cuda ? `, CUDA ${cuda}` : ""}`;
 }
 
@@ -132,8 +143,10 @@ function show(choice, environment, alternative) {
   if (command) at("command").textContent = shownCommand(command, environment);
   at("hold-label").hidden = !environment.runtime || !wheel;
   at("cuda-label").hidden = environment.colab || environmentOfIt.gpu === null || !Object.keys(wheel?.gpu_code ?? { official: [] }).length;
+  at("cuda-words").textContent = `CUDA ${cudaOf(wheel)?.split(".")[0] ?? 12} and cuDNN 9 are installed`;
   document.querySelector(".options").hidden = at("hold-label").hidden && at("cuda-label").hidden;
-  const notes = alternative && wheel ? notesOf(wheel, wishOf(environmentOfIt, listing, wheel.project), placeOf(environmentOfIt, base, picked("tool"))) : choice.notes;
+  const notes = alternative && wheel ? notesOf(wheel, wishOf(environmentOfIt, listing, wheel.project), placeOf(environmentOfIt, base, picked("tool"))) : [...choice.notes];
+  if (wheel) notes.push(...needsOf(wheel, environmentOfIt));
   notes.sort((one, two) => (classOf(two) === "good") - (classOf(one) === "good"));
   at("notes").replaceChildren(...notes.map((note) => element("li", note, classOf(note))), ...(wheel ? [element("li", evidenceOf(wheel), "evidence")] : []));
   const ways = waysOf(choice, environment);

@@ -307,6 +307,7 @@ def test_uv_and_holding_other_packages(browser: Browser) -> None:
     assert not shown(browser, "hold-label")
     browser.click("RTX 50")
     assert browser.text("command") == command(browser, "tensorflow[and-cuda]==2.21.0+cu125.1", before="uv pip install")
+    assert "Needs at least glibc 2.27 and NVIDIA driver 525.60.13." in browser.text("notes")
     browser.click("CUDA 12 and cuDNN 9 are installed", inside="result")
     assert browser.text("command") == command(browser, "tensorflow==2.21.0+cu125.1", before="uv pip install")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tfwheel.doctor.facts import has_cuda, normalize, python_minor
+from tfwheel.doctor.facts import has_cuda, normalize, python_words
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,7 +20,7 @@ def environment_of(
     found = probe or {}
     capabilities = [one["capability"] for one in found.get("gpus") or []]
     return {
-        "python": python_minor(),
+        "python": python_words(),
         "glibc": facts["glibc"],
         "driver": found.get("driver") or facts["driver"],
         "gpu": min(capabilities, key=lambda text: [int(part) for part in text.split(".")], default=None),

@@ -7,14 +7,31 @@ import platform
 import re
 import shutil
 import sys
+import sysconfig
 from importlib.metadata import PathDistribution
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 CPU_FLAGS = ("sse4_2", "avx", "avx2", "fma", "avx512f", "avx512_bf16", "amx_tile")
 CUDA_LIBRARIES = ("libcudart.so.12", "libcudart.so.13", "libcudnn.so.9", "libcublas.so.12", "libcublas.so.13")
 COLAB_DRIVER_FOLDER = "/usr/lib64-nvidia"
 SETTINGS = ("PIP_", "UV_", "TF_", "XLA_", "CUDA_", "LD_LIBRARY_PATH", "LD_PRELOAD", "NVIDIA_")
+SECRET_NAMES = re.compile(r"TOKEN|KEY|SECRET|PASS|CREDENTIAL|AUTH", re.IGNORECASE)
+OBEYED = (
+    "PIP_CONSTRAINT",
+    "PIP_NO_INDEX",
+    "PIP_REQUIRE_VIRTUALENV",
+    "PIP_ONLY_BINARY",
+    "PIP_NO_BINARY",
+    "UV_CONSTRAINT",
+    "UV_BUILD_CONSTRAINT",
+    "UV_NO_INDEX",
+    "UV_OFFLINE",
+    "UV_EXCLUDE_NEWER",
+)
 # Modules that a kernel keeps in memory, and the distribution that each comes from.
 WATCHED = {
     "tensorflow": "tensorflow",
@@ -58,7 +75,7 @@ def collect_facts() -> dict[str, Any]:
         "release_tag": os.environ.get("COLAB_RELEASE_TAG"),
         "site": str(folder),
         "libraries": library_places(folder),
-        "settings": {key: value for key, value in sorted(os.environ.items()) if key.startswith(SETTINGS)},
+        "settings": settings_of(os.environ),
         "uv": shutil.which("uv"),
         "pip": installed.get("pip"),
         "pip_files": [str(path) for path in _pip_files() if path.is_file()],
@@ -71,6 +88,13 @@ def collect_facts() -> dict[str, Any]:
 def python_minor() -> str:
     """Return the minor version of this Python, for example "3.12"."""
     return f"{sys.version_info[0]}.{sys.version_info[1]}"
+
+
+def python_words() -> str:
+    """Return the Python that a wheel must be for: "3.12", or with more words one that no such wheel is for."""
+    if sys.implementation.name != "cpython":
+        return f"{python_minor()} ({sys.implementation.name})"
+    return f"{python_minor()}t" if sysconfig.get_config_var("Py_GIL_DISABLED") else python_minor()
 
 
 def site_folder() -> Path:
@@ -165,6 +189,22 @@ def driver_version() -> str | None:
 def is_colab(installed: dict[str, str]) -> bool:
     """Return whether this is Google Colab."""
     return "COLAB_RELEASE_TAG" in os.environ or "google-colab" in installed
+
+
+def settings_of(variables: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables that installers, TensorFlow and the loader read, those with a secret without it."""
+    mine = {key: value for key, value in sorted(variables.items()) if key.startswith(SETTINGS)}
+    return {key: "(hidden)" if SECRET_NAMES.search(key) else value for key, value in mine.items()}
+
+
+def obeyed_settings(settings: dict[str, str]) -> list[str]:
+    """Return a sentence for each variable that makes installers refuse or choose otherwise."""
+    found = []
+    for name in OBEYED:
+        if value := settings.get(name):
+            gone = name.endswith("CONSTRAINT") and not any(Path(one).is_file() for one in value.split())
+            found.append(f"{name} is set to {value}{', a file that is not there: unset it' if gone else ''}.")
+    return found
 
 
 def in_kernel() -> bool:

@@ -21,7 +21,7 @@ from typing import Any
 
 from tfwheel.doctor.environment import environment_of
 from tfwheel.doctor.explain import explain
-from tfwheel.doctor.facts import collect_facts, in_kernel, shadowed_libraries
+from tfwheel.doctor.facts import collect_facts, in_kernel, obeyed_settings, shadowed_libraries
 from tfwheel.doctor.inspection import inspect_installed
 from tfwheel.doctor.installing import install_command, prove, room_for, run_install
 from tfwheel.doctor.listing import ListingError, fetch_listing
@@ -32,7 +32,6 @@ from tfwheel.doctor.report import (
     fact_lines,
     inspection_lines,
     markdown_report,
-    setting_lines,
     without_secrets,
 )
 from tfwheel.doctor.selector import select
@@ -118,7 +117,7 @@ def _choose(options: argparse.Namespace) -> int:
 
 def _warnings(facts: dict[str, Any], environment: dict[str, Any], listing: dict[str, Any]) -> list[str]:
     """Return what stands in the way of any wheel here: of this Python, of its libraries, of the runtime itself."""
-    lines = shadowed_libraries(facts["libraries"])
+    lines = shadowed_libraries(facts["libraries"]) + obeyed_settings(facts["settings"])
     if facts["managed"] and not facts["colab"]:
         lines.append("This Python belongs to the system, and pip will not change it: first `python3 -m venv tf`.")
     runtime = next((one for one in listing["runtimes"] if one["name"] == environment["runtime"]), None)
@@ -192,7 +191,8 @@ def _installed(options: argparse.Namespace, facts: dict[str, Any], listing: Any,
 def _report(options: argparse.Namespace) -> int:
     """Print everything as Markdown; whatever cannot be found out is said, and stops nothing."""
     facts, probe = _gather(options)
-    parts = {"Machine": fact_lines(facts, probe), "Settings": setting_lines(facts["settings"]) or ["none"]}
+    settings = [f"{key}={value}" for key, value in facts["settings"].items()]
+    parts = {"Machine": fact_lines(facts, probe), "Settings": [*settings, *facts["pip_files"]] or ["none"]}
     listing = None
     try:
         listing, site = fetch_listing(options.index or BASE_URL)

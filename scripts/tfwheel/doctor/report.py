@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 WORTH_NAMING = re.compile(
     r"(?:tensorflow|tf-|tfwheel|keras|numpy|protobuf|h5py|ml-dtypes|ydf|jax|torch|nvidia-|pip$|uv$).*"
 )
-SECRET_NAMES = re.compile(r"TOKEN|KEY|SECRET|PASS|CREDENTIAL|AUTH", re.IGNORECASE)
 
 
 def choice_lines(choice: Choice, site: str) -> list[str]:
@@ -138,11 +137,6 @@ def markdown_report(parts: Mapping[str, Iterable[str]], distributions: Mapping[s
     named = [f"{name}=={version}" for name, version in distributions.items() if WORTH_NAMING.fullmatch(name)]
     text += "\n### Packages\n\n```text\n" + "\n".join(named) + "\n```\n"
     return without_secrets(text)
-
-
-def setting_lines(settings: Mapping[str, str]) -> list[str]:
-    """Return the variables of the environment that matter, those with a secret without it."""
-    return [f"{key}={'(hidden)' if SECRET_NAMES.search(key) else value}" for key, value in settings.items()]
 
 
 def without_secrets(text: str) -> str:

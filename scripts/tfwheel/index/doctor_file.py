@@ -7,6 +7,7 @@ a module. Imports of the room are left out, those of the standard library stand 
 from __future__ import annotations
 
 import ast
+import re
 from graphlib import TopologicalSorter
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 NAME = "doctor.py"
 ROOM = "tfwheel.doctor"
 LAST = "program"
+NOQA = re.compile(r"  # noqa: .*$", re.MULTILINE)  # of no use to users
 HEAD = '''\
 #!/usr/bin/env python3
 """{sentence}
@@ -84,7 +86,7 @@ def _body(text: str, tree: ast.Module) -> str:
     for node in left_out:
         for number in range(node.lineno - 1, node.end_lineno or node.lineno):
             lines[number] = "\0"
-    return "\n".join(line for line in lines if line != "\0").strip() + "\n"
+    return NOQA.sub("", "\n".join(line for line in lines if line != "\0")).strip() + "\n"
 
 
 def _for_annotations(node: ast.stmt) -> bool:

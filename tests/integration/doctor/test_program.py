@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import urllib.request
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -73,6 +74,42 @@ def test_it_runs_on_every_python_and_says_one_command_or_what_to_do(address: str
     assert f"Python {version}." in done.stdout
 
 
+CASES = """
+import importlib.util, json, sys
+spec = importlib.util.spec_from_file_location("doctor", sys.argv[1])
+doctor = importlib.util.module_from_spec(spec)
+sys.modules["doctor"] = doctor
+spec.loader.exec_module(doctor)
+listing, cases = (json.load(open(name)) for name in sys.argv[2:])
+for case in cases:
+    options = {key: case[key] for key in ("project", "installer") if key in case}
+    choice, expect = doctor.select(case["environment"], listing, **options), case["expect"]
+    assert (choice.wheel or {}).get("file") == expect["file"], case["name"]
+    assert (choice.command, choice.official) == (expect["command"], expect["official"]), case["name"]
+    assert (expect["advice"] or "") in (choice.advice or ""), case["name"]
+    assert all(words in dict(choice.rejected)[file] for file, words in expect["reasons"].items()), case["name"]
+print(len(cases))
+"""
+
+
+@pytest.mark.parametrize("version", PYTHONS)
+def test_the_one_file_chooses_as_the_table_of_cases_has_it(version: str, tmp_path: Path) -> None:
+    file = tmp_path / "doctor.py"
+    file.write_bytes(bytes(doctor_file.render("")["doctor.py"]))
+    data = [str(ROOT / "tests" / "data" / name) for name in ("selector_wheels.json", "selector_cases.json")]
+    argv = [str(python_of(version)), "-c", CASES, str(file), *data]
+    assert int(subprocess.run(argv, capture_output=True, text=True, check=True).stdout) >= 40
+
+
+def test_the_manifest_that_is_signed_covers_it_and_its_list(address: str) -> None:
+    with urllib.request.urlopen(f"{address}manifest.json") as answer:  # noqa: S310 -- our own server
+        listed = json.load(answer)["files"]
+    for name in ("doctor.py", "wheels.json"):
+        with urllib.request.urlopen(f"{address}{name}") as answer:  # noqa: S310 -- our own server
+            assert hashlib.sha256(answer.read()).hexdigest() == listed[name]["sha256"]
+            assert answer.headers["X-Content-Type-Options"] == "nosniff"
+
+
 def test_it_asks_for_the_index_where_it_came_with_none(address: str) -> None:
     done = piped(address, sys.executable)
     assert done.returncode == 5
@@ -100,10 +137,13 @@ def test_logs_are_explained_from_a_file_and_from_standard_input(address: str, tm
 
 def test_as_json_it_is_all_there_and_as_a_report_nothing_private(address: str) -> None:
     words = ("--index", address, "--no-probes")
-    found = json.loads(piped(address, sys.executable, *words, "--json").stdout)
+    private = {"PIP_INDEX_URL": "https://maria:s3cret@example.org/simple", "UV_PUBLISH_TOKEN": "abcdefghij"}
+    text = piped(address, sys.executable, *words, "--json", **private).stdout
+    assert "s3cret" not in text
+    assert "abcdefghij" not in text
+    found = json.loads(text)
     assert set(found) == {"choice", "environment", "facts", "gpu"}
     assert found["environment"]["python"] == THIS
-    private = {"PIP_INDEX_URL": "https://maria:s3cret@example.org/simple", "UV_PUBLISH_TOKEN": "abcdefghij"}
     report = piped(address, sys.executable, *words, "--report", "--log", str(LOGS / "killed-import.txt"), **private)
     assert report.returncode == 0
     for title in ("Machine", "Settings", "Choice", "Installed", "Log", "Packages"):

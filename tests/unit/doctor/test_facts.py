@@ -66,6 +66,38 @@ def test_what_a_kernel_has_in_memory_is_compared_with_what_is_installed(monkeypa
     assert facts.loaded_modules({}) == []
 
 
+def test_settings_that_installers_obey_are_said(tmp_path: Path) -> None:
+    there = tmp_path / "constraints.txt"
+    there.touch()
+    settings = {"PIP_CONSTRAINT": str(there), "UV_CONSTRAINT": "./backend-container/x.txt", "UV_CACHE_DIR": "x"}
+    assert facts.obeyed_settings(settings) == [
+        f"PIP_CONSTRAINT is set to {there}.",
+        "UV_CONSTRAINT is set to ./backend-container/x.txt, a file that is not there: unset it.",
+    ]
+
+
+def test_variables_with_a_secret_in_their_name_are_hidden() -> None:
+    variables = {
+        "PIP_INDEX_URL": "https://pypi.org/simple",
+        "UV_PUBLISH_TOKEN": "abc",
+        "UV_PASSWORD": "x",
+        "HOME": "/x",
+    }
+    assert facts.settings_of(variables) == {
+        "PIP_INDEX_URL": "https://pypi.org/simple",
+        "UV_PASSWORD": "(hidden)",
+        "UV_PUBLISH_TOKEN": "(hidden)",
+    }
+
+
+def test_a_python_that_no_wheel_is_for_has_other_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert facts.python_words() == facts.python_minor()
+    monkeypatch.setattr(facts.sysconfig, "get_config_var", lambda _: 1)
+    assert facts.python_words() == f"{facts.python_minor()}t"
+    monkeypatch.setattr(facts.sys.implementation, "name", "pypy")
+    assert facts.python_words() == f"{facts.python_minor()} (pypy)"
+
+
 def test_all_facts_are_json_and_say_what_this_machine_is() -> None:
     found = json.loads(json.dumps(facts.collect_facts()))
     assert found["python"].startswith(facts.python_minor())
