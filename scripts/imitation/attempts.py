@@ -12,7 +12,8 @@ from imitation import trial as trials
 from imitation.errors import UnknownRuntimeError
 from imitation.trial import Trial
 from tfwheel.build import pipeline
-from tfwheel.config import build_config, colab_runtimes, plan
+from tfwheel.colab import runtimes as colab_runtimes
+from tfwheel.config import build_config, plan
 from tfwheel.index import install_files, local_index, server
 from tfwheel.index.errors import WheelMissingError
 from tfwheel.index.site import SiteContent
@@ -21,8 +22,8 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterable, Iterator, Sequence
 
+    from tfwheel.colab.runtimes import Runtime
     from tfwheel.config.build_config import Config
-    from tfwheel.config.colab_runtimes import Runtime
     from tfwheel.config.paths import Paths
     from tfwheel.index.ledger_entry import LedgerEntry
 

@@ -12,8 +12,8 @@ from tfwheel.config import plan
 from tfwheel.config.paths import ROOT
 
 if TYPE_CHECKING:
+    from tfwheel.colab.runtimes import Runtime
     from tfwheel.config.build_config import Config
-    from tfwheel.config.colab_runtimes import Runtime
 
     Notebook = dict[str, Any]
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from imitation.attempts import Wish
     from imitation.trial import Trial
-    from tfwheel.config.colab_runtimes import Runtime
+    from tfwheel.colab.runtimes import Runtime
     from tfwheel.config.paths import Paths
 
 

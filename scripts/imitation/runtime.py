@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from packaging.utils import NormalizedName
 
-    from tfwheel.config.colab_runtimes import Runtime
+    from tfwheel.colab.runtimes import Runtime
 
 TENSORFLOW = canonicalize_name("tensorflow")
 FACTS = ".imitation.json"

@@ -12,7 +12,8 @@ import pytest
 
 import pagedata
 from imitation import notebook
-from tfwheel.config import build_config, colab_runtimes, plan
+from tfwheel.colab import runtimes
+from tfwheel.config import build_config, plan
 from tfwheel.config.paths import CONFIG_DIR, ROOT
 from tfwheel.index import install_files, local_index
 
@@ -22,7 +23,7 @@ SOURCES = {cell["id"]: "".join(cell["source"]) for cell in CELLS}
 CODE = [cell["id"] for cell in CELLS if cell["cell_type"] == "code"]
 OPS = ROOT / "build_config" / "ops" / "tfwheel_ops" / "__init__.py"
 CONFIG = build_config.load()
-RUNTIMES = colab_runtimes.load(CONFIG_DIR / "colab")
+RUNTIMES = runtimes.load(CONFIG_DIR / "colab")
 
 
 def python(source: str) -> str:

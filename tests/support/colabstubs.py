@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import fakewheels
 from imitation.trial import Trial
 from pagedata import entry
-from tfwheel.config.colab_runtimes import Runtime
+from tfwheel.colab.runtimes import Runtime
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

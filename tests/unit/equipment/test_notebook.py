@@ -11,7 +11,7 @@ import pytest
 from fixedconfig import CONFIG
 from imitation import notebook
 from imitation.errors import NotebookError
-from tfwheel.config import colab_runtimes
+from tfwheel.colab import runtimes
 from tfwheel.config.paths import CONFIG_DIR
 
 VERSION = "2.20.0+cpu.3"
@@ -87,7 +87,7 @@ def test_a_version_that_is_not_there_must_be_said_and_the_doctor_answer_where_th
 
 
 def test_it_is_filled_in_with_repository_and_url_of_the_index_and_loses_its_outputs() -> None:
-    newest = colab_runtimes.load(CONFIG_DIR / "colab")[0]
+    newest = runtimes.load(CONFIG_DIR / "colab")[0]
     cells = [{"id": name, "cell_type": "code", "source": ["x"], "outputs": [1], "execution_count": 3} for name in GOOD]
     cells += [{"id": name, "cell_type": "markdown", "source": []} for name in ("badge", "parameters")]
     text = json.dumps({"cells": cells})

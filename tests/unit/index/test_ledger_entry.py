@@ -221,7 +221,9 @@ def test_no_mutated_line_leaves_its_place_on_a_page_or_the_tree() -> None:
                 assert page.attributes <= attributes
                 assert len(page.policies) == 1
                 assert page.policies[0].startswith("default-src 'none'; base-uri 'none'; form-action 'none'")
-                assert all(re.match(r"https?://[a-z0-9.]+/|[A-Za-z0-9#]|\./$|data:image/svg", link) for link in page.links)
+                assert all(
+                    re.match(r"https?://[a-z0-9.]+/|[A-Za-z0-9#]|\./$|data:image/svg", link) for link in page.links
+                )
                 assert not any(link.startswith("javascript:") for link in page.links)
     assert refused > 100
     assert shown > 20

@@ -8,8 +8,8 @@ import pagedata
 from tfwheel.index import wheel_groups
 
 
-def groups(*entries: Any, **facts: Any) -> list[dict[str, Any]]:  # noqa: ANN401 -- lines of a ledger, facts by file
-    listing = pagedata.listing(list(entries), facts=facts)
+def groups(*entries: Any, **fits: Any) -> list[dict[str, Any]]:  # noqa: ANN401 -- lines of a ledger, fits by file
+    listing = pagedata.listing(list(entries), fits=fits)
     wheels = {wheel["file"]: wheel for wheel in listing["wheels"]}
     pairs = [(wheels[entry.file], entry) for entry in entries]
     return wheel_groups.groups(pairs, listing, gpus=pagedata.GPUS, material=frozenset())
