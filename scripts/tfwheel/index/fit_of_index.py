@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any
 from packaging.utils import canonicalize_name
 
 from tfwheel.colab import distributions, wheel_facts
-from tfwheel.colab.fit import WheelFacts
 from tfwheel.colab.fit_table import Judge
-from tfwheel.colab.wheel_facts import PROJECT
+from tfwheel.colab.wheel_facts import PROJECT, WheelFacts
 from tfwheel.index import ledger
 from tfwheel.wheel import records
 
