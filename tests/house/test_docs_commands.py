@@ -11,11 +11,8 @@ import docpages
 from tfwheel.config.paths import ROOT
 from tfwheel.system.processes import run
 
-HARMLESS = {"plan_matrix": None, "check_fit": None, "edit_ledger": "check"}  # doors that change nothing, or their first word
-    "plan_matrix": None,
-    "check_fit": None,
-    "edit_ledger": "check",
-}  # doors that change nothing, or with which first word
+# Doors that change nothing, or with which first word.
+HARMLESS = {"plan_matrix": None, "check_fit": None, "edit_ledger": "check"}
 
 RUN = [
     block
