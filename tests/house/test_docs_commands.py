@@ -18,7 +18,8 @@ from tfwheel.wheel import patches
 if TYPE_CHECKING:
     from pathlib import Path
 
-HARMLESS = {"plan_matrix": None, "edit_ledger": "check"}  # doors that change nothing, or with which first word
+# Doors that change nothing, or with which first word.
+HARMLESS = {"plan_matrix": None, "check_fit": None, "edit_ledger": "check"}
 
 RUN = [
     block

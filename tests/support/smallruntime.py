@@ -6,8 +6,8 @@ from dataclasses import replace
 from typing import Any
 
 from tfwheel.colab.distributions import Distributions
-from tfwheel.colab.fit import WheelFacts
 from tfwheel.colab.runtimes import Runtime
+from tfwheel.colab.wheel_facts import WheelFacts
 from tfwheel.config.gpu_support import Gpu
 
 PINS = {

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tfwheel.colab.distributions import Distributions
-    from tfwheel.colab.fit import WheelFacts
     from tfwheel.colab.runtimes import Runtime
+    from tfwheel.colab.wheel_facts import WheelFacts
 
 
 def lines(requires: Iterable[str], requires_python: str = "") -> str:

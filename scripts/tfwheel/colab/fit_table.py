@@ -15,8 +15,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tfwheel.colab.distributions import Distributions
-    from tfwheel.colab.fit import Fit, WheelFacts
+    from tfwheel.colab.fit import Fit
     from tfwheel.colab.runtimes import Runtime
+    from tfwheel.colab.wheel_facts import WheelFacts
     from tfwheel.config.build_config import Config
     from tfwheel.config.gpu_support import Gpu
 

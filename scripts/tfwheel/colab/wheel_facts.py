@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from tfwheel.colab.fit import WheelFacts, of_name
+from packaging.utils import InvalidWheelFilename, parse_wheel_filename
+
 from tfwheel.config import gpu_support, plan
 from tfwheel.errors import BadWheelError
 from tfwheel.wheel import core_metadata, gencode
@@ -19,6 +22,31 @@ if TYPE_CHECKING:
     from tfwheel.config.targets import Base, Target
 
 PROJECT = "tensorflow"  # the name under which a target is published, whatever it is made from
+
+
+@dataclass(frozen=True, kw_only=True)
+class WheelFacts:
+    """What a judgement needs to know of a wheel, built or planned.
+
+    ``pythons`` are minor versions ("3.12"), empty for any; ``platforms`` the platform tags. ``gencode`` is the newest
+    protobuf that its modules were made with: empty if none says so, None if unknown. ``gpu_code`` maps a kind of GPU
+    code to images, as in ``gpu_support``. ``cuda`` is the version of CUDA that it is built with, None without GPU code.
+    """
+
+    project: str
+    version: str
+    pythons: tuple[str, ...]
+    platforms: tuple[str, ...]
+    requires_python: str = ""
+    requires: tuple[str, ...] = ()
+    gencode: str | None = None
+    gpu_code: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    cuda: str | None = None
+
+    @property
+    def public(self) -> str:
+        """The version without its local label."""
+        return self.version.partition("+")[0]
 
 
 def planned(config: Config, target: Target, known: Distributions) -> WheelFacts | None:
@@ -80,10 +108,13 @@ def built(wheel: Path, *, gpu_code: Mapping[str, Sequence[str]], cuda: str | Non
 def named(file: str) -> tuple[str, str, tuple[str, ...], tuple[str, ...]]:
     """Return project, version, Pythons and platforms that a file name tells; raise BadWheelError if it is none."""
     try:
-        return of_name(file)
-    except ValueError as error:
+        project, version, _, tags = parse_wheel_filename(file)
+    except InvalidWheelFilename as error:
         message = f"{file} is not the file name of a wheel: {error}"
         raise BadWheelError(message) from error
+    minors = {int(match[1]) for tag in tags if (match := re.fullmatch(r"cp3(\d+)", tag.interpreter))}
+    pythons = tuple(f"3.{minor}" for minor in sorted(minors))
+    return project, str(version), pythons, tuple(sorted({tag.platform for tag in tags}))
 
 
 def _required(base: Base, target: Target) -> tuple[str, ...]:

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 from packaging.utils import canonicalize_name
 
 from tfwheel.colab import distributions, wheel_facts
-from tfwheel.colab.fit import WheelFacts
-from tfwheel.colab.wheel_facts import PROJECT
+from tfwheel.colab.wheel_facts import PROJECT, WheelFacts
 from tfwheel.index import ledger
 from tfwheel.wheel import records
 

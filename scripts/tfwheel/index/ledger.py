@@ -40,8 +40,7 @@ CONFLICT_MARKERS = (b"<<<<<<<", b"|||||||", b"=======", b">>>>>>>")
 # Fields that may change after publication; all others identify the file.
 EDITABLE = ("smoke", "gpu_smoke", "yanked", "attestation", "removed")
 LASTING = tuple(name for name in LedgerEntry.__struct_fields__ if name not in {*EDITABLE, "uploaded"})
-# Fields that follow from the bytes of the file; lines of older versions lack them.
-DERIVED = ("requires", "gencode")
+DERIVED = ("requires", "gencode")  # they follow from the bytes of the file; lines of older versions lack them
 
 
 @dataclass(frozen=True, kw_only=True)

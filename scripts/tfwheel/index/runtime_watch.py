@@ -17,9 +17,10 @@ from tfwheel.index.errors import FitLostError, RuntimeChangedError
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from tfwheel.colab.fit import Fit, WheelFacts
+    from tfwheel.colab.fit import Fit
     from tfwheel.colab.fit_table import Judge
     from tfwheel.colab.runtimes import Runtime
+    from tfwheel.colab.wheel_facts import WheelFacts
     from tfwheel.config.build_config import Config
     from tfwheel.config.paths import Paths
 

@@ -15,7 +15,8 @@ from tfwheel.system import console
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from tfwheel.colab.fit import Fit, WheelFacts
+    from tfwheel.colab.fit import Fit
+    from tfwheel.colab.wheel_facts import WheelFacts
     from tfwheel.config.build_config import Config
     from tfwheel.config.targets import Target
     from tfwheel.index.ledger_entry import LedgerEntry

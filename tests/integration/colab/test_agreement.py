@@ -22,8 +22,8 @@ import stubworld
 from fixedconfig import CONFIG
 from pagedata import RUNTIMES
 from tfwheel.colab import distributions, fit, resolution, wheel_facts
-from tfwheel.colab.fit import WheelFacts
 from tfwheel.colab.resolution import Candidate
+from tfwheel.colab.wheel_facts import WheelFacts
 from tfwheel.config import plan
 from tfwheel.config.paths import CONFIG_DIR
 from tfwheel.system import interpreters

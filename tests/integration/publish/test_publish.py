@@ -22,8 +22,8 @@ from publications import TAG, finish, note, publication, state
 from tfwheel.config import build_config, inputs, plan
 from tfwheel.errors import FactoryError, PublishError
 from tfwheel.index import ledger, manifest
-from tfwheel.publish import admission, publish, verify
-from tfwheel.publish.errors import StoreError, VerifyError
+from tfwheel.publish import admission, colab_gate, publish, verify
+from tfwheel.publish.errors import ColabFitError, StoreError, VerifyError
 from tfwheel.system.errors import CommandError, DiskFullError
 from tfwheel.system.processes import run
 
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from multiprocessing.connection import Connection
 
     from assethost import AssetHost
+    from tfwheel.config.build_config import Config
+    from tfwheel.config.targets import Target
     from tfwheel.publish.publication import Publication
 
 SCRIPTS = Path(__file__).parents[3] / "scripts"
@@ -110,9 +112,32 @@ def test_the_index_is_good_before_and_after_every_step(host: AssetHost, tmp_path
     assert seen == [1, 1, 1, 1, 1, 1, 3, 3]
 
 
+def is_for_colab(target: Target, settings: Config) -> bool:
+    """Whether the gate lets a target's version pass, whatever this configuration builds."""
+    try:
+        colab_gate.check_targets([target], settings)
+    except ColabFitError:
+        return False
+    return True
+
+
+def test_a_version_that_breaks_every_runtime_of_colab_is_not_published(host: AssetHost, tmp_path: Path) -> None:
+    settings = build_config.load()
+    refused = [one for one in plan.targets(settings) if one.builder == "overlay" and not is_for_colab(one, settings)]
+    for target in [one for one in refused if one.tensorflow == "2.21.0"][:1]:
+        wheel = finish(tmp_path / "wheels", 1, target=target, inputs=inputs.digest(settings, target))
+        words = ["--store", tmp_path / "assets", "--store-url", host.url("v1", ""), "--site", tmp_path / "site"]
+        argv = [sys.executable, SCRIPTS / "publish_wheels.py", wheel, *words, "--ledger", tmp_path / "ledger.jsonl"]
+        with pytest.raises(CommandError) as caught:
+            run(argv)
+        assert caught.value.returncode == ColabFitError.exit_code
+        assert "requires tensorflow<2.21,>=2.20.0, and gets tensorflow 2.21.0." in caught.value.output
+        assert not (tmp_path / "ledger.jsonl").exists()
+
+
 def test_a_dry_run_and_then_the_run_itself_from_the_command_line(host: AssetHost, tmp_path: Path) -> None:
     settings = build_config.load()
-    target = next(target for target in plan.targets(settings) if target.builder == "overlay")
+    target = next(one for one in plan.targets(settings) if one.builder == "overlay" and is_for_colab(one, settings))
     wheel = finish(tmp_path / "wheels", 1, target=target, inputs=inputs.digest(settings, target))
     root = host.site.parent
     words = ["--store", root / "assets" / "v1", "--store-url", host.url("v1", ""), "--site", host.site]
