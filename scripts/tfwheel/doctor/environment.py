@@ -10,6 +10,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
+ENOUGH = 0.5  # of the companions of a runtime
+
+
 def environment_of(
     facts: Mapping[str, Any], probe: Mapping[str, Any] | None, listing: Mapping[str, Any]
 ) -> dict[str, Any]:
@@ -37,18 +40,22 @@ def environment_of(
 def runtime_of(facts: Mapping[str, Any], listing: Mapping[str, Any]) -> str | None:
     """Return the name of the runtime that this is, by its Python and the packages built for its TensorFlow, or None.
 
-    Runtimes that are alike in both are told apart by the day in Colab's release tag.
+    Users change some of those packages: at least half of them must be as in the runtime. Runtimes that are equally near
+    are told apart by the day in Colab's release tag.
     """
-    installed = facts["distributions"]
-    alike = [
-        runtime
-        for runtime in listing["runtimes"]
-        if runtime["python"].split(".")[:2] == facts["python"].split(".")[:2]
-        and runtime["companions"]
-        and all(installed.get(normalize(name)) == version for name, version in runtime["companions"].items())
-    ]
+    minor = facts["python"].split(".")[:2]
+    near = [(_share(facts, one), one) for one in listing["runtimes"] if one["python"].split(".")[:2] == minor]
+    best = max((share for share, _ in near), default=0.0)
+    if best < ENOUGH:
+        return None
+    alike = [one for share, one in near if share == best]
     tag = "".join(sign for sign in facts.get("release_tag") or "" if sign.isdigit())[:8]
-    if tag and len(alike) > 1:
-        older = [one for one in alike if (one["date"] or "").replace("-", "") <= tag]
-        alike = older or alike
-    return alike[0]["name"] if alike else None
+    older = [one for one in alike if tag and (one["date"] or "").replace("-", "") <= tag]
+    return str((older or alike)[0]["name"])
+
+
+def _share(facts: Mapping[str, Any], runtime: Mapping[str, Any]) -> float:
+    """Return how many of a runtime's companions are installed in its version, from 0 to 1."""
+    companions, installed = runtime["companions"], facts["distributions"]
+    same = sum(installed.get(normalize(name)) == version for name, version in companions.items())
+    return same / len(companions) if companions else 0.0

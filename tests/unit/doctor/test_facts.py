@@ -140,9 +140,12 @@ def colab(**changes: Any) -> dict[str, Any]:  # noqa: ANN401 -- as the facts
     [
         ({}, "2026.07"),
         ({"python": "3.12.1"}, "2026.07"),
-        ({"python": "3.13.15"}, None),
+        ({"python": "3.13.15"}, "2026.08"),
+        ({"python": "3.10.12"}, None),
         ({"distributions": {"tf-keras": "2.20.1", "tensorflow-text": "2.20.1"}, "python": "3.13.15"}, "2026.08"),
         ({"distributions": {"tensorflow": "2.20.0"}}, None),
+        ({"distributions": {"tf-keras": "2.20.0", "tensorflow-text": "2.21.0"}}, "2026.07"),
+        ({"distributions": {"tf-keras": "2.21.0", "tensorflow-text": "2.21.0"}}, None),
         ({"release_tag": "release-colab-external_20260102-060101_RC00"}, "2025.10"),
         ({"release_tag": "release-colab-external_20260315-060101_RC00"}, "2026.01"),
         ({"release_tag": "release-colab-external_20260501-060101_RC00"}, "2026.04"),
