@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from imitation.runtime import Imitation
 
 ROOTS = ("tensorflow", "tensorflow-text", "another", "keras-hub")
-PIP, _, _, ON_BASE, EMPTY = ENVIRONMENTS
+PIP, *_, EMPTY = ENVIRONMENTS  # the others do the same in minutes, every night
 
 
 @pytest.fixture(scope="module")
@@ -73,14 +73,13 @@ def test_a_copy_is_a_base_environment_of_its_own(imitation: Imitation, folder: P
 
 def test_a_wheel_that_fits_is_found_to_fit(imitation: Imitation, folder: Path) -> None:
     place = folder / "good"
-    found = tried(colabstubs.ours(place / "wheels"), imitation, place, [PIP, ON_BASE, EMPTY])
+    found = tried(colabstubs.ours(place / "wheels"), imitation, place, [PIP, EMPTY])
     assert {
         f"{where}: {what}": seen for where in found for what, (holds, seen) in found[where].items() if not holds
     } == {}
     assert found[PIP]["only tensorflow changed, to 2.20.0+cpu.1"] == (True, "tensorflow 2.20.0 -> 2.20.0+cpu.1")
     assert found[PIP]["the custom ops work"] == (True, "2.20.0+cpu.1: 1 comparisons with float64 hold")
     assert found[PIP]["pip check says the same"] == (True, "the same 1 faults")  # promise is not there
-    assert found[ON_BASE]["the base environment is as it was"][0]
     assert found[EMPTY]["pip check finds no fault"] == (True, "no fault")
     assert set(found[f"{PIP}, back to 2.20.0"]) >= {"its files are the same", "tensorflow-text behaves as before"}
     said = json.loads((place / "dist" / "reports" / "imitation-2000.01.json").read_text())
@@ -103,7 +102,7 @@ def test_each_thing_that_a_wheel_breaks_is_found(imitation: Imitation, folder: P
         "before: ; after: ImportError: undefined symbol: _ZN10tensorflow"
     )
     assert "another.py" in wrong.pop("uninstalling leaves nothing behind")  # pip removed what both owned
-    assert "helper-2.0.dist-info" in wrong.pop("no file of another package changed")
+    assert "another.py" in wrong.pop("no file of another package changed")
     assert wrong == {}
     said = json.loads((place / "dist" / "reports" / "imitation-2000.01.json").read_text())
     with pytest.raises(ImitationError, match="comparisons do not hold") as failure:
