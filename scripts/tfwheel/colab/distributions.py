@@ -1,6 +1,6 @@
 """What is known of distributions on the package index: versions for each Python, requirements, protobuf gencode.
 
-The data is ``build_config/colab/distributions.json``, written by ``scripts/update_distributions.py``; nothing here asks
+The data is ``build_config/colab/distributions.json``, written by ``nox -s update-distributions``; nothing here asks
 the index. It covers what TensorFlow needs and what needs the same as TensorFlow, and says of what day it is.
 """
 
