@@ -44,7 +44,10 @@ class Judged:
 
 @dataclass(frozen=True, kw_only=True)
 class Watch:
-    """The result: what differs, the wheels judged anew, what should be built, and new official versions by project."""
+    """The result: what differs, the wheels judged anew, what should be built, and new official versions by project.
+
+    ``unknown`` are companions in the newer runtime whose requirements are not known.
+    """
 
     stored: Runtime
     newer: Runtime | None
@@ -53,6 +56,7 @@ class Watch:
     wish: str | None = None
     official: Mapping[str, Sequence[str]]
     published: bool = True
+    unknown: tuple[str, ...] = ()
 
     @property
     def lost(self) -> list[Judged]:
@@ -91,9 +95,12 @@ class Watch:
         if self.newer is None or self.drift.is_nothing or not self.wheels:
             return []
         which = "Published wheels" if self.published else "Planned wheels (none is published)"
-        rows = [[one.name, one.before.words, one.after.words] for one in self.wheels]
+        rows = [[one.name, fit_table.cell(one.before), fit_table.cell(one.after)] for one in self.wheels]
         reasons = [f"- {one.name}: {one.after.broken[0]}" for one in self.lost]
         stopped = ["### What stops fitting", "\n".join(reasons)] if reasons else []
+        if self.unknown:
+            words = f"Not judged, for what they require is not known: {', '.join(self.unknown)}. `--pypi` looks it up."
+            stopped.append(words)
         return [f"## {which}", markdown(("wheel", f"in {self.stored.name}", "in the newer one"), rows), *stopped]
 
     def _next(self) -> list[str]:
@@ -134,6 +141,7 @@ def look(
         wish=drift.wished(newer, targets) if newer else None,
         official=official,
         published=bool(wheels),
+        unknown=fit.unknown(newer, judge.known) if newer else (),
     )
 
 
