@@ -81,14 +81,15 @@ def judge(wheel: WheelFacts, runtime: Runtime, known: Distributions, gpus: Seque
     asked = Candidate(name=name, version=wheel.version, requires=wheel.requires)
     outcome = resolution.resolve(asked, runtime, known)
     unread = tuple(f"{project} {version}" for project, version in outcome.unread)
-    notes = tuple(libraries.notes(wheel, gpus))
+    lacking = (f"Nothing is known of {one} for Python {runtime.python_minor}." for one in outcome.unknown)
+    notes = (*libraries.notes(wheel, gpus), *lacking)
     if outcome.chosen is None:
         broken = (f"No set of versions satisfies it: {outcome.conflict}.", *libraries.unusable(wheel, runtime, gpus))
         return Fit(broken=broken, notes=notes, unread=unread)
     before = runtime.installed
     new = resolution.changed(before, outcome.chosen)
     after = before | new
-    requires = {name: wheel.requires}
+    requires = {name: tuple(one for one in wheel.requires if _name(one) not in outcome.unknown)}
     broken = (
         *_conflicts(before, after, runtime, known, requires),
         *libraries.gencode_faults(wheel, before, after, runtime, known),
@@ -104,6 +105,15 @@ def faults(runtime: Runtime, known: Distributions) -> tuple[str, ...]:
     """Return what is wrong in a runtime as it is, without any wheel of ours, as sentences."""
     there = runtime.installed
     return (*_sentences(_unsatisfied(there, runtime, known, {})), *libraries.refusing(there, runtime, known, {}))
+
+
+def unknown(runtime: Runtime, known: Distributions) -> tuple[str, ...]:
+    """Return the installed companions whose requirements the data lacks, with their versions: nobody judges those."""
+    return tuple(
+        f"{name} {version}"
+        for name, version in sorted(runtime.installed.items())
+        if name in known.requires and resolution.requires_of(runtime, known, name, version) is None
+    )
 
 
 def companions(runtime: Runtime, known: Distributions) -> dict[str, str]:
@@ -167,6 +177,12 @@ def _unsatisfied(
             if absent or (has and not resolution.satisfies(str(one.specifier), has)):
                 found[f"{name} {version}", _short(one)] = f"{needed} {has.partition('+')[0]}" if has else ""
     return found
+
+
+def _name(text: str) -> str:
+    """Return the normalized name in a Requires-Dist, empty for one that no installer reads."""
+    found = resolution.parsed(text)
+    return canonicalize_name(found.name) if found else ""
 
 
 def _short(requirement: Requirement) -> str:
