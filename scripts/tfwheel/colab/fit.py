@@ -15,7 +15,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from tfwheel.colab import compatibility, resolution
+from tfwheel.colab import abi, resolution
 from tfwheel.colab.resolution import Candidate
 
 if TYPE_CHECKING:
@@ -82,12 +82,9 @@ def judge(wheel: WheelFacts, runtime: Runtime, known: Distributions, gpus: Seque
     outcome = resolution.resolve(asked, runtime, known)
     unread = tuple(f"{project} {version}" for project, version in outcome.unread)
     lacking = (f"Nothing is known of {one} for Python {runtime.python_minor}." for one in outcome.unknown)
-    notes = (*compatibility.notes(wheel, gpus), *lacking)
+    notes = (*abi.notes(wheel, gpus), *lacking)
     if outcome.chosen is None:
-        broken = (
-            f"No set of versions satisfies it: {outcome.conflict}.",
-            *compatibility.unusable(wheel, runtime, gpus),
-        )
+        broken = (f"No set of versions satisfies it: {outcome.conflict}.", *abi.unusable(wheel, runtime, gpus))
         return Fit(broken=broken, notes=notes, unread=unread)
     before = runtime.installed
     new = resolution.changed(before, outcome.chosen)
@@ -95,9 +92,9 @@ def judge(wheel: WheelFacts, runtime: Runtime, known: Distributions, gpus: Seque
     requires = {name: tuple(one for one in wheel.requires if _name(one) not in outcome.unknown)}
     broken = (
         *_conflicts(before, after, runtime, known, requires),
-        *compatibility.gencode_faults(wheel, before, after, runtime, known),
-        *compatibility.unusable(wheel, runtime, gpus),
-        *compatibility.numpy_faults(wheel, after),
+        *abi.gencode_faults(wheel, before, after, runtime, known),
+        *abi.unusable(wheel, runtime, gpus),
+        *abi.numpy_faults(wheel, after),
         *_other_owners(name, before),
     )
     changes = tuple((project, before.get(project), version) for project, version in new.items() if project != name)
@@ -107,7 +104,7 @@ def judge(wheel: WheelFacts, runtime: Runtime, known: Distributions, gpus: Seque
 def faults(runtime: Runtime, known: Distributions) -> tuple[str, ...]:
     """Return what is wrong in a runtime as it is, without any wheel of ours, as sentences."""
     there = runtime.installed
-    return (*_sentences(_unsatisfied(there, runtime, known, {})), *compatibility.refusing(there, runtime, known, {}))
+    return (*_sentences(_unsatisfied(there, runtime, known, {})), *abi.refusing(there, runtime, known, {}))
 
 
 def unknown(runtime: Runtime, known: Distributions) -> tuple[str, ...]:
@@ -226,5 +223,5 @@ def _change(name: str, old: str | None, new: str | None) -> str:
 
 def _other_owners(name: str, before: Mapping[str, str]) -> Iterator[str]:
     """Yield which other distribution is there whose files it would overwrite."""
-    for other in sorted(compatibility.OWNERS.intersection(before) - {name}) if name in compatibility.OWNERS else ():
+    for other in sorted(abi.OWNERS.intersection(before) - {name}) if name in abi.OWNERS else ():
         yield f"{other} {before[other]} is there, too, and both own the folder tensorflow/."

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 from packaging.markers import default_environment
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
-from packaging.version import Version
 from resolvelib import AbstractProvider, BaseReporter, ResolutionError, ResolutionImpossible, Resolver
 
 from tfwheel.colab import snapshots
@@ -267,8 +266,3 @@ def changed(before: Mapping[str, str], chosen: Mapping[str, str]) -> dict[str, s
 
 def _same(one: str | None, other: str) -> bool:
     return one is not None and (one == other or (snapshots.version(one) or one) == (snapshots.version(other) or other))
-
-
-def later(versions: Iterable[str]) -> str | None:
-    """Return the latest of some versions, None without one."""
-    return max(versions, key=Version, default=None)

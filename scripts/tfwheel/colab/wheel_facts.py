@@ -70,21 +70,6 @@ def planned(config: Config, target: Target, known: Distributions) -> WheelFacts 
     )
 
 
-def official(base: Base, known: Distributions, *, cuda: str | None) -> WheelFacts:
-    """Return the facts of an official wheel as it is locked."""
-    return WheelFacts(
-        project=base.project,
-        version=base.version,
-        pythons=(base.python,),
-        platforms=base.platforms,
-        requires_python=base.requires_python,
-        requires=base.requires_dist,
-        gencode=known.gencode_of(base.project, base.version),
-        gpu_code=dict(base.families),
-        cuda=cuda if base.families else None,
-    )
-
-
 def built(wheel: Path, *, gpu_code: Mapping[str, Sequence[str]], cuda: str | None) -> WheelFacts:
     """Return the facts of a finished wheel, read from the file; ``gpu_code`` is what the gates found in it.
 

@@ -120,7 +120,7 @@ def test_a_branch_has_one_open_pull_request(github: GitHub) -> None:
 @pytest.mark.parametrize(
     ("method", "place"),
     [
-        ("GET", "issues"),
+        ("GET", "labels"),
         ("GET", "actions/caches"),
         ("GET", "releases/7/assets"),
         ("PATCH", "releases/7"),

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import subprocess
+import sys
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 import pytest
 
 import githubapi
+from tfwheel.colab.runtimes import RuntimesFile
+from tfwheel.config import toml_files
+from tfwheel.config.paths import CONFIG_DIR
+from tfwheel.index import runtime_watch
+from tfwheel.index.errors import RuntimeChangedError
 from tfwheel.publish import standing_issue
 from tfwheel.publish.errors import HostAnswerError
 from tfwheel.publish.github_api import GithubApi
@@ -15,6 +24,7 @@ from tfwheel.publish.github_repository import Repository
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from fake_github.server import Response
     from githubapi import GitHub
@@ -67,6 +77,23 @@ def test_an_issue_whose_answer_was_lost_is_not_opened_twice(github: GitHub, monk
     github.fault("POST .*issues", lose)
     assert keep(github, "protobuf") == "opened issue 1"
     assert len(github.state.all("issue")) == 1
+
+
+def test_the_watch_keeps_the_issue_and_says_by_its_exit_code_what_it_found(github: GitHub, tmp_path: Path) -> None:
+    colab = CONFIG_DIR / "colab"
+    newest = next(one for one in toml_files.read(colab / "runtimes.toml", RuntimesFile).runtime if one.freeze)
+    shutil.copy(colab / str(newest.os_info), tmp_path / "os-info-gpu.txt")
+    freeze = tmp_path / "pip-freeze.gpu.txt"
+    shutil.copy(colab / str(newest.freeze), freeze)
+    own = {"GITHUB_API_URL": github.address, "GITHUB_SERVER_URL": github.address, "GITHUB_REPOSITORY": githubapi.REPO}
+    words = [sys.executable, CONFIG_DIR.parent / "scripts" / "watch_runtimes.py", "--from", tmp_path, "--issue"]
+    for line, code in {"": 0, "zzz-new==1\n": RuntimeChangedError.exit_code}.items():
+        freeze.write_text(freeze.read_text(encoding="utf-8") + line, encoding="utf-8")
+        found = subprocess.run(words, env=os.environ | own | {"GITHUB_TOKEN": "x"}, capture_output=True, check=False)
+        assert found.returncode == code, found.stderr
+    (issue,) = github.state.all("issue")
+    assert (issue["title"], issue["labels"]) == (runtime_watch.TITLE, [{"name": runtime_watch.LABEL}])
+    assert "1 other distributions changed, too." in issue["body"]
 
 
 def test_a_host_that_refuses_is_named(github: GitHub) -> None:

@@ -28,6 +28,7 @@ BOOTSTRAP = "pip install --require-hashes --only-binary :all: -r build_config/lo
 CALL = re.compile(r"\./\.github/workflows/(?P<name>[\w-]+\.yml)")
 # Who may write what; all else is read or nothing.
 WRITERS = {
+    "watch.yml/watch": {"issues"},
     "pages.yml/deploy": {"attestations", "id-token", "pages"},
     "release.yml/pages": {"actions"},
     "release.yml/publish": {"attestations", "contents", "id-token", "pull-requests"},
