@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from tfwheel import cli
-from tfwheel.colab import drift
+from tfwheel.colab import drift, survey
 from tfwheel.colab.fit_table import Judge
 from tfwheel.config import build_config
 from tfwheel.config.paths import Paths
@@ -24,6 +25,8 @@ def main(arguments: argparse.Namespace) -> None:
     judge = Judge.load(settings.directory)
     newer = drift.read(arguments.newer) if arguments.newer else None
     official = drift.newer_than(settings, judge) if arguments.pypi else {}
+    if newer and arguments.pypi:
+        judge = replace(judge, known=survey.extended(settings.directory / "colab", newer, known=judge.known))
     found = runtime_watch.look(settings, paths, judge, newer=newer, official=official)
     print(found.text)  # noqa: T201 -- the product
     if arguments.report:
@@ -38,7 +41,7 @@ def main(arguments: argparse.Namespace) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--from", type=Path, dest="newer", metavar="PATH", help="a freeze, snapshot, folder or clone")
-    parser.add_argument("--pypi", action="store_true", help="also ask pip's index for new official TensorFlows")
+    parser.add_argument("--pypi", action="store_true", help="ask pip's index for what is unknown, and new TensorFlows")
     parser.add_argument("--report", type=Path, metavar="FILE", help="write the report there, too")
     parser.add_argument("--issue", action="store_true", help="keep one issue of the repository up to date with it")
     sys.exit(cli.enter(parser, main))

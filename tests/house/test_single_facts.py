@@ -6,6 +6,7 @@ import tomllib
 from typing import TYPE_CHECKING
 
 import pytest
+from packaging.version import Version
 from ruamel.yaml import YAML
 
 from tfwheel.config import build_config
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 RUNS_ON = "3.12"  # the Python of the factory itself in CI
+OF_THE_DOCTOR = {f"3.{minor}" for minor in range(9, 15)}
 OF_TARGETS = {python for release in build_config.load().releases for python in release.pythons}
 
 
@@ -37,7 +39,16 @@ def test_the_oldest_python_of_the_factory_is_the_same_everywhere() -> None:
 def test_ci_runs_the_factory_on_one_python_and_knows_no_other_than_the_targets(path: Path) -> None:
     for step in pythons(path):
         assert step[-1] == RUNS_ON  # the last one is what `python` starts
-        assert {python for python in step if "{{" not in python} <= OF_TARGETS
+        assert {python for python in step if "{{" not in python} <= OF_TARGETS or set(step) == OF_THE_DOCTOR
+
+
+def test_the_doctor_runs_on_every_python_that_it_promises() -> None:
+    found = pythons(ROOT / ".github" / "workflows" / "ci.yml")
+    assert any(set(step) == OF_THE_DOCTOR for step in found)
+    assert f"It needs Python {min(OF_THE_DOCTOR, key=Version)} or newer" in (ROOT / "index/docs/doctor.md").read_text(
+        "utf-8"
+    )
+    assert OF_TARGETS <= OF_THE_DOCTOR
 
 
 def test_the_tests_have_every_python_that_is_built_for() -> None:

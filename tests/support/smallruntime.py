@@ -36,6 +36,7 @@ EXTRA = 'nvidia-cudnn-cu12<10.0,>=9.3.0.75; extra == "and-cuda"'
 KNOWN = Distributions(
     date="2026-11-26",
     source="a test",
+    pythons=("3.12", "3.13"),
     versions={
         "protobuf": {"6.33.0": "12 13", "6.31.1": "12", "5.29.6": "12", "4.25.0": "12"},
         "numpy": {"2.3.0": "12", "2.0.2": "12", "1.26.4": "12"},

@@ -1,6 +1,6 @@
 """What is known of distributions on the package index: versions for each Python, requirements, protobuf gencode.
 
-The data is ``build_config/colab/distributions.json``, written by ``scripts/update_distributions.py``; nothing here asks
+The data is ``build_config/colab/distributions.json``, written by ``nox -s update-distributions``; nothing here asks
 the index. It covers what TensorFlow needs and what needs the same as TensorFlow, and says of what day it is.
 """
 
@@ -23,7 +23,7 @@ OFFICIAL = ("tensorflow", "tensorflow-cpu", "tensorflow-cuda13")  # the official
 
 
 class Distributions(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
-    """The data, by normalized name.
+    """The data, by normalized name; ``pythons`` ("3.12") are those that it was looked up for.
 
     ``versions`` maps each version that an installer may choose, the newest first, to the Pythons that have a wheel of
     it ("11 12 13": 3.11 to 3.13). ``requires`` has the Requires-Dist of those that were looked at; requirements of an
@@ -33,13 +33,14 @@ class Distributions(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fi
 
     date: str = ""
     source: str = ""
+    pythons: tuple[str, ...] = ()
     versions: dict[str, dict[str, str]] = {}
     requires: dict[str, dict[str, tuple[str, ...]]] = {}
     gencode: dict[str, dict[str, str]] = {}
 
     def offered(self, project: str, python: str) -> tuple[str, ...] | None:
         """Return the versions that an installer of this Python ("3.12") may choose, newest first; None if unknown."""
-        known = self.versions.get(project)
+        known = self.versions.get(project) if python in self.pythons else None
         minor = python.partition(".")[2]
         return None if known is None else tuple(one for one, pythons in known.items() if minor in pythons.split())
 
@@ -73,7 +74,8 @@ def parse(data: bytes, *, source: str) -> Distributions:
 
 def encode(known: Distributions) -> bytes:
     """Return the bytes of the file: one line for each project of each table, so that a change is seen in a diff."""
-    lines = ["{", f' "date": {_json(known.date)},', f' "source": {_json(known.source)},']
+    head = {"date": known.date, "source": known.source, "pythons": known.pythons}
+    lines = ["{", *(f' "{name}": {_json(value)},' for name, value in head.items())]
     tables = {name: getattr(known, name) for name in ("versions", "requires", "gencode")}
     for number, (name, table) in enumerate(tables.items(), 1):
         rows = [f"  {_json(project)}: {_json(table[project])}" for project in sorted(table)]

@@ -15,7 +15,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from tfwheel.colab import libraries, resolution
+from tfwheel.colab import compatibility, resolution
 from tfwheel.colab.resolution import Candidate
 
 if TYPE_CHECKING:
@@ -81,19 +81,23 @@ def judge(wheel: WheelFacts, runtime: Runtime, known: Distributions, gpus: Seque
     asked = Candidate(name=name, version=wheel.version, requires=wheel.requires)
     outcome = resolution.resolve(asked, runtime, known)
     unread = tuple(f"{project} {version}" for project, version in outcome.unread)
-    notes = tuple(libraries.notes(wheel, gpus))
+    lacking = (f"Nothing is known of {one} for Python {runtime.python_minor}." for one in outcome.unknown)
+    notes = (*compatibility.notes(wheel, gpus), *lacking)
     if outcome.chosen is None:
-        broken = (f"No set of versions satisfies it: {outcome.conflict}.", *libraries.unusable(wheel, runtime, gpus))
+        broken = (
+            f"No set of versions satisfies it: {outcome.conflict}.",
+            *compatibility.unusable(wheel, runtime, gpus),
+        )
         return Fit(broken=broken, notes=notes, unread=unread)
     before = runtime.installed
     new = resolution.changed(before, outcome.chosen)
     after = before | new
-    requires = {name: wheel.requires}
+    requires = {name: tuple(one for one in wheel.requires if _name(one) not in outcome.unknown)}
     broken = (
         *_conflicts(before, after, runtime, known, requires),
-        *libraries.gencode_faults(wheel, before, after, runtime, known),
-        *libraries.unusable(wheel, runtime, gpus),
-        *libraries.numpy_faults(wheel, after),
+        *compatibility.gencode_faults(wheel, before, after, runtime, known),
+        *compatibility.unusable(wheel, runtime, gpus),
+        *compatibility.numpy_faults(wheel, after),
         *_other_owners(name, before),
     )
     changes = tuple((project, before.get(project), version) for project, version in new.items() if project != name)
@@ -103,7 +107,16 @@ def judge(wheel: WheelFacts, runtime: Runtime, known: Distributions, gpus: Seque
 def faults(runtime: Runtime, known: Distributions) -> tuple[str, ...]:
     """Return what is wrong in a runtime as it is, without any wheel of ours, as sentences."""
     there = runtime.installed
-    return (*_sentences(_unsatisfied(there, runtime, known, {})), *libraries.refusing(there, runtime, known, {}))
+    return (*_sentences(_unsatisfied(there, runtime, known, {})), *compatibility.refusing(there, runtime, known, {}))
+
+
+def unknown(runtime: Runtime, known: Distributions) -> tuple[str, ...]:
+    """Return the installed companions whose requirements the data lacks, with their versions: nobody judges those."""
+    return tuple(
+        f"{name} {version}"
+        for name, version in sorted(runtime.installed.items())
+        if name in known.requires and resolution.requires_of(runtime, known, name, version) is None
+    )
 
 
 def companions(runtime: Runtime, known: Distributions) -> dict[str, str]:
@@ -169,6 +182,12 @@ def _unsatisfied(
     return found
 
 
+def _name(text: str) -> str:
+    """Return the normalized name in a Requires-Dist, empty for one that no installer reads."""
+    found = resolution.parsed(text)
+    return canonicalize_name(found.name) if found else ""
+
+
 def _short(requirement: Requirement) -> str:
     """Return a requirement without the single versions that it excludes, where it says more than those."""
     kept = [spec for spec in requirement.specifier if spec.operator != "!="]
@@ -207,5 +226,5 @@ def _change(name: str, old: str | None, new: str | None) -> str:
 
 def _other_owners(name: str, before: Mapping[str, str]) -> Iterator[str]:
     """Yield which other distribution is there whose files it would overwrite."""
-    for other in sorted(libraries.OWNERS.intersection(before) - {name}) if name in libraries.OWNERS else ():
+    for other in sorted(compatibility.OWNERS.intersection(before) - {name}) if name in compatibility.OWNERS else ():
         yield f"{other} {before[other]} is there, too, and both own the folder tensorflow/."

@@ -104,7 +104,7 @@ def of_wheels(wheels: Iterable[tuple[str, WheelFacts]], judge: Judge) -> list[Ro
 def text(rows: Sequence[Row], judge: Judge) -> str:
     """Return the table in Markdown, below it the reasons, and apart from them what is wrong without any wheel."""
     columns = ("wheel", "version", *(f"{one.name} (Python {one.python_minor})" for one in judge.runtimes))
-    body = [[row.name, row.wheel.version, *(_cell(row.fits[one.name]) for one in judge.runtimes)] for row in rows]
+    body = [[row.name, row.wheel.version, *(cell(row.fits[one.name]) for one in judge.runtimes)] for row in rows]
     newest = next((one for one in judge.runtimes if one.newest), None)
     head = f"The newest runtime known here is {newest.name}, of {newest.date}." if newest else "No runtime is known."
     parts = [head, markdown(columns, body) if rows else "There is no wheel to judge."]
@@ -112,6 +112,9 @@ def text(rows: Sequence[Row], judge: Judge) -> str:
         parts.append(f"Why:\n\n{why}")
     if found := "\n".join(_faults(judge)):
         parts.append(f"Wrong in the runtimes as they are, without any wheel of this index:\n\n{found}")
+    lacking = {one.name: ", ".join(fit.unknown(one, judge.known)) for one in judge.runtimes}
+    if lines := "\n".join(f"- {name}: {names}" for name, names in lacking.items() if names):
+        parts.append(f"Not judged, for what they require is not known (`nox -s update-distributions`):\n\n{lines}")
     return "\n\n".join(parts)
 
 
@@ -133,7 +136,8 @@ def as_json(rows: Sequence[Row], judge: Judge) -> str:
     return json.dumps(found, indent=2)
 
 
-def _cell(one: Fit) -> str:
+def cell(one: Fit) -> str:
+    """Return the verdict in a few words, for a cell of a table."""
     return one.words if one.installable else OTHER_PYTHON if "for Python" in one.broken[0] else one.words
 
 
@@ -143,7 +147,7 @@ def _reasons(rows: Sequence[Row]) -> list[str]:
     for row in rows:
         named: dict[tuple[str, ...], list[str]] = {}
         for name, one in row.fits.items():
-            if one.reasons and (one.installable or _cell(one) != OTHER_PYTHON):
+            if one.reasons and (one.installable or cell(one) != OTHER_PYTHON):
                 named.setdefault(one.reasons, []).append(name)
         for reasons, names in named.items():
             together.setdefault((tuple(names), reasons), []).append(row.name)

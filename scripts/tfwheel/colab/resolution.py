@@ -51,7 +51,8 @@ class Outcome:
 
     ``chosen`` are the versions that it would leave installed of what it looked at, by normalized name; None if no set
     of versions satisfies everything, and then ``conflict`` says what contradicts what. ``unread`` are versions whose
-    requirements are not in the data, ``unknown`` projects that are not in it at all.
+    requirements are not in the data; ``unknown`` are projects whose versions for this Python are not, and what is
+    required of them is left out.
     """
 
     chosen: dict[str, str] | None
@@ -86,9 +87,17 @@ class World:
         if installed is not None:
             yield installed
         offered = self.known.offered(name, self.runtime.python_minor)
-        if offered is None and installed is None:
-            self.unknown.add(name)
         yield from (version for version in offered or () if version != installed)
+
+    def is_known(self, requirement: Requirement) -> bool:
+        """Return whether it can be told what satisfies a requirement; what cannot is noted."""
+        name = canonicalize_name(requirement.name)
+        installed = self.runtime.installed.get(name, "")
+        stays = bool(installed) and satisfies(str(requirement.specifier), installed)
+        if stays or name == self.wheel.name or self.known.offered(name, self.runtime.python_minor) is not None:
+            return True
+        self.unknown.add(name)
+        return False
 
 
 def requires_of(runtime: Runtime, known: Distributions, name: str, version: str) -> tuple[str, ...] | None:
@@ -237,7 +246,7 @@ class _Provider(AbstractProvider[Requirement, Candidate, str]):
         if candidate.extras:
             found.append(Requirement(f"{candidate.name}=={candidate.version}"))
         hidden = [name for name in HIDDEN if name not in runtime.installed]
-        return [one for one in found if canonicalize_name(one.name) not in hidden]
+        return [one for one in found if canonicalize_name(one.name) not in hidden and self._world.is_known(one)]
 
 
 def _conflict(causes: Iterable[Any]) -> str:

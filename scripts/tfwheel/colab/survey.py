@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated
 
+import msgspec
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 from pydantic import Field
@@ -60,13 +61,21 @@ class Survey:
         """The data so far; undated."""
         listed = {
             project: {
-                version: " ".join(sorted(pythons, key=int))
-                for version in distributions.newest_first(list(rows))
-                if (pythons := rows[version])
+                version: " ".join(sorted(rows[version], key=int)) for version in distributions.newest_first(list(rows))
             }
             for project, rows in self.versions.items()
         }
-        return Distributions(versions=listed, requires=self.requires, gencode=self.gencode)
+        return Distributions(pythons=tuple(self.pythons), versions=listed, requires=self.requires, gencode=self.gencode)
+
+    def dated(self, date: str) -> Distributions:
+        """Return the data as it is written; requirements that nobody has are left out."""
+        return msgspec.structs.replace(self.data, date=date, source="PyPI, read with pip", requires=_trimmed(self))
+
+    def keep_versions(self, known: Distributions) -> None:
+        """Add the versions that are known already."""
+        for project, rows in known.versions.items():
+            for version, minors in rows.items():
+                self.versions.setdefault(project, {}).setdefault(version, set()).update(minors.split())
 
     def list_versions(self, projects: Iterable[str]) -> None:
         """Look up the versions of projects that are not listed yet, for each Python."""
@@ -91,24 +100,35 @@ class Survey:
 def run(folder: Path, runtimes: Sequence[Runtime], *, old: Distributions, date: str) -> Distributions:
     """Look up everything anew, except the gencode of what ``old`` has; raises DownloadError."""
     survey = Survey(runtimes=runtimes, gencode={name: dict(rows) for name, rows in old.gencode.items()})
+    _look_up(survey, folder, [*runtimes, *(_empty(python) for python in survey.pythons)])
+    return survey.dated(date)
+
+
+def extended(folder: Path, runtime: Runtime, *, known: Distributions) -> Distributions:
+    """Look up what ``known`` lacks for a runtime that is not stored yet, and keep the rest; raises DownloadError."""
+    survey = Survey(
+        runtimes=[runtime],
+        requires={name: dict(rows) for name, rows in known.requires.items()},
+        gencode={name: dict(rows) for name, rows in known.gencode.items()},
+    )
+    if runtime.python_minor in known.pythons:
+        survey.keep_versions(known)
+    _look_up(survey, folder, [runtime])
+    survey.keep_versions(known)
+    found = survey.dated(known.date)
+    return msgspec.structs.replace(found, pythons=tuple(dict.fromkeys((*known.pythons, *found.pythons))))
+
+
+def _look_up(survey: Survey, folder: Path, runtimes: Sequence[Runtime]) -> None:
     names = toml_files.read(folder / "surveyed.toml", SurveyedFile)
     companions = {*names.tensorflow, *names.protobuf, *names.numeric}
     survey.list_versions(distributions.OFFICIAL)
+    for runtime in survey.runtimes:
+        there = [pair for pair in runtime.installed.items() if pair[0] in companions]
+        survey.read_requires(there, runtime.python_minor)
     for runtime in runtimes:
-        survey.read_requires(
-            [pair for pair in runtime.installed.items() if pair[0] in companions], runtime.python_minor
-        )
-    for runtime in [*runtimes, *(_empty(python) for python in survey.pythons)]:
         _complete(survey, runtime)
     _read_gencode(survey)
-    found = survey.data
-    return Distributions(
-        date=date,
-        source="PyPI, read with pip",
-        versions=found.versions,
-        requires=_trimmed(survey),
-        gencode=found.gencode,
-    )
 
 
 def _complete(survey: Survey, runtime: Runtime) -> None:

@@ -44,7 +44,11 @@ class Judged:
 
 @dataclass(frozen=True, kw_only=True)
 class Watch:
-    """The result: what differs, the wheels judged anew, what should be built, and new official versions by project."""
+    """The result: what differs, the wheels judged anew, what should be built, and new official versions by project.
+
+    ``unknown`` are companions in the newer runtime whose requirements are not known. ``ready`` are planned wheels that
+    break nothing there and are not published.
+    """
 
     stored: Runtime
     newer: Runtime | None
@@ -53,6 +57,8 @@ class Watch:
     wish: str | None = None
     official: Mapping[str, Sequence[str]]
     published: bool = True
+    unknown: tuple[str, ...] = ()
+    ready: tuple[Judged, ...] = ()
 
     @property
     def lost(self) -> list[Judged]:
@@ -91,16 +97,20 @@ class Watch:
         if self.newer is None or self.drift.is_nothing or not self.wheels:
             return []
         which = "Published wheels" if self.published else "Planned wheels (none is published)"
-        rows = [[one.name, one.before.words, one.after.words] for one in self.wheels]
+        rows = [[one.name, fit_table.cell(one.before), fit_table.cell(one.after)] for one in self.wheels]
         reasons = [f"- {one.name}: {one.after.broken[0]}" for one in self.lost]
         stopped = ["### What stops fitting", "\n".join(reasons)] if reasons else []
+        if self.unknown:
+            words = f"Not judged, for what they require is not known: {', '.join(self.unknown)}. `--pypi` looks it up."
+            stopped.append(words)
         return [f"## {which}", markdown(("wheel", f"in {self.stored.name}", "in the newer one"), rows), *stopped]
 
     def _next(self) -> list[str]:
-        if not self.wish:
-            return []
-        words = f"- {self.wish}: no target is for it. Add a `[[release]]`, or its Python, to build_config/targets.toml."
-        return ["## What to build next", words]
+        lines = [f"- {one.name}: {fit_table.cell(one.after)}" for one in self.ready if self.lost]
+        if self.wish:
+            words = "no target is for it. Add a `[[release]]`, or its Python, to build_config/targets.toml."
+            lines.append(f"- {self.wish}: {words}")
+        return ["## What to build next", "\n".join(lines)] if lines else []
 
     def _officials(self) -> list[str]:
         if not self.official:
@@ -124,22 +134,34 @@ def look(
         message = f"{config.directory / 'colab'} has no runtime to compare with"
         raise UsageError(message, remedy="Add one to build_config/colab/runtimes.toml.")
     wheels = list(fit_of_index.published(paths, config))
-    rows = wheels or [(row.name, row.wheel) for row in fit_table.planned(config, judge)]
+    planned = [(row.name, row.wheel) for row in fit_table.planned(config, judge)]
+    there = {(wheel.version, wheel.pythons) for _, wheel in wheels}
+    rows, missing = wheels or planned, [row for row in planned if (row[1].version, row[1].pythons) not in there]
     targets = [(target.tensorflow, target.python) for target in plan.targets(config)]
     return Watch(
         stored=stored,
         newer=newer,
         drift=drift.compare(stored, newer, judge.known) if newer else Drift(),
-        wheels=tuple(_judged(name, wheel, judge, stored, newer) for name, wheel in rows) if newer else (),
+        wheels=_judged(rows, judge, stored, newer),
+        ready=tuple(one for one in _judged(missing, judge, stored, newer) if one.after.verdict != BREAKS),
         wish=drift.wished(newer, targets) if newer else None,
         official=official,
         published=bool(wheels),
+        unknown=fit.unknown(newer, judge.known) if newer else (),
     )
 
 
-def _judged(name: str, wheel: WheelFacts, judge: Judge, stored: Runtime, newer: Runtime) -> Judged:
-    before, after = (fit.judge(wheel, runtime, judge.known, judge.gpus) for runtime in (stored, newer))
-    return Judged(name=name, before=before, after=after)
+def _judged(
+    rows: Sequence[tuple[str, WheelFacts]], judge: Judge, stored: Runtime, newer: Runtime | None
+) -> tuple[Judged, ...]:
+    """Judge wheels in two runtimes; nothing without the second one."""
+    if newer is None:
+        return ()
+    pairs = [
+        (name, [fit.judge(wheel, runtime, judge.known, judge.gpus) for runtime in (stored, newer)])
+        for name, wheel in rows
+    ]
+    return tuple(Judged(name=name, before=before, after=after) for name, (before, after) in pairs)
 
 
 def _advice(project: str) -> str:

@@ -95,7 +95,7 @@ class SiteContent:
         listing = wheel_list.listing(
             entries,
             lines=self.settings.lines,
-            runtimes=judge.runtimes,
+            runtimes=[one for one in judge.runtimes if one.live],
             known=judge.known,
             gpus=self._gpus,
             base_url=base_url,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -59,6 +60,7 @@ def test_a_survey_finds_what_a_judgement_needs_and_no_more(tmp_path: Path) -> No
     assert found == Distributions(
         date="2026-11-26",
         source="PyPI, read with pip",
+        pythons=("3.12",),
         versions={
             "tensorflow": {"2.21.0": "12", "2.20.0": "12", "2.15.0": "12"},
             "tensorflow-cpu": {},
@@ -75,6 +77,12 @@ def test_a_survey_finds_what_a_judgement_needs_and_no_more(tmp_path: Path) -> No
         },
         gencode={"grpcio-status": {"1.71.2": "5.28.3"}},
     )
+    newer = replace(INSTALLED, pins={"numpy": "2.3.0", "tf_keras": "2.20.1"}, python="3.13.1")
+    more = survey.extended(tmp_path, newer, known=found)
+    assert (more.pythons, more.requires["tf-keras"]) == (("3.12", "3.13"), found.requires["tf-keras"])
+    assert more.versions["tensorflow"] == {"2.22.0": "13"} | found.versions["tensorflow"]
+    assert more.offered("numpy", "3.12") == found.offered("numpy", "3.12")
+    assert more.offered("numpy", "3.13") is not None
 
 
 @pytest.mark.usefixtures("links")
@@ -94,7 +102,7 @@ def test_an_index_that_does_not_answer_is_no_answer(monkeypatch: pytest.MonkeyPa
 
 @pytest.mark.usefixtures("links")
 def test_an_official_version_that_is_newer_than_all_known_ones_is_found() -> None:
-    known = Distributions(versions={"tensorflow": {"2.20.0": "12"}})
+    known = Distributions(pythons=("3.12",), versions={"tensorflow": {"2.20.0": "12"}})
     judge = Judge(runtimes=(RUNTIME,), known=known)
     settings = type("Settings", (), {"bases": ()})()
     assert drift.newer_than(settings, judge) == {"tensorflow": ["2.21.0"]}

@@ -18,7 +18,8 @@ import needs
 import pagedata
 from tfwheel.config import build_config
 from tfwheel.config.paths import ROOT
-from tfwheel.doctor import probes
+from tfwheel.doctor import installing, listing, probes
+from tfwheel.doctor.listing import ListingError
 from tfwheel.index import atomic_tree, doctor_file, ledger, manifest, server, site
 from tfwheel.index.site import SiteContent
 from tfwheel.system import interpreters
@@ -302,6 +303,29 @@ def test_ptxas_is_found_beside_the_packages_and_says_its_version(tmp_path: Path)
     assert probes.find_ptxas(tmp_path) == {"path": str(tool), "version": "12.5.82"}
     tool.write_text("#!/bin/sh\nexit 1\n")
     assert probes.find_ptxas(tmp_path)["version"] is None
+
+
+def test_an_installers_lines_are_handed_on_as_they_come_with_its_exit_code() -> None:
+    said: list[str] = []
+    program = "import sys; print('one'); print('two', file=sys.stderr); sys.exit(3)"
+    code, log = installing.run_install([sys.executable, "-u", "-c", program], said.append)
+    assert (code, sorted(said), sorted(log.split())) == (3, ["one", "two"], ["one", "two"])
+    code, log = installing.run_install(["/no/such/installer"], said.append)
+    assert code == 127
+    assert "/no/such/installer" in log
+
+
+def test_the_list_is_fetched_from_any_page_of_the_site_and_its_absence_is_one_error(address: str) -> None:
+    found, root = listing.fetch_listing(f"{address}index.html")
+    assert root == address
+    assert len(found["wheels"]) == len(pagedata.release())
+    with pytest.raises(ListingError, match="cannot be fetched"):
+        listing.fetch_listing(f"{address}none/")
+
+
+def test_the_gpu_of_this_machine_is_asked() -> None:
+    found = probes.probe_gpu()
+    assert found["gpus"] or found["error"]
 
 
 def test_a_probe_that_hangs_or_says_nonsense_is_an_answer() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 import time
 from concurrent.futures import Future
@@ -15,6 +16,7 @@ from tfwheel.build import verification
 from tfwheel.checks import wheel_gates
 from tfwheel.checks.environments import Environment
 from tfwheel.checks.errors import SizeGateError, SmokeError
+from tfwheel.config.paths import CONFIG_DIR
 from tfwheel.system.errors import InterpreterMissingError
 from tfwheel.system.processes import Programs
 from tfwheel.wheel import records
@@ -133,6 +135,20 @@ def test_both_run_at_the_same_time_and_what_they_find_is_in_the_record(prover: P
     assert prover.kept() == record
     assert (record.file, record.gates, record.smoke, record.gpu_smoke) == ("new.whl", fine(), PASSED, None)
     assert "gates" in record.times
+
+
+def test_the_record_has_the_judgement_about_the_wheel_in_each_runtime(tmp_path: Path) -> None:
+    job = fakewheels.job(tmp_path)
+    shutil.copytree(CONFIG_DIR / "colab", tmp_path / "colab")
+    facts = {"name": "tensorflow", "version": "2.20.0+cu125.1", "extra": "Requires-Dist: numpy>=1.26.0\n"}
+    wheel = fakewheels.write_wheel(tmp_path, {}, tag="cp312-cp312-manylinux_2_17_x86_64", **facts)
+    record = Record(target="t", project="p", version="1", line="l", python=None, file="f", sha256=SHA, size=1, key="k")
+    found = verification._gated(record, wheel_gates.Passed(findings={}, gpu_code={"ops": ["sm_75"]}), job, wheel).fit
+    assert {name: one["verdict"] for name, one in found.items() if name > "2026.06"} == {
+        "2026.08": "breaks",
+        "2026.07": "fits",
+    }
+    assert found["2026.08"]["reasons"] == ["It is for Python 3.12, and this runtime has 3.13."]
 
 
 def test_a_wheel_that_a_gate_refuses_is_not_kept_and_the_older_one_stays(prover: Prover) -> None:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 DATA = Distributions(
     date="2026-11-26",
     source="PyPI",
+    pythons=("3.12", "3.13"),
     versions={"numpy": {"2.3.0": "12 13", "1.26.4": "12"}, "gast": {}},
     requires={"numpy": {"2.3.0": ()}, "tensorflow": {"2.20.0": ("numpy>=1.26.0",)}},
     gencode={"tensorflow": {"2.20.0": "5.28.3", "2.18.1": ""}},
@@ -34,7 +35,8 @@ def test_each_project_is_one_line_of_the_file() -> None:
 def test_an_installer_is_offered_what_its_python_has() -> None:
     assert DATA.offered("numpy", "3.12") == ("2.3.0", "1.26.4")
     assert DATA.offered("numpy", "3.13") == ("2.3.0",)
-    assert DATA.offered("numpy", "3.1") == ()
+    assert DATA.offered("gast", "3.13") == ()
+    assert DATA.offered("numpy", "3.14") is None
     assert DATA.offered("h5py", "3.12") is None
 
 

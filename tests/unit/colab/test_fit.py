@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
 
 from smallruntime import EXTRA, GPUS, KNOWN, PINS, REQUIRES, RUNTIME, wheel
 from tfwheel.colab import fit
-from tfwheel.colab.distributions import Distributions
 
 if TYPE_CHECKING:
+    from tfwheel.colab.distributions import Distributions
     from tfwheel.colab.runtimes import Runtime
 
 REFUSED = "has modules made for protobuf 6.31.1: with protobuf 5.29.6 they raise VersionError."
@@ -105,8 +106,8 @@ def test_another_distribution_with_the_same_files_is_named() -> None:
 
 def test_what_is_wrong_without_the_wheel_is_listed_apart() -> None:
     pins = {**PINS, "tensorflow-metadata": "1.21.0", "needy": "1"}
-    known = Distributions(
-        versions=KNOWN.versions,
+    known = msgspec.structs.replace(
+        KNOWN,
         requires={**KNOWN.requires, "needy": {"1": ("gast>=1",)}},
         gencode={**KNOWN.gencode, "tensorflow-metadata": {"1.21.0": "6.31.1"}},
     )
@@ -120,7 +121,7 @@ def test_what_is_wrong_without_the_wheel_is_listed_apart() -> None:
 
 
 def test_a_distribution_that_stays_and_refuses_the_older_protobuf_is_the_wheels_doing() -> None:
-    known = Distributions(versions=KNOWN.versions, requires=KNOWN.requires, gencode={"tf-keras": {"2.20.1": "5.28.3"}})
+    known = msgspec.structs.replace(KNOWN, requires=KNOWN.requires, gencode={"tf-keras": {"2.20.1": "5.28.3"}})
     found = judged(known=known, requires=("protobuf<5",), gencode="")
     assert found.broken == (
         "grpcio-status 1.71.2 requires protobuf<6.0dev,>=5.26.1, and gets protobuf 4.25.0.",
@@ -129,13 +130,21 @@ def test_a_distribution_that_stays_and_refuses_the_older_protobuf_is_the_wheels_
 
 
 def test_what_comes_from_a_url_without_a_version_is_there() -> None:
-    known = Distributions(versions=KNOWN.versions, requires={**KNOWN.requires, "h5py": {"3.16.0": ("google-colab",)}})
+    known = msgspec.structs.replace(KNOWN, requires={**KNOWN.requires, "h5py": {"3.16.0": ("google-colab",)}})
     assert fit.faults(RUNTIME, known) == ()
 
 
 def test_a_gpu_that_runs_nothing_of_it_is_a_note() -> None:
     found = fit.judge(wheel(), RUNTIME, KNOWN, GPUS)
     assert (found.verdict, found.notes) == ("fits", ("K80 runs nothing of some of its GPU code.",))
+
+
+def test_what_the_data_lacks_is_a_note_and_no_fault() -> None:
+    found = judged(replace(RUNTIME, python="3.14.2"), pythons=("3.14",), requires=("h5py<3.15",))
+    assert (found.verdict, found.notes) == ("fits", ("Nothing is known of h5py for Python 3.14.",))
+    newer = replace(RUNTIME, pins={**PINS, "tf_keras": "2.99.0"}, requires={"h5py": ()})
+    assert fit.unknown(newer, KNOWN) == ("tf-keras 2.99.0",)
+    assert fit.unknown(RUNTIME, KNOWN) == ()
 
 
 def test_what_is_not_known_of_a_runtime_is_held_against_nobody() -> None:

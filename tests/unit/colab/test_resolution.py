@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import msgspec
 import pytest
 
 from smallruntime import KNOWN, PINS, RUNTIME
@@ -53,7 +54,7 @@ def test_an_extra_brings_its_requirements() -> None:
 
 
 def replace_requires(requires: dict[str, dict[str, tuple[str, ...]]]) -> resolution.Distributions:
-    return type(KNOWN)(versions=KNOWN.versions, requires=requires)
+    return msgspec.structs.replace(KNOWN, requires=requires)
 
 
 def test_requirements_that_contradict_each_other_are_named() -> None:
@@ -74,8 +75,12 @@ def test_it_goes_back_to_an_older_version_where_the_newest_contradicts_another_o
 def test_what_the_data_lacks_is_said() -> None:
     wheel = Candidate(name="tensorflow", version="2.21.0", requires=("gast", "optree"))
     assert resolution.resolve(wheel, RUNTIME, KNOWN).unread == (("optree", "0.18.0"),)
-    unknown = resolution.resolve(replace(wheel, requires=("never-heard",)), RUNTIME, KNOWN)
-    assert (unknown.chosen, unknown.unknown) == (None, ("never-heard",))
+    unknown = resolution.resolve(replace(wheel, requires=("never-heard", "gast")), RUNTIME, KNOWN)
+    assert (unknown.chosen, unknown.unknown) == ({"tensorflow": "2.21.0", "gast": "0.7.0"}, ("never-heard",))
+    newer = resolution.resolve(
+        replace(wheel, requires=("h5py<3.15", "numpy")), replace(RUNTIME, python="3.14.2"), KNOWN
+    )
+    assert newer.unknown == ("h5py",)
 
 
 def test_what_pip_freeze_leaves_out_is_there() -> None:

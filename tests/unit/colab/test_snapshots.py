@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import random
+import sys
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -120,6 +123,15 @@ def test_a_snapshot_taken_inside_says_all() -> None:
 def test_a_snapshot_of_another_shape_is_refused(change: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match=r"snapshot is not a snapshot of a runtime"):
         snapshots.parse_snapshot(json.dumps(SNAPSHOT | change).encode(), source="snapshot")
+
+
+def test_the_snapshot_program_is_for_python_3_9_and_needs_nothing_else() -> None:
+    tree = ast.parse(
+        Path(snapshots.__file__).with_name("snapshot_program.py").read_text("utf-8"), feature_version=(3, 9)
+    )
+    named = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    named |= {one.name for node in ast.walk(tree) if isinstance(node, ast.Import) for one in node.names}
+    assert {str(name).partition(".")[0] for name in named} <= sys.stdlib_module_names
 
 
 def test_no_mutated_text_ends_in_another_exception() -> None:

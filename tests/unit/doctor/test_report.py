@@ -2,9 +2,67 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
+from tfwheel.config.paths import ROOT
 from tfwheel.doctor import report
+from tfwheel.doctor.selector import select
+
+LISTING = json.loads((ROOT / "tests" / "data" / "selector_wheels.json").read_bytes())
+CASES = {case["name"]: case for case in json.loads((ROOT / "tests" / "data" / "selector_cases.json").read_bytes())}
+
+
+def lines_of(name: str) -> list[str]:
+    return report.choice_lines(select(CASES[name]["environment"], LISTING), "https://example.org/index/")
+
+
+def test_a_choice_begins_with_the_command_and_has_a_line_for_each_reason() -> None:
+    lines = lines_of("task: Colab as it comes, T4")
+    assert lines[0] == "Install tensorflow 2.20.0+cu125.3 (616 MB):"
+    assert lines[2].strip().startswith("%pip install ")
+    assert "Or (T4 only, 358 MB instead of 616 MB):" in lines
+    assert "  - 2.20.0+cu125.2 cp313: older than 2.20.0+cu125.3" in lines
+    assert not any("another package" in line for line in lines)
+    assert lines[-2:] == ["Restart: restart the session after it.", "Index: https://example.org/index/"]
+
+
+def test_where_no_wheel_fits_the_first_line_says_what_to_do() -> None:
+    assert lines_of("task: P100, Python 3.10")[0].startswith("Take the official TensorFlow 2.20.0")
+    lines = lines_of("GTX 970")
+    assert lines[0] == "No wheel of this index fits here."
+    assert "runs on the CPU of this machine" in lines[1]
+    assert "Or (runs on the CPU):" in lines
+
+
+def test_facts_name_gpu_cudnn_and_what_is_loaded() -> None:
+    known = {
+        "python": "3.12.13",
+        "executable": "/usr/bin/python3",
+        "venv": True,
+        "system": "Linux 6",
+        "glibc": "2.35",
+        "cpu": {"model": "x", "cores": 2, "flags": []},
+        "memory_gb": {"available": 1, "total": 2},
+        "driver": None,
+        "disk_free_gb": {"packages": 3},
+        "libraries": {"libcudnn.so.9": ["/a", "/b"]},
+        "notebook": True,
+        "distributions": {"tensorflow": "2.20.0"},
+        "twice": ["x 1 hides 2"],
+        "loaded": [{"module": "numpy", "loaded": "1", "installed": "2"}],
+    }
+    gpus = [{"name": "Tesla T4", "capability": "7.5", "memory_gb": 15.8}]
+    probe = {"gpus": gpus, "driver": "580.1", "cuda_driver": "12.8", "cudnn": "9.8.0"}
+    text = "\n".join(report.fact_lines(known, probe))
+    assert "GPU: Tesla T4, compute capability 7.5, 15.8 GB; driver 580.1, up to CUDA 12.8" in text
+    assert "cuDNN 9.8.0 from /a, before /b" in text
+    assert "numpy 1 is loaded, not 2, which is installed: restart the session\nx 1 hides 2" in text
+    text = "\n".join(report.fact_lines(known | {"loaded": None, "distributions": {}}, {"gpus": [], "error": None}))
+    assert "GPU: none (no device)" in text
+    assert "TensorFlow is not installed" in text
+    assert "cannot be seen from here" in text
 
 
 @pytest.mark.parametrize(

@@ -87,6 +87,19 @@ def test_appending_leaves_the_lines_that_are_there(path: Path) -> None:
     assert path.read_bytes() == before + ledger.encode(entry(4)) + b"\n"
 
 
+def test_a_line_of_an_older_version_lacks_what_the_fit_is_judged_by(tmp_path: Path) -> None:
+    path, newer = tmp_path / "ledger.jsonl", replace(ONE, requires=("numpy>=1.26.0",), gencode="5.28.3")
+    fields = json.loads(ledger.encode(ONE))
+    path.write_bytes(
+        forged(**{name: fields[name] for name in fields if name not in {"_check", "requires", "gencode"}}) + b"\n"
+    )
+    before = path.read_bytes()
+    assert ledger.read(path).entries == (ONE,)
+    assert (ONE.requires, ONE.gencode) == ((), None)
+    ledger.append(path, [newer])  # the same file, published again by this version
+    assert path.read_bytes() == before
+
+
 # --- refused ---------------------------------------------------------------------------------------------
 
 

@@ -70,6 +70,14 @@ def test_a_wheel_that_passed_everything_gets_an_entry(tmp_path: Path) -> None:
     assert metadata.metadata_of(wheel) == member
 
 
+def test_an_entry_has_what_its_fit_is_judged_by(tmp_path: Path) -> None:
+    call = b"x.ValidateProtobufRuntimeVersion(x.Domain.PUBLIC, 5, 28, 3, '', 'x')"
+    facts = {"name": "tensorflow", "version": VERSION, "tag": TAG, "extra": "Requires-Dist: numpy>=1.26.0\n"}
+    wheel = fakewheels.write_wheel(tmp_path, {"tensorflow/x_pb2.py": call}, **facts)
+    entry = listing_rules.entry_from(wheel, record_of(wheel), url=URL, uploaded=UPLOADED)
+    assert (entry.requires, entry.gencode) == (("numpy>=1.26.0",), "5.28.3")
+
+
 def test_a_smoke_test_on_a_gpu_is_evidence_of_its_own(tmp_path: Path) -> None:
     wheel = make(tmp_path)
     record = record_of(wheel)

@@ -66,8 +66,18 @@ def test_a_wheel_that_fits_no_more_is_named_with_the_reason(paths: Paths) -> Non
     assert "### What stops fitting" in found.text
     reason = "tf-keras 2.19.0 requires tensorflow<2.20,>=2.19, and gets tensorflow 2.20.0."
     assert f"- {PUBLISHED.file}: {reason}" in found.text
+    assert found.ready == ()  # no planned wheel fits there either
     with pytest.raises(FitLostError, match=r"1 wheels fit 2026\.07 and not the newer runtime"):
         found.check()
+
+
+def test_a_planned_wheel_that_fits_the_newer_runtime_should_be_built(paths: Paths) -> None:
+    known = msgspec.structs.replace(KNOWN, requires={**KNOWN.requires, "tf-keras": {"2.21.0": ("tensorflow>=2.21",)}})
+    judge = Judge(runtimes=(RUNTIME,), known=known, gpus=GPUS[:1])
+    pins = {**PINS, "tf_keras": "2.21.0", "tensorflow": "2.21.0", "protobuf": "6.33.0", "h5py": "3.14.0"}
+    found = runtime_watch.look(CONFIG, paths, judge, newer=newer(pins=pins), official={})
+    assert f"- {PUBLISHED.file}: tf-keras 2.21.0 requires tensorflow>=2.21, and gets tensorflow 2.20.0." in found.text
+    assert "## What to build next\n\n- tf2.21.0-cp312-cu12: " in found.text
 
 
 def test_a_python_that_no_target_has_should_be_built(paths: Paths) -> None:

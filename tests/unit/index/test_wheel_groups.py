@@ -76,10 +76,10 @@ def test_a_runtime_is_judged_by_the_wheel_for_its_python() -> None:
     entries = [pagedata.entry("2.20.0+cu125.1", python, "cu12") for python in ("313", "312")]
     other = {"verdict": "breaks", "reasons": ["for another Python"], "changes": []}
     changes = {"verdict": "changes", "reasons": [], "changes": [["keras", "3.10.0", "3.13.2"], ["rich", None, "14"]]}
-    facts = {
-        entries[0].file: {"fit": {"2026.08": changes, "2026.07": other}},
-        entries[1].file: {"fit": {"2026.08": other, "2026.07": {"verdict": "fits", "reasons": [], "changes": []}}},
+    fits = {
+        entries[0].file: {"2026.08": changes, "2026.07": other},
+        entries[1].file: {"2026.08": other, "2026.07": {"verdict": "fits", "reasons": [], "changes": []}},
     }
-    found = groups(*entries, **facts)[0]
+    found = groups(*entries, **fits)[0]
     assert [(fit["runtime"], fit["words"]) for fit in found["fits"]] == [("2026.08", "changes 2"), ("2026.07", "fits")]
     assert found["reasons"] == [("2026.08", "keras 3.10.0 -> 3.13.2; rich none -> 14")]
