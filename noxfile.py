@@ -85,12 +85,12 @@ def resolve(session: nox.Session, groups: list[str], lock: Path, *words: str) ->
     session.run("uv", "pip", "compile", *options, *quiet, *named, "--output-file", str(lock), *words)
 
 
-def enter(session: nox.Session, door: str, *words: str) -> None:
-    """Run a program of scripts/ with the Python of the environment of the session `factory`.
+def enter(session: nox.Session, door: str, *words: str, home: Path = FACTORY) -> None:
+    """Run a program of scripts/ with the Python of an environment, by default that of the session `factory`.
 
     Ctrl-C reaches it, too: it ends its own programs and removes its temporary folders, for which nox must wait.
     """
-    python = str(FACTORY / "bin" / "python")
+    python = str(home / "bin" / "python")
     session.run(python, f"scripts/{door}.py", *words, external=True, interrupt_timeout=PATIENCE_S)
 
 
@@ -333,7 +333,7 @@ def imitate(session: nox.Session) -> None:
 def notebook(session: nox.Session) -> None:
     """Run index/colab.ipynb in an imitation of a Colab runtime (`-- 2026.07`), or `-- --fill` its parameters."""
     install(session, "notebook")
-    session.run("python", "scripts/run_notebook.py", *session.posargs)
+    enter(session, "run_notebook", *session.posargs, home=Path(session.virtualenv.location))
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from imitation import attempts, notebook
 from imitation import runtime as runtimes
 from tfwheel.config import build_config
+from tfwheel.index.local_index import install_command
 from tfwheel.system import console, files, scratch
 from tfwheel.system.processes import run
 
@@ -44,10 +45,12 @@ def fill(paths: Paths) -> None:
 def run_in(attempt: Trial, runtime: Runtime, folder: Path, *, doctor: bool) -> dict[str, Any]:
     """Run the notebook in a copy of an imitated runtime, and once more with a version that does not exist.
 
-    Both executed notebooks are left in ``folder``. ``doctor`` tells whether the index serves one. Raises NotebookError
-    for the first promise that does not hold, and CommandError where Jupyter itself fails.
+    Both executed notebooks are left in ``folder``. ``doctor`` tells whether the index serves one, which must then name
+    the right command. Raises NotebookError for the first promise that does not hold, and CommandError where Jupyter
+    itself fails.
     """
     entry, seconds = attempt.entry, {}
+    advice = install_command(entry, attempt.address) if doctor else ""
     good = notebook.Parameters(index=attempt.address, line=entry.line, version=entry.version)
     bad = notebook.Parameters(index=attempt.address, line=entry.line, version=f"{entry.version}.none")
     with runtimes.copied(attempt.original, attempt.cache) as copy:
@@ -58,7 +61,7 @@ def run_in(attempt: Trial, runtime: Runtime, folder: Path, *, doctor: bool) -> d
             executed = _executed(path, parameters, copy.python, variables, last=last)
             seconds[name] = round(time.perf_counter() - begun, 1)
             if last:
-                notebook.check_failure(executed, parameters.version, doctor=doctor)
+                notebook.check_failure(executed, parameters.version, advice=advice)
             else:
                 notebook.check(executed, parameters.version)
     return seconds

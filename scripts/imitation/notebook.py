@@ -96,17 +96,17 @@ def check(notebook: Notebook, version: str) -> None:
             raise NotebookError(message)
 
 
-def check_failure(notebook: Notebook, version: str, *, doctor: bool) -> None:
+def check_failure(notebook: Notebook, version: str, *, advice: str) -> None:
     """Check that a notebook in which a version that does not exist was to be installed says so.
 
-    With ``doctor``, the index has one, which must have answered. Raises NotebookError.
+    The doctor must have answered with ``advice``, "" where the index has none. Raises NotebookError.
     """
     said = text_of(cell_of(notebook, "install")), text_of(cell_of(notebook, "installed"))
     if "No matching distribution found" not in said[0] or f"This is not {version}" not in said[1]:
         message = f"the notebook does not say that {version} is not there, but: {' '.join(said)[-2000:]}"
         raise NotebookError(message)
-    if doctor and "curl: (" in said[1]:
-        message = f"the notebook could not get the doctor from the index: {said[1].strip()[-2000:]}"
+    if advice not in said[1]:
+        message = f"the doctor does not say `{advice}` in the notebook, but: {said[1].strip()[-2000:]}"
         raise NotebookError(message)
 
 

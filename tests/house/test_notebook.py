@@ -94,8 +94,10 @@ def test_the_way_back_is_to_the_version_that_the_newest_runtime_has() -> None:
 
 def test_the_doctor_is_asked_as_the_documents_say() -> None:
     asked = commands("!curl")
+    index = parameters()["INDEX"]
     assert len(asked) == 3
-    assert set(asked) == {f"!curl -fsSL {parameters()['INDEX']}doctor.py | python3 -"}
+    assert set(asked) == {f"!curl -fsSL {index}doctor.py | python3 - --index {index}"}
+    assert f"!curl -fsSL {index}doctor.py | python3 -" in (ROOT / "index/docs/doctor.md").read_text(encoding="utf-8")
 
 
 def test_every_op_that_it_uses_is_in_the_package() -> None:

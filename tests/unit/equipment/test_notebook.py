@@ -77,13 +77,13 @@ def test_a_version_that_is_not_there_must_be_said_and_the_doctor_answer_where_th
     missing = f"ERROR: No matching distribution found for tensorflow=={VERSION}\n"
     said = f"This is not {VERSION}: installed is 2.20.0. The doctor says why:\n"
     unanswered = f"{said}curl: (22) The requested URL returned error: 404\n"
-    notebook.check_failure(executed(install=missing, installed=said), VERSION, doctor=True)
-    notebook.check_failure(executed(install=missing, installed=unanswered), VERSION, doctor=False)
-    with pytest.raises(NotebookError, match="could not get the doctor"):
-        notebook.check_failure(executed(install=missing, installed=unanswered), VERSION, doctor=True)
+    notebook.check_failure(executed(install=missing, installed=said + "Install x\n"), VERSION, advice="Install x")
+    notebook.check_failure(executed(install=missing, installed=unanswered), VERSION, advice="")
+    with pytest.raises(NotebookError, match="the doctor does not say `Install x` in the notebook"):
+        notebook.check_failure(executed(install=missing, installed=unanswered), VERSION, advice="Install x")
     for changes in ({"install": missing}, {"installed": said}):
         with pytest.raises(NotebookError, match="does not say that"):
-            notebook.check_failure(executed(**changes), VERSION, doctor=False)
+            notebook.check_failure(executed(**changes), VERSION, advice="")
 
 
 def test_it_is_filled_in_with_repository_and_url_of_the_index_and_loses_its_outputs() -> None:
