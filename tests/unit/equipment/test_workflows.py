@@ -33,7 +33,6 @@ WRITERS = {
     "release.yml/pages": {"actions"},
     "release.yml/publish": {"attestations", "contents", "id-token", "pull-requests"},
     "update-pins.yml/propose": {"contents", "pull-requests"},
-    "watch.yml/watch": {"issues"},
 }
 PROTECTED = {"pages.yml/deploy": "github-pages", "release.yml/publish": "release"}
 JOBS = [(file, name, job) for file, workflow in WORKFLOWS.items() for name, job in workflow.jobs.items()]
