@@ -216,7 +216,7 @@ def test_what_a_wheel_changes_in_a_runtime_is_said(browser: Browser) -> None:
     notes = browser.text("notes")
     assert "Changes other packages of runtime 2026.04: keras 3.10.0 -> 3.13.2." in notes
     assert "The runtime has TensorFlow 2.19.0; packages built for it may stop working: " in notes
-    assert "tf_keras 2.19.0" in notes
+    assert "tf-keras 2.19.0" in notes
 
 
 def test_every_other_wheel_says_why_not(browser: Browser) -> None:
@@ -285,11 +285,10 @@ def test_what_nvidia_smi_prints_is_read(browser: Browser) -> None:
 
 
 def test_what_is_wrong_in_a_runtime_by_itself_stands_apart(browser: Browser) -> None:
-    assert not shown(browser, "faults")
-    browser.run("listing.runtimes[0].faults.push('tensorflow-metadata 1.21.0 raises VersionError'); update()")
     browser.click("What is wrong in this runtime", inside="result")
-    assert browser.text("faults-list") == "tensorflow-metadata 1.21.0 raises VersionError"
-    browser.click("2026.07")
+    assert "tensorflow-metadata 1.21.0" in browser.text("faults-list")
+    assert "raise VersionError" in browser.text("faults-list")
+    browser.click("2026.04")
     assert not shown(browser, "faults")
 
 
