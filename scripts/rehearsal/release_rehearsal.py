@@ -17,7 +17,7 @@ from fake_github.api import GitHub
 from tfwheel.build import pipeline, recheck
 from tfwheel.index.errors import WheelMissingError
 from tfwheel.index.site import SiteContent
-from tfwheel.publish import preflight, publish, release, release_files, verify
+from tfwheel.publish import colab_gate, preflight, publish, release, release_files, verify
 from tfwheel.publish.github_api import GithubApi
 from tfwheel.publish.github_assets import GithubStore
 from tfwheel.publish.github_repository import Repository
@@ -77,10 +77,12 @@ class Stage:
 def build_missing(settings: Config, paths: Paths, version: str) -> None:
     """Build the targets of a version that have no wheel here yet; raises the errors of a build.
 
+    What the configuration alone tells against the release is said before: the errors of ``colab_gate.check_targets``.
     Nothing is built if the artifacts of a run were downloaded to ``dist/run``.
     """
     planned = preflight.planned(settings, version, paths.dist.parent / "CHANGELOG.md")
     source = Source.below(paths.dist)
+    colab_gate.check_targets(planned.targets, settings)
     for target in planned.targets:
         there = source.found(target.ops_id if target.builder == "ops" else target.id)
         if source.root == paths.wheels and not any(f"-{planned.version}-" in wheel.name for wheel in there):
