@@ -7,9 +7,9 @@ from tfwheel.doctor.signatures import COMPANION, INSTALLER, PROJECT, TENSORFLOW,
 PIN = '`pip install --extra-index-url {index}cu12/ "tensorflow==2.20.0+cu125.3"`'
 # A log of nothing but these lines is of one installation that found all there.
 QUIET = (
-    r"Looking in |Ignoring indexes: |Requirement already satisfied: |Defaulting to user|\[notice\]|Note: you may need to restart|"
-    r"Using |Resolved \d|(?:Audited|Checked) \d|WARNING: You are using pip|You should consider upgrading|Non-user install|"
-    r"User install by|Created |Initialized build|Entered build|Removed build|\s*$"
+    r"Ignoring indexes: |Looking in |Requirement already satisfied: |Defaulting to user|\[notice\]|Using |Resolved \d|"
+    r"Note: you may need to restart|(?:Audited|Checked) \d|WARNING: You are using pip|You should consider upgrading|"
+    r"Non-user install|User install by|Created |Initialized build|Entered build|Removed build|\s*$"
 )
 
 ENDS_AN_INSTALLATION = (
