@@ -11,6 +11,7 @@ from tfwheel.doctor.run_signatures import ENDS_A_RUN
 from tfwheel.doctor.signatures import NOISE
 
 ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b\][^\x07]*\x07")
+TIMES = re.compile(r"(?m)^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d,\d{3} ")
 LONGEST_LINE, LARGEST_LOG = 5000, 20_000_000  # characters
 SIGNATURES = (*ENDS_AN_INSTALLATION, *ENDS_A_RUN, *WARNS)
 
@@ -26,12 +27,12 @@ class Explanation:
     number: int
 
 
-def explain(text: str) -> Explanation | None:
-    """Return the cause of a log, None if nothing known is in it."""
+def explain(text: str, site: str = "") -> Explanation | None:
+    """Return the cause of a log, None if nothing known is in it; ``site`` is the URL of the index for a remedy."""
     lines = plain_lines(text)
     kept = "\n".join("" if noise_pattern().search(line) else line for line in lines)
     for signature in SIGNATURES:
-        found = next((match for one in signature.shows if (match := spaced(one).search(kept))), None)
+        found = next(filter(None, (spaced(one).search(kept) for one in signature.shows)), None)
         if found is None:
             continue
         needed = all(spaced(one).search(kept) for one in signature.needs)
@@ -41,7 +42,7 @@ def explain(text: str) -> Explanation | None:
             return Explanation(
                 name=signature.name,
                 cause=signature.cause.format_map(groups) if groups else signature.cause,
-                remedy=signature.remedy,
+                remedy=signature.remedy.replace("{index}", site or "URL/"),
                 line=lines[number - 1].strip()[:300],
                 number=number,
             )
@@ -49,8 +50,8 @@ def explain(text: str) -> Explanation | None:
 
 
 def plain_lines(text: str) -> list[str]:
-    """Return the lines of a log without colours and without what a progress bar wrote over."""
-    text = ANSI.sub("", text[-LARGEST_LOG:]).replace("\r\n", "\n")
+    """Return the lines of a log without colours, times of `pip --log`, and what a progress bar wrote over."""
+    text = TIMES.sub("", ANSI.sub("", text[-LARGEST_LOG:]).replace("\r\n", "\n"))
     return [line.rpartition("\r")[2][:LONGEST_LINE] for line in text.split("\n")]
 
 

@@ -4,6 +4,14 @@ from __future__ import annotations
 
 from tfwheel.doctor.signatures import COMPANION, INSTALLER, PROJECT, TENSORFLOW, Signature
 
+PIN = '`pip install --extra-index-url {index}cu12/ "tensorflow==2.20.0+cu125.3"`'
+# A log of nothing but these lines is of one installation that found all there.
+QUIET = (
+    r"Ignoring indexes: |Looking in |Requirement already satisfied: |Defaulting to user|\[notice\]|Using |Resolved \d|"
+    r"Note: you may need to restart|(?:Audited|Checked) \d|WARNING: You are using pip|You should consider upgrading|"
+    r"Non-user install|User install by|Created |Initialized build|Entered build|Removed build|\s*$"
+)
+
 ENDS_AN_INSTALLATION = (
     Signature(
         "uv-constraints",
@@ -88,6 +96,9 @@ ENDS_AN_INSTALLATION = (
             r"dns error",
             r"Failed to establish a new connection",
             r"failed to lookup address information",
+            r"Retry\(total=0,",
+            r"Could not fetch URL [^\n]*(?:connection error|confirming the ssl certificate)",
+            r"client error \(Connect\)",
         ),
         "The index cannot be reached from this machine.",
         "Check the URL and the network: `curl -I URL`.",
@@ -103,7 +114,7 @@ ENDS_AN_INSTALLATION = (
             "A version with a label (+cu125.3) is on the index that made it alone, and the command does not name "
             "that index."
         ),
-        "Copy the whole command from the page, with `--extra-index-url`.",
+        f"Copy the whole command from the page, as in {PIN}.",
         unless=(r"(?:extra-index-url|--index|Looking in indexes: \S+,)", r"from versions: [^)]*\+cu"),
     ),
     Signature(
@@ -182,7 +193,7 @@ WARNS = (
         "other-version",
         (r"Successfully installed .*\btensorflow-\d+\.\d+\.\d+(?![\d+])",),
         "pip takes the highest version of all indexes: with -U that is PyPI's newest.",
-        "Install one exact version with its label, as in `==2.20.0+cu125.3`.",
+        f"Install one exact version with its label, from its index, as in {PIN}.",
         needs=(r"extra-index-url|Looking in indexes: \S+,", r" -U |--upgrade"),
     ),
     Signature(
@@ -215,12 +226,18 @@ WARNS = (
     Signature(
         "nothing-installed",
         (
-            rf"Requirement already satisfied: {PROJECT}(?![\w-])",
-            r"(?:Audited|Checked) \d+ packages? in",
+            (
+                rf"Requirement already satisfied: {PROJECT}(?![\w-])"
+                r"(?!(?:\[[a-z,-]+\])?==[\d.]+\+)(?![^\n]*\(from (?!-r ))"
+            ),
+            r"(?m)^(?:Audited|Checked) \d+ packages? in",
         ),
-        "TensorFlow is there already, so that nothing was installed.",
-        "Ask for one exact version with its label, as in `==2.20.0+cu125.3`.",
-        needs=(r"install [^\n]*\btensorflow",),
-        unless=(r"Successfully installed [^\n]*\btensorflow-", r"(?m)^ \+ tensorflow=="),
+        "What was asked for is there already, so that nothing was installed.",
+        f"Ask for one exact version with its label, from its index, as in {PIN}.",
+        needs=(rf"install [^\n]*\btensorflow|\A(?!(?:[^\n]*\n)*(?!{QUIET})[^\n]*\S)",),
+        unless=(
+            r"Successfully installed |(?m:^ [+~-] \S)|install [^\n]*==[\d.]+\+",
+            r"(?m)^(?:ERROR: |error: |Traceback \(|\w+Error\b)",
+        ),
     ),
 )

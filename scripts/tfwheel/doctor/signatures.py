@@ -12,7 +12,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 TENSORFLOW = r"(?i:tensorflow|tf[._-]keras|\bkeras\b|tfwheel|\bydf_tf\b)|\bxla\b"  # a log that is about it
-INSTALLER = r"\b(?:pip|uv)3? |Collecting |Downloading |Resolved \d|site-packages|dist-packages|Requirement already"
+INSTALLER = (
+    r"\b(?:pip|uv)3? |Collecting |Downloading |Resolved \d|site-packages|dist-packages|Requirement already|pip\._vendor"
+    r"|Could not (?:install packages|find a version|fetch URL)|No matching distribution"
+    r"|(?:Failed to fetch: |Retrying \(Retry)[^\n]*/(?:tensorflow|tfwheel)"
+)
 PROJECT = r"(?:tensorflow|tensorflow-cpu|tfwheel-ops)"
 COMPANION = r"(?:tensorflow[-_]text|tf[-_]keras|ydf[-_]tf|tensorflow[-_]decision[-_]forests|tensorflow[-_]io)"
 
