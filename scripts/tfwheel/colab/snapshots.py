@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 import msgspec
-from packaging.requirements import InvalidRequirement, Requirement
+from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name, parse_sdist_filename, parse_wheel_filename
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
 from tfwheel.config.errors import ConfigError
 
@@ -188,17 +188,9 @@ def _entry(line: str) -> tuple[str, str, str | None]:
     return requirement.name, pins[0], None
 
 
-def requirement(text: str) -> Requirement | None:
-    """Return a Requires-Dist as a requirement, None for one that no installer of today reads."""
-    try:
-        return Requirement(text)
-    except InvalidRequirement:
-        return None
-
-
 def version(text: str) -> Version | None:
     """Return a version, None for one that is not of PEP 440 (``2004d``)."""
     try:
         return Version(text)
-    except InvalidVersion:
+    except ValueError:  # InvalidVersion is one, and so is that of a number of thousands of digits
         return None

@@ -13,11 +13,11 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, TypedDict
 
 import msgspec
-from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 from packaging.version import InvalidVersion, Version
 
+from tfwheel.colab import requirements
 from tfwheel.config.github_limits import ASSET_NAME
 from tfwheel.config.gpu_support import KINDS
 from tfwheel.config.targets import is_line_name
@@ -158,13 +158,7 @@ def _is_gpu_code(kinds: tuple[tuple[str, tuple[str, ...]], ...]) -> bool:
 
 @cache
 def _is_requirement(text: str) -> bool:
-    if len(text) > LONGEST_TEXT or not text.isprintable():
-        return False
-    try:
-        Requirement(text)
-    except (InvalidRequirement, ValueError, RecursionError):
-        return False
-    return True
+    return len(text) <= LONGEST_TEXT and text.isprintable() and requirements.parsed(text) is not None
 
 
 SHAPES: dict[str, Callable[[Any], object]] = {
