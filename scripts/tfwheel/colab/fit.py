@@ -38,7 +38,8 @@ class Fit:
     ``broken`` says what would not work, the most telling reason first; ``changes`` lists each other distribution with
     its version before and after (None: not there); ``notes`` are facts that decide nothing, such as a GPU of Colab that
     runs nothing of the wheel; ``unread`` are versions whose requirements are not known. ``installable`` is False where
-    an installer would refuse the wheel before it looks at requirements.
+    an installer would refuse the wheel before it looks at requirements, ``satisfiable`` where no set of versions
+    satisfies these.
     """
 
     broken: tuple[str, ...] = ()
@@ -46,6 +47,7 @@ class Fit:
     notes: tuple[str, ...] = ()
     unread: tuple[str, ...] = ()
     installable: bool = True
+    satisfiable: bool = True
 
     @property
     def verdict(self) -> str:
@@ -81,13 +83,11 @@ def judge(wheel: WheelFacts, runtime: Runtime, known: Distributions, gpus: Seque
     outcome = resolution.resolve(asked, runtime, known)
     unread = tuple(f"{project} {version}" for project, version in outcome.unread)
     lacking = (f"Nothing is known of {one} for Python {runtime.python_minor}." for one in outcome.unknown)
-    unclear = (
-        f"Not judged, for nobody can evaluate it: {one}" for one in wheel.requires if not requirements.parsed(one)
-    )
+    unclear = (f"Nobody can evaluate `{one}`." for one in wheel.requires if not requirements.parsed(one))
     notes = (*abi.notes(wheel, gpus), *lacking, *unclear)
     if outcome.chosen is None:
         broken = (f"No set of versions satisfies it: {outcome.conflict}.", *abi.unusable(wheel, runtime, gpus))
-        return Fit(broken=broken, notes=notes, unread=unread)
+        return Fit(broken=broken, notes=notes, unread=unread, satisfiable=False)
     before = runtime.installed
     new = resolution.changed(before, outcome.chosen)
     after = before | new

@@ -23,21 +23,21 @@ if TYPE_CHECKING:
 
 
 def of_entry(entry: LedgerEntry, known: Distributions, lines: Mapping[str, Line]) -> WheelFacts:
-    """Return the facts of a published wheel; a line without requirements has those of the official wheel."""
+    """Return the facts of a published wheel; an old line, which does not say them, has those of the official wheel."""
     project, version, pythons, platforms = wheel_facts.named(entry.file)
-    line = lines.get(entry.line)
     public = version.partition("+")[0]
-    official = canonicalize_name(project) == PROJECT and not entry.requires
+    official = canonicalize_name(project) == PROJECT
+    said = known.requires_of(PROJECT, public) if official and entry.requires is None else entry.requires
     return WheelFacts(
         project=project,
         version=version,
         pythons=pythons,
         platforms=platforms,
         requires_python=entry.requires_python,
-        requires=(known.requires_of(PROJECT, public) or ()) if official else entry.requires,
+        requires=said or (),
         gencode=known.gencode_of(PROJECT, public) if official and entry.gencode is None else entry.gencode,
         gpu_code=entry.gpu_code,
-        cuda=line.cuda if line and entry.gpu_code else None,
+        cuda=_cuda(project, lines.get(entry.line), entry.gpu_code),
     )
 
 
@@ -64,6 +64,13 @@ def built(paths: Paths, config: Config, *, line: str | None = None) -> Iterator[
     for wheel in sorted(paths.wheels.glob("*/*.whl")):
         record = records.beside(wheel)
         if line in (None, record.line):
-            known_line = config.lines.get(record.line)
-            cuda = known_line.cuda if known_line and record.gpu_code else None
+            cuda = _cuda(record.project, config.lines.get(record.line), record.gpu_code)
             yield wheel.name, wheel_facts.built(wheel, gpu_code=record.gpu_code, cuda=cuda)
+
+
+def _cuda(project: str, line: Line | None, gpu_code: Mapping[str, Any]) -> str | None:
+    """Return the CUDA that a wheel is built with: TensorFlow's is that of its line, whatever its record says.
+
+    Another project of the line has it only if there is GPU code in it.
+    """
+    return line.cuda if line and (gpu_code or canonicalize_name(project) == PROJECT) else None
