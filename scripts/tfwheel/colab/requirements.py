@@ -22,6 +22,8 @@ ANY_PYTHON = "3.12.0"  # whether a marker has an answer does not depend on the P
 @cache
 def parsed(text: str) -> Requirement | None:
     """Return a Requires-Dist; None for one that no installer of today reads, or that cannot be evaluated."""
+    if not text.isprintable():  # reports show it
+        return None
     try:
         found = Requirement(text)
         for one in found.specifier:
