@@ -72,6 +72,17 @@ def test_a_wheel_that_fits_no_more_is_named_with_the_reason(paths: Paths) -> Non
         found.check()
 
 
+def test_what_others_wrote_is_no_markup_in_the_report(paths: Paths) -> None:
+    hostile = "580.1 | <img src=x> @octocat\x1b[31m"
+    found = look(paths, newer(driver=hostile, pins={**PINS, "numpy": "<b>`1`|2"}))
+    changed = runtime_watch.look(
+        CONFIG, paths, replace(JUDGE, runtimes=(replace(RUNTIME, driver="1.1"),)), newer=found.newer, official={}
+    )
+    assert "| driver | 1.1     | `580.1 \\| <img src=x> @octocat?[31m` |" in changed.text
+    assert "`<b>'1'\\|2`" in found.text
+    assert "\x1b" not in changed.text
+
+
 def test_a_planned_wheel_that_fits_the_newer_runtime_should_be_built(paths: Paths) -> None:
     known = msgspec.structs.replace(KNOWN, requires={**KNOWN.requires, "tf-keras": {"2.21.0": ("tensorflow>=2.21",)}})
     judge = Judge(runtimes=(RUNTIME,), known=known, gpus=GPUS[:1])
