@@ -13,6 +13,7 @@ import pagedata
 from fixedconfig import CONFIG
 from smallruntime import EXTRA, GPUS, KNOWN, PINS, REQUIRES, RUNTIME
 from tfwheel.colab.fit_table import Judge
+from tfwheel.config.errors import SelectionError
 from tfwheel.config.paths import CONFIG_DIR, Paths
 from tfwheel.errors import UsageError
 from tfwheel.index import fit_of_index, ledger, runtime_watch
@@ -164,3 +165,6 @@ def test_what_was_removed_is_not_judged(paths: Paths) -> None:
     ledger.write(paths.published, [PUBLISHED, pagedata.entry("2.20.0+cpu.1", "312", "cpu", removed="gone")])
     assert [name for name, _ in fit_of_index.published(paths, CONFIG)] == [PUBLISHED.file]
     assert list(fit_of_index.published(paths, CONFIG, line="cpu")) == []
+    for wheels in (fit_of_index.published, fit_of_index.built):
+        with pytest.raises(SelectionError, match="there is no line `zz`"):
+            list(wheels(paths, CONFIG, line="zz"))
