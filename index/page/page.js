@@ -69,16 +69,16 @@ function followGpu(target) {
   if (radio) radio.checked = !target.value;
 }
 
-/** Choose the GPU that a line of nvidia-smi names, or a capability ("12.0", "sm_120"). */
+/** Choose the GPU that the answer of nvidia-smi names, or a capability ("12.0", "sm_120"). */
 function readAnswer(text) {
-  const capability = /(?:^|[\s,])(\d{1,2}\.\d)(?=$|[\s,])/.exec(text)?.[1] ?? /(?:sm|compute)_(\d+)(\d)/.exec(text)?.slice(1).join(".");
-  at("read").textContent = capability || !text.trim() ? "" : "No compute capability in it: it looks like 7.5.";
+  const { capability, number, driver: said } = gpuIn(text, listing.gpus);
+  at("read").textContent = capability || !text.trim() ? "" : "No compute capability in it, which looks like 7.5, and no GPU known here.";
   if (!capability) return;
-  if (![...at("gpu").options].some((one) => one.value === capability)) at("gpu").lastElementChild.append(new Option(capability, capability));
-  at("gpu").value = capability;
+  if (number === null && ![...at("gpu").options].some((one) => one.value === capability)) at("gpu").lastElementChild.append(new Option(capability, capability));
+  at("gpu").value = number ?? capability;
   followGpu(at("gpu"));
-  driver = /\b\d{3}\.\d{2,3}(?:\.\d{2})?\b/.exec(text)?.[0] ?? null;
-  at("read").textContent = `Compute capability ${capability}${driver ? `, driver ${driver}` : ""}.`;
+  driver = said;
+  at("read").textContent = `${number === null ? "C" : `${listing.gpus[number].name}, c`}ompute capability ${capability}${driver ? `, driver ${driver}` : ""}.`;
   update();
 }
 

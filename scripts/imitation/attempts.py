@@ -70,11 +70,19 @@ def begun(wish: Wish, paths: Paths) -> Iterator[tuple[Trial, Runtime]]:
 
 
 def meant(wish: Wish, paths: Paths, settings: Config) -> list[Runtime]:
-    """Return the runtimes that are meant; raise UnknownRuntimeError for a name without a snapshot."""
+    """Return the runtimes that are meant; raise UnknownRuntimeError for a name without a snapshot, or for none.
+
+    Raises SelectionError for a line that no target is on.
+    """
+    plan.select(plan.targets(settings), line=wish.line)
     if not wish.everywhere:
         return named(wish.names, paths)
     known = colab_runtimes.load(paths.settings / "colab")
-    return [one for one in known if targets_for(one, settings, line=wish.line)]
+    found = [one for one in known if targets_for(one, settings, line=wish.line)]
+    if not found:
+        message = f"no target of the line `{wish.line}` is for the TensorFlow and the Python of a runtime known here"
+        raise UnknownRuntimeError(message, remedy="`nox -s plan` shows the targets, `nox -s check-fit` the runtimes.")
+    return found
 
 
 def targets_for(runtime: Runtime, settings: Config, *, line: str) -> list[str]:

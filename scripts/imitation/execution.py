@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from imitation import attempts, notebook
 from imitation import runtime as runtimes
-from tfwheel.config import build_config
+from tfwheel.config import build_config, toml_files
 from tfwheel.index.local_index import install_command
 from tfwheel.system import console, files, scratch
 from tfwheel.system.processes import run
@@ -38,7 +38,7 @@ def run_all(wish: Wish, paths: Paths) -> None:
 def fill(paths: Paths) -> None:
     """Write the badge and the parameters of the configuration into the notebook, and remove outputs."""
     newest = attempts.named((), paths)[0]
-    text = notebook.filled(notebook.NOTEBOOK.read_text(encoding="utf-8"), build_config.load(paths.settings), newest)
+    text = notebook.filled(toml_files.text(notebook.NOTEBOOK), build_config.load(paths.settings), newest)
     files.write_atomically(notebook.NOTEBOOK, text.encode())
 
 
@@ -71,7 +71,7 @@ def _executed(
     path: Path, parameters: notebook.Parameters, python: Path, variables: Mapping[str, str], *, last: str
 ) -> Notebook:
     """Write the notebook with other parameters to ``path``, up to a cell, run it there, and read it again."""
-    found = notebook.read(notebook.NOTEBOOK.read_text(encoding="utf-8"))
+    found = notebook.read(toml_files.text(notebook.NOTEBOOK))
     notebook.put(found, "parameters", parameters.source([parameters.line]))
     names = [cell["id"] for cell in found["cells"]]
     if last:
@@ -85,4 +85,4 @@ def _executed(
         own = {name: str(folder) for name in ("JUPYTER_PATH", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR", "MPLCONFIGDIR")}
         execute = [sys.executable, "-m", "jupyter", "execute", "--allow-errors", "--inplace", f"--timeout={CELL_S}"]
         run([*execute, "--kernel_name=imitation", path], env={**variables, **own, "JUPYTER_PLATFORM_DIRS": "1"})
-    return notebook.read(path.read_text(encoding="utf-8"))
+    return notebook.read(toml_files.text(path))

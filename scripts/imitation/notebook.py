@@ -7,6 +7,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from imitation.errors import NotebookError
 from tfwheel.config import plan
 from tfwheel.config.paths import ROOT
@@ -40,6 +42,29 @@ PICTURES = ("model", "speed")
 WRONG = re.compile(r"dependency resolver does not|Traceback|^ERROR|WRONG|doctor", re.MULTILINE)
 
 
+class Output(msgspec.Struct):
+    """What must hold of an output of a cell."""
+
+    text: str | list[str] = ""
+    data: dict[str, Any] = {}
+    traceback: list[str] = []
+
+
+class Cell(msgspec.Struct):
+    """What must hold of a cell."""
+
+    id: str
+    cell_type: str
+    source: str | list[str]
+    outputs: list[Output] = []
+
+
+class Shape(msgspec.Struct):
+    """What must hold of a notebook; there is more in one, which is kept."""
+
+    cells: list[Cell]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Parameters:
     """What a user fills in: the URL of the index, the line, and the exact version."""
@@ -62,11 +87,17 @@ def filled(text: str, config: Config, newest: Runtime) -> str:
     """Return the notebook with the badge and the parameters of this configuration, and without outputs.
 
     The wheel is the default one for the ``newest`` runtime, of the first line with a GPU. Raises NotebookError for a
-    text that is no notebook with these cells.
+    text that is no notebook with these cells, and where no target is for that runtime.
     """
     found = [
         one for one in plan.targets(config) if (one.tensorflow, one.python) == (newest.tensorflow, newest.python_minor)
     ]
+    if not found:
+        message = (
+            f"no target makes a wheel of TensorFlow {newest.tensorflow} for Python {newest.python_minor}, which the "
+            f"newest runtime, {newest.name}, has: the notebook has nothing to install there"
+        )
+        raise NotebookError(message, remedy="Add the release, or its Python, to build_config/targets.toml.")
     best = min(found, key=lambda one: (not one.default, not one.line.cuda, one.line.name))
     lines = [one.line.name for one in sorted(found, key=lambda one: (one.line.cuda is None, one.line.name))]
     parameters = Parameters(index=config.index.base_url or INDEX, line=best.line.name, version=best.version)
@@ -88,10 +119,9 @@ def check(notebook: Notebook, version: str) -> None:
             message = f"the cell `{name}` of the notebook printed: {text.strip()[-2000:] or 'nothing'}"
             raise NotebookError(message)
     for name in PICTURES:
-        pictures = [
-            data for output in cell_of(notebook, name)["outputs"] if (data := output.get("data", {}).get("image/png"))
-        ]
-        if len(pictures) != 1 or not pictures[0].startswith(PNG):
+        outputs = cell_of(notebook, name).get("outputs", ())
+        pictures = [data for output in outputs if (data := output.get("data", {}).get("image/png"))]
+        if len(pictures) != 1 or not str(pictures[0]).startswith(PNG):
             message = f"the cell `{name}` of the notebook shows {len(pictures)} pictures where it must show one"
             raise NotebookError(message)
 
@@ -114,8 +144,8 @@ def read(text: str) -> Notebook:
     """Parse a notebook; raise NotebookError for anything else."""
     try:
         notebook: Notebook = json.loads(text)
-        {cell["id"]: cell["source"] for cell in notebook["cells"]}
-    except (ValueError, TypeError, KeyError) as error:
+        msgspec.convert(notebook, Shape)
+    except (ValueError, RecursionError) as error:  # msgspec's is a ValueError
         message = f"{PLACE} is no notebook: {error}"
         raise NotebookError(message) from error
     return notebook
@@ -139,7 +169,7 @@ def cell_of(notebook: Notebook, name: str) -> Notebook:
 def text_of(cell: Notebook) -> str:
     """Return all that a cell printed, errors included, without colours."""
     parts = []
-    for output in cell["outputs"]:
+    for output in cell.get("outputs", ()):
         parts.append("".join(output.get("text", "")))
         parts.extend("".join(output.get("data", {}).get("text/plain", "")) + "\n" if "data" in output else "")
         parts.extend(f"{line}\n" for line in output.get("traceback", ()))

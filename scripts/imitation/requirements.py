@@ -5,8 +5,9 @@ from __future__ import annotations
 from importlib.metadata import distributions
 from typing import TYPE_CHECKING
 
-from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
+
+from tfwheel.colab.requirements import holds, parsed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,10 +39,7 @@ def _of_one(texts: list[str], extra: str, python: str) -> Iterator[Wanted]:
     """Yield what one package requires with an extra ("" for none): names, each with "" and with its own extras."""
     values = {"python_full_version": python, "python_version": ".".join(python.split(".")[:2]), "extra": extra}
     for text in texts:
-        try:
-            requirement = Requirement(text)
-        except InvalidRequirement:  # of a package older than PEP 508: an installer reports it
-            continue
-        if requirement.marker is None or requirement.marker.evaluate(values):
+        requirement = parsed(text)  # None of a package older than PEP 508: an installer reports it
+        if requirement and holds(requirement, values):
             name = canonicalize_name(requirement.name)
             yield from ((name, one) for one in ("", *sorted(requirement.extras)))

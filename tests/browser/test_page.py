@@ -284,6 +284,39 @@ def test_what_nvidia_smi_prints_is_read(browser: Browser) -> None:
     assert browser.text("read").startswith("No compute capability in it")
 
 
+SMI = "| NVIDIA-SMI 580.82.07   Driver Version: 580.82.07   CUDA Version: 13.0 |"
+ROW = "| 0 {} Off | 00000000:A1:04.0 Off | 0 | | N/A 41C P4 9W / 70W | 2MiB / 15360MiB | 0% Default |"
+NAMED = {
+    SMI: None,
+    f"{SMI} {ROW.format('Tesla T4')}": "7.5",
+    f"{SMI} {ROW.format('NVIDIA A100-SXM4-40GB')}": "8.0",
+    f"{SMI} {ROW.format('NVIDIA H100 80GB HBM3')} {ROW.format('NVIDIA L4')}": "8.9",
+    "GPU 0: NVIDIA L4 (UUID: GPU-c8a7-f4a6-p4-a10)": "8.9",
+    "Tesla T4, 7.5, 580.82.07NVIDIA A100-SXM4-40GB, 8.0, 580.82.07": "7.5",  # a field of one line drops newlines
+    "NVIDIA GeForce RTX 5090, 12.0, 580.82.07 NVIDIA GeForce RTX 3090, 8.6, 580.82.07": "8.6",
+    "GPU 0: Tesla T4 (7.5)": "7.5",
+    "compute capability: 7.5.": "7.5",
+    "sm_90a": "9.0",
+    "NVIDIA GeForce RTX 4060 Laptop GPU": "8.9",
+    "NVIDIA RTX 6000 Ada Generation": "8.9",
+    "NVIDIA RTX A6000": "8.6",
+    "NVIDIA RTX PRO 6000 Blackwell": "12.0",
+    "GeForce GTX 970": "5.2",
+    "CUDA 12.8": None,
+    "15.0 GiB": None,
+}
+
+
+def test_the_least_capable_gpu_of_an_answer_counts_and_cuda_is_no_capability(browser: Browser) -> None:
+    found = browser.run("return arguments[0].map((text) => gpuIn(text, listing.gpus).capability)", list(NAMED))
+    assert dict(zip(NAMED, found, strict=True)) == NAMED
+    browser.click("Which GPU do I have?")
+    browser.run("at('smi').focus()")
+    browser.press(f"{SMI} {ROW.format('Tesla T4')}")
+    assert browser.text("read") == "T4, compute capability 7.5, driver 580.82.07."
+    assert browser.run("return at('gpu').selectedOptions[0].textContent") == "T4, 7.5"
+
+
 def test_what_is_wrong_in_a_runtime_by_itself_stands_apart(browser: Browser) -> None:
     browser.click("What is wrong in this runtime", inside="result")
     assert "tensorflow-metadata 1.21.0" in browser.text("faults-list")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from tfwheel.colab import resolution, snapshots
+from tfwheel.colab import requirements, snapshots
 from tfwheel.config import gpu_support
 from tfwheel.wheel.gencode import is_refused
 
@@ -94,17 +94,21 @@ def cuda_majors(runtime: Runtime) -> set[str]:
 
 def cudnn_floor(requires: Sequence[str]) -> str | None:
     """Return the cuDNN that a wheel is built with, as its extra ``and-cuda`` says: "9.3.0"; None if it says none."""
-    for one in filter(None, map(resolution.parsed, requires)):
+    for one in filter(None, map(requirements.parsed, requires)):
         if one.name.startswith("nvidia-cudnn-cu"):
             found = [spec.version for spec in one.specifier if spec.operator in ("==", ">=", "~=")]
-            return ".".join(found[0].split(".")[:3]) if found else None
+            built = snapshots.version(found[0].removesuffix(".*")) if found else None
+            return ".".join(map(str, built.release[:3])) if built else None
     return None
 
 
 def _is_cudnn_for(loaded: str, floor: str) -> bool:
-    """Return whether a cuDNN serves what was built with ``floor``: same major, not older (TensorFlow's own rule)."""
-    there, built = (Version(text) for text in (loaded, floor))
-    return there.major == built.major and there.release[:3] >= built.release[:3]
+    """Return whether a cuDNN serves what was built with ``floor``: same major, not older (TensorFlow's own rule).
+
+    One that has no version serves: nothing is known against it.
+    """
+    there, built = snapshots.version(loaded), Version(floor)
+    return there is None or (there.major == built.major and there.release[:3] >= built.release[:3])
 
 
 def notes(wheel: WheelFacts, gpus: Sequence[Gpu]) -> Iterator[str]:

@@ -6,18 +6,21 @@ the index. It covers what TensorFlow needs and what needs the same as TensorFlow
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import msgspec
 from packaging.utils import canonicalize_name
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
+from tfwheel.colab import snapshots
 from tfwheel.config import toml_files
 from tfwheel.config.errors import ConfigError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+MINORS = re.compile(r"([0-9]{1,2}( [0-9]{1,2})*)?")  # of Python 3
 NAME = "distributions.json"
 OFFICIAL = ("tensorflow", "tensorflow-cpu", "tensorflow-cuda13")  # the official builds of TensorFlow
 
@@ -99,8 +102,17 @@ def _check(found: Distributions) -> None:
                 message = f"{project!r} is not a normalized name"
                 raise ValueError(message)
             for version in rows:
-                try:
-                    Version(version)
-                except InvalidVersion as error:
-                    message = f"{project}: {error}"
-                    raise ValueError(message) from error
+                if not snapshots.VERSION.fullmatch(version) or snapshots.version(version) is None:
+                    message = f"{project}: {version!r} is no version"
+                    raise ValueError(message)
+    _check_values(found)
+
+
+def _check_values(found: Distributions) -> None:
+    wrong = [one for one in found.pythons if not re.fullmatch(r"3\.[0-9]{1,2}", one)]
+    wrong += [one for rows in found.versions.values() for one in rows.values() if not MINORS.fullmatch(one)]
+    wrong += [one for rows in found.gencode.values() for one in rows.values() if not snapshots.GENCODE.fullmatch(one)]
+    many = [len(one) for rows in found.requires.values() for one in rows.values()]
+    if wrong or max(many, default=0) > snapshots.MOST_REQUIREMENTS:
+        message = f"{wrong[0]!r} is no version" if wrong else f"a distribution has {max(many)} requirements"
+        raise ValueError(message)

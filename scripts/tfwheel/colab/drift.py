@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from packaging.utils import canonicalize_name
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
-from tfwheel.colab import distributions, resolution, runtimes, snapshots
+from tfwheel.colab import distributions, requirements, runtimes, snapshots
 from tfwheel.config import toml_files
 from tfwheel.errors import UsageError
 from tfwheel.system import pip_queries
@@ -121,12 +121,10 @@ def wished(runtime: Runtime, targets: Sequence[tuple[str, str]]) -> str | None:
     ``targets`` are (TensorFlow, Python). A patch release of the same minor version counts as well.
     """
     has = runtime.tensorflow
-    if has is None:
+    there = snapshots.version(has or "")
+    if has is None or there is None:
         return None
-    try:
-        minor = Version(has).release[:2]
-    except InvalidVersion:
-        return None
+    minor = there.release[:2]
     if any(python == runtime.python_minor and Version(version).release[:2] == minor for version, python in targets):
         return None
     return f"TensorFlow {has.partition('+')[0]} for Python {runtime.python_minor}"
@@ -139,7 +137,7 @@ def _near(known: Distributions) -> set[str]:
         for rows in known.requires.values()
         for requires in rows.values()
         for text in requires
-        if (one := resolution.parsed(text)) and not one.marker
+        if (one := requirements.parsed(text)) and not one.marker
     }
     return {*known.requires, *known.versions, *named}
 

@@ -11,11 +11,10 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from tfwheel.colab import abi, resolution
+from tfwheel.colab import abi, requirements, resolution
 from tfwheel.colab.resolution import Candidate
 
 if TYPE_CHECKING:
@@ -39,7 +38,8 @@ class Fit:
     ``broken`` says what would not work, the most telling reason first; ``changes`` lists each other distribution with
     its version before and after (None: not there); ``notes`` are facts that decide nothing, such as a GPU of Colab that
     runs nothing of the wheel; ``unread`` are versions whose requirements are not known. ``installable`` is False where
-    an installer would refuse the wheel before it looks at requirements.
+    an installer would refuse the wheel before it looks at requirements, ``satisfiable`` where no set of versions
+    satisfies these.
     """
 
     broken: tuple[str, ...] = ()
@@ -47,6 +47,7 @@ class Fit:
     notes: tuple[str, ...] = ()
     unread: tuple[str, ...] = ()
     installable: bool = True
+    satisfiable: bool = True
 
     @property
     def verdict(self) -> str:
@@ -82,10 +83,11 @@ def judge(wheel: WheelFacts, runtime: Runtime, known: Distributions, gpus: Seque
     outcome = resolution.resolve(asked, runtime, known)
     unread = tuple(f"{project} {version}" for project, version in outcome.unread)
     lacking = (f"Nothing is known of {one} for Python {runtime.python_minor}." for one in outcome.unknown)
-    notes = (*abi.notes(wheel, gpus), *lacking)
+    unclear = (f"Nobody can evaluate `{one}`." for one in wheel.requires if not requirements.parsed(one))
+    notes = (*abi.notes(wheel, gpus), *lacking, *unclear)
     if outcome.chosen is None:
         broken = (f"No set of versions satisfies it: {outcome.conflict}.", *abi.unusable(wheel, runtime, gpus))
-        return Fit(broken=broken, notes=notes, unread=unread)
+        return Fit(broken=broken, notes=notes, unread=unread, satisfiable=False)
     before = runtime.installed
     new = resolution.changed(before, outcome.chosen)
     after = before | new
@@ -121,7 +123,7 @@ def companions(runtime: Runtime, known: Distributions) -> dict[str, str]:
     return {
         name: version
         for name, version in sorted(runtime.installed.items())
-        for one in resolution.applicable(resolution.requires_of(runtime, known, name, version) or (), runtime)
+        for one in requirements.applicable(resolution.requires_of(runtime, known, name, version) or (), runtime.python)
         if canonicalize_name(one.name) == TENSORFLOW
     }
 
@@ -134,7 +136,7 @@ def _refusals(wheel: WheelFacts, runtime: Runtime) -> Iterator[str]:
     if wheel.pythons and runtime.python_minor not in wheel.pythons:
         yield f"It is for Python {' and '.join(wheel.pythons)}, and this runtime has {runtime.python_minor}."
         return
-    if wheel.requires_python and not SpecifierSet(wheel.requires_python).contains(runtime.python, prereleases=True):
+    if not requirements.satisfies(wheel.requires_python, runtime.python):
         yield f"It requires Python {wheel.requires_python}, and this runtime has {runtime.python}."
     oldest = glibc_of(wheel.platforms)
     if oldest and runtime.glibc and Version(runtime.glibc) < Version(oldest):
@@ -170,18 +172,18 @@ def _unsatisfied(
         texts = requires.get(name)
         if texts is None:
             texts = resolution.requires_of(runtime, known, name, version) or ()
-        for one in resolution.applicable(texts, runtime):
+        for one in requirements.applicable(texts, runtime.python):
             needed = canonicalize_name(one.name)
             has = there.get(needed, "")
             absent = not has and needed not in resolution.HIDDEN and needed not in _unversioned(runtime)
-            if absent or (has and not resolution.satisfies(str(one.specifier), has)):
+            if absent or (has and not requirements.satisfies(str(one.specifier), has)):
                 found[f"{name} {version}", _short(one)] = f"{needed} {has.partition('+')[0]}" if has else ""
     return found
 
 
 def _name(text: str) -> str:
     """Return the normalized name in a Requires-Dist, empty for one that no installer reads."""
-    found = resolution.parsed(text)
+    found = requirements.parsed(text)
     return canonicalize_name(found.name) if found else ""
 
 

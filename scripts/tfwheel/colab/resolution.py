@@ -9,15 +9,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from packaging.markers import default_environment
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from resolvelib import AbstractProvider, BaseReporter, ResolutionError, ResolutionImpossible, Resolver
 
 from tfwheel.colab import snapshots
+from tfwheel.colab.requirements import applicable, satisfies
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -124,46 +123,6 @@ def resolve(wheel: Candidate, runtime: Runtime, known: Distributions) -> Outcome
     )
 
 
-def applicable(requires: Iterable[str], runtime: Runtime, extras: Iterable[str] = ()) -> list[Requirement]:
-    """Return the requirements that hold in a runtime, with one of these extras or without any."""
-    environments = [environment(runtime.python, extra) for extra in ("", *extras)]
-    found = [requirement for text in requires if (requirement := parsed(text))]
-    return [one for one in found if not one.marker or any(one.marker.evaluate(dict(each)) for each in environments)]
-
-
-@cache
-def parsed(text: str) -> Requirement | None:
-    """Return a Requires-Dist, None for one that no installer of today reads."""
-    return snapshots.requirement(text)
-
-
-@cache
-def environment(python: str, extra: str) -> Mapping[str, str]:
-    """Return the marker environment of a Python on 64-bit Linux."""
-    fixed = {
-        "implementation_name": "cpython",
-        "implementation_version": python,
-        "os_name": "posix",
-        "platform_machine": "x86_64",
-        "platform_python_implementation": "CPython",
-        "platform_release": "6.6.0",
-        "platform_system": "Linux",
-        "platform_version": "1",
-        "python_full_version": python,
-        "python_version": ".".join(python.split(".")[:2]),
-        "sys_platform": "linux",
-        "extra": extra,
-    }
-    return {**{key: str(value) for key, value in default_environment().items()}, **fixed}
-
-
-@cache
-def satisfies(specifier: str, version: str) -> bool:
-    """Return whether a version is one of a specifier, as for what is installed: also if it is a pre-release."""
-    found = snapshots.version(version)
-    return found is not None and Requirement(f"x{specifier}").specifier.contains(found, prereleases=True)
-
-
 def _identifier(name: str, extras: Iterable[str]) -> str:
     return f"{name}[{','.join(sorted(extras))}]" if extras else name
 
@@ -241,7 +200,7 @@ class _Provider(AbstractProvider[Requirement, Candidate, str]):
 
     def get_dependencies(self, candidate: Candidate) -> Iterable[Requirement]:
         runtime = self._world.runtime
-        found = applicable(candidate.requires, runtime, candidate.extras)
+        found = applicable(candidate.requires, runtime.python, candidate.extras)
         if candidate.extras:
             found.append(Requirement(f"{candidate.name}=={candidate.version}"))
         hidden = [name for name in HIDDEN if name not in runtime.installed]

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import date
+from functools import cached_property
 from typing import TYPE_CHECKING, Annotated
 
 from packaging.utils import canonicalize_name
 from packaging.version import Version
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from tfwheel.colab import snapshots
 from tfwheel.config import schema, toml_files
@@ -19,10 +21,19 @@ if TYPE_CHECKING:
 
     from tfwheel.colab.snapshots import Freeze, OsInfo, Snapshot
 
+
+def _day(text: str) -> str:
+    """Return a date as it is; ValueError for one that no calendar has."""
+    date.fromisoformat(text)
+    return text
+
+
 RuntimeName = Annotated[
     str, schema.text_like("[a-z0-9][a-z0-9.-]{0,39}", "a short name without spaces, as in `2026.08`")
 ]
-Date = Annotated[str, schema.text_like(r"20[0-9]{2}-[0-9]{2}-[0-9]{2}", "a date, as in `2026-08-19`")]
+Date = Annotated[
+    str, schema.text_like(r"20[0-9]{2}-[0-9]{2}-[0-9]{2}", "a date, as in `2026-08-19`"), AfterValidator(_day)
+]
 Numbers = Annotated[str, schema.text_like(r"[0-9]{1,5}(\.[0-9]{1,5}){1,3}", "a version of numbers, as in `12.8`")]
 
 
@@ -89,9 +100,9 @@ class Runtime:
         """The version of the preinstalled TensorFlow, None without one."""
         return self.version_of("tensorflow")
 
-    @property
+    @cached_property
     def installed(self) -> dict[str, str]:
-        """The known versions by normalized name."""
+        """The known versions by normalized name; nobody may change it."""
         return dict(self.versions) or {canonicalize_name(name): version for name, version in self.pins.items()}
 
     def version_of(self, project: str) -> str | None:
@@ -184,7 +195,14 @@ def _from_files(entry: RuntimeEntry, folder: Path) -> Runtime:
 
 
 def _cudnn(apt: str | None, versions: Mapping[str, str]) -> dict[str, str]:
-    """Return the cuDNNs of a runtime by source; the newest distribution `nvidia-cudnn-cuN` is that of "pip"."""
-    found = [version for name, version in versions.items() if name.startswith("nvidia-cudnn-cu")]
+    """Return the cuDNNs of a runtime by source; the newest distribution `nvidia-cudnn-cuN` is that of "pip".
+
+    What is no version of numbers (``===weird``) counts as unknown.
+    """
+    found = [version for name, version in versions.items() if name.startswith("nvidia-cudnn-cu") and _is_read(version)]
     pip = max(found, key=Version, default=None)
-    return {source: version for source, version in (("apt", apt), ("pip", pip)) if version}
+    return {source: version for source, version in (("apt", apt), ("pip", pip)) if version and _is_read(version)}
+
+
+def _is_read(version: str) -> bool:
+    return snapshots.NUMBERS.fullmatch(version) is not None

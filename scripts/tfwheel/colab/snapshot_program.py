@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 FORMAT = 1
-CALL = re.compile(rb"ValidateProtobufRuntimeVersion\(\s*[\w.]+,\s*(\d+),\s*(\d+),\s*(\d+),")
+CALL = re.compile(rb"ValidateProtobufRuntimeVersion\(\s*[\w.]+,\s*(\d{1,4}),\s*(\d{1,4}),\s*(\d{1,4}),")
 MODULES = ("_pb2.py", "_pb2_grpc.py")
 CUDNN = ("libcudnn.so.9", "libcudnn.so.8")
 FIVE_DIGITS = (

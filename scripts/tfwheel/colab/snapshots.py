@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from datetime import date
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 import msgspec
-from packaging.requirements import InvalidRequirement, Requirement
+from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name, parse_sdist_filename, parse_wheel_filename
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
 from tfwheel.config.errors import ConfigError
 
@@ -24,6 +25,11 @@ if TYPE_CHECKING:
 GLIBC_OF_UBUNTU = {"18.04": "2.27", "20.04": "2.31", "22.04": "2.35", "24.04": "2.39", "26.04": "2.43"}
 APT_LINE = re.compile(r"(?P<name>[a-z0-9][a-z0-9.+:-]*)/\S+ (?P<version>\S+) (?P<machine>\S+) \[installed.*\]")
 SNAPSHOT_FORMAT = 1
+VERSION = re.compile(r"[A-Za-z0-9.+!_~-]{0,100}")  # what a report may show; those that PEP 440 does not know, too
+NUMBERS = re.compile(r"[0-9]{1,5}(\.[0-9]{1,5}){1,3}")
+GENCODE = re.compile(r"([0-9]{1,4}(\.[0-9]{1,4}){2})?")
+MOST_REQUIREMENTS = 5000  # of one distribution
+MOST_DISTRIBUTIONS = 20_000  # Colab has 700
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,7 +89,10 @@ def parse_freeze(text: str, *, source: str) -> Freeze:
     pins: dict[str, str] = {}
     direct: dict[str, str] = {}
     seen: set[str] = set()
-    for line in _lines(text):
+    for number, line in enumerate(_lines(text)):
+        if number >= MOST_DISTRIBUTIONS:
+            message = f"{source} has more than {MOST_DISTRIBUTIONS} lines: it is no `pip freeze` of a runtime"
+            raise ConfigError(message)
         try:
             name, version, url = _entry(line)
         except ValueError as error:
@@ -113,11 +122,13 @@ def version_in(url: str) -> str | None:
 def parse_os_info(text: str, *, source: str) -> OsInfo:
     """Parse the output of ``lsb_release -ds; python --version``; ConfigError without a Python of three numbers."""
     lines = list(_lines(text))
-    python = next((found[1] for line in lines if (found := re.fullmatch(r"Python (3\.\d{1,2}\.\d{1,2})", line))), None)
+    python = next(
+        (found[1] for line in lines if (found := re.fullmatch(r"Python (3\.[0-9]{1,2}\.[0-9]{1,2})", line))), None
+    )
     if python is None:
         message = f"{source}: no line says `Python 3.X.Y`"
         raise ConfigError(message)
-    ubuntu = next((found[1] for line in lines if (found := re.match(r"Ubuntu (\d\d\.\d\d)\b", line))), None)
+    ubuntu = next((found[1] for line in lines if (found := re.match(r"Ubuntu ([0-9]{2}\.[0-9]{2})\b", line))), None)
     return OsInfo(python=python, ubuntu=ubuntu, glibc=GLIBC_OF_UBUNTU.get(ubuntu or ""))
 
 
@@ -132,7 +143,9 @@ def parse_apt(text: str, *, source: str) -> dict[str, str]:
 
 def cuda_of(packages: dict[str, str]) -> str | None:
     """Return the CUDA version ("12.8") of the newest ``cuda-cudart-X-Y`` that apt installed."""
-    found = [match.groups() for name in packages if (match := re.fullmatch(r"cuda-cudart-(\d+)-(\d+)", name))]
+    found = [
+        match.groups() for name in packages if (match := re.fullmatch(r"cuda-cudart-([0-9]{1,4})-([0-9]{1,4})", name))
+    ]
     return max((f"{major}.{minor}" for major, minor in found), key=Version, default=None)
 
 
@@ -157,13 +170,33 @@ def _check(found: Snapshot) -> None:
     if found.format != SNAPSHOT_FORMAT:
         message = f"it has the format {found.format}, and this version reads {SNAPSHOT_FORMAT}"
         raise ValueError(message)
-    if not re.fullmatch(r"3\.\d{1,2}\.\d{1,2}", found.python):
+    if not re.fullmatch(r"3\.[0-9]{1,2}\.[0-9]{1,2}", found.python):
         message = f"{found.python!r} is no version of Python"
         raise ValueError(message)
-    for name, one in found.distributions.items():
-        if name != canonicalize_name(name) or not one.version.isprintable():
-            message = f"{name!r} {one.version!r} is no distribution"
+    if date.fromisoformat(found.date).isoformat() != found.date:
+        message = f"{found.date!r} is no date such as 2026-11-01"
+        raise ValueError(message)
+    for fact, said in (("glibc", found.glibc), ("driver", found.driver), ("cuda", found.cuda), *found.cudnn.items()):
+        if said is not None and not NUMBERS.fullmatch(said):
+            message = f"{fact} {said!r} is no version of numbers"
             raise ValueError(message)
+    if len(found.distributions) > MOST_DISTRIBUTIONS:
+        message = f"it has more than {MOST_DISTRIBUTIONS} distributions"
+        raise ValueError(message)
+    for name, one in found.distributions.items():
+        _check_distribution(name, one)
+
+
+def _check_distribution(name: str, one: Installed) -> None:
+    if name != canonicalize_name(name, validate=True) or not VERSION.fullmatch(one.version):
+        message = f"{name!r} {one.version!r} is no distribution"
+        raise ValueError(message)
+    if len(one.requires or ()) > MOST_REQUIREMENTS:
+        message = f"{name} has more than {MOST_REQUIREMENTS} requirements"
+        raise ValueError(message)
+    if not GENCODE.fullmatch(one.gencode or ""):
+        message = f"gencode {one.gencode!r} of {name} is no version of protobuf"
+        raise ValueError(message)
 
 
 def _lines(text: str) -> Iterator[str]:
@@ -185,20 +218,15 @@ def _entry(line: str) -> tuple[str, str, str | None]:
     if len(pins) != 1 or len(requirement.specifier) != 1:
         message = "no exact pin"
         raise ValueError(message)
+    if not VERSION.fullmatch(pins[0]):
+        message = "no version"
+        raise ValueError(message)
     return requirement.name, pins[0], None
-
-
-def requirement(text: str) -> Requirement | None:
-    """Return a Requires-Dist as a requirement, None for one that no installer of today reads."""
-    try:
-        return Requirement(text)
-    except InvalidRequirement:
-        return None
 
 
 def version(text: str) -> Version | None:
     """Return a version, None for one that is not of PEP 440 (``2004d``)."""
     try:
         return Version(text)
-    except InvalidVersion:
+    except ValueError:  # InvalidVersion is one, and so is that of a number of thousands of digits
         return None

@@ -14,7 +14,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 from pydantic import Field
 
-from tfwheel.colab import distributions, resolution
+from tfwheel.colab import distributions, requirements, resolution
 from tfwheel.colab.distributions import Distributions
 from tfwheel.colab.resolution import Candidate
 from tfwheel.colab.runtimes import Runtime
@@ -182,7 +182,7 @@ def _read_gencode(survey: Survey) -> None:
 def _with_protobuf(survey: Survey) -> Iterator[tuple[str, str]]:
     for project, rows in survey.requires.items():
         for version, requires in rows.items():
-            asked = [one for runtime in survey.runtimes for one in resolution.applicable(requires, runtime)]
+            asked = [one for runtime in survey.runtimes for one in requirements.applicable(requires, runtime.python)]
             if project not in LARGE and any(canonicalize_name(one.name) == PROTOBUF for one in asked):
                 yield project, version
 
@@ -194,7 +194,7 @@ def _trimmed(survey: Survey) -> dict[str, dict[str, tuple[str, ...]]]:
         for rows in survey.requires.values()
         for requires in rows.values()
         for text in requires
-        if (one := resolution.parsed(text))
+        if (one := requirements.parsed(text))
         for extra in one.extras
     }
     return {
@@ -211,4 +211,4 @@ def _trimmed(survey: Survey) -> dict[str, dict[str, tuple[str, ...]]]:
 
 
 def _holds_somewhere(text: str, survey: Survey, extras: set[str]) -> bool:
-    return any(resolution.applicable([text], runtime, extras) for runtime in survey.runtimes)
+    return any(requirements.applicable([text], runtime.python, extras) for runtime in survey.runtimes)

@@ -30,7 +30,7 @@ class WheelFacts:
 
     ``pythons`` are minor versions ("3.12"), empty for any; ``platforms`` the platform tags. ``gencode`` is the newest
     protobuf that its modules were made with: empty if none says so, None if unknown. ``gpu_code`` maps a kind of GPU
-    code to images, as in ``gpu_support``. ``cuda`` is the version of CUDA that it is built with, None without GPU code.
+    code to images, as in ``gpu_support``. ``cuda`` is the version of CUDA that it is built with, None without CUDA.
     """
 
     project: str

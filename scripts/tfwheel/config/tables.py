@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 from tfwheel.config import gpu_support, plan
@@ -12,6 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tfwheel.config.build_config import Config
+
+# Of Markdown and HTML, but not `a<2,>=1`, `x[extra]` or `tf_keras`.
+MARKUP = re.compile(r"<[A-Za-z/!?]|[@`|&\\*#]|~~|\]\(|\]\[|!\[|://|www\.|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
 
 COLUMNS = {
     "TensorFlow": "tensorflow",
@@ -87,6 +91,18 @@ def markdown(columns: Sequence[str], body: Sequence[Sequence[str]]) -> str:
         "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |"
         for row in (columns, ruler, *body)
     )
+
+
+def shown(text: str, *, in_table: bool = False) -> str:
+    """Return a text that others wrote as it may stand in Markdown, in an issue and on a terminal.
+
+    What could be markup, a link or a mention becomes a code span; what cannot be printed becomes `?`.
+    """
+    plain = "".join(letter if letter.isprintable() else "?" for letter in text)
+    if not MARKUP.search(plain):
+        return plain
+    span = plain.replace("`", "'")
+    return f"`{span.replace('|', chr(92) + '|') if in_table else span}`"
 
 
 def _requirements(entries: Sequence[dict[str, Any]]) -> list[str]:

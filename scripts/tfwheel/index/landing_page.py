@@ -57,7 +57,7 @@ def render(
         base_url=listing["base_url"],
         data=_json(_inline(listing)),
         **page_templates.inlined("style", "page.css", "landing.css"),
-        **page_templates.inlined("script", "selector.js", "snippets.js", "page.js"),
+        **page_templates.inlined("script", "selector.js", "snippets.js", "answer.js", "page.js"),
     )
     return {"index.html": text.encode()}
 

@@ -13,11 +13,11 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, TypedDict
 
 import msgspec
-from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 from packaging.version import InvalidVersion, Version
 
+from tfwheel.colab import requirements
 from tfwheel.config.github_limits import ASSET_NAME
 from tfwheel.config.gpu_support import KINDS
 from tfwheel.config.targets import is_line_name
@@ -58,8 +58,8 @@ class LedgerEntry(msgspec.Struct, frozen=True, kw_only=True, gc=False, forbid_un
     None or the reason, which may be empty (PEP 592). ``attestation`` is the URL of a signature, if there is one.
     ``removed`` is None or why the file is gone: such a line reserves the name for ever and appears on no page.
     ``inputs`` is the digest of the settings that all Pythons of the version share; empty if unknown. ``requires`` are
-    its Requires-Dist, and ``gencode`` is the newest protobuf that its modules were made with (empty: none says so), by
-    which it is judged again in a runtime that comes later; older lines have neither.
+    its Requires-Dist (empty: it has none), and ``gencode`` is the newest protobuf that its modules were made with
+    (empty: none says so), by which it is judged again in a runtime that comes later. Older lines have neither: None.
     """
 
     project: str
@@ -80,7 +80,7 @@ class LedgerEntry(msgspec.Struct, frozen=True, kw_only=True, gc=False, forbid_un
     attestation: str | None = None
     removed: str | None = None
     inputs: str = ""
-    requires: tuple[str, ...] = ()
+    requires: tuple[str, ...] | None = None
     gencode: str | None = None
 
     @property
@@ -158,13 +158,7 @@ def _is_gpu_code(kinds: tuple[tuple[str, tuple[str, ...]], ...]) -> bool:
 
 @cache
 def _is_requirement(text: str) -> bool:
-    if len(text) > LONGEST_TEXT or not text.isprintable():
-        return False
-    try:
-        Requirement(text)
-    except (InvalidRequirement, ValueError, RecursionError):
-        return False
-    return True
+    return len(text) <= LONGEST_TEXT and text.isprintable() and requirements.parsed(text) is not None
 
 
 SHAPES: dict[str, Callable[[Any], object]] = {
@@ -182,7 +176,7 @@ SHAPES: dict[str, Callable[[Any], object]] = {
     "attestation": lambda text: text is None or is_plain(text),
     "removed": lambda text: text is None or (is_reason(text) and text.strip()),
     "inputs": _matching(f"(?:{DIGEST})?"),
-    "requires": lambda texts: len(texts) <= MOST_REQUIREMENTS and all(map(_is_requirement, texts)),
+    "requires": lambda texts: texts is None or (len(texts) <= MOST_REQUIREMENTS and all(map(_is_requirement, texts))),
     "gencode": lambda text: text is None or re.fullmatch(r"(?:[0-9]{1,4}(?:\.[0-9]{1,4}){2})?", text) is not None,
 }
 SPLIT = ("file", "url")  # of 100,000 each is another, but their parts repeat: `fault` checks those

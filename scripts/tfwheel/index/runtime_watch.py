@@ -9,7 +9,7 @@ from tfwheel.colab import drift, fit, fit_table
 from tfwheel.colab.drift import Drift
 from tfwheel.colab.fit import BREAKS
 from tfwheel.config import plan
-from tfwheel.config.tables import markdown
+from tfwheel.config.tables import markdown, shown
 from tfwheel.errors import UsageError
 from tfwheel.index import fit_of_index
 from tfwheel.index.errors import FitLostError, RuntimeChangedError
@@ -88,7 +88,7 @@ class Watch:
     def _changes(self) -> list[str]:
         if self.newer is None or self.drift.is_nothing:
             return []
-        rows = [list(row) for row in (*self.drift.system, *self.drift.close)]
+        rows = [[shown(one, in_table=True) for one in row] for row in (*self.drift.system, *self.drift.close)]
         head = f"## What changed since {self.stored.name} ({self.stored.date})"
         table = markdown(("what", self.stored.name, "newer"), rows) if rows else "Nothing near TensorFlow."
         return [head, table, f"{self.drift.others} other distributions changed, too."]
@@ -98,7 +98,7 @@ class Watch:
             return []
         which = "Published wheels" if self.published else "Planned wheels (none is published)"
         rows = [[one.name, fit_table.cell(one.before), fit_table.cell(one.after)] for one in self.wheels]
-        reasons = [f"- {one.name}: {one.after.broken[0]}" for one in self.lost]
+        reasons = [f"- {one.name}: {shown(one.after.broken[0])}" for one in self.lost]
         stopped = ["### What stops fitting", "\n".join(reasons)] if reasons else []
         if self.unknown:
             words = f"Not judged, for what they require is not known: {', '.join(self.unknown)}. `--pypi` looks it up."
@@ -109,7 +109,7 @@ class Watch:
         lines = [f"- {one.name}: {fit_table.cell(one.after)}" for one in self.ready if self.lost]
         if self.wish:
             words = "no target is for it. Add a `[[release]]`, or its Python, to build_config/targets.toml."
-            lines.append(f"- {self.wish}: {words}")
+            lines.append(f"- {shown(self.wish)}: {words}")
         return ["## What to build next", "\n".join(lines)] if lines else []
 
     def _officials(self) -> list[str]:

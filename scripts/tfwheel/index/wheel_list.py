@@ -93,7 +93,7 @@ def _wheel(entry: LedgerEntry) -> dict[str, Any]:
         "python": install_files.pythons(entry.file),
         "platforms": entry.file.removesuffix(".whl").rpartition("-")[2].split("."),
         "requires_python": entry.requires_python,
-        "requires": list(entry.requires),
+        "requires": list(entry.requires or ()),
         "gencode": entry.gencode,
         "gpu_code": entry.gpu_code,
         "yanked": entry.yanked,

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SUFFIXES = ("_pb2.py", "_pb2_grpc.py")
-CALL = re.compile(rb"ValidateProtobufRuntimeVersion\(\s*[\w.]+,\s*(\d+),\s*(\d+),\s*(\d+),")
+CALL = re.compile(rb"ValidateProtobufRuntimeVersion\(\s*[\w.]+,\s*(\d{1,4}),\s*(\d{1,4}),\s*(\d{1,4}),")
 
 
 def of_wheel(wheel: Path) -> str:

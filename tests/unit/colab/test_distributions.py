@@ -55,6 +55,11 @@ def test_a_local_version_is_known_by_its_public_one() -> None:
         '{"versions": {"NumPy": {}}}',
         '{"versions": {"numpy": {"2004d": ""}}}',
         '{"other": 1}',
+        '{"gencode": {"numpy": {"1": "abc"}}}',
+        '{"versions": {"numpy": {"1": "abc"}}}',
+        '{"pythons": ["abc"]}',
+        '{"versions": {"numpy": {"' + "1" * 5000 + '": ""}}}',
+        '{"requires": {"numpy": {"1": [' + ",".join(['"x"'] * 5001) + "]}}}",
         "[" * 5000,
     ],
 )

@@ -166,3 +166,18 @@ def test_what_is_not_known_of_a_runtime_is_held_against_nobody() -> None:
 )
 def test_the_platform_tags_tell_the_oldest_c_library(platforms: tuple[str, ...], glibc: str | None) -> None:
     assert fit.glibc_of(platforms) == glibc
+
+
+@pytest.mark.parametrize(
+    ("asked", "breaks"),
+    [("==9.3.*", False), ("==8.9.*", True), ("~=9.3", False), (">=9.99", True), ("===weird", False)],
+)
+def test_every_spelling_of_the_cudnn_that_is_needed_is_understood(asked: str, breaks: bool) -> None:  # noqa: FBT001 -- a column
+    found = judged(requires=(*REQUIRES, f'nvidia-cudnn-cu12{asked}; extra == "and-cuda"'))
+    assert any("It needs cuDNN" in one for one in found.broken) is breaks
+
+
+def test_a_requirement_that_nobody_can_evaluate_breaks_nothing_and_is_named() -> None:
+    found = judged(requires=(*REQUIRES, 'foo; python_version ~= "abc"'))
+    assert not found.broken
+    assert 'Nobody can evaluate `foo; python_version ~= "abc"`.' in found.notes

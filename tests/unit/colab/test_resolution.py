@@ -6,9 +6,10 @@ from dataclasses import replace
 
 import msgspec
 import pytest
+from packaging.requirements import Requirement
 
 from smallruntime import KNOWN, PINS, RUNTIME
-from tfwheel.colab import resolution
+from tfwheel.colab import requirements, resolution
 from tfwheel.colab.resolution import Candidate
 
 
@@ -104,4 +105,15 @@ def test_a_snapshot_taken_inside_is_believed_before_the_data() -> None:
     ],
 )
 def test_a_local_version_satisfies_what_its_public_one_does(specifier: str, version: str, holds: bool) -> None:  # noqa: FBT001 -- a column
-    assert resolution.satisfies(specifier, version) is holds
+    assert requirements.satisfies(specifier, version) is holds
+
+
+SENSELESS = ['foo; python_version ~= "abc"', 'foo; platform_version ~= "5"', 'foo; "a" ~= "b"', 'foo; "a" in extras']
+SENSELESS += [f"foo=={'1' * 5000}", f'foo; python_version < "{"1" * 5000}"', "foo==x.y", 'foo; extra == "a" and']
+
+
+@pytest.mark.parametrize("text", SENSELESS)
+def test_what_cannot_be_evaluated_is_unread_and_asks_for_nothing(text: str) -> None:
+    assert requirements.parsed(text) is None
+    assert change(text) == {}
+    assert requirements.applicable([text, "bar"], "3.12.13", ["a"]) == [Requirement("bar")]

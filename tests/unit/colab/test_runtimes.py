@@ -52,6 +52,7 @@ def test_the_snapshots_are_read_whole() -> None:
         "[[runtime]]\nname = 'x'\npython = '3.12.1'\nfreeze = '../f.txt'\n",
         "[[runtime]]\nname = 'x'\npython = '3.12.1'\nfreeze = 'f.txt'\n" * 2,
         "[[",
+        "[[runtime]]\nname = 'x'\npython = '3.12.1'\ndate = '2026-99-99'\nfreeze = 'f.txt'\n",
     ],
 )
 def test_a_list_of_runtimes_that_is_none_is_refused(tmp_path: Path, text: str) -> None:
@@ -87,6 +88,13 @@ def test_what_a_file_says_and_what_is_stated_are_joined(tmp_path: Path) -> None:
 def test_a_snapshot_taken_inside_takes_the_place_of_the_files(tmp_path: Path) -> None:
     (found,) = runtimes.load(written(tmp_path, ENTRY + "snapshot = 's.txt'\n", s=json.dumps(SNAPSHOT)))
     assert (found.installed, found.date) == ({"numpy": "2"}, "2026-11-01")
+
+
+def test_a_cudnn_without_a_version_is_unknown(tmp_path: Path) -> None:
+    text = "nvidia-cudnn-cu12===weird\nnvidia-cudnn-cu11==8.9.7.29\nnumpy===2004d\n"
+    (found,) = runtimes.load(written(tmp_path, ENTRY + "freeze = 'f.txt'\n", f=text))
+    assert (found.cudnn, found.installed["nvidia-cudnn-cu12"]) == ({"pip": "8.9.7.29"}, "weird")
+    assert found.installed is found.installed
 
 
 def test_the_newest_is_the_one_of_the_latest_date(tmp_path: Path) -> None:

@@ -61,7 +61,19 @@ def test_the_file_name_in_a_url_tells_the_version() -> None:
     }
 
 
-@pytest.mark.parametrize("line", ["numpy>=2", "numpy", "numpy==2.*,==2.1", "<html>", "a == b == c"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        "numpy>=2",
+        "numpy",
+        "numpy==2.*,==2.1",
+        "<html>",
+        "a == b == c",
+        "a===<img/src=x>",
+        "a===1\x1b[31m",
+        "a==" + "1" * 5000,
+    ],
+)
 def test_a_line_that_pip_freeze_does_not_print_is_named(line: str) -> None:
     with pytest.raises(ConfigError, match=r"freeze: .* is not a line of `pip freeze`"):
         snapshots.parse_freeze(line, source="freeze")
@@ -70,6 +82,16 @@ def test_a_line_that_pip_freeze_does_not_print_is_named(line: str) -> None:
 def test_a_package_that_is_listed_twice_is_named() -> None:
     with pytest.raises(ConfigError, match=r"freeze: 'Absl_py==2' is the second line for Absl_py"):
         snapshots.parse_freeze("absl-py==1\nAbsl_py==2\n", source="freeze")
+
+
+def test_a_freeze_without_end_is_refused() -> None:
+    with pytest.raises(ConfigError, match="freeze has more than 20000 lines"):
+        snapshots.parse_freeze("".join(f"a{number}==1\n" for number in range(20_001)), source="freeze")
+
+
+@pytest.mark.parametrize("text", ["weird", "1" * 5000])
+def test_a_version_that_is_none_is_unknown(text: str) -> None:
+    assert snapshots.version(text) is None
 
 
 @pytest.mark.parametrize(
@@ -118,6 +140,15 @@ def test_a_snapshot_taken_inside_says_all() -> None:
         {"distributions": {"x": {"version": "1\n"}}},
         {"distributions": []},
         {"date": None},
+        {"date": "2026-99-99"},
+        {"glibc": "abc"},
+        {"driver": "580.1 | <img src=x> @octocat"},
+        {"cuda": "12.8\x1b[31m"},
+        {"cudnn": {"apt": "abc"}},
+        {"distributions": {"x": {"version": "1", "gencode": "abc"}}},
+        {"distributions": {"x": {"version": "1" * 5000}}},
+        {"distributions": {"x": {"version": "<img/src=x>"}}},
+        {"distributions": {"x": {"version": "1", "requires": ["y"] * 5001}}},
     ],
 )
 def test_a_snapshot_of_another_shape_is_refused(change: dict[str, Any]) -> None:

@@ -101,3 +101,24 @@ def test_the_table_is_aligned_markdown() -> None:
 def test_the_readme_shows_the_matrix_as_it_is() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     assert tables.table(tables.rows(build_config.load())) in readme, "paste the output of `nox -s plan` into README.md"
+
+
+SHOWN = [
+    (one, one) for one in ("2.20.0+cu125.1", "tf_keras 2.20.1 requires tensorflow<2.21,>=2.20.", "x[extra]~=1", "é")
+]
+SHOWN += [
+    ("<img src=x>", "`<img src=x>`"),
+    ("@octocat", "`@octocat`"),
+    ("a`b`", "`a'b'`"),
+    ("a\x1b[31m\nb", "a?[31m?b"),
+]
+SHOWN += [("[a](b)", "`[a](b)`"), ("#12", "`#12`"), ("https://example.org", "`https://example.org`"), ("_a_", "`_a_`")]
+
+
+@pytest.mark.parametrize(("text", "shown"), SHOWN)
+def test_what_others_wrote_stands_in_markdown_as_text(text: str, shown: str) -> None:
+    assert tables.shown(text) == shown
+
+
+def test_a_bar_splits_no_cell() -> None:
+    assert (tables.shown("a|b"), tables.shown("a|b", in_table=True)) == ("`a|b`", "`a\\|b`")

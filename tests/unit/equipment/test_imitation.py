@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,6 +11,7 @@ from imitation import attempts, requirements, runtime
 from imitation.errors import UnknownRuntimeError
 from pagedata import RUNTIMES, entry
 from tfwheel.config import build_config
+from tfwheel.config.errors import SelectionError
 from tfwheel.config.paths import CONFIG_DIR, Paths
 from tfwheel.index.errors import WheelMissingError
 
@@ -28,7 +30,7 @@ def distribution(site: Path, name: str, *requires: str) -> None:
 def test_what_is_needed_follows_markers_and_the_extras_that_somebody_asks_for(tmp_path: Path) -> None:
     distribution(tmp_path, "One", "two[fast]>=1", 'old; python_version < "3.12"', 'new; python_version >= "3.12"')
     distribution(tmp_path, "two", 'three; extra == "fast"', 'four; extra == "slow"', 'two[slow]; extra == "all"')
-    distribution(tmp_path, "five", "not a requirement")
+    distribution(tmp_path, "five", "not a requirement", 'seven; python_version ~= "abc"')
     assert requirements.of_all(tmp_path, python="3.12.1") == {"one", "two", "three", "new", "five"}
     assert "old" in requirements.of_all(tmp_path, python="3.11.13")
     distribution(tmp_path, "six", "Two[all]")
@@ -90,6 +92,9 @@ def test_all_runtimes_are_those_that_a_target_of_the_line_is_for(tmp_path: Path)
     paths, settings = Paths(settings=CONFIG_DIR, dist=tmp_path, cache=tmp_path), build_config.load()
     wish = attempts.Wish(names=(), line="cpu", everywhere=True, built=False)
     found = attempts.meant(wish, paths, settings)
+    for nobody in ("zz", "CPU"):
+        with pytest.raises(SelectionError, match=f"no target is on the line `{nobody}`"):
+            attempts.meant(replace(wish, line=nobody), paths, settings)
     targets = {target for one in found for target in attempts.targets_for(one, settings, line="cpu")}
     assert {one.python_minor for one in found} == {f"3.{target.split('-')[1][3:]}" for target in targets}
     assert all(attempts.targets_for(one, settings, line="cpu") == [] for one in RUNTIMES if one not in found)

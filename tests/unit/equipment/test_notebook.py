@@ -88,7 +88,10 @@ def test_a_version_that_is_not_there_must_be_said_and_the_doctor_answer_where_th
 
 def test_it_is_filled_in_with_repository_and_url_of_the_index_and_loses_its_outputs() -> None:
     newest = runtimes.load(CONFIG_DIR / "colab")[0]
-    cells = [{"id": name, "cell_type": "code", "source": ["x"], "outputs": [1], "execution_count": 3} for name in GOOD]
+    cells = [
+        {"id": name, "cell_type": "code", "source": ["x"], "outputs": [{"output_type": "stream"}], "execution_count": 3}
+        for name in GOOD
+    ]
     cells += [{"id": name, "cell_type": "markdown", "source": []} for name in ("badge", "parameters")]
     text = json.dumps({"cells": cells})
     index = CONFIG.index.model_copy(update={"base_url": "https://a.example/x/", "repository": "some/body"})
@@ -106,7 +109,18 @@ def test_it_is_filled_in_with_repository_and_url_of_the_index_and_loses_its_outp
     assert notebook.filled(bare, replace(CONFIG, index=index), newest) == configured
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"cells": [{}]}', '{"cells": 3}'])
+WITHOUT_TYPE = '{"cells": [{"id": "badge", "source": []}]}'
+DEEP = "[" * 100_000
+ODD_OUTPUT = '{"cells": [{"id": "badge", "cell_type": "code", "source": [], "outputs": [1]}]}'
+
+
+def test_a_runtime_that_no_target_is_for_is_named() -> None:
+    newest = replace(runtimes.load(CONFIG_DIR / "colab")[0], python="3.15.1")
+    with pytest.raises(NotebookError, match=r"no target makes a wheel of TensorFlow 2\.20\.0 for Python 3\.15, which"):
+        notebook.filled("", CONFIG, newest)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"cells": [{}]}', '{"cells": 3}', WITHOUT_TYPE, ODD_OUTPUT, DEEP])
 def test_what_is_no_notebook_is_said_to_be_none(text: str) -> None:
     with pytest.raises(NotebookError, match="is no notebook"):
         notebook.read(text)

@@ -95,7 +95,7 @@ def test_a_line_of_an_older_version_lacks_what_the_fit_is_judged_by(tmp_path: Pa
     )
     before = path.read_bytes()
     assert ledger.read(path).entries == (ONE,)
-    assert (ONE.requires, ONE.gencode) == ((), None)
+    assert (ONE.requires, ONE.gencode) == (None, None)
     ledger.append(path, [newer])  # the same file, published again by this version
     assert path.read_bytes() == before
 

@@ -73,6 +73,8 @@ HOSTILE: list[tuple[str, dict[str, Any]]] = [
     ),
     ("a folder of the site", {"line": "docs"}),
     ("a folder of the site", {"line": "install"}),
+    ("a requirement without an answer", {"requires": ['foo; python_version ~= "abc"']}),
+    ("another one", {"requires": ['foo; platform_version ~= "5"']}),
     ("a negative size", {"size": -1}),
     ("no size", {"size": 0}),
     ("a size beyond numbers", {"size": 1 << 60}),

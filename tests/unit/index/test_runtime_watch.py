@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -10,8 +11,9 @@ import pytest
 
 import pagedata
 from fixedconfig import CONFIG
-from smallruntime import GPUS, KNOWN, PINS, REQUIRES, RUNTIME
+from smallruntime import EXTRA, GPUS, KNOWN, PINS, REQUIRES, RUNTIME
 from tfwheel.colab.fit_table import Judge
+from tfwheel.config.errors import SelectionError
 from tfwheel.config.paths import CONFIG_DIR, Paths
 from tfwheel.errors import UsageError
 from tfwheel.index import fit_of_index, ledger, runtime_watch
@@ -71,6 +73,17 @@ def test_a_wheel_that_fits_no_more_is_named_with_the_reason(paths: Paths) -> Non
         found.check()
 
 
+def test_what_others_wrote_is_no_markup_in_the_report(paths: Paths) -> None:
+    hostile = "580.1 | <img src=x> @octocat\x1b[31m"
+    found = look(paths, newer(driver=hostile, pins={**PINS, "numpy": "<b>`1`|2"}))
+    changed = runtime_watch.look(
+        CONFIG, paths, replace(JUDGE, runtimes=(replace(RUNTIME, driver="1.1"),)), newer=found.newer, official={}
+    )
+    assert "| driver | 1.1     | `580.1 \\| <img src=x> @octocat?[31m` |" in changed.text
+    assert "`<b>'1'\\|2`" in found.text
+    assert "\x1b" not in changed.text
+
+
 def test_a_planned_wheel_that_fits_the_newer_runtime_should_be_built(paths: Paths) -> None:
     known = msgspec.structs.replace(KNOWN, requires={**KNOWN.requires, "tf-keras": {"2.21.0": ("tensorflow>=2.21",)}})
     judge = Judge(runtimes=(RUNTIME,), known=known, gpus=GPUS[:1])
@@ -115,11 +128,29 @@ def test_a_line_of_the_ledger_has_what_it_takes_to_judge_again() -> None:
 
 
 def test_an_older_line_is_judged_by_the_official_wheel() -> None:
-    old = msgspec.structs.replace(PUBLISHED, requires=(), gencode=None)
+    old = msgspec.structs.replace(PUBLISHED, requires=None, gencode=None)
     facts = fit_of_index.of_entry(old, KNOWN, CONFIG.lines)
     assert (facts.requires, facts.gencode) == (REQUIRES, "5.28.3")
     unknown = fit_of_index.of_entry(pagedata.entry("2.20.0+cu125.3", None, "gone"), KNOWN, CONFIG.lines)
     assert (unknown.requires, unknown.gencode, unknown.cuda, unknown.pythons) == ((), None, None, ())
+
+
+def test_a_wheel_without_requirements_is_not_one_whose_requirements_are_unknown() -> None:
+    none = msgspec.structs.replace(PUBLISHED, requires=())
+    assert fit_of_index.of_entry(none, KNOWN, CONFIG.lines).requires == ()
+    lines = [ledger.encode(one) for one in (none, msgspec.structs.replace(PUBLISHED, requires=None))]
+    assert [json.loads(line)["requires"] for line in lines] == [[], None]
+
+
+def test_the_line_says_what_cuda_tensorflow_is_built_with_whatever_gpu_code_its_record_says() -> None:
+    bare = msgspec.structs.replace(PUBLISHED, gpu_code={}, requires=(*REQUIRES, EXTRA.replace("<10.0,>=9.3", ">=10.1")))
+    facts = fit_of_index.of_entry(bare, KNOWN, CONFIG.lines)
+    assert facts.cuda == "12.5.1"
+    assert JUDGE.of(facts)[RUNTIME.name].broken == (
+        "It needs cuDNN 10.1.0 or newer of the same major version, and this runtime loads 9.10.2.21.",
+    )
+    ops = msgspec.structs.replace(pagedata.entry("2.20.0", None, "cu12"), gpu_code={})
+    assert fit_of_index.of_entry(ops, KNOWN, CONFIG.lines).cuda is None
 
 
 def test_the_judgements_about_published_wheels_are_there_for_the_site() -> None:
@@ -134,3 +165,6 @@ def test_what_was_removed_is_not_judged(paths: Paths) -> None:
     ledger.write(paths.published, [PUBLISHED, pagedata.entry("2.20.0+cpu.1", "312", "cpu", removed="gone")])
     assert [name for name, _ in fit_of_index.published(paths, CONFIG)] == [PUBLISHED.file]
     assert list(fit_of_index.published(paths, CONFIG, line="cpu")) == []
+    for wheels in (fit_of_index.published, fit_of_index.built):
+        with pytest.raises(SelectionError, match="there is no line `zz`"):
+            list(wheels(paths, CONFIG, line="zz"))

@@ -6,6 +6,7 @@ import shutil
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 
 import pagedata
@@ -54,6 +55,26 @@ def test_a_version_that_breaks_every_runtime_is_refused_with_the_reasons(setting
     targets = [target for target in plan.targets(settings) if target.tensorflow == "2.21.0"]
     with pytest.raises(ColabFitError, match=r"In 2026\.07: "):
         colab_gate.check_targets(targets, settings)
+
+
+def test_a_wheel_does_not_pass_on_the_merits_of_planned_ones(settings: Config) -> None:
+    def given(python: str, *more: str) -> pagedata.LedgerEntry:
+        one = entry(FITTING, python)
+        return msgspec.structs.replace(one, requires=(*(one.requires or ()), *more))
+
+    for python in ("311", "313"):  # nothing satisfies it; that others of the version fit is no help
+        with pytest.raises(ColabFitError, match=rf"cp{python}.* with its Python: In .*No set of versions satisfies it"):
+            colab_gate.check([given(python, "numpy<1.0")], settings)
+    with pytest.raises(ColabFitError, match=r"cp313.* with its Python: In 2026.*It needs cuDNN 10"):
+        colab_gate.check([given("313", 'nvidia-cudnn-cu12>=10; extra == "and-cuda"')], settings)  # the planned one fits
+    colab_gate.check([given("310", "numpy<1.0")], settings)  # no runtime has its Python
+
+
+def test_a_record_without_gpu_code_hides_no_cuda(settings: Config) -> None:
+    needs = ("keras", 'nvidia-cudnn-cu12==10.1.*; extra == "and-cuda"', 'foo; python_version ~= "abc"')
+    bare = msgspec.structs.replace(entry(FITTING, "313"), gpu_code={}, requires=needs)
+    with pytest.raises(ColabFitError, match=r"It needs cuDNN 10\.1 or newer"):
+        colab_gate.check([bare], settings)
 
 
 RULES = [({"colab": "warn"}, 1), ({"colab_lines": {"cu12": "warn"}}, 1), ({"colab_lines": {"cu12": False}}, 0)]
