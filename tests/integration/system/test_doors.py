@@ -47,6 +47,7 @@ TABLE: dict[str, tuple[list[str], dict[str, str], int]] = {
     "a cache that is a file": (["clean_cache", "--days", "0"], {"XDG_CACHE_HOME": "{tmp}/file"}, FILE),
     "a workflow that is a folder": (["rehearse_workflow", "."], {}, 87),
     "a runtime from nowhere": (["watch_runtimes", "--from", "{tmp}/nope"], {}, 11),
+    "runtimes without anything to compare": (["watch_runtimes"], {}, 11),
     "wheels that are none": (["check_fit", "bought"], {}, 2),
     "a wheel that is a folder": (["verify_attestation", "{tmp}", "--bundle", "{tmp}", "--repo", "a/b"], {}, 121),
     "an event without a name": (["plan_matrix", "--event", ""], {}, 2),
