@@ -71,6 +71,8 @@ NAMED = {
     "a cache that is a file": ["XDG_CACHE_HOME"],
     "a cache below a file": ["XDG_CACHE_HOME", "file/tfwheel"],
     "a compiler that fails": ["/bin/false is no compiler that runs"],
+    "runtimes without anything to compare": ["neither --from nor --pypi is given"],
+    "wheels that are none": ["argument WHICH: invalid choice: 'bought'"],
     "a store at no URL": ["--store-url cannot be the URL of a folder"],
     "changes since no commit": ["--changed-since: it is empty"],
     "an output of CI in a folder": ["$GITHUB_OUTPUT"],
