@@ -15,8 +15,12 @@ import os
 import sys
 import tomllib
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import nox
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 ROOT = Path(__file__).resolve().parent
 sys.path.insert(0, str(ROOT / "scripts"))
@@ -33,6 +37,7 @@ LOCKS = ROOT / "build_config" / "locks"
 APART = ["colab"]  # groups that must not agree with the others
 PATIENCE_S = 60  # how long a program may take to end after Ctrl-C
 FACTORY = ROOT / ".nox" / "factory"
+CHANGED = 63  # of the watch: Colab changed, and every wheel that fitted still does
 
 
 def targets(session: str) -> dict[str, bool]:
@@ -85,13 +90,15 @@ def resolve(session: nox.Session, groups: list[str], lock: Path, *words: str) ->
     session.run("uv", "pip", "compile", *options, *quiet, *named, "--output-file", str(lock), *words)
 
 
-def enter(session: nox.Session, door: str, *words: str, home: Path = FACTORY) -> None:
+def enter(session: nox.Session, door: str, *words: str, home: Path = FACTORY, fine: Sequence[int] = (0,)) -> None:
     """Run a program of scripts/ with the Python of an environment, by default that of the session `factory`.
 
-    Ctrl-C reaches it, too: it ends its own programs and removes its temporary folders, for which nox must wait.
+    ``fine`` are the exit codes that are no failure. Ctrl-C reaches it, too: it ends its own programs and removes its
+    temporary folders, for which nox must wait.
     """
     python = str(home / "bin" / "python")
-    session.run(python, f"scripts/{door}.py", *words, external=True, interrupt_timeout=PATIENCE_S)
+    command = (python, f"scripts/{door}.py", *words)
+    session.run(*command, external=True, interrupt_timeout=PATIENCE_S, success_codes=fine)
 
 
 def build(session: nox.Session, target: str, *, default: bool) -> None:
@@ -245,7 +252,7 @@ def fit(session: nox.Session) -> None:
 @nox.session(name="watch-runtimes", venv_backend="none", requires=["factory"], default=False)
 def watch_runtimes(session: nox.Session) -> None:
     """Compare newer files of Colab's runtimes with those here, and judge published wheels (`-- --from PATH`)."""
-    enter(session, "watch_runtimes", *session.posargs)
+    enter(session, "watch_runtimes", *session.posargs, fine=(0, CHANGED))
 
 
 @nox.session(name="update-distributions", tags=["update"], venv_backend="none", requires=["factory"], default=False)

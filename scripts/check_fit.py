@@ -12,6 +12,12 @@ from tfwheel.config import build_config
 from tfwheel.config.paths import Paths
 from tfwheel.index import fit_of_index
 
+NOTHING = {
+    "planned": "There is no wheel to judge: no target of that line has a locked official wheel. See `nox -s plan`.",
+    "built": "There is no wheel to judge in dist/wheels/: build one first, as with `nox -s build-cpu`.",
+    "published": "There is no wheel to judge: none of that is published. `nox -s fit` judges the planned ones.",
+}
+
 
 def main(arguments: argparse.Namespace) -> None:
     """Judge the chosen wheels and print the table, or JSON."""
@@ -22,12 +28,16 @@ def main(arguments: argparse.Namespace) -> None:
         "built": lambda: fit_table.of_wheels(fit_of_index.built(paths, settings, line=arguments.line), judge),
         "published": lambda: fit_table.of_wheels(fit_of_index.published(paths, settings, line=arguments.line), judge),
     }[arguments.of]()
-    print((fit_table.as_json if arguments.json else fit_table.text)(rows, judge))  # noqa: T201 -- the product
+    said = (
+        fit_table.as_json(rows, judge) if arguments.json else fit_table.text(rows, judge, nothing=NOTHING[arguments.of])
+    )
+    print(said)  # noqa: T201 -- the product
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("of", nargs="?", choices=("planned", "built", "published"), default="planned")
+    about = "planned (default), built (dist/wheels/) or published (index/ledger.jsonl)"
+    parser.add_argument("of", nargs="?", choices=tuple(NOTHING), default="planned", metavar="WHICH", help=about)
     parser.add_argument("--line", help="only the wheels of this line (cpu, ...)")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     sys.exit(cli.enter(parser, main))

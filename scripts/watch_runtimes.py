@@ -12,6 +12,7 @@ from tfwheel.colab import drift, survey
 from tfwheel.colab.fit_table import Judge
 from tfwheel.config import build_config
 from tfwheel.config.paths import Paths
+from tfwheel.errors import UsageError
 from tfwheel.index import runtime_watch
 from tfwheel.publish import standing_issue
 from tfwheel.publish.github_repository import Repository
@@ -21,6 +22,10 @@ from tfwheel.system.files import write_atomically
 
 def main(arguments: argparse.Namespace) -> None:
     """Report, keep the issue up to date if asked to, and end with 63 or 64 if there is something to do."""
+    if not (arguments.newer or arguments.pypi):
+        message = "there is nothing to compare with: neither --from nor --pypi is given"
+        remedy = "Give --from with a clone of googlecolab/backend-info or a snapshot, or --pypi, or both."
+        raise UsageError(message, remedy=remedy)
     settings, paths = build_config.load(), Paths.here()
     judge = Judge.load(settings.directory)
     newer = drift.read(arguments.newer) if arguments.newer else None

@@ -17,6 +17,12 @@ class NotebookError(GateError):
     default_remedy = "Correct index/colab.ipynb, or what it calls, and run `nox -s notebook` again."
 
 
+class NoTargetError(UsageError):
+    """The notebook cannot be filled in: nothing that is built is for the newest runtime."""
+
+    default_remedy = "Add its TensorFlow and Python to build_config/targets.toml, or write the parameters by hand."
+
+
 class UnknownRuntimeError(UsageError):
     """A runtime was named that has no snapshot."""
 
@@ -24,4 +30,4 @@ class UnknownRuntimeError(UsageError):
 class NoImitationError(UsageError):
     """A snapshot cannot be imitated here: a package that must be in it is not, or not for this machine."""
 
-    default_remedy = "Name another runtime; build_config/colab/README.md lists them."
+    default_remedy = "Name another runtime; build_config/colab/runtimes.toml lists them."

@@ -36,10 +36,13 @@ def run_all(wish: Wish, paths: Paths) -> None:
 
 
 def fill(paths: Paths) -> None:
-    """Write the badge and the parameters of the configuration into the notebook, and remove outputs."""
+    """Write the badge and the parameters of the configuration into the notebook, remove outputs, and say so."""
     newest = attempts.named((), paths)[0]
     text = notebook.filled(toml_files.text(notebook.NOTEBOOK), build_config.load(paths.settings), newest)
     files.write_atomically(notebook.NOTEBOOK, text.encode())
+    cell = "".join(notebook.cell_of(notebook.read(text), "parameters")["source"])
+    said = ", ".join(line.partition("  #")[0] for line in cell.splitlines())
+    console.say(f"wrote {notebook.PLACE} for the runtime {newest.name}: {said}")
 
 
 def run_in(attempt: Trial, runtime: Runtime, folder: Path, *, doctor: bool) -> dict[str, Any]:

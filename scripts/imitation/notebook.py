@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from imitation.errors import NotebookError
+from imitation.errors import NoTargetError, NotebookError
 from tfwheel.config import plan
 from tfwheel.config.paths import ROOT
 
@@ -87,17 +87,16 @@ def filled(text: str, config: Config, newest: Runtime) -> str:
     """Return the notebook with the badge and the parameters of this configuration, and without outputs.
 
     The wheel is the default one for the ``newest`` runtime, of the first line with a GPU. Raises NotebookError for a
-    text that is no notebook with these cells, and where no target is for that runtime.
+    text that is no notebook with these cells, and NoTargetError where no target is for that runtime.
     """
     found = [
         one for one in plan.targets(config) if (one.tensorflow, one.python) == (newest.tensorflow, newest.python_minor)
     ]
     if not found:
         message = (
-            f"no target makes a wheel of TensorFlow {newest.tensorflow} for Python {newest.python_minor}, which the "
-            f"newest runtime, {newest.name}, has: the notebook has nothing to install there"
+            f"no target is for the runtime {newest.name}: TensorFlow {newest.tensorflow}, Python {newest.python_minor}"
         )
-        raise NotebookError(message, remedy="Add the release, or its Python, to build_config/targets.toml.")
+        raise NoTargetError(message)
     best = min(found, key=lambda one: (not one.default, not one.line.cuda, one.line.name))
     lines = [one.line.name for one in sorted(found, key=lambda one: (one.line.cuda is None, one.line.name))]
     parameters = Parameters(index=config.index.base_url or INDEX, line=best.line.name, version=best.version)

@@ -23,7 +23,7 @@ from packaging.utils import canonicalize_name
 from imitation import requirements
 from imitation.errors import NoImitationError
 from tfwheel.system import console, interpreters, kept_folders, scratch
-from tfwheel.system.errors import CommandError, DownloadError
+from tfwheel.system.errors import CommandError, PackageIndexError
 from tfwheel.system.files import write_atomically
 from tfwheel.system.processes import run
 
@@ -179,7 +179,7 @@ def _install(imitation: Imitation, pins: list[str]) -> dict[NormalizedName, str]
             name, reason = _fault(said)
             if name not in {canonicalize_name(pin.partition("==")[0]) for pin in wanted}:
                 message = f"{len(wanted)} packages of the snapshot cannot be installed: {said}"
-                raise DownloadError(message) from error
+                raise PackageIndexError(message) from error
             refused[name] = reason
         else:
             break

@@ -15,6 +15,7 @@ from pydantic import BaseModel
 
 import docpages
 import pagedata
+from tfwheel.colab import runtimes
 from tfwheel.config import build_config, ci_settings, gpu_support, plan, schema
 from tfwheel.config.paths import ROOT
 from tfwheel.index import ledger, site
@@ -39,6 +40,7 @@ KEYS: dict[str, Any] = {
     "runners.toml": ci_settings.RunnersFile,
     "subsets.toml": ci_settings.SubsetsFile,
     "gpus.toml": gpu_support.GpusFile,
+    "runtimes.toml": runtimes.RuntimesFile,
 }
 
 each_document = pytest.mark.parametrize("path", docpages.DOCUMENTS, ids=docpages.name_of)

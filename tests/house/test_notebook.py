@@ -5,17 +5,20 @@ from __future__ import annotations
 import ast
 import json
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import nbformat
 import pytest
 
 import pagedata
-from imitation import notebook
+from imitation import execution, notebook
 from tfwheel.colab import runtimes
 from tfwheel.config import build_config, plan
-from tfwheel.config.paths import CONFIG_DIR, ROOT
+from tfwheel.config.paths import CONFIG_DIR, ROOT, Paths
 from tfwheel.index import install_files, local_index
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 TEXT = notebook.NOTEBOOK.read_text(encoding="utf-8")
 CELLS: list[dict[str, Any]] = json.loads(TEXT)["cells"]
@@ -62,6 +65,20 @@ def test_it_holds_no_outputs_and_no_place_of_one_machine() -> None:
 
 def test_it_is_filled_in_for_this_configuration() -> None:
     assert notebook.filled(TEXT, CONFIG, RUNTIMES[0]) == TEXT, "run `nox -s notebook -- --fill`"
+
+
+def test_filling_it_in_says_what_was_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copy = tmp_path / "colab.ipynb"
+    copy.write_text(TEXT, encoding="utf-8")
+    monkeypatch.setattr(notebook, "NOTEBOOK", copy)
+    execution.fill(Paths.here())
+    given = parameters()
+    said = capsys.readouterr().err
+    assert f"wrote index/colab.ipynb for the runtime {RUNTIMES[0].name}: INDEX = " in said
+    assert f'LINE = "{given["LINE"]}", VERSION = "{given["VERSION"]}"' in said
+    assert copy.read_text(encoding="utf-8") == TEXT
 
 
 def test_its_command_is_the_one_that_the_index_prints() -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 import shutil
+import subprocess
 import sys
+import venv
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,6 +14,7 @@ import pytest
 import docpages
 from tfwheel.config import build_config, plan
 from tfwheel.config.paths import ROOT
+from tfwheel.index.errors import FitLostError, RuntimeChangedError
 from tfwheel.system.errors import CommandError
 from tfwheel.system.processes import run
 
@@ -74,6 +77,23 @@ def test_a_group_that_is_not_locked_as_it_stands_stops_its_session_and_names_the
     assert "run `nox -s update-locks`, and commit both files" in said
     assert "Running session verify-attestation" in said
     assert "pip install" not in said
+
+
+@pytest.mark.parametrize(
+    ("code", "passes"), [(RuntimeChangedError.exit_code, True), (FitLostError.exit_code, False), (11, False)]
+)
+def test_a_change_that_every_wheel_survives_is_no_failed_session(checkout: Path, code: int, *, passes: bool) -> None:
+    home = checkout / ".nox" / "factory"  # as if it were installed
+    venv.create(home, with_pip=False)
+    with (home / "pyvenv.cfg").open("a", encoding="utf-8") as file:
+        file.write("uv = 0\n" if shutil.which("uv") else "virtualenv = 0\n")
+    shutil.copy(checkout / "build_config" / "locks" / "factory.txt", home / "installed.txt")
+    (checkout / "scripts" / "watch_runtimes.py").write_text(f"raise SystemExit({code})\n", encoding="utf-8")
+    words = [sys.executable, "-m", "nox", "--session", "watch-runtimes"]
+    found = subprocess.run(words, cwd=checkout, capture_output=True, text=True, check=False)
+    assert (found.returncode == 0) == passes, found.stderr
+    assert ("Session watch-runtimes was successful" in found.stderr) == passes
+    assert f"exit code {code}" in found.stderr or passes
 
 
 def test_a_broken_targets_file_leaves_a_session_that_says_so(checkout: Path) -> None:

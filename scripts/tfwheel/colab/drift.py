@@ -27,6 +27,7 @@ FREEZES = ("pip-freeze.gpu.txt", "pip-freeze-gpu.txt", "pip-freeze.txt")
 SYSTEMS = ("os-info-gpu.txt", "os-info.gpu.txt", "os-info.txt")
 PACKAGES = ("apt-list-gpu.txt", "apt-list.gpu.txt", "apt-list.txt")
 SNAPSHOT = "snapshot.json"
+MARK = "google-colab"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,6 +74,11 @@ def read(path: Path, *, name: str = "newer") -> Runtime:
         system=read_system,
         packages=snapshots.parse_apt(toml_files.text(apt), source=str(apt)) if apt else None,
     )
+
+
+def looks_like_colab(runtime: Runtime) -> bool:
+    """Return whether a runtime has the distribution that Colab itself puts into each of its own."""
+    return MARK in {str(canonicalize_name(name)) for name in (*runtime.pins, *runtime.direct)}
 
 
 def compare(old: Runtime, new: Runtime, known: Distributions) -> Drift:

@@ -57,7 +57,12 @@ class Fit:
     @property
     def reasons(self) -> tuple[str, ...]:
         """Why it is so, the first reason first; empty for a wheel that fits."""
-        return (*self.broken, *(_change(*one) for one in self.changes))
+        return (*self.broken, *self.changed)
+
+    @property
+    def changed(self) -> tuple[str, ...]:
+        """The changes as sentences."""
+        return tuple(_change(*one) for one in self.changes)
 
     @property
     def words(self) -> str:

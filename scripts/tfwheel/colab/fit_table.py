@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tfwheel.config.gpu_support import Gpu
 
 OTHER_PYTHON = "other Python"
-SHOWN = 4  # reasons below a table, for one wheel in one runtime
+SHOWN = 4  # reasons of one kind below a table, for one wheel in one runtime
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,15 +101,18 @@ def of_wheels(wheels: Iterable[tuple[str, WheelFacts]], judge: Judge) -> list[Ro
     return [Row(name=name, wheel=wheel, fits=judge.of(wheel)) for name, wheel in wheels]
 
 
-def text(rows: Sequence[Row], judge: Judge) -> str:
-    """Return the table in Markdown, below it the reasons, and apart from them what is wrong without any wheel."""
+def text(rows: Sequence[Row], judge: Judge, *, nothing: str = "There is no wheel to judge.") -> str:
+    """Return the table in Markdown, below it the reasons, and apart from them what is wrong without any wheel.
+
+    ``nothing`` is what to say instead of a table without rows.
+    """
     columns = ("wheel", "version", *(f"{one.name} (Python {one.python_minor})" for one in judge.runtimes))
     body = [[row.name, row.wheel.version, *(cell(row.fits[one.name]) for one in judge.runtimes)] for row in rows]
     newest = next((one for one in judge.runtimes if one.newest), None)
     head = f"The newest runtime known here is {newest.name}, of {newest.date}." if newest else "No runtime is known."
-    parts = [head, markdown(columns, body) if rows else "There is no wheel to judge."]
+    parts = [head, markdown(columns, body) if rows else nothing]
     if why := "\n".join(_reasons(rows)):
-        parts.append(f"Why:\n\n{why}")
+        parts.append(f"Why (`--json` has every reason):\n\n{why}")
     if found := "\n".join(_faults(judge)):
         parts.append(f"Wrong in the runtimes as they are, without any wheel of this index:\n\n{found}")
     lacking = {one.name: ", ".join(fit.unknown(one, judge.known)) for one in judge.runtimes}
@@ -128,7 +131,10 @@ def as_json(rows: Sequence[Row], judge: Judge) -> str:
                 "name": row.name,
                 "project": row.wheel.project,
                 "version": row.wheel.version,
-                "fit": {name: one.plain() | {"notes": list(one.notes)} for name, one in row.fits.items()},
+                "fit": {
+                    name: one.plain() | {"breaks": list(one.broken), "notes": list(one.notes)}
+                    for name, one in row.fits.items()
+                },
             }
             for row in rows
         ],
@@ -143,19 +149,29 @@ def cell(one: Fit) -> str:
 
 def _reasons(rows: Sequence[Row]) -> list[str]:
     """Return a line for each set of reasons, with all wheels and runtimes that it is about."""
-    together: dict[tuple[tuple[str, ...], tuple[str, ...]], list[str]] = {}
+    together: dict[tuple[tuple[str, ...], tuple[str, ...]], tuple[Fit, list[str]]] = {}
     for row in rows:
         named: dict[tuple[str, ...], list[str]] = {}
         for name, one in row.fits.items():
-            if one.reasons and (one.installable or cell(one) != OTHER_PYTHON):
+            if one.reasons and cell(one) != OTHER_PYTHON:
                 named.setdefault(one.reasons, []).append(name)
         for reasons, names in named.items():
-            together.setdefault((tuple(names), reasons), []).append(row.name)
-    lines = []
-    for (where, why), wheels in together.items():
-        more = f" And {len(why) - SHOWN} more." if len(why) > SHOWN else ""
-        lines.append(f"- {', '.join(wheels)} in {', '.join(where)}: {' '.join(why[:SHOWN])}{more}")
-    return lines
+            together.setdefault((tuple(names), reasons), (row.fits[names[0]], []))[1].append(row.name)
+    return [
+        f"- {', '.join(wheels)} in {', '.join(where)}: {_told(one)}" for (where, _), (one, wheels) in together.items()
+    ]
+
+
+def _told(one: Fit) -> str:
+    """Return the reasons in words: what breaks, then what changes, each after its number; of many the first."""
+    broken = _counted(fit.BREAKS, one.broken)
+    changed = _counted(f"Also {fit.CHANGES}" if one.broken else fit.CHANGES, one.changed)
+    return " ".join(filter(None, (broken, changed)))
+
+
+def _counted(words: str, reasons: Sequence[str]) -> str:
+    more = f" And {len(reasons) - SHOWN} more." if len(reasons) > SHOWN else ""
+    return f"{words} {len(reasons)}: {' '.join(reasons[:SHOWN])}{more}" if reasons else ""
 
 
 def _faults(judge: Judge) -> list[str]:

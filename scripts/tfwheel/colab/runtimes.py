@@ -36,16 +36,18 @@ Date = Annotated[
 ]
 Numbers = Annotated[str, schema.text_like(r"[0-9]{1,5}(\.[0-9]{1,5}){1,3}", "a version of numbers, as in `12.8`")]
 
+Python = Annotated[str, schema.text_like(r"3\.[0-9]{1,2}\.[0-9]{1,2}", "a version of Python, as in `3.12.13`")]
+
 
 class RuntimeEntry(schema.Table):
     """One ``[[runtime]]``; the name is part of a file name; ``freeze``, ``os_info`` and ``apt`` are files beside.
 
-    ``snapshot`` is one that was taken inside the runtime; it takes the place of the three. The other keys say what no
-    file of Colab says.
+    ``snapshot`` is one that was taken inside the runtime; it takes the place of the three. ``python`` may be left out
+    where a file says it. The other keys say what no file of Colab says.
     """
 
     name: RuntimeName
-    python: Annotated[str, schema.text_like(r"3\.[0-9]{1,2}\.[0-9]{1,2}", "a version of Python, as in `3.12.13`")]
+    python: Python | None = None
     freeze: schema.FileName | None = None
     snapshot: schema.FileName | None = None
     os_info: schema.FileName | None = None
@@ -162,7 +164,7 @@ def of_snapshot(found: Snapshot, *, name: str) -> Runtime:
 
 def _runtime(entry: RuntimeEntry, folder: Path, *, newest: bool) -> Runtime:
     read = _from_snapshot(entry, folder) if entry.snapshot else _from_files(entry, folder)
-    if read.python != entry.python:
+    if entry.python not in {None, read.python}:
         message = f"{folder / 'runtimes.toml'}: `{entry.name}` has Python {entry.python}, its files say {read.python}"
         raise ConfigError(message)
     stated = {"date": entry.date, "glibc": entry.glibc, "driver": entry.driver, "cuda": entry.cuda}
@@ -191,6 +193,9 @@ def _from_files(entry: RuntimeEntry, folder: Path) -> Runtime:
         path = folder / entry.apt
         packages = snapshots.parse_apt(toml_files.text(path), source=str(path))
     python = system.python if system else entry.python
+    if python is None:
+        message = f"{folder / 'runtimes.toml'}: `{entry.name}` has neither `python` nor `os_info`, which says it"
+        raise ConfigError(message)
     return of_freeze(freeze, name=entry.name, python=python, system=system, packages=packages)
 
 

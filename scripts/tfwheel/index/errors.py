@@ -88,7 +88,7 @@ class RuntimeChangedError(FactoryError):
 
     exit_code = 63
     default_remedy = (
-        "Copy the newer files to build_config/colab/, as its README.md says, and build what the report names."
+        "Copy the newer files to build_config/colab/, as index/docs/colab.md says, and build what the report names."
     )
 
 

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 TITLE = "Colab's runtime or the official TensorFlow changed"
 LABEL = "runtime-watch"
+NAMED = 3  # wheels in one sentence
+STRANGE = "**Is this Colab?** It has no distribution `google-colab`, which each of Colab's runtimes has."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +75,10 @@ class Watch:
     def check(self) -> None:
         """Raise FitLostError or RuntimeChangedError if there is something to report; the report says what."""
         if self.lost:
-            message = f"{len(self.lost)} wheels fit {self.stored.name} and not the newer runtime: {self.lost[0].name}"
+            count, names = len(self.lost), ", ".join(one.name for one in self.lost[:NAMED])
+            fit_one = "1 wheel fits" if count == 1 else f"{count} wheels fit"
+            more = f" and {count - NAMED} more" if count > NAMED else ""
+            message = f"{fit_one} {self.stored.name} and not the newer runtime: {names}{more}"
             raise FitLostError(message)
         if not self.is_quiet:
             message = "Colab's runtime or the official TensorFlow changed; every wheel that fitted still does"
@@ -82,8 +87,9 @@ class Watch:
     @property
     def text(self) -> str:
         """The report in Markdown."""
-        found = [*self._changes(), *self._fits(), *self._next(), *self._officials()]
-        return "\n\n".join(found or ["Nothing changed."]) + "\n"
+        found = [*self._changes(), *self._fits(), *self._next(), *self._officials()] or ["Nothing changed."]
+        strange = [STRANGE] if self.newer and not drift.looks_like_colab(self.newer) else []
+        return "\n\n".join([*strange, *found]) + "\n"
 
     def _changes(self) -> list[str]:
         if self.newer is None or self.drift.is_nothing:

@@ -33,6 +33,12 @@ class NoOfficialWheelError(UsageError):
 class DownloadError(NoAnswerError):
     """A server could not be reached, or the transfer broke off."""
 
+    default_remedy = "Check that a server answers at that address, and the network; then run again."
+
+
+class PackageIndexError(DownloadError):
+    """pip's index could not be reached, or has not what was asked for."""
+
     default_remedy = "Check the network and pip's configuration (`pip config list`), then run again."
 
 

@@ -7,7 +7,13 @@ import sys
 from typing import TYPE_CHECKING
 
 from tfwheel.system import console
-from tfwheel.system.errors import CommandError, DiskFullError, DownloadError, HashMismatchError, NoOfficialWheelError
+from tfwheel.system.errors import (
+    CommandError,
+    DiskFullError,
+    HashMismatchError,
+    NoOfficialWheelError,
+    PackageIndexError,
+)
 from tfwheel.system.files import sha256_of
 from tfwheel.system.processes import run
 
@@ -62,14 +68,14 @@ def install_parts(requirements: Sequence[str], target: Path) -> None:
     try:
         run([*argv, "--target", target, *requirements])
     except CommandError as error:
-        raise _failure(", ".join(requirements), error, missing=DownloadError) from error
+        raise _failure(", ".join(requirements), error, missing=PackageIndexError) from error
 
 
 def is_claimed(project: str) -> bool:
     """Return whether pip's configured index has a release of that name that this machine could use.
 
-    Raises DownloadError when the index did not answer: no answer does not mean that the name is free. A project whose
-    files are all for other systems counts as free.
+    Raises PackageIndexError when the index did not answer: no answer does not mean that the name is free. A project
+    whose files are all for other systems counts as free.
     """
     try:
         run([*PIP, "-vv", "index", "versions", "--pre", "--ignore-requires-python", project])
@@ -78,7 +84,7 @@ def is_claimed(project: str) -> bool:
         if "No matching distribution" in error.output and not failures:
             return False
         message = f"is the name {project} taken? {(failures or error.message.splitlines())[-1]}"
-        raise DownloadError(message) from error
+        raise PackageIndexError(message) from error
     return True
 
 
@@ -122,4 +128,4 @@ def _failure(what: str, error: CommandError, *, missing: type[FactoryError]) -> 
         official = known and missing is NoOfficialWheelError
         remedy = f"Take one of these versions, or another Python: {known}." if official else None
         return missing(message, remedy=remedy)
-    return DownloadError(f"{what}: {(unread or [last])[-1]}")
+    return PackageIndexError(f"{what}: {(unread or [last])[-1]}")

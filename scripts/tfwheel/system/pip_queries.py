@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING
 
 from tfwheel.system import scratch
-from tfwheel.system.errors import CommandError, DownloadError
+from tfwheel.system.errors import CommandError, PackageIndexError
 from tfwheel.system.pip import PIP, PLATFORMS
 from tfwheel.system.processes import run
 
@@ -20,7 +20,7 @@ MISSING = re.compile(r"No matching distribution found for ([A-Za-z0-9._-]+)==")
 def versions(project: str, *, python: str) -> list[str]:
     """Return the final versions of a project that have a wheel for a Python ("3.12") on x86_64 Linux, newest first.
 
-    Empty if there is none. Raises DownloadError when the index did not answer.
+    Empty if there is none. Raises PackageIndexError when the index did not answer.
     """
     try:
         said = run([*PIP, "index", "versions", "--json", *_target(python), project])
@@ -28,7 +28,7 @@ def versions(project: str, *, python: str) -> list[str]:
         if "No matching distribution" in error.output:
             return []
         message = f"which versions of {project} are there? {error.message.splitlines()[-1]}"
-        raise DownloadError(message) from error
+        raise PackageIndexError(message) from error
     found: list[str] = json.loads(said[said.index("{") :])["versions"]
     return found
 
@@ -36,7 +36,7 @@ def versions(project: str, *, python: str) -> list[str]:
 def requirements(pins: Mapping[str, str], *, python: str) -> dict[str, tuple[str, ...]]:
     """Return the Requires-Dist of exact versions, by name; those without a wheel for the Python are left out.
 
-    Only the metadata is read, with range requests. Raises DownloadError when the index did not answer.
+    Only the metadata is read, with range requests. Raises PackageIndexError when the index did not answer.
     """
     wanted = dict(pins)
     with scratch.folder("requirements") as folder:
@@ -50,7 +50,7 @@ def requirements(pins: Mapping[str, str], *, python: str) -> dict[str, tuple[str
                 missing = MISSING.search(error.output)
                 if not missing or wanted.pop(missing[1], None) is None:
                     message = f"what do {len(words)} packages require? {error.message.splitlines()[-1]}"
-                    raise DownloadError(message) from error
+                    raise PackageIndexError(message) from error
                 continue
             installed = json.loads(report.read_bytes())["install"]
             by_name = {_normalized(one["metadata"]["name"]): one["metadata"] for one in installed}

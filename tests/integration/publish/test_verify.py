@@ -123,6 +123,7 @@ def test_what_the_door_cannot_check_is_said_as_what_it_is(words: tuple[str, ...]
     failed = refused(*words, error=error)
     assert said in failed.replace("\n", " ")
     assert "secret" not in failed
+    assert "pip" not in failed  # which has no part in it
 
 
 def test_a_file_that_the_index_does_not_list_is_not_passed_over(host: AssetHost) -> None:

@@ -70,14 +70,17 @@ def test_the_table_has_a_cell_for_each_runtime_and_the_reasons_below() -> None:
         [" changes 1             ", " other Python          "],
     ]
     assert "The newest runtime known here is 2026.07, of 2026-07-14." in text
-    assert "- b in 2026.07: tf-keras 2.20.1 requires tensorflow<2.21,>=2.20, and gets tensorflow 2.21.0." in text
+    assert (
+        "- b in 2026.07: breaks 1: tf-keras 2.20.1 requires tensorflow<2.21,>=2.20, and gets tensorflow 2.21.0." in text
+    )
     assert "current" not in text
 
 
 def test_equal_reasons_of_several_wheels_are_said_once() -> None:
     wheels = [(name, wheel(requires=("gast",))) for name in ("a", "b")]
     assert (
-        "- a, b in 2026.07: gast 0.7.0 is added.\n" in fit_table.text(fit_table.of_wheels(wheels, JUDGE), JUDGE) + "\n"
+        "- a, b in 2026.07: changes 1: gast 0.7.0 is added.\n"
+        in fit_table.text(fit_table.of_wheels(wheels, JUDGE), JUDGE) + "\n"
     )
 
 
@@ -89,9 +92,21 @@ def test_of_many_reasons_the_first_are_shown_and_the_rest_is_counted() -> None:
     judge = Judge(runtimes=(runtime,), known=known)
     text = fit_table.text(fit_table.of_wheels([("a", wheel())], judge), judge)
     assert text.count("requires tensorflow<2, and gets tensorflow 2.20.0.") == fit_table.SHOWN
-    (line,) = [line for line in text.splitlines() if line.startswith("- a in 2026.07: ")]
+    (line,) = [line for line in text.splitlines() if line.startswith("- a in 2026.07: breaks 6: ")]
     assert line.endswith(" And 2 more.")
+    assert "Why (`--json` has every reason):" in text
     assert text.endswith("not known (`nox -s update-distributions`):\n\n- 2026.07: tensorflow 1.9, tf-keras 2.20.1")
+
+
+def test_what_breaks_and_what_changes_are_counted_apart() -> None:
+    rows = fit_table.of_wheels([("a", wheel(requires=("protobuf>=6.31.1", "gast"), gencode="6.31.1"))], JUDGE)
+    text = fit_table.text(rows, JUDGE)
+    assert "| breaks 1 " in text
+    assert "- a in 2026.07: breaks 1: grpcio-status 1.71.2 requires protobuf<6.0dev,>=5.26.1, and gets " in text
+    assert "protobuf 6.33.0. Also changes 2: gast 0.7.0 is added. protobuf 5.29.6 becomes 6.33.0." in text
+    found = json.loads(fit_table.as_json(rows, JUDGE))["wheels"][0]["fit"]["2026.07"]
+    assert (len(found["breaks"]), len(found["changes"])) == (1, 2)
+    assert found["reasons"][:1] == found["breaks"]
 
 
 def replace_requires(requires: dict[str, dict[str, tuple[str, ...]]]) -> fit_table.Distributions:
@@ -112,6 +127,7 @@ def test_json_has_the_same() -> None:
         "verdict": "changes",
         "reasons": ["gast 0.7.0 is added."],
         "changes": [["gast", None, "0.7.0"]],
+        "breaks": [],
         "notes": [],
     }
     assert [one["newest"] for one in found["runtimes"]] == [True, False]

@@ -1,43 +1,61 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING
 
 import pytest
 
 import pagedata
 from tfwheel.colab import runtimes
+from tfwheel.config import toml_files
 from tfwheel.config.errors import ConfigError
+from tfwheel.config.paths import CONFIG_DIR
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from tfwheel.colab.runtimes import Runtime, RuntimeEntry
 
-def test_the_snapshots_are_read_whole() -> None:
-    found = {runtime.name: (runtime.python_minor, runtime.tensorflow) for runtime in pagedata.RUNTIMES}
-    assert found == {
-        "2026.08": ("3.13", "2.20.0"),
-        "2026.07": ("3.12", "2.20.0"),
-        "2026.04": ("3.12", "2.19.0"),
-        "2026.01": ("3.12", "2.19.0"),
-        "2025.10": ("3.12", "2.19.0"),
-        "2025.07": ("3.11", "2.18.0"),
-    }
-    system = {one.name: (one.glibc, one.cuda, one.cudnn["apt"], one.cudnn["pip"]) for one in pagedata.RUNTIMES}
-    assert system == {
-        "2026.08": ("2.35", "12.8", "9.8.0", "9.19.0.56"),
-        "2026.07": ("2.35", "12.8", "9.8.0", "9.19.0.56"),
-        "2026.04": ("2.35", "12.8", "9.8.0", "9.10.2.21"),
-        "2026.01": ("2.35", "12.5", "9.2.1", "9.10.2.21"),
-        "2025.10": ("2.35", "12.5", "9.2.1", "9.10.2.21"),
-        "2025.07": ("2.35", "12.5", "9.2.1", "9.3.0.75"),
-    }
-    assert [one.name for one in pagedata.RUNTIMES if one.newest] == ["2026.08"]
-    newest = pagedata.RUNTIMES[0]
-    assert len(newest.pins) == 697
-    assert newest.version_of("TF.Keras") == "2.20.1"
-    assert newest.version_of("not-there") is None
-    assert (newest.installed["cucim-cu12"], newest.version_of("cucim-cu12")) == ("26.2.1", None)
+
+COLAB = CONFIG_DIR / "colab"
+STORED = toml_files.read(COLAB / "runtimes.toml", runtimes.RuntimesFile).runtime
+
+
+PAIRS = list(zip(STORED, pagedata.RUNTIMES, strict=True))
+
+
+@pytest.mark.parametrize(("entry", "found"), PAIRS, ids=[one.name for one in STORED])
+def test_each_stored_runtime_is_read_whole(entry: RuntimeEntry, found: Runtime) -> None:
+    assert (found.name, found.live) == (entry.name, entry.live)
+    assert found.newest == (found.date == max(str(one.date) for one in pagedata.RUNTIMES))
+    assert found.glibc
+    assert found.tensorflow
+    assert found.installed["tensorflow"] == found.tensorflow
+    if entry.freeze and not entry.snapshot:
+        lines = [line for line in (COLAB / entry.freeze).read_text(encoding="utf-8").splitlines() if line[:1].isalnum()]
+        assert len(found.pins) + len(found.direct) == len(lines)
+        assert f"tensorflow=={found.tensorflow}" in lines
+        pip = {line.rpartition("==")[2] for line in lines if re.match(r"nvidia-cudnn-cu\d+==", line)}
+        assert {found.cudnn.get("pip")} <= pip or not pip
+    for key in ("cuda", "driver", "glibc", "date"):
+        assert getattr(entry, key) in {None, getattr(found, key)}
+
+
+def test_a_name_is_found_in_any_spelling_and_a_version_in_a_url(tmp_path: Path) -> None:
+    url = "https://example.org/cucim_cu12-26.2.1-cp313-cp313-linux_x86_64.whl"
+    freeze = f"tf_keras==2.20.1\ncucim-cu12 @ {url}\ngoogle-colab @ file:///colabtools/google-colab\n"
+    (found,) = runtimes.load(written(tmp_path, ENTRY + "freeze = 'f.txt'\n", f=freeze))
+    assert (found.version_of("TF.Keras"), found.version_of("not-there")) == ("2.20.1", None)
+    assert (found.installed["cucim-cu12"], found.version_of("cucim-cu12")) == ("26.2.1", None)
+
+
+def test_an_apt_list_tells_cuda_and_cudnn(tmp_path: Path) -> None:
+    apt = (
+        "cuda-cudart-12-8/unknown 12.8.90-1 amd64 [installed]\nlibcudnn9-cuda-12/unknown 9.8.0.87-1 amd64 [installed]\n"
+    )
+    (found,) = runtimes.load(written(tmp_path, ENTRY + "freeze = 'f.txt'\napt = 'a.txt'\n", a=apt))
+    assert (found.cuda, found.cudnn) == ("12.8", {"apt": "9.8.0"})
 
 
 @pytest.mark.parametrize(
@@ -95,6 +113,16 @@ def test_a_cudnn_without_a_version_is_unknown(tmp_path: Path) -> None:
     (found,) = runtimes.load(written(tmp_path, ENTRY + "freeze = 'f.txt'\n", f=text))
     assert (found.cudnn, found.installed["nvidia-cudnn-cu12"]) == ({"pip": "8.9.7.29"}, "weird")
     assert found.installed is found.installed
+
+
+def test_a_file_that_says_the_python_need_not_be_repeated(tmp_path: Path) -> None:
+    bare = ENTRY.replace("python = '3.12.1'\n", "")
+    (found,) = runtimes.load(written(tmp_path, bare + "snapshot = 's.txt'\n", s=json.dumps(SNAPSHOT)))
+    assert found.python == "3.12.1"
+    (found,) = runtimes.load(written(tmp_path, bare + "freeze = 'f.txt'\nos_info = 'o.txt'\n"))
+    assert found.python == "3.12.1"
+    with pytest.raises(ConfigError, match="`x` has neither `python` nor `os_info`, which says it"):
+        runtimes.load(written(tmp_path, bare + "freeze = 'f.txt'\n"))
 
 
 def test_the_newest_is_the_one_of_the_latest_date(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from fixedconfig import CONFIG
 from imitation import notebook
-from imitation.errors import NotebookError
+from imitation.errors import NoTargetError, NotebookError
 from tfwheel.colab import runtimes
 from tfwheel.config.paths import CONFIG_DIR
 
@@ -107,6 +107,8 @@ def test_it_is_filled_in_with_repository_and_url_of_the_index_and_loses_its_outp
     assert "OWNER/REPO stands for the repository" in bare
     assert 'INDEX = \\"https://example.org/index/\\"' in bare
     assert notebook.filled(bare, replace(CONFIG, index=index), newest) == configured
+    with pytest.raises(NoTargetError, match=f"no target is for the runtime {newest.name}: TensorFlow 9.0.0, Python "):
+        notebook.filled(bare, CONFIG, replace(newest, pins={"tensorflow": "9.0.0"}))
 
 
 WITHOUT_TYPE = '{"cells": [{"id": "badge", "source": []}]}'

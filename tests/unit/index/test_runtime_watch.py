@@ -69,7 +69,7 @@ def test_a_wheel_that_fits_no_more_is_named_with_the_reason(paths: Paths) -> Non
     reason = "tf-keras 2.19.0 requires tensorflow<2.20,>=2.19, and gets tensorflow 2.20.0."
     assert f"- {PUBLISHED.file}: {reason}" in found.text
     assert found.ready == ()  # no planned wheel fits there either
-    with pytest.raises(FitLostError, match=r"1 wheels fit 2026\.07 and not the newer runtime"):
+    with pytest.raises(FitLostError, match=r"^1 wheel fits 2026\.07 and not the newer runtime: tensorflow-2\.20\.0"):
         found.check()
 
 
@@ -82,6 +82,20 @@ def test_what_others_wrote_is_no_markup_in_the_report(paths: Paths) -> None:
     assert "| driver | 1.1     | `580.1 \\| <img src=x> @octocat?[31m` |" in changed.text
     assert "`<b>'1'\\|2`" in found.text
     assert "\x1b" not in changed.text
+
+
+def test_of_the_wheels_that_fit_no_more_three_are_named_and_the_rest_is_counted(paths: Paths) -> None:
+    found = look(paths, newer(pins={**PINS, "tf_keras": "2.19.0", "tensorflow": "2.19.0"}))
+    lost = [replace(found.wheels[0], name=name) for name in "abcde"]
+    with pytest.raises(FitLostError, match=r"^3 wheels fit 2026\.07 and not the newer runtime: a, b, c\n"):
+        replace(found, wheels=tuple(lost[:3])).check()
+    with pytest.raises(FitLostError, match=r"^5 wheels fit 2026\.07 and not the newer runtime: a, b, c and 2 more\n"):
+        replace(found, wheels=tuple(lost)).check()
+
+
+def test_a_runtime_that_does_not_look_like_colab_is_questioned(paths: Paths) -> None:
+    assert "Is this Colab?" not in look(paths, newer(direct=(), pins={**PINS, "Google_Colab": "1.0.0"})).text
+    assert look(paths, newer(direct=())).text.startswith("**Is this Colab?** It has no distribution `google-colab`")
 
 
 def test_a_planned_wheel_that_fits_the_newer_runtime_should_be_built(paths: Paths) -> None:
