@@ -38,7 +38,7 @@ class LogText:
     No message is longer than LONGEST_LINE and patterns see one at a time, so that the work grows with the log's size.
     """
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str) -> None:  # noqa: D107 -- the class says it
         self.lines = plain_lines(text)
         self.messages: list[str] = [""]
         self.marks: list[list[tuple[int, int]]] = [[(0, 1)]]  # of each message: where in it which line begins
@@ -71,10 +71,10 @@ class LogText:
         for index, message in enumerate(self.messages):
             if INSTALLED.match(message):
                 inside, installed = False, index
-            elif message.startswith("Traceback"):
-                inside = "pip/_internal" in message
             elif INSTALLER.match(message):
                 inside = True
+            elif message.startswith(("Traceback", "$ ")):
+                inside = "pip/_internal" in message
             if ERROR.match(message) and not OWN_ERROR.search(message):
                 self.foreign = index
             self.failing.append(inside)
@@ -102,7 +102,9 @@ def explain(text: str) -> Explanation | None:
         for index, match in (found for one in signature.shows for found in log.find(one)):
             if index < log.foreign or (signature in ENDS_AN_INSTALLATION and not log.failing[index]):
                 continue
-            if not all(any(log.find(one)) for one in signature.needs) or any(any(log.find(o)) for o in signature.unless):
+            if not all(any(log.find(one)) for one in signature.needs) or any(
+                any(log.find(o)) for o in signature.unless
+            ):
                 break
             groups = {key: value or "?" for key, value in match.groupdict().items()}
             number = log.line_of(index, match.start())

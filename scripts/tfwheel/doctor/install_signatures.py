@@ -99,9 +99,7 @@ ENDS_AN_INSTALLATION = (
     ),
     Signature(
         "index-gave-nothing",
-        (
-            rf"the requirement {PROJECT}(?:\[[a-z,-]+\])?==[\d.]+\+[a-z0-9.]+ \(from versions: [^:)+]*\)",
-        ),
+        (rf"the requirement {PROJECT}(?:\[[a-z,-]+\])?==[\d.]+\+[a-z0-9.]+ \(from versions: [^:)+]*\)",),
         (
             "The index that the command names has shown no TensorFlow: its URL is wrong, or it refused, which "
             "pip does not say."
@@ -163,7 +161,11 @@ ENDS_ANYTHING = (
     ),
     Signature(
         "killed",
-        (r"^(?:\S+: line \d+: +\d+ )?Killed(?: (?:\S*/)?(?:pip|uv|python).*)?$", r"exit code 137\b", r"with <Signals\.SIGKILL"),
+        (
+            r"^(?:\S+: line \d+: +\d+ )?Killed(?: (?:\S*/)?(?:pip|uv|python).*)?$",
+            r"exit code 137\b",
+            r"with <Signals\.SIGKILL",
+        ),
         "The system ended the process because memory ran out.",
         "Restart the session to free memory; install before loading data, and with `--no-cache-dir`.",
         needs=(TENSORFLOW,),
@@ -188,7 +190,7 @@ WARNS = (
     ),
     Signature(
         "companion",
-        (rf"{COMPANION} \S+ (?:requires|has requirement) tensorflow.{{0,99}}, but you(?: have|'ll have) tensorflow \S+",),
+        (rf"{COMPANION} \S+ (?:requires|has requirement) tensorflow.{{0,99}}, but you(?: have|'ll have) tensorflow ",),
         "A package that was built for another TensorFlow minor is installed beside this one.",
         "Take a TensorFlow of the minor that the line names, or the version of that package for this TensorFlow.",
     ),
@@ -201,8 +203,7 @@ WARNS = (
         "pip installed what you asked for, and other packages do not work with it; the lines below it say which.",
         "Go back, or take versions within what those lines ask for; for TensorFlow, one of the runtime's minor.",
         needs=(
-            r"(?:tensorflow|keras|ydf[-_]tf)\S* \S+ (?:requires|has requirement) "
-            r"|(?:requires|has requirement) (?:tensorflow|keras|numpy|protobuf|h5py|ml[-_]dtypes|grpcio|nvidia-)",
+            r"(?:(?:tensorflow|keras)\S* \S+ (?:requires|has requirement) |(?:requires|has requirement) (?:tensorflow|keras|numpy|protobuf|h5py|ml[-_]dtypes|grpcio|nvidia-))",
         ),
     ),
     Signature(
