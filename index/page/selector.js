@@ -6,6 +6,7 @@
 const OLDEST_DRIVER = { 12: "525.60.13", 13: "580.65.06" };
 const OLD_NAMES = { manylinux2014: [2, 17], manylinux2010: [2, 12], manylinux1: [2, 5] };
 const OFFICIAL = "2.20.0";
+const JIT_TIME = `TensorFlow's log says that its kernels "could take 30 minutes or longer"; this project has not measured it.`;
 const OFFICIAL_PYTHONS = ["3.9", "3.10", "3.11", "3.12", "3.13"];
 const OFFICIAL_CODE = {
   fatbin: ["sm_60", "sm_70", "sm_80", "sm_89", "sm_90", "compute_90"],
@@ -196,7 +197,7 @@ function notesOf(wheel, wish, where) {
     const answers = Object.entries(runs(wheel.gpu_code, wish.gpu)).filter(([, answer]) => answer !== NONE);
     notes.push(`${gpuName(wish)} runs ${answers.map(([kind, answer]) => `${KINDS[kind]}: ${answer}`).join(", ")}.`);
     const compiled = answers.filter(([, answer]) => answer === JIT).map(([kind]) => KINDS[kind]);
-    if (compiled.length) notes.push(`The driver compiles the PTX (${compiled.join(", ")}) on first use: seconds to minutes.`);
+    if (compiled.length) notes.push(`The driver compiles the PTX (${compiled.join(", ")}) on first use. ${JIT_TIME}`);
   }
   notes.push(...fitNotes(wheel, wish));
   if (bringsCuda(where, wheel)) notes.push("[and-cuda] also installs CUDA's libraries, about 2 GB.");
@@ -272,7 +273,11 @@ function onTheCpu(environment, listing, wish, where) {
 
 function adviceOf(environment, listing, wish) {
   const mine = ofProject(listing, wish);
-  if (!mine.length) return `This index has no wheel of ${wish.project}.`;
+  if (!mine.length) {
+    const none = `This index has no wheel of ${wish.project}: check its URL, or ask its owner.`;
+    const official = " PyPI may have an official wheel: `pip install tensorflow`.";
+    return none + (wish.project === "tensorflow" ? official : "");
+  }
   if (mine.every((wheel) => otherMachine(wheel, wish))) {
     const windows = wish.machine.toLowerCase().includes("windows") ? " On Windows use WSL2." : "";
     return `These wheels are for x86_64 Linux.${windows} PyPI may have an official wheel: \`pip install tensorflow\`.`;

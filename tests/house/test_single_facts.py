@@ -11,6 +11,7 @@ from ruamel.yaml import YAML
 
 from tfwheel.config import build_config
 from tfwheel.config.paths import ROOT
+from tfwheel.doctor.choice import JIT_TIME
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -49,6 +50,30 @@ def test_the_doctor_runs_on_every_python_that_it_promises() -> None:
         "utf-8"
     )
     assert OF_TARGETS <= OF_THE_DOCTOR
+
+
+def test_how_long_ptx_takes_is_said_in_the_same_words_everywhere() -> None:
+    for name in ("index/docs/gpu.md", "index/docs/doctor.md", "index/page/selector.js"):
+        assert JIT_TIME in (ROOT / name).read_text("utf-8"), name
+
+
+def test_the_doctors_exit_codes_are_found_from_the_factorys() -> None:
+    assert "(doctor.md#exit-codes)" in (ROOT / "index/docs/errors.md").read_text("utf-8")
+    assert "(index/docs/doctor.md#exit-codes)" in (ROOT / "README.md").read_text("utf-8")
+
+
+def test_how_a_log_is_made_is_said_wherever_one_is_asked_for() -> None:
+    for name in ("index/docs/install.md", "index/docs/doctor.md"):
+        text = (ROOT / name).read_text("utf-8")
+        assert "`!pip install … 2>&1 | tee install.log`" in text
+        assert "`%pip install --log install.log …`" in text
+
+
+def test_a_row_on_a_missing_version_names_the_index_too() -> None:
+    rows = (ROOT / "index/docs/install.md").read_text("utf-8").partition("| you see")[2].splitlines()
+    asked = [row for row in rows if row.startswith(("| `pip install tensorflow` changes", "| `No matching dist"))]
+    assert len(asked) == 2
+    assert all("--extra-index-url https://example.org/index/cu12/" in row for row in asked)
 
 
 def test_the_tests_have_every_python_that_is_built_for() -> None:

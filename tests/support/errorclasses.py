@@ -28,7 +28,7 @@ which error this is:
 An exit code stands for a kind of error, which a script can act on. No code is ever used again for another kind. Code 2
 means that the command line cannot be parsed, 141 that nobody reads the output any more. `nox` itself exits with 1 when
 a session fails: to get the code, run the command that it prints. [Install and troubleshoot](install.md) starts from
-what you see.
+what you see. The doctor is a program for other machines, with [exit codes of its own](doctor.md#exit-codes).
 
 | exit code | what it means | errors |
 | --- | --- | --- |

@@ -11,6 +11,10 @@ if TYPE_CHECKING:
     from tfwheel.doctor.wheel_rules import Wheel
 
 OFFICIAL = "2.20.0"  # the official wheel for GPUs older than those of this index
+# How long PTX takes: the words of TensorFlow's gpu_device.cc, and what is known here.
+JIT_TIME = (
+    'TensorFlow\'s log says that its kernels "could take 30 minutes or longer"; this project has not measured it.'
+)
 
 
 @dataclass(frozen=True)

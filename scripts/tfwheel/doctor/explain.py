@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 ANSI = re.compile(r"\x1b(?:\[[0-9;?]{0,50}[A-Za-z]|\][^\x07\x1b\n]{0,500}(?:\x07|\x1b\\))")
 BORDER = re.compile(r"[\s│╰─▶]+")  # white space, that of an installer's box included
+TIMES = re.compile(r"(?m)^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d,\d{3} ")  # of `pip --log`
 LONGEST_LINE, LARGEST_LOG = 2000, 20_000_000  # characters
 SIGNATURES = (*ENDS_AN_INSTALLATION, *ENDS_ANYTHING, *ENDS_A_RUN, *WARNS)
 
@@ -86,32 +87,35 @@ class LogText:
         at = self.text.find(word)
         while at >= 0:
             index = bisect_right(self.starts, at) - 1
-            if match := rule.search(self.messages[index]):
+            match = rule.search(self.messages[index])
+            if match:
                 yield index, match
             at = self.text.find(word, self.starts[index + 1])
+
+    def has(self, pattern: str) -> bool:
+        """Return whether a pattern is anywhere."""
+        return any(self.find(pattern))
 
     def line_of(self, index: int, offset: int) -> int:
         """Return the number of the line that a place in a message is on."""
         return next(number for start, number in reversed(self.marks[index]) if start <= offset)
 
 
-def explain(text: str) -> Explanation | None:
-    """Return the cause of a log, None if nothing known is in it."""
+def explain(text: str, site: str = "") -> Explanation | None:
+    """Return the cause of a log, None if nothing known is in it; ``site`` is the URL of the index for a remedy."""
     log = LogText(text)
     for signature in SIGNATURES:
         for index, match in (found for one in signature.shows for found in log.find(one)):
             if index < log.foreign or (signature in ENDS_AN_INSTALLATION and not log.failing[index]):
                 continue
-            if not all(any(log.find(one)) for one in signature.needs) or any(
-                any(log.find(o)) for o in signature.unless
-            ):
+            if not all(map(log.has, signature.needs)) or any(map(log.has, signature.unless)):
                 break
             groups = {key: value or "?" for key, value in match.groupdict().items()}
             number = log.line_of(index, match.start())
             return Explanation(
                 name=signature.name,
                 cause=signature.cause.format_map(groups) if groups else signature.cause,
-                remedy=signature.remedy,
+                remedy=signature.remedy.replace("{index}", site or "URL/"),
                 line=log.lines[number - 1].strip()[:300],
                 number=number,
             )
@@ -119,8 +123,8 @@ def explain(text: str) -> Explanation | None:
 
 
 def plain_lines(text: str) -> list[str]:
-    """Return the lines of a log without colours and what a progress bar wrote over; of long ones head and tail."""
-    lines = ANSI.sub("", text[-LARGEST_LOG:]).replace("\r\n", "\n").split("\n")
+    """Return the lines of a log without colours, times, what a progress bar wrote over, and the middle of long ones."""
+    lines = TIMES.sub("", ANSI.sub("", text[-LARGEST_LOG:]).replace("\r\n", "\n")).split("\n")
     half = LONGEST_LINE // 2
     shown = (line.rpartition("\r")[2] for line in lines)
     return [line if len(line) <= LONGEST_LINE else line[:half] + line[-half:] for line in shown]
@@ -130,8 +134,8 @@ def plain_lines(text: str) -> list[str]:
 def compiled(pattern: str) -> tuple[re.Pattern[str], str]:
     """Compile a pattern, with the longest text that is in whatever it matches, empty if there is none."""
     left = re.sub(r"\\.|\[\^?\]?[^\]]*\]", "\0", pattern)
-    while (bare := re.sub(r"\([^()]*\)", "\0", left)) != left:
-        left = bare
+    while "(" in left:
+        left = re.sub(r"\([^()]*\)", "\0", left)
     words = re.split(r"\{.*?\}|[^\0][?*]|[\0.^$+?*]", left)
     return re.compile(pattern), "" if "|" in left else max(words, key=len)
 

@@ -201,7 +201,8 @@ def obeyed_settings(settings: dict[str, str]) -> list[str]:
     """Return a sentence for each variable that makes installers refuse or choose otherwise."""
     found = []
     for name in OBEYED:
-        if value := settings.get(name):
+        value = settings.get(name)
+        if value:
             gone = name.endswith("CONSTRAINT") and not any(Path(one).is_file() for one in value.split())
             found.append(f"{name} is set to {value}{', a file that is not there: unset it' if gone else ''}.")
     return found

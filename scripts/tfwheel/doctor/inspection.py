@@ -89,13 +89,9 @@ def altered_files(site: Path, record: Mapping[str, tuple[str, str]]) -> list[str
 
 def gpu_code_on(site: Path) -> dict[str, list[str]]:
     """Return the GPU code of the installed TensorFlow by kind, read from its libraries; empty without any."""
-    parts = [code for name in CORE if (code := _code(site / "tensorflow" / name))]
-    ops = [
-        code["fatbin"]
-        for folder in OPS_FOLDERS
-        for library in sorted((site / folder).glob("**/*.so"))
-        if (code := _code(library)).get("fatbin")
-    ]
+    parts = [code for code in (_code(site / "tensorflow" / name) for name in CORE) if code]
+    libraries = [library for folder in OPS_FOLDERS for library in sorted((site / folder).glob("**/*.so"))]
+    ops = [code["fatbin"] for code in map(_code, libraries) if code.get("fatbin")]
     return {**common_code(parts), **({"ops": ops[0]} if ops else {})}
 
 

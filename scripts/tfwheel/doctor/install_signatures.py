@@ -4,6 +4,14 @@ from __future__ import annotations
 
 from tfwheel.doctor.signatures import COMPANION, PROJECT, TENSORFLOW, Signature
 
+PIN = '`pip install --extra-index-url {index}cu12/ "tensorflow==2.20.0+cu125.3"`'
+# Whatever is not of an installation that was asked for TensorFlow alone and found all there.
+LOUD = (
+    rf"^(?!$|.*install (?!.*==[\d.]+\+)(?:.* )?\W?{PROJECT}(?![\w/.-])|Looking in |Requirement already satisfied: |Using "
+    r"|Defaulting to user|\[notice\]|Note: you may need to restart|Resolved \d|(?:Audited|Checked) \d|Non-user install"
+    r"|WARNING: You are using pip|You should consider upgrading|User install by|Created |\w+ed build)"
+)
+
 ENDS_AN_INSTALLATION = (
     Signature(
         "uv-constraints",
@@ -55,7 +63,9 @@ ENDS_AN_INSTALLATION = (
     Signature(
         "index-refused",
         (
-            r"40[13] (?:Client Error|Forbidden|Unauthorized)",
+            r"40[13] Client Error",
+            r"40[13] Forbidden",
+            r"401 Unauthorized",
             r"HTTP error 40[13]",
             r"lack of valid authentication credentials",
         ),
@@ -80,6 +90,9 @@ ENDS_AN_INSTALLATION = (
             r"dns error",
             r"Failed to establish a new connection",
             r"failed to lookup address information",
+            r"Retry\(total=0,",
+            r"Could not fetch URL .*(?:connection error|confirming the ssl certificate)",
+            r"client error \(Connect\)",
         ),
         "The index cannot be reached from this machine.",
         "Check the URL and the network: `curl -I URL`.",
@@ -94,7 +107,7 @@ ENDS_AN_INSTALLATION = (
             "A version with a label (+cu125.3) is on the index that made it alone, and the command does not name "
             "that index."
         ),
-        "Copy the whole command from the page, with `--extra-index-url`.",
+        f"Copy the whole command from the page, as in {PIN}.",
         unless=(r"(?:extra-index-url|--index|Looking in indexes: \S+,)", r"from versions: [^:)]*\+cu"),
     ),
     Signature(
@@ -184,7 +197,7 @@ WARNS = (
         "other-version",
         (r"Successfully installed .*\btensorflow-\d+\.\d+\.\d+(?![\d+])",),
         "pip takes the highest version of all indexes: with -U that is PyPI's newest.",
-        "Install one exact version with its label, as in `==2.20.0+cu125.3`.",
+        f"Install one exact version with its label, from its index, as in {PIN}.",
         needs=(r"extra-index-url|Looking in indexes: \S+,", r" -U |--upgrade"),
         unless=(r"download\.pytorch\.org|pypi\.nvidia\.com",),
     ),
@@ -203,7 +216,10 @@ WARNS = (
         "pip installed what you asked for, and other packages do not work with it; the lines below it say which.",
         "Go back, or take versions within what those lines ask for; for TensorFlow, one of the runtime's minor.",
         needs=(
-            r"(?:(?:tensorflow|keras)\S* \S+ (?:requires|has requirement) |(?:requires|has requirement) (?:tensorflow|keras|numpy|protobuf|h5py|ml[-_]dtypes|grpcio|nvidia-))",
+            (
+                r"(?:tensorflow|keras)\S* \S+ (?:requires|has requirement) |(?:requires|has requirement) "
+                r"(?:tensorflow|keras|numpy|protobuf|h5py|ml[-_]dtypes|grpcio|nvidia-)"
+            ),
         ),
     ),
     Signature(
@@ -222,12 +238,12 @@ WARNS = (
     Signature(
         "nothing-installed",
         (
-            rf"Requirement already satisfied: {PROJECT}(?![\w-])",
-            r"(?:Audited|Checked) \d+ packages? in",
+            rf"Requirement already satisfied: {PROJECT}(?![\w-])(?!(?:\[[a-z,-]+\])?==[\d.]+\+)(?!.*\(from (?!-r ))",
+            r"^Audited \d+ packages? in",
+            r"^Checked \d+ packages? in",
         ),
-        "TensorFlow is there already, so that nothing was installed.",
-        "Ask for one exact version with its label, as in `==2.20.0+cu125.3`.",
-        needs=(rf"install (?:\S+ )*?\W?{PROJECT}(?![\w/.-])",),
-        unless=(r"Successfully installed", r"\+ tensorflow=="),
+        "What was asked for is there already, so that nothing was installed.",
+        f"Ask for one exact version with its label, from its index, as in {PIN}.",
+        unless=(LOUD,),
     ),
 )

@@ -24,7 +24,7 @@ from tfwheel.doctor.explain import explain
 from tfwheel.doctor.facts import collect_facts, in_kernel, obeyed_settings, shadowed_libraries
 from tfwheel.doctor.inspection import inspect_installed
 from tfwheel.doctor.installing import install_command, prove, room_for, run_install
-from tfwheel.doctor.listing import ListingError, fetch_listing
+from tfwheel.doctor.listing import ListingError, fetch_listing, site_root
 from tfwheel.doctor.probes import probe_gpu
 from tfwheel.doctor.report import (
     choice_lines,
@@ -43,9 +43,14 @@ EXIT_CODES = {
     2: "the command line is wrong",
     3: "explain: nothing known found",
     4: "inspect: something is wrong with what is installed",
-    5: "the list of wheels, or the log, cannot be read",
+    5: "the list of wheels, or the log, cannot be read, or the log is empty",
     6: "--install: the installation or its proof failed",
+    7: "this Python is older than 3.9",  # said by the first lines of the one file
 }
+HOW_TO_LOG = (
+    "To make one: `pip install … 2>&1 | tee install.log` (in a cell `!pip …`, or `%pip install --log install.log …`), "
+    "then `--log install.log`."
+)
 MODES = ("choose", "explain", "inspect")
 
 
@@ -111,7 +116,7 @@ def _choose(options: argparse.Namespace) -> int:
         lines += ["", *fact_lines(facts, probe), *_warnings(facts, environment, listing)]
         print("\n".join(lines))
     if options.install and choice.wheel and choice.command:
-        return _install(choice, facts)
+        return _install(choice, facts, options)
     return 0 if choice.command else 1
 
 
@@ -126,8 +131,9 @@ def _warnings(facts: dict[str, Any], environment: dict[str, Any], listing: dict[
     return lines
 
 
-def _install(choice: Any, facts: dict[str, Any]) -> int:  # noqa: ANN401 -- a Choice, in one file with this
-    if short := room_for(choice.wheel, facts):
+def _install(choice: Any, facts: dict[str, Any], options: argparse.Namespace) -> int:  # noqa: ANN401 -- a Choice, in one file with this
+    short = room_for(choice.wheel, facts)
+    if short:
         print(f"\n{short}")
         return 6
     argv = install_command(choice.command, facts)
@@ -135,7 +141,7 @@ def _install(choice: Any, facts: dict[str, Any]) -> int:  # noqa: ANN401 -- a Ch
     code, log = run_install(argv, lambda line: print(line, flush=True))
     if code:
         print(f"\nThe installation ended with exit code {code}.")
-        print("\n".join(explanation_lines(explain(f"$ {choice.command}\n{log}"))))
+        print("\n".join(explanation_lines(explain(f"$ {choice.command}\n{log}", _site(options)))))
         return 6
     if choice.wheel["project"] != "tensorflow":
         return 0
@@ -152,7 +158,7 @@ def _install(choice: Any, facts: dict[str, Any]) -> int:  # noqa: ANN401 -- a Ch
 
 
 def _explain(options: argparse.Namespace) -> int:
-    found = explain(_log(options.log))
+    found = explain(_log(options.log), _site(options))
     if options.json:
         _print_json({"explanation": asdict(found) if found else None})
     else:
@@ -163,12 +169,24 @@ def _explain(options: argparse.Namespace) -> int:
 def _log(path: str) -> str:
     try:
         if path == "-":
-            return sys.stdin.buffer.read().decode("utf-8", "replace")
-        with open(path, "rb") as stream:  # noqa: PTH123 -- the text of the user
-            return stream.read().decode("utf-8", "replace")
+            data = sys.stdin.buffer.read()
+        else:
+            with open(path, "rb") as stream:  # noqa: PTH123 -- the text of the user
+                data = stream.read()
     except (OSError, ValueError) as error:
-        message = f"{path} cannot be read: {error}"
+        missing = f"\n{HOW_TO_LOG}" if isinstance(error, FileNotFoundError) else ""
+        message = f"{path} cannot be read: {error}{missing}"
         raise ListingError(message) from error
+    if not data.strip():
+        message = f"the log is empty: {'standard input' if path == '-' else path} has no text.\n{HOW_TO_LOG}"
+        raise ListingError(message)
+    return data.decode("utf-8", "replace")
+
+
+def _site(options: argparse.Namespace) -> str:
+    """Return the URL of the index for a remedy, empty if it is a file or none is known."""
+    index = options.index or BASE_URL
+    return site_root(index) if "://" in index else ""
 
 
 def _inspect(options: argparse.Namespace) -> int:
@@ -203,7 +221,10 @@ def _report(options: argparse.Namespace) -> int:
         parts["Choice"] = [str(error)]
     parts["Installed"] = inspection_lines(_installed(options, facts, listing, probe))
     if options.log:
-        parts["Log"] = explanation_lines(explain(_log(options.log)))
+        try:
+            parts["Log"] = explanation_lines(explain(_log(options.log), _site(options)))
+        except ListingError as error:
+            parts["Log"] = [str(error)]
     print(markdown_report(parts, facts["distributions"]))
     return 0
 

@@ -97,7 +97,8 @@ def fact_lines(facts: Mapping[str, Any], probe: Mapping[str, Any] | None) -> lis
         f"memory {memory['available']} of {memory['total']} GB free, disk {disk['packages']} GB free",
         _gpu_line(facts, probe),
     ]
-    if cudnn := facts["libraries"].get("libcudnn.so.9"):
+    cudnn = facts["libraries"].get("libcudnn.so.9")
+    if cudnn:
         version = (probe or {}).get("cudnn")
         lines.append(
             f"cuDNN {version or 'of unknown version'} from {cudnn[0]}" + (f", before {cudnn[1]}" if cudnn[1:] else "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tfwheel.doctor.choice import JIT_TIME
 from tfwheel.doctor.signatures import ABOUT, FOREIGN, NO_MEMORY, Signature
 
 ENDS_A_RUN = (
@@ -142,7 +143,7 @@ ENDS_A_RUN = (
     Signature(
         "ptx-compiled",
         (r"not built with CUDA kernel binaries compatible with compute capability",),
-        "There is no SASS for this GPU, so that the driver compiles PTX: 30 minutes at the first start.",
+        f"There is no SASS for this GPU, so that the driver compiles PTX at the first start. {JIT_TIME}",
         "Wait once (the driver keeps the result), or take a wheel with native code for this GPU.",
     ),
     Signature(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tfwheel.doctor.choice import Choice, Place
+from tfwheel.doctor.choice import JIT_TIME, Choice, Place
 from tfwheel.doctor.gpu_rules import JIT, KINDS, NONE, runs
 from tfwheel.doctor.ways_out import nothing_fits
 from tfwheel.doctor.wheel_rules import against, distance, left_to_do, rank, served_by, wish_of, worse
@@ -66,8 +66,9 @@ def _notes(wheel: Wheel, wish: Wish, where: Place) -> list[str]:
         notes.append(
             f"{wish.gpu_name} runs " + ", ".join(f"{kind}: {answer}" for kind, answer in answers.items()) + "."
         )
-        if compiled := [kind for kind, answer in answers.items() if answer == JIT]:
-            notes.append(f"The driver compiles the PTX ({', '.join(compiled)}) on first use: seconds to minutes.")
+        compiled = [kind for kind, answer in answers.items() if answer == JIT]
+        if compiled:
+            notes.append(f"The driver compiles the PTX ({', '.join(compiled)}) on first use. {JIT_TIME}")
     notes += _fit_notes(wheel, wish)
     if where.brings_cuda(wheel):
         notes.append("[and-cuda] also installs CUDA's libraries, about 2 GB.")

@@ -3,8 +3,9 @@
 The order is the order of blame: the first signature that a log shows is its cause. What ends a run comes before what
 only warns, the special before the general, and "nothing was installed" comes last.
 
-A pattern sees one message at a time: a line and what is wrapped below it, where a space stands for any white space. ``{name}``
-in a cause is the group of that name. Sources are issue threads of colabtools, TensorFlow and others, and the installers themselves.
+A pattern sees one message at a time, a line and what is wrapped below it, where a space stands for any white space.
+``{name}`` in a cause is the group of that name. Sources are issue threads of colabtools, TensorFlow and others, and the
+installers themselves.
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ COMPANION = r"(?:tensorflow[-_]text|tf[-_]keras|ydf[-_]tf|tensorflow[-_]decision
 # What an installer alone begins a message with, and what it ends with if it succeeded.
 INSTALLER = re.compile(
     r"(?:[$!%>] ?)?(?:\S+ -m )?(?:uv |pip3? |\S*/pip3? )|Looking in indexes|Collecting \S|Requirement already|Resolved "
-    r"|Using C?Python|Because |hint: |error: |(?:ERROR: |WARNING: )?(?:Could not |No matching|HTTP error|Exception:|Cannot |"
-    r"Failed |THESE |Hash|Retrying|\S+\.whl|[Rr]esolution)"
+    r"|Using C?Python|Because |hint: |error: |(?:ERROR: |WARNING: )?(?:Could not |No matching|HTTP error|Exception:|"
+    r"Cannot |Failed |THESE |Hash|Retrying|\S+\.whl|[Rr]esolution)"
 )
 INSTALLED = re.compile(r"Successfully installed|Installed \d+ package|(?:Audited|Checked) \d+ package")
 # The last line of a traceback, and what makes it TensorFlow's own or one that a failed import of it ends with.

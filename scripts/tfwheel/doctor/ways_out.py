@@ -77,13 +77,16 @@ def _on_the_cpu(
 def _advice(environment: Mapping[str, Any], listing: Mapping[str, Any], wish: Wish) -> str:
     mine = [wheel for wheel in listing["wheels"] if wheel["project"] == wish.project]
     if not mine:
-        return f"This index has no wheel of {wish.project}."
+        none = f"This index has no wheel of {wish.project}: check its URL, or ask its owner."
+        official = " PyPI may have an official wheel: `pip install tensorflow`."
+        return none + (official if wish.project == "tensorflow" else "")
     if all(other_machine(wheel, wish) for wheel in mine):
         windows = " On Windows use WSL2." if "windows" in wish.machine.lower() else ""
         return f"These wheels are for x86_64 Linux.{windows} PyPI may have an official wheel: `pip install tensorflow`."
     if _unserved(listing, wish):
         return f"No TensorFlow from 2.18 on has code for {wish.gpu_name}: it runs on the CPU of this machine."
-    if environment.get("colab") and (name := _other_runtime(environment, listing, wish)):
+    name = _other_runtime(environment, listing, wish) if environment.get("colab") else None
+    if name:
         return f'Use runtime {name}: in the command palette of Colab, "Change runtime version".'
     return _one_change(environment, listing, wish) or _nearest(listing, wish)
 
@@ -107,14 +110,16 @@ def _one_change(environment: Mapping[str, Any], listing: Mapping[str, Any], wish
                 f"No wheel here is for Python {wish.python}. Make an environment with Python {python} "
                 f"(`uv venv --python {python}`), and ask again in it."
             )
-    if wheel := best_of({**environment, "driver": None}, listing, wish.project):
+    wheel = best_of({**environment, "driver": None}, listing, wish.project)
+    if wheel:
         if environment.get("colab"):
             return (
                 f"The driver {wish.driver} of this machine is too old, and it comes with Colab: connect to another one."
             )
         return f"Update the NVIDIA driver to {oldest_driver(wheel, wish)[0]} or newer; this machine has {wish.driver}."
     anywhere = wish_of({**environment, "glibc": None}, listing, wish.project)
-    if fitting := [wheel for wheel in listing["wheels"] if against(wheel, anywhere) is None]:
+    fitting = [wheel for wheel in listing["wheels"] if against(wheel, anywhere) is None]
+    if fitting:
         needed = min(glibc_of(wheel) or (0, 0) for wheel in fitting)
         newer = f"Use a Linux with glibc {needed[0]}.{needed[1]} or newer, for example in a container"
         return f"{newer}; this machine has {wish.glibc}."

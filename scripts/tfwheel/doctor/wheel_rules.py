@@ -54,7 +54,7 @@ class Wish:
 
 def against(wheel: Wheel, wish: Wish) -> str | None:
     """Return the first reason why a wheel does not fit a wish, None if it does."""
-    return next((reason for rule in RULES if (reason := rule(wheel, wish))), None)
+    return next(filter(None, (rule(wheel, wish) for rule in RULES)), None)
 
 
 def _other_project(wheel: Wheel, wish: Wish) -> str | None:

@@ -2,6 +2,9 @@
 
 In one file all modules share their names, so no two may define the same one; a module imports names of the room, never
 a module. Imports of the room are left out, those of the standard library stand together at the beginning.
+
+The first lines say which Python it needs. A Python parses a file before it runs any of it, so that the whole file is in
+the syntax of Python 3.6: the room has no `:=`, and annotations are left out here, but for those of data classes.
 """
 
 from __future__ import annotations
@@ -9,6 +12,7 @@ from __future__ import annotations
 import ast
 import re
 from graphlib import TopologicalSorter
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from tfwheel.system.sources import program
@@ -20,6 +24,7 @@ if TYPE_CHECKING:
 NAME = "doctor.py"
 ROOM = "tfwheel.doctor"
 LAST = "program"
+TYPING = "from typing import TYPE_CHECKING"
 NOQA = re.compile(r"  # noqa: .*$", re.MULTILINE)  # of no use to users
 HEAD = '''\
 #!/usr/bin/env python3
@@ -28,7 +33,14 @@ HEAD = '''\
 {usage}
 """
 
-from __future__ import annotations
+import sys
+
+if sys.version_info < (3, 9):
+    sys.stderr.write(
+        "doctor: this program needs Python 3.9 or newer, and this is Python %d.%d: "
+        "run it with a newer one, such as python3.12\\n" % sys.version_info[:2]
+    )
+    sys.exit(7)
 
 '''
 
@@ -40,7 +52,8 @@ def render(base_url: str) -> dict[str, bytes]:
     order = [*TopologicalSorter({name: sorted(_needed(tree)) for name, tree in modules.items()}).static_order()]
     main = ast.get_docstring(modules[LAST]) or ""
     sentence, _, usage = main.partition("\n")
-    imports = sorted({line for tree in modules.values() for line in _imports(tree)}, key=_import_order)
+    wanted = {line for tree in modules.values() for line in _imports(tree)} - {"import sys", TYPING}
+    imports = sorted(wanted, key=_import_order)
     bodies = [
         f"# --- {name} ---\n# {_sentence(modules[name])}\n\n{_body(texts[name], modules[name])}" for name in order
     ]
@@ -79,7 +92,7 @@ def _import_order(line: str) -> tuple[bool, str]:
 
 def _body(text: str, tree: ast.Module) -> str:
     """Return a module without docstrings, its imports, and what it imports for annotations."""
-    lines = text.splitlines()
+    lines = _without_annotations(text, tree).splitlines()
     left_out = [node for node in tree.body if isinstance(node, (ast.Import, ast.ImportFrom)) or _for_annotations(node)]
     documented = [one for one in ast.walk(tree) if isinstance(one, (ast.Module, ast.ClassDef, ast.FunctionDef))]
     left_out += [one.body[0] for one in documented if ast.get_docstring(one) and len(one.body) > 1]
@@ -87,6 +100,32 @@ def _body(text: str, tree: ast.Module) -> str:
         for number in range(node.lineno - 1, node.end_lineno or node.lineno):
             lines[number] = "\0"
     return NOQA.sub("", "\n".join(line for line in lines if line != "\0")).strip() + "\n"
+
+
+def _without_annotations(text: str, tree: ast.Module) -> str:
+    """Return a module without annotations, line for line; the fields of classes need some, and keep theirs as text."""
+    lines = [line.encode() for line in text.splitlines(keepends=True)]
+    starts = [0, *accumulate(map(len, lines))]
+    data = b"".join(lines)
+
+    def place(line: int | None, column: int | None) -> int:
+        return starts[(line or 1) - 1] + (column or 0)
+
+    fields = {id(node) for one in ast.walk(tree) if isinstance(one, ast.ClassDef) for node in one.body}
+    cuts: list[tuple[int, int, bytes]] = []
+    for node in ast.walk(tree):
+        found = node.returns if isinstance(node, ast.FunctionDef) else getattr(node, "annotation", None)
+        if found is None:
+            continue
+        begin, end = place(found.lineno, found.col_offset), place(found.end_lineno, found.end_col_offset)
+        if id(node) in fields and isinstance(node, ast.AnnAssign):
+            cuts.append((begin, end, f'"{ast.unparse(found)}"'.encode()))
+        else:
+            sign = data.rindex(b"->" if isinstance(node, ast.FunctionDef) else b":", 0, begin)
+            cuts.append((len(data[:sign].rstrip()), end, b""))
+    for begin, end, instead in sorted(cuts, reverse=True):
+        data = data[:begin] + instead + data[end:]
+    return data.decode()
 
 
 def _for_annotations(node: ast.stmt) -> bool:

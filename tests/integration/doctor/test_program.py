@@ -75,6 +75,16 @@ def test_it_runs_on_every_python_and_says_one_command_or_what_to_do(address: str
     assert f"Python {version}." in done.stdout
 
 
+@pytest.mark.parametrize("version", ["3.6", "3.7", "3.8"])
+def test_an_older_python_is_told_so_with_a_code_of_its_own(address: str, version: str) -> None:
+    done = piped(address, python_of(version))
+    assert (done.returncode, done.stdout) == (7, "")
+    assert done.stderr == (
+        f"doctor: this program needs Python 3.9 or newer, and this is Python {version}: "
+        "run it with a newer one, such as python3.12\n"
+    )
+
+
 CASES = """
 import importlib.util, json, sys
 spec = importlib.util.spec_from_file_location("doctor", sys.argv[1])

@@ -107,8 +107,61 @@ def test_the_words_of_a_log_are_in_the_cause() -> None:
         assert facts is None or "{" not in facts.cause + facts.remedy.replace("k in ('UV", "")
 
 
+THERE = "Requirement already satisfied: tensorflow in /usr/lib/python3.12/dist-packages (2.20.0)\n"
+NUMPY = "Requirement already satisfied: numpy>=1.26.0 in /usr/lib/python3.12/dist-packages (from tensorflow) (2.0.2)\n"
+GONE = (
+    "WARNING: Retrying (Retry(total=0, connect=None, read=None, redirect=None, status=None)) after connection broken "
+    "by '{}': /index/cu12/tensorflow/\n"
+    "ERROR: Could not find a version that satisfies the requirement tensorflow==2.20.0+cu125.3 (from versions: 2.20)\n"
+    "ERROR: No matching distribution found for tensorflow==2.20.0+cu125.3\n"
+)
+NO_NAME = "NewConnectionError('…: Failed to establish a new connection: [Errno -2] Name or service not known')"
+TIME = "2026-11-27T00:18:06,910 "
+ALONE = {
+    "pip": (THERE + NUMPY, "nothing-installed"),
+    "pip's last word": (THERE, "nothing-installed"),
+    "%pip": (
+        f"Looking in indexes: https://pypi.org/simple\n{THERE}\nNote: you may need to restart",
+        "nothing-installed",
+    ),
+    "pip --log": (
+        f"{TIME}Using pip 23.2.1 from /p\n{TIME}Created build tracker: /x\n{TIME}{THERE}{TIME}Removed build\n",
+        "nothing-installed",
+    ),
+    "a file of requirements": (THERE.replace(" (2", " (from -r r.txt (line 1)) (2"), "nothing-installed"),
+    "uv": ("Checked 1 package in 4ms\n", "nothing-installed"),
+    "older uv": ("Using Python 3.12.1 environment at: /usr\nAudited 1 package in 12ms", "nothing-installed"),
+    "numpy": (NUMPY.replace(" (from tensorflow)", ""), None),
+    "another that needs it": (f"{THERE.replace('(2', '(from tf-keras) (2')}", None),
+    "this very build": (THERE.replace("tensorflow in", "tensorflow==2.20.0+cu125.3 in"), None),
+    "this very build, uv": ('$ uv pip install "tensorflow==2.20.0+cu125.3"\nChecked 1 package in 4ms', None),
+    "one more was installed": (f"{THERE}Collecting tqdm\nSuccessfully installed tqdm-4.67.1\n", None),
+    "one more, as typed": (f"$ pip install tensorflow tqdm\n{THERE}Successfully installed tqdm-4.67.1\n", None),
+    "one more, uv": ("$ uv pip install tensorflow\nChecked 1 package in 4ms\n$ uv pip install x\n + x==1\n", None),
+    "an error after it": (f"$ pip install tensorflow\n{THERE}ERROR: Operation cancelled by user\n", None),
+    "a failure after it": (f"{THERE}Traceback (most recent call last):\nKeyError: 'x'\n", None),
+    "uv pip check": ("Checked 3 packages in 288ms\nAll installed packages are compatible", None),
+    "no space": (
+        "ERROR: Could not install packages due to an OSError: [Errno 28] No space left on device\n",
+        "disk",
+    ),
+    "no name": (GONE.format(NO_NAME), "network"),
+    "no answer": (GONE.format("ConnectTimeoutError(…, 'timed out. (connect timeout=15)')"), "network"),
+    "no name, uv": ("error: Failed to fetch: `https://x/cu12/tensorflow/`\n  cause: dns error", "network"),
+    "a retry that helped": (GONE.format("ReadTimeoutError()").replace("total=0", "total=4"), "pin-without-index"),
+}
+
+
+@pytest.mark.parametrize("name", ALONE)
+def test_a_saved_log_is_told_without_the_command_that_made_it(name: str) -> None:
+    log, expect = ALONE[name]
+    found = explain.explain(log)
+    assert (found.name if found else None) == expect
+
+
 @pytest.mark.parametrize(
-    "log", ["", "\n" * 1000, "\0", "é" * 100, "pip install " * 5000, "Because " * 20000, " " * 50000]
+    "log",
+    ["", THERE * 5000 + "x", "\n" * 1000, "\0", "é" * 100, "pip install " * 5000, "Because " * 20000, " " * 50000],
 )
 def test_odd_logs_are_nothing_known_and_take_no_time(log: str) -> None:
     assert explain.explain(log) is None

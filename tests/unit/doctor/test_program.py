@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 PAGE = ROOT / "index" / "docs" / "doctor.md"
 LISTING = str(ROOT / "tests" / "data" / "selector_wheels.json")
 LOGS = ROOT / "tests" / "data" / "logs"
-PLACES = {"{wanted}": "a symbol version", "{library}": "a library"}
+PLACES = {"{index}": "URL/", "{wanted}": "a symbol version", "{library}": "a library"}
 
 
 def plain(text: str) -> str:
@@ -89,7 +90,42 @@ def test_explaining_has_three_endings(capsys: pytest.CaptureFixture[str], tmp_pa
     assert program.main(["--log", str(LOGS / "npm-error.txt"), "--json"]) == 3
     assert json.loads(capsys.readouterr().out) == {"explanation": None}
     assert program.main(["--log", str(tmp_path / "none")]) == 5
-    assert "cannot be read" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "cannot be read" in said
+    assert "2>&1 | tee install.log" in said
+
+
+@pytest.mark.parametrize("text", ["", " \n\n"])
+def test_an_empty_log_is_said_to_be_empty_and_a_report_goes_on(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, text: str
+) -> None:
+    (tmp_path / "log").write_text(text)
+    assert program.main(["--log", str(tmp_path / "log")]) == 5
+    assert capsys.readouterr().err.startswith(f"doctor: the log is empty: {tmp_path / 'log'} has no text.")
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(text.encode())))
+    assert program.main(["explain", "--log", "-"]) == 5
+    assert "the log is empty: standard input has no text" in capsys.readouterr().err
+    assert program.main(["--index", LISTING, "--no-probes", "--report", "--log", str(tmp_path / "log")]) == 0
+    assert "the log is empty" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "site"),
+    [
+        ([], "URL/"),
+        (["--index", "https://example.org/index/index.html"], "https://example.org/index/"),
+        (["--index", LISTING], "URL/"),
+    ],
+)
+def test_a_remedy_that_names_a_version_is_a_whole_command(
+    capsys: pytest.CaptureFixture[str], words: list[str], site: str
+) -> None:
+    assert program.main([*words, "--log", str(LOGS / "pip-already-there.txt")]) == 0
+    command = f'pip install --extra-index-url {site}cu12/ "tensorflow==2.20.0+cu125.3"'
+    assert f"`{command}`" in capsys.readouterr().out
+    named = [one.remedy for one in explain.SIGNATURES if "+cu" in one.remedy]
+    assert len(named) == 3
+    assert all("--extra-index-url {index}cu12/" in remedy for remedy in named)
 
 
 def test_a_list_that_cannot_be_read_is_exit_code_5_and_a_report_says_so(

@@ -12,7 +12,7 @@ import pytest
 from tfwheel.index import doctor_file
 
 TEXT = doctor_file.render("https://example.org/index/")["doctor.py"].decode()
-TREE = ast.parse(TEXT, feature_version=(3, 9))
+TREE = ast.parse(TEXT, feature_version=(3, 6))  # a Python parses it all before it says that it is too old
 
 
 def defined(node: ast.stmt) -> list[str]:
@@ -80,6 +80,21 @@ def test_it_knows_where_it_came_from(address: str) -> None:
     text = doctor_file.render(address)["doctor.py"].decode()
     assert text.count("BASE_URL = ") == 1
     assert f'\nBASE_URL = "{address}"  #' in text
+
+
+def test_it_says_which_python_it_needs_before_anything_that_an_older_one_lacks() -> None:
+    first, second = TREE.body[1:3]
+    assert ast.unparse(first) == "import sys"
+    assert ast.unparse(second).startswith("if sys.version_info < (3, 9):")
+    assert "    sys.exit(7)" in ast.unparse(second)
+
+
+def test_annotations_are_left_out_but_those_of_data_classes() -> None:
+    fields = [node for one in TREE.body if isinstance(one, ast.ClassDef) for node in one.body]
+    annotated = [node for node in ast.walk(TREE) if isinstance(node, ast.AnnAssign)]
+    assert annotated
+    assert all(node in fields and isinstance(node.annotation, ast.Constant) for node in annotated)
+    assert not [node for node in ast.walk(TREE) if _annotations(node) and node not in annotated]
 
 
 def test_it_says_how_it_is_used_before_anything_else() -> None:
