@@ -6,6 +6,7 @@ import re
 from bisect import bisect_right
 from dataclasses import dataclass
 from functools import cache
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from tfwheel.doctor.install_signatures import ENDS_AN_INSTALLATION, ENDS_ANYTHING, WARNS
@@ -16,8 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ANSI = re.compile(r"\x1b(?:\[[0-9;?]{0,50}[A-Za-z]|\][^\x07\x1b\n]{0,500}(?:\x07|\x1b\\))")
-BORDER = re.compile(r"[\s│╰─▶]+")  # white space, that of an installer's box included
-TIMES = re.compile(r"(?m)^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d,\d{3} ")  # of `pip --log`
+BOX = dict.fromkeys(map(ord, "│├╰─▶"), " ")  # of an installer
+TIMES = re.compile(r"(?m)^(?:\d{4}-\d\d-\d\dT[\d:.,]{8,16}Z?|#\d{1,4} [\d.]{3,9}) ")  # of pip, GitHub, Docker
 LONGEST_LINE, LARGEST_LOG = 2000, 20_000_000  # characters
 SIGNATURES = (*ENDS_AN_INSTALLATION, *ENDS_ANYTHING, *ENDS_A_RUN, *WARNS)
 
@@ -42,26 +43,24 @@ class LogText:
     def __init__(self, text: str) -> None:  # noqa: D107 -- the class says it
         self.lines = plain_lines(text)
         self.messages: list[str] = [""]
-        self.marks: list[list[tuple[int, int]]] = [[(0, 1)]]  # of each message: where in it which line begins
+        self.marks: list[list[tuple[int, int]]] = [[(0, 1)]]  # where in it which line begins
         depth = LONGEST_LINE
         for number, line in enumerate(self.lines, 1):
-            words = BORDER.sub(" ", line).strip()
+            bare = line.translate(BOX)
+            words = " ".join(bare.split())
             if not words or noise_pattern().search(words):
                 depth = LONGEST_LINE
                 continue
-            before = BORDER.match(line)
-            inner = before.end() if before else 0
+            inner = len(bare) - len(bare.lstrip())
             if inner > depth and len(self.messages[-1]) + len(words) < LONGEST_LINE:
                 self.marks[-1].append((len(self.messages[-1]) + 1, number))
-                self.messages[-1] += f" {words}"
+                self.messages[-1] += " " + words
             else:
                 depth = inner
                 self.marks.append([(0, number)])
                 self.messages.append(words)
         self.text = "\n".join(self.messages)
-        self.starts = [0]
-        for message in self.messages:
-            self.starts.append(self.starts[-1] + len(message) + 1)
+        self.starts = [0, *accumulate(len(message) + 1 for message in self.messages)]
         self._read()
 
     def _read(self) -> None:

@@ -7,9 +7,9 @@ from tfwheel.doctor.signatures import COMPANION, PROJECT, TENSORFLOW, Signature
 PIN = '`pip install --extra-index-url {index}cu12/ "tensorflow==2.20.0+cu125.3"`'
 # Whatever is not of an installation that was asked for TensorFlow alone and found all there.
 LOUD = (
-    rf"^(?!$|.*install (?!.*==[\d.]+\+)(?:.* )?\W?{PROJECT}(?![\w/.-])|Looking in |Requirement already satisfied: |Using "
-    r"|Defaulting to user|\[notice\]|Note: you may need to restart|Resolved \d|(?:Audited|Checked) \d|Non-user install"
-    r"|WARNING: You are using pip|You should consider upgrading|User install by|Created |\w+ed build)"
+    rf"^(?!$|.*install (?!.*==[\d.]+\+)(?:.* )?\W?{PROJECT}(?![\w/.-])|Looking in |Requirement already |Using |"
+    r"Defaulting to user|\[notice\]|Note: you may|Resolved \d|(?:Audited|Checked) \d|Non-user install"
+    r"|WARNING: You are|You should consider|User install by|Created |\w+ed build)"
 )
 
 ENDS_AN_INSTALLATION = (
@@ -176,7 +176,7 @@ ENDS_ANYTHING = (
         "killed",
         (
             r"^(?:\S+: line \d+: +\d+ )?Killed(?: (?:\S*/)?(?:pip|uv|python).*)?$",
-            r"exit code 137\b",
+            r"exit code:? 137\b",
             r"with <Signals\.SIGKILL",
         ),
         "The system ended the process because memory ran out.",

@@ -9,7 +9,7 @@ ENDS_A_RUN = (
     # --- what ends an import ---------------------------------------------------------------------------
     Signature(
         "illegal-instruction",
-        (r"Illegal instruction(?! .*\./)", r"died with <Signals\.SIGILL", r"exit code 132\b"),
+        (r"Illegal instruction(?! .*\./)", r"died with <Signals\.SIGILL", r"exit code:? 132\b"),
         "The program has instructions that this processor lacks: it was built for a newer one.",
         "Install a wheel for every x86_64 with AVX, as the official ones and those of this index are.",
         needs=(r"tensorflow/(?:core|compiler|python|tsl)|local_xla|import (?:tensorflow|keras)",),

@@ -20,8 +20,8 @@ COMPANION = r"(?:tensorflow[-_]text|tf[-_]keras|ydf[-_]tf|tensorflow[-_]decision
 # What an installer alone begins a message with, and what it ends with if it succeeded.
 INSTALLER = re.compile(
     r"(?:[$!%>] ?)?(?:\S+ -m )?(?:uv |pip3? |\S*/pip3? )|Looking in indexes|Collecting \S|Requirement already|Resolved "
-    r"|Using C?Python|Because |hint: |error: |(?:ERROR: |WARNING: )?(?:Could not |No matching|HTTP error|Exception:|"
-    r"Cannot |Failed |THESE |Hash|Retrying|\S+\.whl|[Rr]esolution)"
+    r"|Using C?Python|Because |hint: |error: |(?:ERROR: |WARNING: |\W )?(?:Could not |No matching|HTTP error|"
+    r"Exception:|Cannot |Failed |No solution|THESE |Hash|Retrying|\S+\.whl|[Rr]esolution)"
 )
 INSTALLED = re.compile(r"Successfully installed|Installed \d+ package|(?:Audited|Checked) \d+ package")
 # The last line of a traceback, and what makes it TensorFlow's own or one that a failed import of it ends with.
@@ -72,7 +72,7 @@ class Signature:
 ABOUT = (TENSORFLOW,)
 FOREIGN = (
     r"torch\.AcceleratorError|torch/csrc|c10::|-packages/torch/",
-    r"jaxlib|-packages/jax/|\bjax\.|\bcupy|numba\.",
+    r"jaxlib|-packages/jax/|\bjax\.|\bcupy[._]|numba\.",
 )
 NO_MEMORY = (
     r"ran out of memory|out of memory|OUT_OF_MEMORY|RESOURCE_EXHAUSTED|failed to allocate|with \d{1,3} MB memory",

@@ -148,6 +148,32 @@ ALONE = {
     "no name": (GONE.format(NO_NAME), "network"),
     "no answer": (GONE.format("ConnectTimeoutError(…, 'timed out. (connect timeout=15)')"), "network"),
     "no name, uv": ("error: Failed to fetch: `https://x/cu12/tensorflow/`\n  cause: dns error", "network"),
+    "an older uv's box": (
+        (
+            "  \u00d7 No solution found when resolving dependencies:\n  ╰─▶ Because there is no version of\n"
+            "      tensorflow==2.99 and you require tensorflow==2.99, we can conclude\n"
+        ),
+        "no-dist",
+    ),
+    "an older uv's chain": (
+        (
+            "  \u00d7 Failed to download `tensorflow==2.20.0`\n  ├─▶ Failed to fetch: `https://x/tensorflow.whl`\n"
+            "  ╰─▶ HTTP status client error (403 Forbidden) for url\n"
+        ),
+        "index-refused",
+    ),
+    "GitHub's times": (
+        "2026-11-26T10:00:00.1234567Z ERROR: No matching distribution found for tensorflow==2.8.0",
+        "no-dist",
+    ),
+    "Docker's times": ("#8 12.34 ERROR: No matching distribution found for tensorflow==2.8.0", "no-dist"),
+    "indented in an issue": (
+        (
+            '    Traceback (most recent call last):\n      File "t.py", line 1\n'
+            "    ModuleNotFoundError: No module named 'tensorflow'"
+        ),
+        "not-installed",
+    ),
     "a retry that helped": (GONE.format("ReadTimeoutError()").replace("total=0", "total=4"), "pin-without-index"),
 }
 
