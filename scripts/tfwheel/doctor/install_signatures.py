@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from tfwheel.doctor.signatures import COMPANION, INSTALLER, PROJECT, TENSORFLOW, Signature
+from tfwheel.doctor.signatures import COMPANION, PROJECT, TENSORFLOW, Signature
 
 PIN = '`pip install --extra-index-url {index}cu12/ "tensorflow==2.20.0+cu125.3"`'
-# A log of nothing but these lines is of one installation that found all there.
-QUIET = (
-    r"Ignoring indexes: |Looking in |Requirement already satisfied: |Defaulting to user|\[notice\]|Using |Resolved \d|"
-    r"Note: you may need to restart|(?:Audited|Checked) \d|WARNING: You are using pip|You should consider upgrading|"
-    r"Non-user install|User install by|Created |Initialized build|Entered build|Removed build|\s*$"
+# Whatever is not of an installation that was asked for TensorFlow alone and found all there.
+LOUD = (
+    rf"^(?!$|.*install (?!.*==[\d.]+\+)(?:.* )?\W?{PROJECT}(?![\w/.-])|Looking in |Requirement already |Using |"
+    r"Defaulting to user|\[notice\]|Note: you may|Resolved \d|(?:Audited|Checked) \d|Non-user install"
+    r"|WARNING: You are|You should consider|User install by|Created |\w+ed build)"
 )
 
 ENDS_AN_INSTALLATION = (
@@ -21,12 +21,6 @@ ENDS_AN_INSTALLATION = (
             "Run `import os; [os.environ.pop(k, None) for k in ('UV_CONSTRAINT', 'UV_BUILD_CONSTRAINT')]`, then "
             "install again."
         ),
-    ),
-    Signature(
-        "cell-syntax",
-        (r"(?m)^ *(?:uv )?pip install .*\n *\^+\n *SyntaxError: invalid syntax",),
-        "The command was typed as Python: a cell needs a sign before it.",
-        "Write `%pip install …`, or `!uv pip install --system …`.",
     ),
     Signature(
         "uv-no-environment",
@@ -45,7 +39,6 @@ ENDS_AN_INSTALLATION = (
         (r"\[Errno 28\]", r"No space left on device"),
         "The disk is full. A TensorFlow wheel needs its size and 1.8 GB more.",
         "Delete what is not needed (`pip cache purge`), or start a new session; then install with `--no-cache-dir`.",
-        needs=(INSTALLER,),
     ),
     Signature(
         "hash",
@@ -70,7 +63,9 @@ ENDS_AN_INSTALLATION = (
     Signature(
         "index-refused",
         (
-            r"40[13] (?:Client Error|Forbidden|Unauthorized)",
+            r"40[13] Client Error",
+            r"40[13] Forbidden",
+            r"401 Unauthorized",
             r"HTTP error 40[13]",
             r"lack of valid authentication credentials",
         ),
@@ -79,14 +74,13 @@ ENDS_AN_INSTALLATION = (
             "Compare the URL with the page of the index, line and slash at its end included: a static host "
             "answers 403 for a page that is not there."
         ),
-        needs=(INSTALLER,),
     ),
     Signature(
         "file-gone",
         (r"404 (?:Client Error|Not Found)", r"HTTP error 404"),
         "The index names a file that is not there any more.",
         "Tell the owner of the index; until then take an older build.",
-        needs=(INSTALLER, TENSORFLOW),
+        needs=(TENSORFLOW,),
     ),
     Signature(
         "network",
@@ -97,12 +91,11 @@ ENDS_AN_INSTALLATION = (
             r"Failed to establish a new connection",
             r"failed to lookup address information",
             r"Retry\(total=0,",
-            r"Could not fetch URL [^\n]*(?:connection error|confirming the ssl certificate)",
+            r"Could not fetch URL .*(?:connection error|confirming the ssl certificate)",
             r"client error \(Connect\)",
         ),
         "The index cannot be reached from this machine.",
         "Check the URL and the network: `curl -I URL`.",
-        needs=(INSTALLER,),
     ),
     Signature(
         "pin-without-index",
@@ -115,16 +108,11 @@ ENDS_AN_INSTALLATION = (
             "that index."
         ),
         f"Copy the whole command from the page, as in {PIN}.",
-        unless=(r"(?:extra-index-url|--index|Looking in indexes: \S+,)", r"from versions: [^)]*\+cu"),
+        unless=(r"(?:extra-index-url|--index|Looking in indexes: \S+,)", r"from versions: [^:)]*\+cu"),
     ),
     Signature(
         "index-gave-nothing",
-        (
-            (
-                r"from versions: [^)+]*\)\n(?:.*\n)?.*No matching distribution found for "
-                rf"{PROJECT}(?:\[[a-z,-]+\])?==[\d.]+\+"
-            ),
-        ),
+        (rf"the requirement {PROJECT}(?:\[[a-z,-]+\])?==[\d.]+\+[a-z0-9.]+ \(from versions: [^:)+]*\)",),
         (
             "The index that the command names has shown no TensorFlow: its URL is wrong, or it refused, which "
             "pip does not say."
@@ -155,9 +143,10 @@ ENDS_AN_INSTALLATION = (
     ),
     Signature(
         "conflict",
-        (r"ResolutionImpossible", r"No solution found when resolving .*\n(?:.*\n){0,20}?.*depends? on"),
+        (r"ResolutionImpossible", r"No solution found when resolving"),
         "Two requirements contradict each other; the log names them.",
         "Drop the pin that is named last, or install TensorFlow alone, with the constraints file of your runtime.",
+        needs=(r"ResolutionImpossible|\bdepends? on ",),
     ),
     Signature(
         "source-build",
@@ -165,6 +154,17 @@ ENDS_AN_INSTALLATION = (
         "No wheel matched, so that the installer tried to compile the package.",
         "Add `--only-binary :all:`; then it says which versions there are for this Python.",
         needs=(r"Building wheels? for (?:tensorflow|tf[-_]|h5py|grpcio|numpy|ml[-_]dtypes)|Precompiled wheel",),
+    ),
+)
+
+# Not from an installer alone.
+ENDS_ANYTHING = (
+    Signature(
+        "cell-syntax",
+        (r"(?:^|line \d+ )(?:uv )?pip install .*\^",),
+        "The command was typed as Python: a cell needs a sign before it.",
+        "Write `%pip install …`, or `!uv pip install --system …`.",
+        needs=("^SyntaxError: invalid syntax",),
     ),
     Signature(
         "build-memory",
@@ -174,7 +174,11 @@ ENDS_AN_INSTALLATION = (
     ),
     Signature(
         "killed",
-        (r"(?m)^.*\bKilled\b(?: +(?:pip|uv|python).*)?$", r"exit code 137", r"died with <Signals\.SIGKILL"),
+        (
+            r"^(?:\S+: line \d+: +\d+ )?Killed(?: (?:\S*/)?(?:pip|uv|python).*)?$",
+            r"exit code:? 137\b",
+            r"with <Signals\.SIGKILL",
+        ),
         "The system ended the process because memory ran out.",
         "Restart the session to free memory; install before loading data, and with `--no-cache-dir`.",
         needs=(TENSORFLOW,),
@@ -185,7 +189,7 @@ ENDS_AN_INSTALLATION = (
 WARNS = (
     Signature(
         "kernel-packages",
-        (r"Upgrading ipython, ipykernel, tornado, prompt-toolkit", r"Successfully installed .*\bipykernel-\d"),
+        (r"Upgrading ipython, ipykernel, tornado, prompt-toolkit",),
         "The installation replaced packages of the notebook itself.",
         "Use `Disconnect and delete runtime`, and install with the constraints file of the runtime.",
     ),
@@ -195,10 +199,11 @@ WARNS = (
         "pip takes the highest version of all indexes: with -U that is PyPI's newest.",
         f"Install one exact version with its label, from its index, as in {PIN}.",
         needs=(r"extra-index-url|Looking in indexes: \S+,", r" -U |--upgrade"),
+        unless=(r"download\.pytorch\.org|pypi\.nvidia\.com",),
     ),
     Signature(
         "companion",
-        (rf"{COMPANION} \S+ (?:requires|has requirement) tensorflow[^\n]*, but you(?: have|'ll have) tensorflow \S+",),
+        (rf"{COMPANION} \S+ (?:requires|has requirement) tensorflow.{{0,99}}, but you(?: have|'ll have) tensorflow ",),
         "A package that was built for another TensorFlow minor is installed beside this one.",
         "Take a TensorFlow of the minor that the line names, or the version of that package for this TensorFlow.",
     ),
@@ -206,16 +211,23 @@ WARNS = (
         "conflict-warning",
         (
             r"dependency resolver does not currently take into account",
-            r"(?m)^ERROR: \S+ \S+ has requirement [^\n]*, but you'll have [^\n]* which is incompatible",
+            r"^ERROR: \S+ \S+ has requirement .{1,200}, but you'll have .{1,99} which is incompatible",
         ),
         "pip installed what you asked for, and other packages do not work with it; the lines below it say which.",
         "Go back, or take versions within what those lines ask for; for TensorFlow, one of the runtime's minor.",
+        needs=(
+            (
+                r"(?:tensorflow|keras)\S* \S+ (?:requires|has requirement) |(?:requires|has requirement) "
+                r"(?:tensorflow|keras|numpy|protobuf|h5py|ml[-_]dtypes|grpcio|nvidia-)"
+            ),
+        ),
     ),
     Signature(
         "backtracking",
         (r"pip is looking at multiple versions of", r"This is taking longer than usual"),
         "pip tries one version after the other, and downloads each.",
         "Stop it, and install with the constraints file of your runtime, or with uv.",
+        unless=(r"Successfully installed",),
     ),
     Signature(
         "restart",
@@ -226,18 +238,12 @@ WARNS = (
     Signature(
         "nothing-installed",
         (
-            (
-                rf"Requirement already satisfied: {PROJECT}(?![\w-])"
-                r"(?!(?:\[[a-z,-]+\])?==[\d.]+\+)(?![^\n]*\(from (?!-r ))"
-            ),
-            r"(?m)^(?:Audited|Checked) \d+ packages? in",
+            rf"Requirement already satisfied: {PROJECT}(?![\w-])(?!(?:\[[a-z,-]+\])?==[\d.]+\+)(?!.*\(from (?!-r ))",
+            r"^Audited \d+ packages? in",
+            r"^Checked \d+ packages? in",
         ),
         "What was asked for is there already, so that nothing was installed.",
         f"Ask for one exact version with its label, from its index, as in {PIN}.",
-        needs=(rf"install [^\n]*\btensorflow|\A(?!(?:[^\n]*\n)*(?!{QUIET})[^\n]*\S)",),
-        unless=(
-            r"Successfully installed |(?m:^ [+~-] \S)|install [^\n]*==[\d.]+\+",
-            r"(?m)^(?:ERROR: |error: |Traceback \(|\w+Error\b)",
-        ),
+        unless=(LOUD,),
     ),
 )

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 from tfwheel.doctor.choice import JIT_TIME
-from tfwheel.doctor.signatures import ABOUT, FOREIGN, Signature
+from tfwheel.doctor.signatures import ABOUT, FOREIGN, NO_MEMORY, Signature
 
 ENDS_A_RUN = (
     # --- what ends an import ---------------------------------------------------------------------------
     Signature(
         "illegal-instruction",
-        (r"Illegal instruction", r"died with <Signals\.SIGILL", r"exit code 132"),
+        (r"Illegal instruction(?! .*\./)", r"died with <Signals\.SIGILL", r"exit code:? 132\b"),
         "The program has instructions that this processor lacks: it was built for a newer one.",
         "Install a wheel for every x86_64 with AVX, as the official ones and those of this index are.",
-        needs=ABOUT,
+        needs=(r"tensorflow/(?:core|compiler|python|tsl)|local_xla|import (?:tensorflow|keras)",),
+        unless=(r"^\$ \./",),
     ),
     Signature(
         "glibc",
         (
             (
-                r"(?P<library>\S+): version .(?P<wanted>(?:GLIBC|GLIBCXX|CXXABI)_[\d.]+). not found"
-                r" \(required by [^)]*(?:tensorflow|tfwheel|_pywrap|ydf|tf_)"
+                r"(?P<library>[^\s:]{1,200}): version .(?P<wanted>(?:GLIBC|GLIBCXX|CXXABI)_[\d.]+). not found"
+                r" \(required by [^()]*(?:tensorflow|tfwheel|_pywrap|ydf|tf_)"
             ),
         ),
         "A library was built on a newer Linux: it needs {wanted}, which {library} here lacks.",
@@ -79,19 +80,23 @@ ENDS_A_RUN = (
     ),
     Signature(
         "not-installed",
-        (r"No module named 'tensorflow'",),
+        (r"^(?:E )?ModuleNotFoundError: No module named 'tensorflow'",),
         "The Python that ran has no TensorFlow: it was installed into another one, or not at all.",
         "Install with that Python: `python3 -m pip install …`, in a notebook `%pip install …`.",
     ),
     Signature(
         "op-of-another-tensorflow",
-        (r"undefined symbol: _Z\w*?(?:10tensorflow|3tsl|3xla|4absl12lts_)\w+",),
+        (
+            r"undefined symbol: _Z\w{0,200}?(?:10tensorflow|3tsl|3xla)",
+            r"/(?:tensorflow|tf_|tfwheel|ydf|keras)\S{0,200}: undefined symbol: _Z\w{0,200}?4absl12lts_",
+        ),
         "A package with ops of its own was built for another TensorFlow.",
         (
             "Install the version of that package for this TensorFlow minor; if TensorFlow was built differently, "
             "rebuild the package."
         ),
         needs=ABOUT,
+        unless=FOREIGN,
     ),
     # --- what goes wrong on a GPU ----------------------------------------------------------------------
     Signature(
@@ -162,12 +167,11 @@ ENDS_A_RUN = (
         (
             r"Loaded runtime CuDNN library: [\d.]+(?: \(compatibility version \d+\))? but source was compiled with",
             r"DNN library initialization failed",
-            r"CUDNN_STATUS_NOT_INITIALIZED",
         ),
         "An older cuDNN was loaded than the wheel needs: one of the system, or one that another package asked for.",
         "Run `pip install -U nvidia-cudnn-cu12`, see that LD_LIBRARY_PATH does not hide it, and restart the session.",
         needs=ABOUT,
-        unless=FOREIGN,
+        unless=FOREIGN + NO_MEMORY,
     ),
     Signature(
         "cuda-of-another-major",
@@ -181,5 +185,6 @@ ENDS_A_RUN = (
         (r"Cannot dlopen some GPU libraries",),
         "One of CUDA's libraries is not found; this log does not say which.",
         "Run again with `TF_CPP_MAX_VLOG_LEVEL=3`, which names it; outside Colab install `tensorflow[and-cuda]`.",
+        unless=(r"CUDA_VISIBLE_DEVICES\W{1,4}-1",),
     ),
 )

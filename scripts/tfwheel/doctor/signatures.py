@@ -3,22 +3,32 @@
 The order is the order of blame: the first signature that a log shows is its cause. What ends a run comes before what
 only warns, the special before the general, and "nothing was installed" comes last.
 
-In a pattern a space stands for any white space, since installers wrap their lines. ``{name}`` in a cause or a remedy is
-the group of that name. Sources are issue threads of colabtools, TensorFlow and others, and the installers themselves.
+A pattern sees one message at a time, a line and what is wrapped below it, where a space stands for any white space.
+``{name}`` in a cause is the group of that name. Sources are issue threads of colabtools, TensorFlow and others, and the
+installers themselves.
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 TENSORFLOW = r"(?i:tensorflow|tf[._-]keras|\bkeras\b|tfwheel|\bydf_tf\b)|\bxla\b"  # a log that is about it
-INSTALLER = (
-    r"\b(?:pip|uv)3? |Collecting |Downloading |Resolved \d|site-packages|dist-packages|Requirement already|pip\._vendor"
-    r"|Could not (?:install packages|find a version|fetch URL)|No matching distribution"
-    r"|(?:Failed to fetch: |Retrying \(Retry)[^\n]*/(?:tensorflow|tfwheel)"
-)
 PROJECT = r"(?:tensorflow|tensorflow-cpu|tfwheel-ops)"
 COMPANION = r"(?:tensorflow[-_]text|tf[-_]keras|ydf[-_]tf|tensorflow[-_]decision[-_]forests|tensorflow[-_]io)"
+
+# What an installer alone begins a message with, and what it ends with if it succeeded.
+INSTALLER = re.compile(
+    r"(?:[$!%>] ?)?(?:\S+ -m )?(?:uv |pip3? |\S*/pip3? )|Looking in indexes|Collecting \S|Requirement already|Resolved "
+    r"|Using C?Python|Because |hint: |error: |(?:ERROR: |WARNING: |\W )?(?:Could not |No matching|HTTP error|"
+    r"Exception:|Cannot |Failed |No solution|THESE |Hash|Retrying|\S+\.whl|[Rr]esolution)"
+)
+INSTALLED = re.compile(r"Successfully installed|Installed \d+ package|(?:Audited|Checked) \d+ package")
+# The last line of a traceback, and what makes it TensorFlow's own or one that a failed import of it ends with.
+ERROR = re.compile(r"(?:E )?[A-Za-z_][\w.]{0,99}(?:Error|Exception)(?::|$)")
+OWN_ERROR = re.compile(
+    r"tensorflow|function_node|^(?:Import|Internal|FailedPrecondition|NotFound|Unavailable|Unknown|CalledProcess|Syntax)Error"
+)
 
 # Lines that are printed by healthy runs, or that say nothing of a cause: never looked at.
 NOISE = (
@@ -31,7 +41,6 @@ NOISE = (
     r"To enable the following instructions",
     r"NUMA node read from SysFS",
     r"could not open file to read NUMA node",
-    r"Protobuf gencode version .* is exactly one major version older",
     r"exactly one major version older than the runtime version",
     r"failed call to cuInit: (?:UNKNOWN ERROR \(303\)|INTERNAL: CUDA error: Failed call to cuInit)",
     r"kernel driver does not appear to be running",
@@ -61,4 +70,10 @@ class Signature:
 
 
 ABOUT = (TENSORFLOW,)
-FOREIGN = (r"torch\.AcceleratorError|torch/csrc|c10::|-packages/torch/", r"jaxlib|-packages/jax/|\bjax\.")
+FOREIGN = (
+    r"torch\.AcceleratorError|torch/csrc|c10::|-packages/torch/",
+    r"jaxlib|-packages/jax/|\bjax\.|\bcupy[._]|numba\.",
+)
+NO_MEMORY = (
+    r"ran out of memory|out of memory|OUT_OF_MEMORY|RESOURCE_EXHAUSTED|failed to allocate|with \d{1,3} MB memory",
+)

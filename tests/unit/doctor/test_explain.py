@@ -1,9 +1,15 @@
-"""What logs show, on a corpus of which one half was put aside before the signatures were tuned on the other."""
+"""What logs show, on a corpus of which one half was put aside before the signatures were tuned on the other.
+
+A third part is logs of other problems and of successes that use the words of known failures: a stranger's false blames.
+"""
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
+import random
+import re
 
 import pytest
 
@@ -13,7 +19,7 @@ from tfwheel.doctor import explain
 LOGS = ROOT / "tests" / "data" / "logs"
 CORPUS = json.loads((LOGS / "corpus.json").read_bytes())
 PUBLIC = json.loads((LOGS / "public.json").read_bytes())
-HELD_BACK, TUNED = "held back", "tuned"
+HELD_BACK, TUNED, ADVERSARIAL = "held back", "tuned", "adversarial"
 
 
 def text(name: str) -> str:
@@ -40,7 +46,9 @@ def test_the_corpus_is_large_has_logs_without_a_cause_and_was_split_by_name() ->
     assert {path.stem for path in LOGS.glob("*.txt")} == set(CORPUS)
     assert len(CORPUS) >= 60
     assert 3 * sum(facts["expect"] is None for facts in CORPUS.values()) >= len(CORPUS)
-    for name, facts in CORPUS.items():
+    halves = {name: facts for name, facts in CORPUS.items() if facts["half"] != ADVERSARIAL}
+    assert len(CORPUS) - len(halves) >= 27
+    for name, facts in halves.items():
         assert facts["half"] == (HELD_BACK if hashlib.sha256(name.encode()).digest()[0] % 2 else TUNED)
         assert facts["origin"] in {"provoked", "composed"}
 
@@ -51,16 +59,16 @@ def test_each_signature_is_told_by_a_log_of_its_own() -> None:
     assert {facts["expect"] for facts in CORPUS.values()} - {None} == set(names)
 
 
-@pytest.mark.parametrize("name", [name for name, facts in CORPUS.items() if facts["half"] == TUNED])
-def test_the_tuned_half_is_told_as_it_is(name: str) -> None:
+@pytest.mark.parametrize("name", [name for name, facts in CORPUS.items() if facts["half"] != HELD_BACK])
+def test_the_tuned_and_the_adversarial_logs_are_told_as_they_are(name: str) -> None:
     assert answer(name) == CORPUS[name]["expect"]
 
 
-def test_precision_and_recall_on_both_halves() -> None:
-    for half in (TUNED, HELD_BACK):
+def test_precision_and_recall_on_all_parts() -> None:
+    for half in (TUNED, HELD_BACK, ADVERSARIAL):
         right, wrong, blamed, missed = measure(half)
         precision, recall = right / (right + wrong + blamed), right / (right + wrong + missed)
-        print(f"{half}: precision {precision:.3f}, recall {recall:.3f} of {right + wrong + missed} logs with a cause")  # noqa: T201 -- for pytest -rP
+        print(f"{half}: precision {precision:.3f}, recall {recall:.3f} of {right + wrong + missed} with a cause")  # noqa: T201 -- for pytest -rP
         assert wrong + blamed == 0  # a false blame is worse than silence
         assert recall >= 0.9
 
@@ -140,6 +148,32 @@ ALONE = {
     "no name": (GONE.format(NO_NAME), "network"),
     "no answer": (GONE.format("ConnectTimeoutError(…, 'timed out. (connect timeout=15)')"), "network"),
     "no name, uv": ("error: Failed to fetch: `https://x/cu12/tensorflow/`\n  cause: dns error", "network"),
+    "an older uv's box": (
+        (
+            "  \u00d7 No solution found when resolving dependencies:\n  ╰─▶ Because there is no version of\n"
+            "      tensorflow==2.99 and you require tensorflow==2.99, we can conclude\n"
+        ),
+        "no-dist",
+    ),
+    "an older uv's chain": (
+        (
+            "  \u00d7 Failed to download `tensorflow==2.20.0`\n  ├─▶ Failed to fetch: `https://x/tensorflow.whl`\n"
+            "  ╰─▶ HTTP status client error (403 Forbidden) for url\n"
+        ),
+        "index-refused",
+    ),
+    "GitHub's times": (
+        "2026-11-26T10:00:00.1234567Z ERROR: No matching distribution found for tensorflow==2.8.0",
+        "no-dist",
+    ),
+    "Docker's times": ("#8 12.34 ERROR: No matching distribution found for tensorflow==2.8.0", "no-dist"),
+    "indented in an issue": (
+        (
+            '    Traceback (most recent call last):\n      File "t.py", line 1\n'
+            "    ModuleNotFoundError: No module named 'tensorflow'"
+        ),
+        "not-installed",
+    ),
     "a retry that helped": (GONE.format("ReadTimeoutError()").replace("total=0", "total=4"), "pin-without-index"),
 }
 
@@ -157,3 +191,87 @@ def test_a_saved_log_is_told_without_the_command_that_made_it(name: str) -> None
 )
 def test_odd_logs_are_nothing_known_and_take_no_time(log: str) -> None:
     assert explain.explain(log) is None
+
+
+def large_logs(size: int) -> dict[str, str]:
+    """Ordinary and odd logs of about so many characters, on which patterns that cross lines took minutes."""
+    draw = random.Random(7)  # noqa: S311 -- a fixed seed
+    row = json.dumps({f"key{number}": number for number in range(500)}, separators=(",", ":"))[:5000]
+    line = base64.b64encode(draw.randbytes(3700)).decode()
+    return {
+        "json": f"{row}\n" * (size // 5000),
+        "base64": f"{line}\n" * (size // 4900),
+        "installed": "Looking in indexes: a, b\n-U \nSuccessfully installed tensorflow-2.21.0" + "\n" * size,
+        "already": "$ pip install tensorflow\nRequirement already satisfied: tensorflow" + "\n" * size,
+        "versions": "from versions: " * (size // 15),
+        "terminal": "\x1b]" * (size // 2),
+        "spaces": " " * size,
+        "indented": "Traceback\n  File\n" * (size // 18),
+        "words": "GLIBC_2 not found (required by tensorflow, from versions: 2.20.0+cu Killed\n" * (size // 75),
+    }
+
+
+@pytest.mark.parametrize("name", [*large_logs(5000)])
+def test_the_work_grows_with_the_size_of_a_log_and_no_pattern_sees_more_than_a_message(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work: list[int] = []
+
+    class Counted:
+        def __init__(self, rule: re.Pattern[str]) -> None:
+            self.rule = rule
+
+        def search(self, message: str) -> re.Match[str] | None:
+            work.append(len(message))
+            return self.rule.search(message)
+
+    compiled, noise = explain.compiled, explain.noise_pattern()
+    monkeypatch.setattr(explain, "compiled", lambda pattern: (Counted(compiled(pattern)[0]), compiled(pattern)[1]))
+    monkeypatch.setattr(explain, "noise_pattern", lambda: Counted(noise))
+    seen = []
+    for size in (100_000, 1_000_000):
+        work.clear()
+        explain.explain(large_logs(size)[name])
+        assert max(work, default=0) <= explain.LONGEST_LINE
+        seen.append(sum(work))
+    assert seen[1] <= 10.1 * seen[0] + 10_000
+    assert seen[1] <= 20_000_000
+
+
+def patterns() -> list[str]:
+    return [one for it in explain.SIGNATURES for one in (*it.shows, *it.needs, *it.unless)]
+
+
+def test_no_pattern_reaches_over_lines_and_each_that_shows_a_failure_has_a_word_that_is_looked_for_first() -> None:
+    for pattern in patterns():
+        assert not re.search(r"\\n|\\[SsDW][*+]\?? ?\\s|\(\?[a-z]*[ms]|\\s[*+]", pattern), pattern
+        for excluded in re.findall(r"\[\^([^\]]*)\][*+]", pattern):
+            assert set(excluded) & set(":( "), pattern  # ends before the text in front of it comes again
+    for signature in explain.SIGNATURES:
+        assert all(len(explain.compiled(one)[1]) >= 4 for one in signature.shows), signature.name
+
+
+def test_the_word_of_a_pattern_is_in_what_it_matches() -> None:
+    cases = {
+        "ab(?:c|d)ef?ghi": "ghi",
+        r"x\.yz+[a-z]{2}long": "long",
+        "a|b": "",
+        "(?:a(?:b|c))*word?": "wor",
+        "^ab$": "ab",
+    }
+    assert {pattern: explain.compiled(pattern)[1] for pattern in cases} == cases
+    for facts, name in ((facts, name) for name, facts in CORPUS.items() if facts["expect"]):
+        log = explain.LogText(text(name))
+        for pattern in patterns():
+            rule, word = explain.compiled(pattern)
+            assert all(word in one for one in log.messages if rule.search(one)), (pattern, facts)
+
+
+def test_of_a_long_line_head_and_tail_are_read() -> None:
+    found = explain.explain("x" * 5000 + "\nModuleNotFoundError: No module named 'tensorflow'" + " " * 5000)
+    assert found
+    assert found.number == 2
+    found = explain.explain("python: " + "y" * 90_000 + " CUDA_ERROR_INVALID_PTX tensorflow")
+    assert found
+    assert found.name == "ptx-invalid"
+    assert len(found.line) == 300
