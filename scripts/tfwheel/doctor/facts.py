@@ -50,6 +50,19 @@ def normalize(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
+def is_there(path: str | Path) -> bool:
+    """Return whether a path is a regular file; False, too, where nobody may look, or no path is that long."""
+    return os.path.isfile(path)  # noqa: PTH113 -- Path.is_file raises there
+
+
+def found_in(folder: Path, pattern: str) -> list[Path]:
+    """Return what matches a pattern in a folder, sorted; nothing where nobody may look."""
+    try:
+        return sorted(folder.glob(pattern))
+    except OSError:
+        return []
+
+
 def collect_facts() -> dict[str, Any]:
     """Return all facts that need no other process, ready for JSON."""
     installed, twice = distributions_on(sys.path)
@@ -59,7 +72,7 @@ def collect_facts() -> dict[str, Any]:
         "implementation": sys.implementation.name,
         "executable": sys.executable,
         "venv": sys.prefix != sys.base_prefix,
-        "managed": (Path(sys.base_prefix) / "lib" / f"python{python_minor()}" / "EXTERNALLY-MANAGED").exists()
+        "managed": is_there(Path(sys.base_prefix) / "lib" / f"python{python_minor()}" / "EXTERNALLY-MANAGED")
         and sys.prefix == sys.base_prefix,
         "system": f"{platform.system()} {platform.release()}",
         "machine": machine_words(),
@@ -78,7 +91,7 @@ def collect_facts() -> dict[str, Any]:
         "settings": settings_of(os.environ),
         "uv": shutil.which("uv"),
         "pip": installed.get("pip"),
-        "pip_files": [str(path) for path in _pip_files() if path.is_file()],
+        "pip_files": [str(path) for path in _pip_files() if is_there(path)],
         "distributions": installed,
         "twice": twice,
         "loaded": loaded_modules(installed) if in_kernel() else None,
@@ -100,10 +113,10 @@ def python_words() -> str:
 def site_folder() -> Path:
     """Return the folder of this Python where TensorFlow is, or would be installed."""
     for place in sys.path:
-        if place and (Path(place) / "tensorflow" / "__init__.py").is_file():
+        if place and is_there(Path(place) / "tensorflow" / "__init__.py"):
             return Path(place)
     folders = [Path(place) for place in sys.path if place.endswith(("site-packages", "dist-packages"))]
-    return next((folder for folder in folders if folder.is_dir()), Path(sys.prefix))
+    return next((one for one in folders if os.path.isdir(one)), Path(sys.prefix))  # noqa: PTH112 -- as is_there
 
 
 def distributions_on(path: list[str]) -> tuple[dict[str, str], list[str]]:
@@ -202,7 +215,7 @@ def obeyed_settings(settings: dict[str, str]) -> list[str]:
     found = []
     for name in OBEYED:
         if value := settings.get(name):
-            gone = name.endswith("CONSTRAINT") and not any(Path(one).is_file() for one in value.split())
+            gone = name.endswith("CONSTRAINT") and not any(map(is_there, value.split()))
             found.append(f"{name} is set to {value}{', a file that is not there: unset it' if gone else ''}.")
     return found
 
@@ -229,11 +242,11 @@ def library_places(site: Path) -> dict[str, list[str]]:
     That is LD_LIBRARY_PATH, then the RUNPATH of the wheels (NVIDIA's packages beside them), then the system's folders.
     """
     places = [Path(one) for one in os.environ.get("LD_LIBRARY_PATH", "").split(":") if one]
-    places += sorted((site / "nvidia").glob("*/lib")) if (site / "nvidia").is_dir() else []
+    places += found_in(site / "nvidia", "*/lib")
     places += [Path(one) for one in _system_folders()]
     found: dict[str, list[str]] = {}
     for library in CUDA_LIBRARIES:
-        there = [str(place / library) for place in dict.fromkeys(places) if (place / library).exists()]
+        there = [str(place / library) for place in dict.fromkeys(places) if is_there(place / library)]
         if there:
             found[library] = there
     return found
@@ -257,7 +270,7 @@ def has_cuda(places: dict[str, list[str]]) -> bool:
 
 def _system_folders() -> list[str]:
     folders = ["/usr/local/cuda/lib64", COLAB_DRIVER_FOLDER]
-    for path in sorted(Path("/etc/ld.so.conf.d").glob("*.conf")) if Path("/etc/ld.so.conf.d").is_dir() else []:
+    for path in found_in(Path("/etc/ld.so.conf.d"), "*.conf"):
         folders += [line.strip() for line in _text(str(path)).splitlines() if line.startswith("/")]
     return [*folders, "/lib/x86_64-linux-gnu", "/usr/lib/x86_64-linux-gnu", "/lib64", "/usr/lib64", "/usr/lib"]
 

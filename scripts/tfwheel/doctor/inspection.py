@@ -10,7 +10,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tfwheel.doctor.facts import normalize, shadowed_libraries
+from tfwheel.doctor.facts import found_in, is_there, normalize, shadowed_libraries
 from tfwheel.doctor.fatbins import common_code, gpu_code_of
 from tfwheel.doctor.gpu_rules import JIT, KINDS, NONE, NOTHING, runs
 from tfwheel.doctor.probes import find_ptxas
@@ -51,7 +51,7 @@ def inspect_installed(
 
 def owners_of(site: Path) -> Iterator[dict[str, Any]]:
     """Yield each distribution that owns files of TensorFlow: "project", "version", "tags", "record", "folder"."""
-    for record in sorted(site.glob("*.dist-info/RECORD")):
+    for record in found_in(site, "*.dist-info/RECORD"):
         name = record.parent.name
         if not normalize(name).startswith(("tensorflow", "tf-", "tfwheel", "intel-tensorflow", "itex")):
             continue
@@ -93,7 +93,7 @@ def gpu_code_on(site: Path) -> dict[str, list[str]]:
     ops = [
         code["fatbin"]
         for folder in OPS_FOLDERS
-        for library in sorted((site / folder).glob("**/*.so"))
+        for library in found_in(site / folder, "**/*.so")
         if (code := _code(library)).get("fatbin")
     ]
     return {**common_code(parts), **({"ops": ops[0]} if ops else {})}

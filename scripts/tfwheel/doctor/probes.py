@@ -11,6 +11,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from tfwheel.doctor.facts import is_there
+
 GPU_SECONDS, PROOF_SECONDS, TOOL_SECONDS = 20, 300, 5
 # What it finds is one line of JSON.
 GPU_PROGRAM = """
@@ -136,7 +138,7 @@ def find_ptxas(site: Path, *, ask: bool = True) -> dict[str, str | None]:
     """Return the ptxas that TensorFlow would run, and its version; None where there is none, or it was not asked."""
     places = [site / "nvidia" / "cuda_nvcc" / "bin", *(Path(one) for one in os.environ.get("PATH", "").split(":"))]
     places.append(Path("/usr/local/cuda/bin"))
-    path = next((str(place / "ptxas") for place in places if (place / "ptxas").is_file()), None)
+    path = next((str(place / "ptxas") for place in places if is_there(place / "ptxas")), None)
     return {"path": path, "version": ptxas_version(path) if path and ask else None}
 
 

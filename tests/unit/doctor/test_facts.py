@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tfwheel.config.paths import ROOT
-from tfwheel.doctor import environment, facts
+from tfwheel.doctor import environment, facts, probes
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -96,6 +96,21 @@ def test_a_python_that_no_wheel_is_for_has_other_words(monkeypatch: pytest.Monke
     assert facts.python_words() == f"{facts.python_minor()}t"
     monkeypatch.setattr(facts.sys.implementation, "name", "pypy")
     assert facts.python_words() == f"{facts.python_minor()} (pypy)"
+
+
+def test_a_path_that_is_too_long_or_may_not_be_read_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    long = str(tmp_path / ("x" * 300))
+    closed = tmp_path / "closed"
+    (closed / "nvidia" / "a" / "lib").mkdir(parents=True)
+    closed.chmod(0)
+    for name in ("HOME", "LD_LIBRARY_PATH", "PIP_CONSTRAINT", "PATH"):
+        monkeypatch.setenv(name, f"{long}:{closed}")
+    monkeypatch.setattr(facts.sys, "path", [long, str(closed), *facts.sys.path])
+    found = facts.collect_facts()
+    closed.chmod(0o700)
+    assert found["distributions"]["pytest"]
+    assert probes.find_ptxas(tmp_path / long, ask=False)["path"] in (None, "/usr/local/cuda/bin/ptxas")
+    assert facts.obeyed_settings({"PIP_CONSTRAINT": long})[0].endswith("a file that is not there: unset it.")
 
 
 def test_all_facts_are_json_and_say_what_this_machine_is() -> None:
