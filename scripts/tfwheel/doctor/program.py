@@ -19,7 +19,7 @@ import sys
 from dataclasses import asdict
 from typing import Any
 
-from tfwheel.doctor.environment import environment_of
+from tfwheel.doctor.environment import environment_of, unknown_gpu
 from tfwheel.doctor.explain import explain
 from tfwheel.doctor.facts import collect_facts, in_kernel, obeyed_settings, shadowed_libraries
 from tfwheel.doctor.inspection import inspect_installed
@@ -45,6 +45,7 @@ EXIT_CODES = {
     4: "inspect: something is wrong with what is installed",
     5: "the list of wheels, or the log, cannot be read",
     6: "--install: the installation or its proof failed",
+    7: "choose: whether there is a GPU is unknown; what is said is for a machine without one",
 }
 MODES = ("choose", "explain", "inspect")
 
@@ -107,12 +108,22 @@ def _choose(options: argparse.Namespace) -> int:
     if options.json:
         _print_json({"facts": facts, "gpu": probe, "environment": environment, "choice": asdict(choice)})
     else:
-        lines = choice_lines(choice, site)
+        lines = [*_doubt(probe), *choice_lines(choice, site)]
         lines += ["", *fact_lines(facts, probe), *_warnings(facts, environment, listing)]
         print("\n".join(lines))
+    if _doubt(probe):
+        return 7
     if options.install and choice.wheel and choice.command:
         return _install(choice, facts)
     return 0 if choice.command else 1
+
+
+def _doubt(probe: dict[str, Any] | None) -> list[str]:
+    """Return a warning where a choice may be wrong because nobody knows whether there is a GPU."""
+    if (why := unknown_gpu(probe)) is None:
+        return []
+    remedy = "See `nvidia-smi`, mend or update the driver (where there is no GPU: --no-probes), and run this again"
+    return [f"WARNING: the GPU could not be asked ({why}). This is for a machine WITHOUT one. {remedy}.", ""]
 
 
 def _warnings(facts: dict[str, Any], environment: dict[str, Any], listing: dict[str, Any]) -> list[str]:
@@ -198,7 +209,7 @@ def _report(options: argparse.Namespace) -> int:
         listing, site = fetch_listing(options.index or BASE_URL)
         environment = environment_of(facts, probe, listing)
         choice = select(environment, listing, project=options.project, base=site or None)
-        parts["Choice"] = choice_lines(choice, site)
+        parts["Choice"] = [*_doubt(probe), *choice_lines(choice, site)]
     except ListingError as error:
         parts["Choice"] = [str(error)]
     parts["Installed"] = inspection_lines(_installed(options, facts, listing, probe))

@@ -115,8 +115,10 @@ def fact_lines(facts: Mapping[str, Any], probe: Mapping[str, Any] | None) -> lis
 def _gpu_line(facts: Mapping[str, Any], probe: Mapping[str, Any] | None) -> str:
     if probe is None:
         return "GPU: not asked"
-    if not probe.get("gpus"):
+    if not probe["gpus"]:
         error = probe.get("error") or "no device"
+        if probe["gpus"] is None:
+            return f"GPU: UNKNOWN ({error})"
         return f"GPU: none ({'no NVIDIA driver' if 'libcuda.so' in error else error})"
     names = "; ".join(
         f"{one['name']}, compute capability {one['capability']}, {one['memory_gb']} GB" for one in probe["gpus"]

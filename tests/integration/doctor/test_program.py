@@ -198,12 +198,46 @@ def test_a_gpu_its_driver_and_its_cudnn_are_asked_through_their_libraries(addres
 
 
 @pytest.mark.parametrize(
-    ("init", "said"), [("999", "cuInit returned 999"), ("*(int *)0", "Segmentation fault (exit code 139)")]
+    ("init", "code", "said"),
+    [
+        ("100", 0, "GPU: none (cuInit returned 100)"),
+        ("999", 7, "GPU: UNKNOWN (cuInit returned 999)"),
+        ("*(int *)0", 7, "GPU: UNKNOWN (Segmentation fault (exit code 139))"),
+    ],
 )
-def test_a_driver_that_fails_or_crashes_is_an_answer(address: str, tmp_path: Path, init: str, said: str) -> None:
-    done = piped(address, python_of("3.12"), "--index", address, LD_LIBRARY_PATH=cuda(tmp_path / "cuda", init))
-    assert done.returncode == 0
-    assert f"GPU: none ({said})" in done.stdout
+def test_a_driver_that_fails_is_no_answer_and_nothing_is_installed(
+    address: str, tmp_path: Path, init: str, code: int, said: str
+) -> None:
+    words = ("--index", address, *(["--install"] if code else []))
+    done = piped(address, python_of("3.12"), *words, LD_LIBRARY_PATH=cuda(tmp_path / "cuda", init))
+    assert done.returncode == code
+    assert said in done.stdout
+    assert "Running:" not in done.stdout
+    assert done.stdout.startswith("WARNING: the GPU could not be asked") is (code == 7)
+
+
+@pytest.mark.parametrize(
+    ("broken", "before", "after"),
+    [
+        ("libcudnn.so.9", "return 91900", "return *(int *)0"),
+        ("libnvidia-ml.so.1", '*s = "580.82.07"', '*s = "580\\xff"'),
+        ("libnvidia-ml.so.1", "nvmlInit_v2(void) { return 0", "nvmlInit_v2(void) { return *(int *)0"),
+    ],
+)
+def test_another_library_that_fails_hides_no_gpu(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken: str, before: str, after: str
+) -> None:
+    folder = tmp_path / "cuda"
+    cuda(folder)
+    (folder / "broken.c").write_text((folder / "cuda.c").read_text().replace(before, after))
+    gcc = needs.programs("gcc")[0]
+    subprocess.run([gcc, "-w", "-shared", "-fPIC", "-o", folder / broken, folder / "broken.c"], check=True)
+    monkeypatch.setenv("LD_LIBRARY_PATH", str(folder))
+    found = probes.probe_gpu(str(folder / "libcudnn.so.9"))
+    assert [one["capability"] for one in found["gpus"]] == ["7.5"]
+    assert (found["driver"], found["cudnn"]) == (
+        ("580.82.07", None) if broken == "libcudnn.so.9" else (None, "9.19.0")
+    )
 
 
 # --- install, prove, inspect -----------------------------------------------------------------------------

@@ -180,3 +180,9 @@ def test_of_several_gpus_the_least_capable_counts() -> None:
     assert (found["gpu"], found["driver"], found["runtime"]) == ("8.9", "575.1", "2026.07")
     without = environment.environment_of(colab(colab=False), None, LISTING)
     assert (without["gpu"], without["driver"], without["runtime"]) == (None, "580.82.07", None)
+
+
+def test_a_probe_without_an_answer_is_not_a_machine_without_a_gpu() -> None:
+    assert environment.unknown_gpu({"gpus": None, "error": "no answer in 20 s"}) == "no answer in 20 s"
+    assert environment.unknown_gpu({"gpus": [], "error": "x"}) is None
+    assert environment.unknown_gpu(None) is None
