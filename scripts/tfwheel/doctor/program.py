@@ -32,7 +32,7 @@ from tfwheel.doctor.report import (
     fact_lines,
     inspection_lines,
     markdown_report,
-    without_secrets,
+    without_any_secrets,
 )
 from tfwheel.doctor.selector import select
 
@@ -128,7 +128,7 @@ def _doubt(probe: dict[str, Any] | None) -> list[str]:
 
 def _warnings(facts: dict[str, Any], environment: dict[str, Any], listing: dict[str, Any]) -> list[str]:
     """Return what stands in the way of any wheel here: of this Python, of its libraries, of the runtime itself."""
-    lines = shadowed_libraries(facts["libraries"]) + obeyed_settings(facts["settings"])
+    lines = shadowed_libraries(facts["libraries"]) + obeyed_settings(os.environ)
     if facts["managed"] and not facts["colab"]:
         lines.append("This Python belongs to the system, and pip will not change it: first `python3 -m venv tf`.")
     runtime = next((one for one in listing["runtimes"] if one["name"] == environment["runtime"]), None)
@@ -220,7 +220,9 @@ def _report(options: argparse.Namespace) -> int:
 
 
 def _print_json(found: dict[str, Any]) -> None:
-    print(without_secrets(json.dumps(found, indent=1, sort_keys=True, default=str)))
+    """Print JSON; the command in a choice is for use, and what else is said is without secrets."""
+    known = {key: value if key == "choice" else without_any_secrets(value) for key, value in found.items()}
+    print(json.dumps(known, indent=1, sort_keys=True, default=str))
 
 
 def run() -> None:

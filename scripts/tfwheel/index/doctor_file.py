@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 NAME = "doctor.py"
 ROOM = "tfwheel.doctor"
 LAST = "program"
-NOQA = re.compile(r"  # noqa: .*$", re.MULTILINE)  # of no use to users
+NOQA = re.compile(r"  # (?:noqa|type): .*$| -{5,}$|\n(?=\n\n)", re.MULTILINE)  # of no use to users
 HEAD = '''\
 #!/usr/bin/env python3
 """{sentence}
@@ -78,8 +78,10 @@ def _import_order(line: str) -> tuple[bool, str]:
 
 
 def _body(text: str, tree: ast.Module) -> str:
-    """Return a module without docstrings, its imports, and what it imports for annotations."""
+    """Return a module without docstrings, its imports, the annotations of its functions and what it imports for them."""
     lines = text.splitlines()
+    for number, start, end in sorted(_annotations(lines, tree), reverse=True):
+        lines[number] = lines[number][:start] + lines[number][end:]
     left_out = [node for node in tree.body if isinstance(node, (ast.Import, ast.ImportFrom)) or _for_annotations(node)]
     documented = [one for one in ast.walk(tree) if isinstance(one, (ast.Module, ast.ClassDef, ast.FunctionDef))]
     left_out += [one.body[0] for one in documented if ast.get_docstring(one) and len(one.body) > 1]
@@ -87,6 +89,17 @@ def _body(text: str, tree: ast.Module) -> str:
         for number in range(node.lineno - 1, node.end_lineno or node.lineno):
             lines[number] = "\0"
     return NOQA.sub("", "\n".join(line for line in lines if line != "\0")).strip() + "\n"
+
+
+def _annotations(lines: list[str], tree: ast.Module) -> Iterator[tuple[int, int, int]]:
+    """Yield line, start and end of each annotation of a function that is on one line, with the sign before it."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.arg) and node.annotation and node.lineno == node.annotation.end_lineno:
+            yield node.lineno - 1, node.col_offset + len(node.arg), node.annotation.end_col_offset or 0
+        if isinstance(node, ast.FunctionDef) and node.returns and node.returns.lineno == node.returns.end_lineno:
+            number = node.returns.lineno - 1
+            start = lines[number].rindex(" ->", 0, node.returns.col_offset)
+            yield number, start, node.returns.end_col_offset or 0
 
 
 def _for_annotations(node: ast.stmt) -> bool:

@@ -76,18 +76,35 @@ def test_settings_that_installers_obey_are_said(tmp_path: Path) -> None:
     ]
 
 
-def test_variables_with_a_secret_in_their_name_are_hidden() -> None:
+def test_only_values_of_known_settings_are_shown_and_of_their_urls_the_host() -> None:
     variables = {
-        "PIP_INDEX_URL": "https://pypi.org/simple",
-        "UV_PUBLISH_TOKEN": "abc",
-        "UV_PASSWORD": "x",
-        "HOME": "/x",
+        "PIP_INDEX_URL": "https://al:p@s5SEC@host/simple",
+        "PIP_FIND_LINKS": "https://h.example/x#token=SEC /data/wheels",
+        "PIP_EXTRA_INDEX_URL": "al:SEC@h/simple",
+        "PIP_PROXY": "al:SEC@proxy:3128",
+        "UV_INDEX": "mine=socks5://al:SEC@h/x https://dl.example/SEC/y/",
+        "UV_INDEX_X_USERNAME": "SEC",
+        "UV_PUBLISH_TOKEN": "SEC",
+        "TF_VAR_db": "postgres://al:SEC@h",
+        "TF_CONFIG": "SEC",
+        "XLA_FLAGS": "--xla_gpu_cuda_data_dir=/usr/local/cuda",
+        "HOME": "SEC",
     }
     assert facts.settings_of(variables) == {
-        "PIP_INDEX_URL": "https://pypi.org/simple",
-        "UV_PASSWORD": "(hidden)",
-        "UV_PUBLISH_TOKEN": "(hidden)",
+        "PIP_INDEX_URL": "https://host/...",
+        "PIP_FIND_LINKS": "https://h.example/... /data/wheels",
+        "PIP_EXTRA_INDEX_URL": "set",
+        "PIP_PROXY": "set",
+        "UV_INDEX": "mine=socks5://h/... https://dl.example/...",
+        "UV_INDEX_X_USERNAME": "set",
+        "UV_PUBLISH_TOKEN": "set",
+        "XLA_FLAGS": "--xla_gpu_cuda_data_dir=/usr/local/cuda",
     }
+
+
+def test_what_is_not_set_is_not_said_and_a_url_is_no_missing_file() -> None:
+    settings = {"PIP_NO_INDEX": "0", "UV_OFFLINE": "False", "PIP_CONSTRAINT": "https://al:SEC@h.example/c.txt"}
+    assert facts.obeyed_settings(settings) == ["PIP_CONSTRAINT is set to https://h.example/...."]
 
 
 def test_a_python_that_no_wheel_is_for_has_other_words(monkeypatch: pytest.MonkeyPatch) -> None:
