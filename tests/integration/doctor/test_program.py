@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import socket
 import subprocess
 import sys
+import threading
 import urllib.request
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -355,6 +357,32 @@ def test_the_list_is_fetched_from_any_page_of_the_site_and_its_absence_is_one_er
     assert len(found["wheels"]) == len(pagedata.release())
     with pytest.raises(ListingError, match="cannot be fetched"):
         listing.fetch_listing(f"{address}none/")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"nonsense\x1b[2J\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\n{}",
+        b"HTTP/1.1 200 OK\r\nX: " + b"y" * 70_000 + b"\r\n\r\n",
+        b"HTTP/1.1 404 \x1b[2J\r\n\r\n",
+    ],
+)
+def test_a_server_that_answers_nonsense_is_one_error(answer: bytes) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server_socket:
+
+        def serve() -> None:
+            connection = server_socket.accept()[0]
+            with connection:
+                connection.recv(10_000)
+                connection.sendall(answer)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        with pytest.raises(ListingError, match="cannot be fetched") as caught:
+            listing.fetch_listing(f"http://127.0.0.1:{server_socket.getsockname()[1]}/")
+        thread.join()
+    assert str(caught.value).isprintable()
 
 
 def test_the_gpu_of_this_machine_is_asked() -> None:
