@@ -365,7 +365,7 @@ def test_the_list_is_fetched_from_any_page_of_the_site_and_its_absence_is_one_er
         b"nonsense\x1b[2J\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\n{}",
         b"HTTP/1.1 200 OK\r\nX: " + b"y" * 70_000 + b"\r\n\r\n",
-        b"HTTP/1.1 404 \x1b[2J\r\n\r\n",
+        b"HTTP/1.1 404 \x1b[2J\r\nContent-Length: 0\r\n\r\n",
     ],
 )
 def test_a_server_that_answers_nonsense_is_one_error(answer: bytes) -> None:
