@@ -6,6 +6,7 @@ import http.client
 import json
 import os
 import re
+import urllib.error
 import urllib.request
 from typing import Any
 
@@ -86,7 +87,9 @@ def checked_listing(data: bytes, where: str) -> dict[str, Any]:
         listing = json.loads(data)
         version = listing["meta"]["version"]
         if version != 1:
-            message = f"{where} is of version {version!r:.20}, and this program reads version 1: fetch it anew from the index"
+            message = (
+                f"{where} is of version {version!r:.20}, and this program reads version 1: fetch it anew from the index"
+            )
             raise ListingError(message)
         _conform(listing, LIST_SHAPE, "the list")
         if listing["base_url"] and not PLAIN_URL.fullmatch(listing["base_url"]):
@@ -146,6 +149,8 @@ def _download(url: str) -> bytes:
         with urllib.request.urlopen(request, timeout=FETCH_SECONDS) as answer:  # noqa: S310
             data: bytes = answer.read(LARGEST_LIST)
     except (OSError, ValueError, OverflowError, http.client.HTTPException) as error:
-        message = f"{url} cannot be fetched: {type(error).__name__} {ascii(str(error)[:200])}"
+        if isinstance(error, urllib.error.HTTPError):
+            error.close()
+        message = f"{url} cannot be fetched: {type(error).__name__} {str(error)[:200]!a}"
         raise ListingError(message) from error
     return data

@@ -13,6 +13,7 @@ imports TensorFlow in its own process, and sends nothing anywhere: it reads the 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import sys
@@ -43,9 +44,10 @@ EXIT_CODES = {
     2: "the command line is wrong",
     3: "explain: nothing known found",
     4: "inspect: something is wrong with what is installed",
-    5: "the list of wheels, or the log, cannot be read",
+    5: "the list of wheels, or the log, cannot be read, or the answer not be written",
     6: "--install: the installation or its proof failed",
     7: "choose: whether there is a GPU is unknown; what is said is for a machine without one",
+    130: "stopped by Ctrl-C",
 }
 MODES = ("choose", "explain", "inspect")
 
@@ -79,17 +81,41 @@ def parse_words(words: list[str] | None) -> argparse.Namespace:
 
 def main(words: list[str] | None = None) -> int:
     """Run the program and return its exit code (EXIT_CODES)."""
-    options = parse_words(words)
     try:
-        if options.report:
-            return _report(options)
-        return {"choose": _choose, "explain": _explain, "inspect": _inspect}[options.mode](options)
+        try:
+            return _answer(parse_words(words))
+        finally:
+            if sys.stdout:
+                sys.stdout.flush()
     except ListingError as error:
         print(f"doctor: {error}", file=sys.stderr)
         return 5
-    except BrokenPipeError:
-        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115 -- nobody reads any more
-        return 0
+    except KeyboardInterrupt:
+        return 130
+    except OSError as error:  # of the output: whatever else is read or written has its own handler
+        if not in_kernel():
+            sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115 -- nobody reads any more
+        if isinstance(error, BrokenPipeError):
+            return 0
+        print(f"doctor: {error}", file=sys.stderr)
+        return 5
+
+
+def _answer(options: argparse.Namespace) -> int:
+    if options.report:
+        return _report(options)
+    return {"choose": _choose, "explain": _explain, "inspect": _inspect}[options.mode](options)
+
+
+def _listing(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
+    """Return the list of wheels and the URL of its site; a cell has no command line to run again."""
+    index = options.index or BASE_URL
+    if not index and in_kernel():
+        message = (
+            "which index? In a cell: `%run doctor.py --index URL` or `!python3 doctor.py --index URL`, with this file"
+        )
+        raise ListingError(message)
+    return fetch_listing(index)
 
 
 def _gather(options: argparse.Namespace) -> tuple[dict[str, Any], dict[str, Any] | None]:
@@ -100,7 +126,7 @@ def _gather(options: argparse.Namespace) -> tuple[dict[str, Any], dict[str, Any]
 
 
 def _choose(options: argparse.Namespace) -> int:
-    listing, site = fetch_listing(options.index or BASE_URL)
+    listing, site = _listing(options)
     facts, probe = _gather(options)
     environment = environment_of(facts, probe, listing)
     installer = "uv" if options.uv else "pip"
@@ -113,8 +139,9 @@ def _choose(options: argparse.Namespace) -> int:
         print("\n".join(lines))
     if _doubt(probe):
         return 7
-    if options.install and choice.wheel and choice.command:
-        return _install(choice, facts)
+    if options.install and choice.command:
+        with contextlib.redirect_stdout(sys.stderr if options.json else sys.stdout):
+            return _install(choice, facts)
     return 0 if choice.command else 1
 
 
@@ -138,7 +165,7 @@ def _warnings(facts: dict[str, Any], environment: dict[str, Any], listing: dict[
 
 
 def _install(choice: Any, facts: dict[str, Any]) -> int:  # noqa: ANN401 -- a Choice, in one file with this
-    if short := room_for(choice.wheel, facts):
+    if choice.wheel and (short := room_for(choice.wheel, facts)):
         print(f"\n{short}")
         return 6
     argv = install_command(choice.command, facts)
@@ -148,7 +175,7 @@ def _install(choice: Any, facts: dict[str, Any]) -> int:  # noqa: ANN401 -- a Ch
         print(f"\nThe installation ended with exit code {code}.")
         print("\n".join(explanation_lines(explain(f"$ {choice.command}\n{log}"))))
         return 6
-    if choice.wheel["project"] != "tensorflow":
+    if choice.wheel and choice.wheel["project"] != "tensorflow":
         return 0
     found = prove(lambda line: print(f"\n{line}", flush=True))
     if "error" in found:
@@ -172,6 +199,9 @@ def _explain(options: argparse.Namespace) -> int:
 
 
 def _log(path: str) -> str:
+    if path == "-" and not sys.stdin:
+        message = "standard input is closed"
+        raise ListingError(message)
     try:
         if path == "-":
             return sys.stdin.buffer.read().decode("utf-8", "replace")
@@ -184,7 +214,7 @@ def _log(path: str) -> str:
 
 def _inspect(options: argparse.Namespace) -> int:
     facts, probe = _gather(options)
-    listing = fetch_listing(options.index or BASE_URL)[0] if options.index or BASE_URL else None
+    listing = _listing(options)[0] if options.index or BASE_URL else None
     found = _installed(options, facts, listing, probe)
     if options.json:
         _print_json({"facts": facts, "gpu": probe, "installed": found})
@@ -206,7 +236,7 @@ def _report(options: argparse.Namespace) -> int:
     parts = {"Machine": fact_lines(facts, probe), "Settings": [*settings, *facts["pip_files"]] or ["none"]}
     listing = None
     try:
-        listing, site = fetch_listing(options.index or BASE_URL)
+        listing, site = _listing(options)
         environment = environment_of(facts, probe, listing)
         choice = select(environment, listing, project=options.project, base=site or None)
         parts["Choice"] = [*_doubt(probe), *choice_lines(choice, site)]
@@ -227,6 +257,9 @@ def _print_json(found: dict[str, Any]) -> None:
 
 def run() -> None:
     """Run as a program; in a notebook's own process, where nobody has typed a command line, with the defaults."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # whatever the encoding, names can be written
+            stream.reconfigure(errors="backslashreplace")
     pasted = in_kernel() and not sys.argv[0].endswith("doctor.py")
     code = main([] if pasted else None)
     if not in_kernel():

@@ -78,7 +78,7 @@ def _import_order(line: str) -> tuple[bool, str]:
 
 
 def _body(text: str, tree: ast.Module) -> str:
-    """Return a module without docstrings, its imports, the annotations of its functions and what it imports for them."""
+    """Return a module without docstrings, imports, the annotations of functions and what it imports for them."""
     lines = text.splitlines()
     for number, start, end in sorted(_annotations(lines, tree), reverse=True):
         lines[number] = lines[number][:start] + lines[number][end:]

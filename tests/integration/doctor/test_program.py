@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -237,9 +238,7 @@ def test_another_library_that_fails_hides_no_gpu(
     monkeypatch.setenv("LD_LIBRARY_PATH", str(folder))
     found = probes.probe_gpu(str(folder / "libcudnn.so.9"))
     assert [one["capability"] for one in found["gpus"]] == ["7.5"]
-    assert (found["driver"], found["cudnn"]) == (
-        ("580.82.07", None) if broken == "libcudnn.so.9" else (None, "9.19.0")
-    )
+    assert (found["driver"], found["cudnn"]) == (("580.82.07", None) if broken == "libcudnn.so.9" else (None, "9.19.0"))
 
 
 # --- install, prove, inspect -----------------------------------------------------------------------------
@@ -309,6 +308,15 @@ def test_it_installs_proves_and_then_inspects_what_it_installed(environment: Pat
         assert found.returncode == 4
         assert "1 files are not as the wheel brought them" in json.loads(found.stdout)["installed"]["problems"][0]
     subprocess.run([environment, "-m", "pip", "uninstall", "-qy", "tensorflow"], check=True)
+
+
+def test_as_json_an_installation_leaves_standard_output_to_the_json(environment: Path, tmp_path: Path) -> None:
+    with server.serve(index_of(tmp_path, STAND_IN)) as url:
+        done = piped(url, environment, "--index", url, "--install", "--json", "--no-probes", PIP_NO_CACHE_DIR="1")
+    subprocess.run([environment, "-m", "pip", "uninstall", "-qy", "tensorflow"], check=True)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["choice"]["command"]
+    assert "Proven: TensorFlow 2.20.0+cpu.1 imports in" in done.stderr
 
 
 def test_what_cannot_be_imported_fails_its_proof_with_a_cause(environment: Path, tmp_path: Path) -> None:
@@ -383,6 +391,57 @@ def test_a_server_that_answers_nonsense_is_one_error(answer: bytes) -> None:
             listing.fetch_listing(f"http://127.0.0.1:{server_socket.getsockname()[1]}/")
         thread.join()
     assert str(caught.value).isprintable()
+
+
+@pytest.fixture(scope="module")
+def doctor(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The one file, and how a shell runs it on a list that needs no network."""
+    file = tmp_path_factory.mktemp("doctor") / "doctor.py"
+    file.write_bytes(bytes(doctor_file.render("")["doctor.py"]))
+    return f"{sys.executable} {file}"
+
+
+@pytest.mark.parametrize(
+    ("line", "codes"),
+    [
+        ("set -o pipefail; $DOCTOR --help | true", (0,)),
+        ("set -o pipefail; $DOCTOR $LIST | true", (0, 1)),
+        ("$DOCTOR $LIST >/dev/full", (5,)),
+        ("$DOCTOR --log - <&-", (5,)),
+        ("$DOCTOR $LIST >&-", (0, 1)),
+        ("USER=jos\u00e9 PYTHONIOENCODING=ascii $DOCTOR $LIST --report", (0,)),
+        ("PYTHONIOENCODING=utf-8 XLA_FLAGS=$'a\\xff' $DOCTOR $LIST --report", (0,)),
+        ("PIP_CONSTRAINT=$'a\\xff' $DOCTOR $LIST", (0, 1)),
+        ("mkdir gone; cd gone; rmdir ../gone; $DOCTOR $LIST", (0, 1)),
+        ("mkdir gone; cd gone; rmdir ../gone; $DOCTOR inspect --no-probes", (0, 4)),
+    ],
+)
+def test_odd_streams_and_surroundings_end_in_a_documented_code(
+    doctor: str, tmp_path: Path, line: str, codes: tuple[int, ...]
+) -> None:
+    variables = {"DOCTOR": doctor, "LIST": f"--index {ROOT}/tests/data/selector_wheels.json --no-probes"}
+    done = subprocess.run(
+        [needs.programs("bash")[0], "-c", line],
+        cwd=tmp_path,
+        env={**os.environ, **variables},
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode in codes
+    assert b"Traceback" not in done.stderr
+    assert b"Exception ignored" not in done.stderr
+
+
+def test_ctrl_c_while_it_waits_for_the_list_is_no_traceback(doctor: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        index = f"http://127.0.0.1:{silent.getsockname()[1]}/"
+        argv = [*doctor.split(), "--index", index]
+        process = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        with process, silent.accept()[0] as connection:
+            connection.recv(10_000)
+            process.send_signal(signal.SIGINT)
+            said = process.communicate(timeout=20)
+    assert (process.returncode, said) == (130, (b"", b""))
 
 
 def test_the_gpu_of_this_machine_is_asked() -> None:

@@ -115,7 +115,9 @@ def test_a_python_that_no_wheel_is_for_has_other_words(monkeypatch: pytest.Monke
     assert facts.python_words() == f"{facts.python_minor()} (pypy)"
 
 
-def test_a_path_that_is_too_long_or_may_not_be_read_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_path_that_is_too_long_or_may_not_be_read_is_not_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     long = str(tmp_path / ("x" * 300))
     closed = tmp_path / "closed"
     (closed / "nvidia" / "a" / "lib").mkdir(parents=True)

@@ -73,7 +73,9 @@ def elf(name_at: int, sections: int = 1) -> bytes:
     """A library whose sections all are the whole file, with their name at an offset into it."""
     names = b".nv_fatbin\0"
     start = 64 + len(names)
-    header = fatbins.ELF_HEADER.pack(b"\x7fELF\x02\x01" + bytes(10), 3, 62, 1, 0, 0, start, 0, 64, 0, 0, 64, sections, 0)
+    header = fatbins.ELF_HEADER.pack(
+        b"\x7fELF\x02\x01" + bytes(10), 3, 62, 1, 0, 0, start, 0, 64, 0, 0, 64, sections, 0
+    )
     size = start + 64 * sections
     first = fatbins.ELF_SECTION.pack(0, 1, 0, 0, name_at, size - name_at if name_at < size else 0, 0, 0, 1, 0)
     rest = fatbins.ELF_SECTION.pack(0, 1, 0, 0, 0, size, 0, 0, 1, 0)

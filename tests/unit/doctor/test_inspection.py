@@ -163,7 +163,9 @@ def test_odd_records_are_read_as_far_as_they_go(tmp_path: Path) -> None:
 def test_what_is_no_regular_file_or_outside_of_the_site_is_not_read(site: Path) -> None:
     info = site / f"tensorflow-{WHEEL['version']}.dist-info"
     with (info / "RECORD").open("a") as record:
-        record.write("/dev/zero,sha256=x,\n../../../dev/zero,sha256=x,\ntensorflow/zero,sha256=x,\ntensorflow/a,sha256=x,1\n")
+        record.write(
+            "/dev/zero,sha256=x,\n../../../dev/zero,sha256=x,\ntensorflow/zero,sha256=x,\ntensorflow/a,sha256=x,1\n"
+        )
     (site / "tensorflow/zero").symlink_to("/dev/zero")
     os.mkfifo(site / "tensorflow/a")
     (site / "tensorflow/libtensorflow_cc.so.2").unlink()
