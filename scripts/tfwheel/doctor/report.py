@@ -21,6 +21,7 @@ WORTH_NAMING = re.compile(
 TOKEN = re.compile(
     r"\b(?:gh[pousr]_|github_pat_|hf_|pypi-|glpat-|sk-|AKIA|AIza|eyJ|ya29\.|xox[bp]-)[A-Za-z0-9_.-]{8,}"
     r"|(?<![\w-])(?!_Z)(?=[\w-]*\d)(?=[\w-]*[a-z])(?=[\w-]*[A-Z])[\w-]{24,}"  # _Z: a symbol of C++
+    r"|(?<![:\w])[\w.%+-]+:[^\s:/]+@[^\s@]+"  # user:password@host
 )
 
 

@@ -79,6 +79,8 @@ def test_facts_name_gpu_cudnn_and_what_is_loaded() -> None:
         ("key Zk3jX9mPq2LrT7vWb8NcY5aD in a line", "key (hidden) in a line"),
         ("undefined symbol: _ZN10tensorflow8OpKernelC2EPNS_20OpKernelConstructionE", None),
         ("https://al:p@s5SEC@host/", "https://host/"),
+        ("through al:SEC@proxy:3128 now", "through (hidden) now"),
+        ("undefined symbol: memcpy@GLIBC_2.14", None),
         ("https://al:p/SEC@host/x", "https://(hidden)"),
         ("https://host.example:8443/x#token=SEC", "https://host.example:8443/..."),
         ("https://[::1]:80/", "https://[::1]:80/"),
