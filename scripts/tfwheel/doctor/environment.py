@@ -18,7 +18,8 @@ def environment_of(
 ) -> dict[str, Any]:
     """Return the environment for ``select``; ``probe`` is what ``probe_gpu`` found, None if it was not asked.
 
-    Of several GPUs the least capable one counts: TensorFlow uses all of them.
+    Of several GPUs the least capable one counts: TensorFlow uses all of them. Where ``unknown_gpu`` has a reason, the
+    environment is that of a machine without one.
     """
     found = probe or {}
     capabilities = [one["capability"] for one in found.get("gpus") or []]
@@ -35,6 +36,11 @@ def environment_of(
         "venv": facts["venv"],
         "notebook": facts["notebook"],
     }
+
+
+def unknown_gpu(probe: Mapping[str, Any] | None) -> str | None:
+    """Return why nobody knows whether there is a GPU, None if it is known or was not asked."""
+    return None if probe is None or probe["gpus"] is not None else str(probe["error"] or "no answer")
 
 
 def runtime_of(facts: Mapping[str, Any], listing: Mapping[str, Any]) -> str | None:

@@ -18,8 +18,18 @@ if TYPE_CHECKING:
 CPU_FLAGS = ("sse4_2", "avx", "avx2", "fma", "avx512f", "avx512_bf16", "amx_tile")
 CUDA_LIBRARIES = ("libcudart.so.12", "libcudart.so.13", "libcudnn.so.9", "libcublas.so.12", "libcublas.so.13")
 COLAB_DRIVER_FOLDER = "/usr/lib64-nvidia"
-SETTINGS = ("PIP_", "UV_", "TF_", "XLA_", "CUDA_", "LD_LIBRARY_PATH", "LD_PRELOAD", "NVIDIA_")
-SECRET_NAMES = re.compile(r"TOKEN|KEY|SECRET|PASS|CREDENTIAL|AUTH", re.IGNORECASE)
+SETTINGS = ("PIP_", "UV_", "XLA_", "CUDA_", "NVIDIA_")
+# Settings whose values are shown; of any other only that it is set, for nobody knows which have secrets.
+SHOWN = re.compile(
+    r"TF_(CPP_MIN_LOG_LEVEL|CUDNN_DETERMINISTIC|DETERMINISTIC_OPS|ENABLE_ONEDNN_OPTS|FORCE_GPU_ALLOW_GROWTH"
+    r"|GPU_ALLOCATOR|USE_LEGACY_KERAS|XLA_FLAGS)|XLA_FLAGS|LD_LIBRARY_PATH|LD_PRELOAD|CUDA_(VISIBLE_DEVICES"
+    r"|CACHE_MAXSIZE|CACHE_DISABLE|FORCE_PTX_JIT|DISABLE_PTX_JIT|MODULE_LOADING|HOME|PATH)"
+    r"|NVIDIA_(VISIBLE_DEVICES|DRIVER_CAPABILITIES|TF32_OVERRIDE)"
+    r"|(PIP|UV)_((EXTRA_|DEFAULT_)?INDEX(_URL)?|FIND_LINKS|NO_INDEX|(BUILD_)?CONSTRAINT|(ONLY|NO)_BINARY|PRE(RELEASE)?"
+    r"|REQUIRE_VIRTUALENV|OFFLINE|EXCLUDE_NEWER|INDEX_STRATEGY|LINK_MODE|TARGET|USER|PYTHON)"
+)
+URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*://)(\S+)")
+HOST = re.compile(r"(?:[A-Za-z0-9.-]+|\[[0-9a-fA-F:]+\])(?::\d{1,5})?")
 OBEYED = (
     "PIP_CONSTRAINT",
     "PIP_NO_INDEX",
@@ -32,6 +42,7 @@ OBEYED = (
     "UV_OFFLINE",
     "UV_EXCLUDE_NEWER",
 )
+UNSET = ("", "0", "false", "no", "off", "n", "f")
 # Modules that a kernel keeps in memory, and the distribution that each comes from.
 WATCHED = {
     "tensorflow": "tensorflow",
@@ -50,6 +61,19 @@ def normalize(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
+def is_there(path: str | Path) -> bool:
+    """Return whether a path is a regular file; False, too, where nobody may look, or no path is that long."""
+    return os.path.isfile(path)  # noqa: PTH113 -- Path.is_file raises there
+
+
+def found_in(folder: Path, pattern: str) -> list[Path]:
+    """Return what matches a pattern in a folder, sorted; nothing where nobody may look."""
+    try:
+        return sorted(folder.glob(pattern))
+    except OSError:
+        return []
+
+
 def collect_facts() -> dict[str, Any]:
     """Return all facts that need no other process, ready for JSON."""
     installed, twice = distributions_on(sys.path)
@@ -59,7 +83,7 @@ def collect_facts() -> dict[str, Any]:
         "implementation": sys.implementation.name,
         "executable": sys.executable,
         "venv": sys.prefix != sys.base_prefix,
-        "managed": (Path(sys.base_prefix) / "lib" / f"python{python_minor()}" / "EXTERNALLY-MANAGED").exists()
+        "managed": is_there(Path(sys.base_prefix) / "lib" / f"python{python_minor()}" / "EXTERNALLY-MANAGED")
         and sys.prefix == sys.base_prefix,
         "system": f"{platform.system()} {platform.release()}",
         "machine": machine_words(),
@@ -78,7 +102,7 @@ def collect_facts() -> dict[str, Any]:
         "settings": settings_of(os.environ),
         "uv": shutil.which("uv"),
         "pip": installed.get("pip"),
-        "pip_files": [str(path) for path in _pip_files() if path.is_file()],
+        "pip_files": [str(path) for path in _pip_files() if is_there(path)],
         "distributions": installed,
         "twice": twice,
         "loaded": loaded_modules(installed) if in_kernel() else None,
@@ -100,10 +124,10 @@ def python_words() -> str:
 def site_folder() -> Path:
     """Return the folder of this Python where TensorFlow is, or would be installed."""
     for place in sys.path:
-        if place and (Path(place) / "tensorflow" / "__init__.py").is_file():
+        if place and is_there(Path(place) / "tensorflow" / "__init__.py"):
             return Path(place)
     folders = [Path(place) for place in sys.path if place.endswith(("site-packages", "dist-packages"))]
-    return next((folder for folder in folders if folder.is_dir()), Path(sys.prefix))
+    return next((one for one in folders if os.path.isdir(one)), Path(sys.prefix))  # noqa: PTH112 -- as is_there
 
 
 def distributions_on(path: list[str]) -> tuple[dict[str, str], list[str]]:
@@ -192,19 +216,39 @@ def is_colab(installed: dict[str, str]) -> bool:
 
 
 def settings_of(variables: Mapping[str, str]) -> dict[str, str]:
-    """Return the variables that installers, TensorFlow and the loader read, those with a secret without it."""
-    mine = {key: value for key, value in sorted(variables.items()) if key.startswith(SETTINGS)}
-    return {key: "(hidden)" if SECRET_NAMES.search(key) else value for key, value in mine.items()}
+    """Return the variables that installers, TensorFlow and the loader read, without what may be secret."""
+    mine = {key: value for key, value in sorted(variables.items()) if key.startswith(SETTINGS) or SHOWN.fullmatch(key)}
+    return {key: shown(value) if SHOWN.fullmatch(key) else "set" for key, value in mine.items()}
 
 
-def obeyed_settings(settings: dict[str, str]) -> list[str]:
+def shown(value: str) -> str:
+    """Return a setting's value with only the hosts of its URLs; "set" for what looks like the rest of an address."""
+    value = without_paths(value)
+    return "set" if "@" in value or "//" in URL.sub("", value) else value
+
+
+def without_paths(text: str) -> str:
+    """Return a text with the scheme and the host of each URL alone: keys are in user names, paths and queries."""
+    return URL.sub(_origin, text)
+
+
+def _origin(url: re.Match[str]) -> str:
+    authority, rest = re.fullmatch(r"([^/?#\\]*)(.*)", url[2], re.DOTALL).groups()  # type: ignore[union-attr]
+    host = authority.rpartition("@")[2]
+    if "@" in rest or not HOST.fullmatch(host):  # a "/" in a password
+        return f"{url[1]}(hidden)"
+    return f"{url[1]}{host}{'/...' if rest.strip('/') else rest}"
+
+
+def obeyed_settings(variables: Mapping[str, str]) -> list[str]:
     """Return a sentence for each variable that makes installers refuse or choose otherwise."""
     found = []
     for name in OBEYED:
-        value = settings.get(name)
-        if value:
-            gone = name.endswith("CONSTRAINT") and not any(Path(one).is_file() for one in value.split())
-            found.append(f"{name} is set to {value}{', a file that is not there: unset it' if gone else ''}.")
+        value = variables.get(name, "")
+        if value.lower() in UNSET:
+            continue
+        gone = name.endswith("CONSTRAINT") and not any("://" in one or is_there(one) for one in value.split())
+        found.append(f"{name} is set to {shown(value)}{', a file that is not there: unset it' if gone else ''}.")
     return found
 
 
@@ -230,11 +274,11 @@ def library_places(site: Path) -> dict[str, list[str]]:
     That is LD_LIBRARY_PATH, then the RUNPATH of the wheels (NVIDIA's packages beside them), then the system's folders.
     """
     places = [Path(one) for one in os.environ.get("LD_LIBRARY_PATH", "").split(":") if one]
-    places += sorted((site / "nvidia").glob("*/lib")) if (site / "nvidia").is_dir() else []
+    places += found_in(site / "nvidia", "*/lib")
     places += [Path(one) for one in _system_folders()]
     found: dict[str, list[str]] = {}
     for library in CUDA_LIBRARIES:
-        there = [str(place / library) for place in dict.fromkeys(places) if (place / library).exists()]
+        there = [str(place / library) for place in dict.fromkeys(places) if is_there(place / library)]
         if there:
             found[library] = there
     return found
@@ -258,7 +302,7 @@ def has_cuda(places: dict[str, list[str]]) -> bool:
 
 def _system_folders() -> list[str]:
     folders = ["/usr/local/cuda/lib64", COLAB_DRIVER_FOLDER]
-    for path in sorted(Path("/etc/ld.so.conf.d").glob("*.conf")) if Path("/etc/ld.so.conf.d").is_dir() else []:
+    for path in found_in(Path("/etc/ld.so.conf.d"), "*.conf"):
         folders += [line.strip() for line in _text(str(path)).splitlines() if line.startswith("/")]
     return [*folders, "/lib/x86_64-linux-gnu", "/usr/lib/x86_64-linux-gnu", "/lib64", "/usr/lib64", "/usr/lib"]
 

@@ -38,7 +38,10 @@ def gpu_code_of(library: Path) -> dict[str, list[str]]:
     and OSError.
     """
     with library.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        found = elf_sections(data)
+        found = [one for one in elf_sections(data) if one[0] in (BIG, GENERATED, RELOCATABLE)]
+        if sum(end - start for _, start, end in found) > len(data):
+            message = "sections lie on each other"
+            raise ValueError(message)
         big = [names for name, start, end in found if name == BIG for names in _containers(data, start, end)]
         generated = [
             names for name, start, end in found if name == GENERATED for names in _containers(data, start, end)
@@ -80,7 +83,7 @@ def elf_sections(data: mmap.mmap) -> list[tuple[str, int, int]]:
     found = []
     for row in rows:
         begin = names[4] + row[0]
-        end = data.find(b"\0", begin, begin + 200)
+        end = data.find(b"\0", begin, begin + 200) if begin < len(data) else 0
         inside = row[1] != NO_BITS and row[4] + row[5] <= len(data)
         if end > 0 and inside:
             found.append((data[begin:end].decode("latin-1"), row[4], row[4] + row[5]))

@@ -7,10 +7,11 @@ import csv
 import hashlib
 import json
 import os
+import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tfwheel.doctor.facts import normalize, shadowed_libraries
+from tfwheel.doctor.facts import found_in, is_there, normalize, shadowed_libraries
 from tfwheel.doctor.fatbins import common_code, gpu_code_of
 from tfwheel.doctor.gpu_rules import JIT, KINDS, NONE, NOTHING, runs
 from tfwheel.doctor.probes import find_ptxas
@@ -51,7 +52,7 @@ def inspect_installed(
 
 def owners_of(site: Path) -> Iterator[dict[str, Any]]:
     """Yield each distribution that owns files of TensorFlow: "project", "version", "tags", "record", "folder"."""
-    for record in sorted(site.glob("*.dist-info/RECORD")):
+    for record in found_in(site, "*.dist-info/RECORD"):
         name = record.parent.name
         if not normalize(name).startswith(("tensorflow", "tf-", "tfwheel", "intel-tensorflow", "itex")):
             continue
@@ -69,15 +70,19 @@ def owners_of(site: Path) -> Iterator[dict[str, Any]]:
 
 
 def altered_files(site: Path, record: Mapping[str, tuple[str, str]]) -> list[str]:
-    """Return each file of a RECORD that is missing or has other bytes than the wheel brought."""
+    """Return each file of a RECORD inside of the site that is missing or has other bytes than the wheel brought."""
     found = []
     for path, (digest, size) in record.items():
-        if path.endswith(MADE_LATER) or "__pycache__" in path or not digest:
+        outside = path.startswith("/") or ".." in path.split("/")
+        if path.endswith(MADE_LATER) or "__pycache__" in path or not digest or outside:
             continue
         file = site / path
         try:
-            if size and file.stat().st_size != int(size):
-                found.append(f"{path}: {file.stat().st_size:,} bytes instead of {int(size):,}")
+            known = file.stat()
+            if not stat.S_ISREG(known.st_mode):
+                found.append(f"{path}: no regular file")
+            elif size and known.st_size != int(size):
+                found.append(f"{path}: {known.st_size:,} bytes instead of {int(size):,}")
             elif digest.startswith("sha256=") and _digest(file) != digest[7:]:
                 found.append(f"{path}: other bytes")
         except FileNotFoundError:
@@ -90,14 +95,14 @@ def altered_files(site: Path, record: Mapping[str, tuple[str, str]]) -> list[str
 def gpu_code_on(site: Path) -> dict[str, list[str]]:
     """Return the GPU code of the installed TensorFlow by kind, read from its libraries; empty without any."""
     parts = [code for code in (_code(site / "tensorflow" / name) for name in CORE) if code]
-    libraries = [library for folder in OPS_FOLDERS for library in sorted((site / folder).glob("**/*.so"))]
+    libraries = [library for folder in OPS_FOLDERS for library in found_in(site / folder, "**/*.so")]
     ops = [code["fatbin"] for code in map(_code, libraries) if code.get("fatbin")]
     return {**common_code(parts), **({"ops": ops[0]} if ops else {})}
 
 
 def _code(library: Path) -> dict[str, list[str]]:
     try:
-        return gpu_code_of(library)
+        return gpu_code_of(library) if is_there(library) else {}
     except (OSError, ValueError):
         return {}
 
@@ -142,9 +147,9 @@ def _installed_hash(folder: Path) -> str | None:
     try:
         archive = json.loads(_read(folder / "direct_url.json") or "{}").get("archive_info") or {}
         found = (archive.get("hashes") or {}).get("sha256") or str(archive.get("hash") or "").partition("sha256=")[2]
-    except (ValueError, AttributeError):
+    except (ValueError, AttributeError, RecursionError):
         return None
-    return found or None
+    return found if isinstance(found, str) and found else None
 
 
 def _problems(found: Mapping[str, Any], facts: Mapping[str, Any]) -> Iterator[str]:
@@ -175,6 +180,8 @@ def _gpu_problems(answers: Mapping[str, str]) -> Iterator[str]:
 
 
 def _rows(record: Path) -> dict[str, tuple[str, str]]:
+    if not is_there(record):
+        return {}
     try:
         with record.open(encoding="utf-8", newline="") as stream:
             return {row[0]: (row[1], row[2]) for row in csv.reader(stream) if len(row) == 3}  # noqa: PLR2004 -- as RECORD
@@ -192,6 +199,6 @@ def _digest(file: Path) -> str:
 
 def _read(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8", errors="replace")
+        return path.read_text(encoding="utf-8", errors="replace") if is_there(path) else ""
     except OSError:
         return ""

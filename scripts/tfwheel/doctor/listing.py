@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import re
@@ -14,9 +15,9 @@ LARGEST_LIST = 50_000_000  # bytes
 FETCH_SECONDS = 20
 PLAIN_URL = re.compile(r"https?://[A-Za-z0-9.\[\]:-]+(?:/[A-Za-z0-9._~%+-]*)*/")
 OPTIONAL = (str, type(None))
-VERSION_OF_SOMETHING = re.compile(r"[0-9][A-Za-z0-9.+_-]{0,99}")
 NUMBERED = re.compile(r"[0-9]{1,4}(?:\.[0-9]{1,9}){1,4}")
-# What a list has: a pattern where a word is part of a command or read as numbers; "*" stands for every key.
+WITH_MINOR = re.compile(r"[0-9]{1,4}\.[0-9]{1,4}[A-Za-z0-9.+_-]{0,80}")
+# What a list has: printable lines, with a pattern where one is read as numbers or gets into a command; "*" is any key.
 LIST_SHAPE: dict[str, Any] = {
     "base_url": str,
     "gpus": [{"name": str, "card": str, "capability": re.compile(r"[0-9]{1,2}\.[0-9]"), "colab": bool}],
@@ -24,8 +25,8 @@ LIST_SHAPE: dict[str, Any] = {
         {
             "name": str,
             "python": NUMBERED,
-            "glibc": OPTIONAL,
-            "tensorflow": (VERSION_OF_SOMETHING, None),
+            "glibc": (NUMBERED, None),
+            "tensorflow": (WITH_MINOR, None),
             "date": OPTIONAL,
             "companions": {"*": str},
             "faults": [str],
@@ -35,14 +36,14 @@ LIST_SHAPE: dict[str, Any] = {
     "wheels": [
         {
             "project": re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}"),
-            "version": re.compile(r"[0-9]{1,4}\.[0-9]{1,4}[A-Za-z0-9.+_-]{0,80}"),
+            "version": WITH_MINOR,
             "line": re.compile(r"[a-z0-9][a-z0-9_-]{0,39}"),
             "file": re.compile(r"[A-Za-z0-9][A-Za-z0-9.+_]{0,99}(?:-[A-Za-z0-9.+_]{1,200}){4,5}\.whl"),
             "sha256": re.compile(r"[0-9a-f]{64}"),
-            "size": int,
+            "size": range(1 << 40),
             "python": [NUMBERED],
-            "platforms": [str],
-            "gpu_code": {"*": [str]},
+            "platforms": [re.compile(r"\w{1,60}", re.ASCII)],
+            "gpu_code": {"*": [re.compile(r"\w{1,40}", re.ASCII)]},
             "yanked": OPTIONAL,
             "fit": {"*": {"verdict": str, "reasons": [str], "changes": [[str, OPTIONAL, OPTIONAL]]}},
         }
@@ -86,11 +87,17 @@ def checked_listing(data: bytes, where: str) -> dict[str, Any]:
         listing = json.loads(data)
         version = listing["meta"]["version"]
         if version != 1:
-            message = f"{where} is of version {version}, and this program reads version 1: fetch it anew from the index"
+            message = (
+                f"{where} is of version {version!r:.20}, and this program reads version 1: fetch it anew from the index"
+            )
             raise ListingError(message)
         _conform(listing, LIST_SHAPE, "the list")
         if listing["base_url"] and not PLAIN_URL.fullmatch(listing["base_url"]):
             message = "base_url is not a plain URL"
+            raise ListingError(message)
+        files = [one["file"] for one in listing["wheels"]]
+        if len(set(files)) < len(files):
+            message = f"{where} has a wheel twice"
             raise ListingError(message)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         message = f"{where} is not a list of wheels ({type(error).__name__}: {str(error)[:200]})"
@@ -101,7 +108,8 @@ def checked_listing(data: bytes, where: str) -> dict[str, Any]:
 def _conform(value: Any, shape: Any, where: str) -> None:  # noqa: ANN401 -- whatever JSON holds
     """Raise ValueError if a value has not the shape: a type, a pattern, a dict of shapes, or a list.
 
-    A list of one shape is of any length, one of several is of that length.
+    A list of one shape is of any length, one of several is of that length. A text for users is one printable line: with
+    other signs it could show a command of its own.
     """
     if isinstance(shape, list):
         good = isinstance(value, list) and len(shape) in (1, len(value))
@@ -110,16 +118,19 @@ def _conform(value: Any, shape: Any, where: str) -> None:  # noqa: ANN401 -- wha
     elif isinstance(shape, dict):
         good = isinstance(value, dict) and ("*" in shape or shape.keys() <= value.keys())
         for key, one in value.items() if good else ():
+            _conform(key, str, f"a key of {where}")
             if key in shape or "*" in shape:
                 _conform(one, shape.get(key, shape.get("*")), f"{where}.{key}")
+    elif isinstance(shape, range):
+        good = type(value) is int and value in shape
     elif isinstance(shape, re.Pattern):
         good = isinstance(value, str) and shape.fullmatch(value) is not None
     elif isinstance(shape, tuple) and isinstance(shape[0], re.Pattern):
         good = value is None or (isinstance(value, str) and shape[0].fullmatch(value) is not None)
     else:
-        good = isinstance(value, shape) and (shape is bool or not isinstance(value, bool))
+        good = isinstance(value, shape) and (not isinstance(value, str) or value.isprintable())
     if not good:
-        message = f"{where}: {str(value)[:80]!r}"
+        message = f"{where}: {str(value)[:80]!a}"
         raise ValueError(message)
 
 
@@ -137,7 +148,9 @@ def _download(url: str) -> bytes:
     try:
         with urllib.request.urlopen(request, timeout=FETCH_SECONDS) as answer:  # noqa: S310
             data: bytes = answer.read(LARGEST_LIST)
-    except (OSError, ValueError, urllib.error.URLError) as error:
-        message = f"{url} cannot be fetched: {error}"
+    except (OSError, ValueError, OverflowError, http.client.HTTPException) as error:
+        if isinstance(error, urllib.error.HTTPError):
+            error.close()
+        message = f"{url} cannot be fetched: {type(error).__name__} {str(error)[:200]!a}"
         raise ListingError(message) from error
     return data

@@ -11,48 +11,58 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from tfwheel.doctor.facts import is_there
+
 GPU_SECONDS, PROOF_SECONDS, TOOL_SECONDS = 20, 300, 5
-# What it finds is one line of JSON.
+# What each program finds is one line of JSON. "gpus" stays null where it is unknown whether there is one.
 GPU_PROGRAM = """
-import ctypes, json, sys
-found = {"gpus": [], "cuda_driver": None, "driver": None, "error": None, "cudnn": None}
+import ctypes, json
+found = {"gpus": None, "cuda_driver": None, "error": None}
+def ask(name, *words):
+    code = getattr(cuda, name)(*words)
+    if code:
+        found["error"] = "%s returned %d" % (name, code)
+        if (name, code) in (("cuInit", 100), ("cuInit", 34)):  # no device; a stub
+            found["gpus"] = []
+        raise OSError(found["error"])
+def number(name, *words):
+    value = ctypes.c_int()
+    ask(name, ctypes.byref(value), *words)
+    return value.value
 try:
     cuda = ctypes.CDLL("libcuda.so.1")
-    code = cuda.cuInit(0)
-    number = ctypes.c_int()
-    cuda.cuDriverGetVersion(ctypes.byref(number))
-    found["cuda_driver"] = "%d.%d" % (number.value // 1000, number.value % 1000 // 10)
-    if code:
-        found["error"] = "cuInit returned %d" % code
-    else:
-        cuda.cuDeviceGetCount(ctypes.byref(number))
-        for place in range(number.value):
-            device, name, major, minor, size = ctypes.c_int(), ctypes.create_string_buffer(200), ctypes.c_int(), ctypes.c_int(), ctypes.c_size_t()
-            cuda.cuDeviceGet(ctypes.byref(device), place)
-            cuda.cuDeviceGetName(name, 200, device)
-            cuda.cuDeviceGetAttribute(ctypes.byref(major), 75, device)
-            cuda.cuDeviceGetAttribute(ctypes.byref(minor), 76, device)
-            cuda.cuDeviceTotalMem_v2(ctypes.byref(size), device)
-            found["gpus"].append({"name": name.value.decode("utf-8", "replace"), "capability": "%d.%d" % (major.value, minor.value), "memory_gb": round(size.value / 1e9, 1)})
+    version = number("cuDriverGetVersion")
+    found["cuda_driver"] = "%d.%d" % (version // 1000, version % 1000 // 10)
+    ask("cuInit", 0)
+    gpus = []
+    for place in range(number("cuDeviceGetCount")):
+        device, name, size = number("cuDeviceGet", place), ctypes.create_string_buffer(200), ctypes.c_size_t()
+        ask("cuDeviceGetName", name, 200, device)
+        ask("cuDeviceTotalMem_v2", ctypes.byref(size), device)
+        capability = "%d.%d" % (number("cuDeviceGetAttribute", 75, device), number("cuDeviceGetAttribute", 76, device))
+        gpus.append({"name": name.value.decode("utf-8", "replace"), "capability": capability, "memory_gb": round(size.value / 1e9, 1)})
+    found["gpus"] = gpus
 except (OSError, AttributeError) as error:
     found["error"] = str(error)
-try:
-    nvml = ctypes.CDLL("libnvidia-ml.so.1")
-    text = ctypes.create_string_buffer(80)
-    if not nvml.nvmlInit_v2() and not nvml.nvmlSystemGetDriverVersion(text, 80):
-        found["driver"] = text.value.decode()
-except (OSError, AttributeError):
-    pass
-if len(sys.argv) > 1:
-    try:
-        cudnn = ctypes.CDLL(sys.argv[1])
-        cudnn.cudnnGetVersion.restype = ctypes.c_size_t
-        number = cudnn.cudnnGetVersion()
-        found["cudnn"] = "%d.%d.%d" % (number // 10000, number % 10000 // 100, number % 100) if number >= 90000 else "%d.%d.%d" % (number // 1000, number % 1000 // 100, number % 100)
-    except (OSError, AttributeError) as error:
-        found["cudnn_error"] = str(error)
+    if "libcuda.so.1" in str(error) and "no such file" in str(error).lower():
+        found["gpus"] = []
 print(json.dumps(found))
 """  # noqa: E501 -- a program of its own
+DRIVER_PROGRAM = """
+import ctypes, json
+nvml = ctypes.CDLL("libnvidia-ml.so.1")
+text = ctypes.create_string_buffer(80)
+if not nvml.nvmlInit_v2() and not nvml.nvmlSystemGetDriverVersion(text, 80):
+    print(json.dumps({"driver": text.value.decode("ascii", "replace")}))
+"""
+CUDNN_PROGRAM = """
+import ctypes, json, sys
+cudnn = ctypes.CDLL(sys.argv[1])
+cudnn.cudnnGetVersion.restype = ctypes.c_size_t
+number = cudnn.cudnnGetVersion()
+major = 10000 if number >= 90000 else 1000
+print(json.dumps({"cudnn": "%d.%d.%d" % (number // major, number % major // 100, number % 100)}))
+"""
 PROOF_PROGRAM = """
 import json, sys, time
 start = time.time()
@@ -78,11 +88,16 @@ print(json.dumps(found))
 
 
 def probe_gpu(cudnn: str | None = None) -> dict[str, Any]:
-    """Return GPUs, driver and CUDA as libcuda tells them, and the version of the cuDNN at a path.
+    """Return GPUs, driver and CUDA as NVIDIA's libraries tell them, and the version of the cuDNN at a path.
 
-    The answer has "gpus", "cuda_driver", "driver", "error", "cudnn"; only "error" if the probe crashed or hung.
+    The answer has "gpus", "cuda_driver", "error", "driver", "cudnn", each None if unknown: one library that crashes or
+    hangs says nothing of the others.
     """
-    return run_program(GPU_PROGRAM, *([cudnn] if cudnn else []), seconds=GPU_SECONDS)
+    found = {"gpus": None, "cuda_driver": None, **run_program(GPU_PROGRAM, seconds=GPU_SECONDS)}
+    driver = {} if found["gpus"] == [] else run_program(DRIVER_PROGRAM, seconds=GPU_SECONDS)
+    version = run_program(CUDNN_PROGRAM, cudnn, seconds=GPU_SECONDS) if cudnn else {}
+    known = re.fullmatch(r"\d{1,4}(?:\.\d{1,4}){1,3}", driver.get("driver") or "")
+    return {**found, "driver": known[0] if known else None, "cudnn": version.get("cudnn")}
 
 
 def prove_tensorflow(python: str = sys.executable) -> dict[str, Any]:
@@ -136,7 +151,7 @@ def find_ptxas(site: Path, *, ask: bool = True) -> dict[str, str | None]:
     """Return the ptxas that TensorFlow would run, and its version; None where there is none, or it was not asked."""
     places = [site / "nvidia" / "cuda_nvcc" / "bin", *(Path(one) for one in os.environ.get("PATH", "").split(":"))]
     places.append(Path("/usr/local/cuda/bin"))
-    path = next((str(place / "ptxas") for place in places if (place / "ptxas").is_file()), None)
+    path = next((str(place / "ptxas") for place in places if is_there(place / "ptxas")), None)
     return {"path": path, "version": ptxas_version(path) if path and ask else None}
 
 

@@ -13,13 +13,14 @@ imports TensorFlow in its own process, and sends nothing anywhere: it reads the 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import sys
 from dataclasses import asdict
 from typing import Any
 
-from tfwheel.doctor.environment import environment_of
+from tfwheel.doctor.environment import environment_of, unknown_gpu
 from tfwheel.doctor.explain import explain
 from tfwheel.doctor.facts import collect_facts, in_kernel, obeyed_settings, shadowed_libraries
 from tfwheel.doctor.inspection import inspect_installed
@@ -32,7 +33,7 @@ from tfwheel.doctor.report import (
     fact_lines,
     inspection_lines,
     markdown_report,
-    without_secrets,
+    without_any_secrets,
 )
 from tfwheel.doctor.selector import select
 
@@ -43,9 +44,11 @@ EXIT_CODES = {
     2: "the command line is wrong",
     3: "explain: nothing known found",
     4: "inspect: something is wrong with what is installed",
-    5: "the list of wheels, or the log, cannot be read, or the log is empty",
+    5: "the list of wheels, or the log, cannot be read, or the log is empty, or the answer not be written",
     6: "--install: the installation or its proof failed",
     7: "this Python is older than 3.9",  # said by the first lines of the one file
+    8: "choose: whether there is a GPU is unknown; what is said is for a machine without one",
+    130: "stopped by Ctrl-C",
 }
 HOW_TO_LOG = (
     "To make one: `pip install … 2>&1 | tee install.log` (in a cell `!pip …`, or `%pip install --log install.log …`), "
@@ -83,17 +86,41 @@ def parse_words(words: list[str] | None) -> argparse.Namespace:
 
 def main(words: list[str] | None = None) -> int:
     """Run the program and return its exit code (EXIT_CODES)."""
-    options = parse_words(words)
     try:
-        if options.report:
-            return _report(options)
-        return {"choose": _choose, "explain": _explain, "inspect": _inspect}[options.mode](options)
+        try:
+            return _answer(parse_words(words))
+        finally:
+            if sys.stdout:
+                sys.stdout.flush()
     except ListingError as error:
         print(f"doctor: {error}", file=sys.stderr)
         return 5
-    except BrokenPipeError:
-        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115 -- nobody reads any more
-        return 0
+    except KeyboardInterrupt:
+        return 130
+    except OSError as error:  # of the output: whatever else is read or written has its own handler
+        if not in_kernel():
+            sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115 -- nobody reads any more
+        if isinstance(error, BrokenPipeError):
+            return 0
+        print(f"doctor: {error}", file=sys.stderr)
+        return 5
+
+
+def _answer(options: argparse.Namespace) -> int:
+    if options.report:
+        return _report(options)
+    return {"choose": _choose, "explain": _explain, "inspect": _inspect}[options.mode](options)
+
+
+def _listing(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
+    """Return the list of wheels and the URL of its site; a cell has no command line to run again."""
+    index = options.index or BASE_URL
+    if not index and in_kernel():
+        message = (
+            "which index? In a cell: `%run doctor.py --index URL` or `!python3 doctor.py --index URL`, with this file"
+        )
+        raise ListingError(message)
+    return fetch_listing(index)
 
 
 def _gather(options: argparse.Namespace) -> tuple[dict[str, Any], dict[str, Any] | None]:
@@ -104,7 +131,7 @@ def _gather(options: argparse.Namespace) -> tuple[dict[str, Any], dict[str, Any]
 
 
 def _choose(options: argparse.Namespace) -> int:
-    listing, site = fetch_listing(options.index or BASE_URL)
+    listing, site = _listing(options)
     facts, probe = _gather(options)
     environment = environment_of(facts, probe, listing)
     installer = "uv" if options.uv else "pip"
@@ -112,17 +139,29 @@ def _choose(options: argparse.Namespace) -> int:
     if options.json:
         _print_json({"facts": facts, "gpu": probe, "environment": environment, "choice": asdict(choice)})
     else:
-        lines = choice_lines(choice, site)
+        lines = [*_doubt(probe), *choice_lines(choice, site)]
         lines += ["", *fact_lines(facts, probe), *_warnings(facts, environment, listing)]
         print("\n".join(lines))
-    if options.install and choice.wheel and choice.command:
-        return _install(choice, facts, options)
+    if _doubt(probe):
+        return 8
+    if options.install and choice.command:
+        with contextlib.redirect_stdout(sys.stderr if options.json else sys.stdout):
+            return _install(choice, facts, options)
     return 0 if choice.command else 1
+
+
+def _doubt(probe: dict[str, Any] | None) -> list[str]:
+    """Return a warning where a choice may be wrong because nobody knows whether there is a GPU."""
+    why = unknown_gpu(probe)
+    if why is None:
+        return []
+    remedy = "See `nvidia-smi`, mend or update the driver (where there is no GPU: --no-probes), and run this again"
+    return [f"WARNING: the GPU could not be asked ({why}). This is for a machine WITHOUT one. {remedy}.", ""]
 
 
 def _warnings(facts: dict[str, Any], environment: dict[str, Any], listing: dict[str, Any]) -> list[str]:
     """Return what stands in the way of any wheel here: of this Python, of its libraries, of the runtime itself."""
-    lines = shadowed_libraries(facts["libraries"]) + obeyed_settings(facts["settings"])
+    lines = shadowed_libraries(facts["libraries"]) + obeyed_settings(os.environ)
     if facts["managed"] and not facts["colab"]:
         lines.append("This Python belongs to the system, and pip will not change it: first `python3 -m venv tf`.")
     runtime = next((one for one in listing["runtimes"] if one["name"] == environment["runtime"]), None)
@@ -132,7 +171,7 @@ def _warnings(facts: dict[str, Any], environment: dict[str, Any], listing: dict[
 
 
 def _install(choice: Any, facts: dict[str, Any], options: argparse.Namespace) -> int:  # noqa: ANN401 -- a Choice, in one file with this
-    short = room_for(choice.wheel, facts)
+    short = room_for(choice.wheel, facts) if choice.wheel else None
     if short:
         print(f"\n{short}")
         return 6
@@ -143,7 +182,7 @@ def _install(choice: Any, facts: dict[str, Any], options: argparse.Namespace) ->
         print(f"\nThe installation ended with exit code {code}.")
         print("\n".join(explanation_lines(explain(f"$ {choice.command}\n{log}", _site(options)))))
         return 6
-    if choice.wheel["project"] != "tensorflow":
+    if choice.wheel and choice.wheel["project"] != "tensorflow":
         return 0
     found = prove(lambda line: print(f"\n{line}", flush=True))
     if "error" in found:
@@ -167,6 +206,9 @@ def _explain(options: argparse.Namespace) -> int:
 
 
 def _log(path: str) -> str:
+    if path == "-" and not sys.stdin:
+        message = "standard input is closed"
+        raise ListingError(message)
     try:
         if path == "-":
             data = sys.stdin.buffer.read()
@@ -194,7 +236,7 @@ def _site(options: argparse.Namespace) -> str:
 
 def _inspect(options: argparse.Namespace) -> int:
     facts, probe = _gather(options)
-    listing = fetch_listing(options.index or BASE_URL)[0] if options.index or BASE_URL else None
+    listing = _listing(options)[0] if options.index or BASE_URL else None
     found = _installed(options, facts, listing, probe)
     if options.json:
         _print_json({"facts": facts, "gpu": probe, "installed": found})
@@ -216,10 +258,10 @@ def _report(options: argparse.Namespace) -> int:
     parts = {"Machine": fact_lines(facts, probe), "Settings": [*settings, *facts["pip_files"]] or ["none"]}
     listing = None
     try:
-        listing, site = fetch_listing(options.index or BASE_URL)
+        listing, site = _listing(options)
         environment = environment_of(facts, probe, listing)
         choice = select(environment, listing, project=options.project, base=site or None)
-        parts["Choice"] = choice_lines(choice, site)
+        parts["Choice"] = [*_doubt(probe), *choice_lines(choice, site)]
     except ListingError as error:
         parts["Choice"] = [str(error)]
     parts["Installed"] = inspection_lines(_installed(options, facts, listing, probe))
@@ -233,11 +275,16 @@ def _report(options: argparse.Namespace) -> int:
 
 
 def _print_json(found: dict[str, Any]) -> None:
-    print(without_secrets(json.dumps(found, indent=1, sort_keys=True, default=str)))
+    """Print JSON; the command in a choice is for use, and what else is said is without secrets."""
+    known = {key: value if key == "choice" else without_any_secrets(value) for key, value in found.items()}
+    print(json.dumps(known, indent=1, sort_keys=True, default=str))
 
 
 def run() -> None:
     """Run as a program; in a notebook's own process, where nobody has typed a command line, with the defaults."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # whatever the encoding, names can be written
+            stream.reconfigure(errors="backslashreplace")
     pasted = in_kernel() and not sys.argv[0].endswith("doctor.py")
     code = main([] if pasted else None)
     if not in_kernel():

@@ -6,6 +6,8 @@ import os
 import re
 from typing import TYPE_CHECKING, Any
 
+from tfwheel.doctor.facts import without_paths
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
@@ -14,6 +16,12 @@ if TYPE_CHECKING:
 
 WORTH_NAMING = re.compile(
     r"(?:tensorflow|tf-|tfwheel|keras|numpy|protobuf|h5py|ml-dtypes|ydf|jax|torch|nvidia-|pip$|uv$).*"
+)
+
+TOKEN = re.compile(
+    r"\b(?:gh[pousr]_|github_pat_|hf_|pypi-|glpat-|sk-|AKIA|AIza|eyJ|ya29\.|xox[bp]-)[A-Za-z0-9_.-]{8,}"
+    r"|(?<![\w-])(?!_Z)(?=[\w-]*\d)(?=[\w-]*[a-z])(?=[\w-]*[A-Z])[\w-]{24,}"  # _Z: a symbol of C++
+    r"|(?<![:\w])[\w.%+-]+:[^\s:/]+@[^\s@]+"  # user:password@host
 )
 
 
@@ -116,8 +124,10 @@ def fact_lines(facts: Mapping[str, Any], probe: Mapping[str, Any] | None) -> lis
 def _gpu_line(facts: Mapping[str, Any], probe: Mapping[str, Any] | None) -> str:
     if probe is None:
         return "GPU: not asked"
-    if not probe.get("gpus"):
+    if not probe["gpus"]:
         error = probe.get("error") or "no device"
+        if probe["gpus"] is None:
+            return f"GPU: UNKNOWN ({error})"
         return f"GPU: none ({'no NVIDIA driver' if 'libcuda.so' in error else error})"
     names = "; ".join(
         f"{one['name']}, compute capability {one['capability']}, {one['memory_gb']} GB" for one in probe["gpus"]
@@ -140,18 +150,26 @@ def markdown_report(parts: Mapping[str, Iterable[str]], distributions: Mapping[s
     return without_secrets(text)
 
 
+def without_any_secrets(value: Any) -> Any:  # noqa: ANN401 -- whatever JSON holds
+    """Return a value for JSON, each text in it as ``without_secrets`` has it."""
+    if isinstance(value, dict):
+        return {without_secrets(str(key)): without_any_secrets(one) for key, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [without_any_secrets(one) for one in value]
+    return without_secrets(value) if isinstance(value, str) else value
+
+
 def without_secrets(text: str) -> str:
-    """Return a text without names of people in paths, user names in URLs, and what looks like a token."""
-    text = re.sub(r"(?i)(https?://)[^/\s@]+@", r"\1", text)
-    text = re.sub(r"(https?://[^\s?#]+)\?[^\s]+", r"\1?(hidden)", text)
-    text = re.sub(
-        r"\b(?:gh[pousr]_|github_pat_|hf_|pypi-|glpat-|sk-|AKIA|ya29\.|xox[bp]-)[A-Za-z0-9_.-]{8,}", "(hidden)", text
-    )
+    """Return a text without names of people, what is after the host in URLs, and what looks like a token."""
+    text = TOKEN.sub("(hidden)", without_paths(text))
     home = os.path.expanduser("~")  # noqa: PTH111 -- Path.home() raises without a home
+    names = {os.environ.get("USER"), os.environ.get("LOGNAME")}
     if len(home) > 1 and home not in ("/root", "~"):
-        text = text.replace(home, "~")
+        text = re.sub(rf"{re.escape(home)}(?![\w.-])", "~", text)
+        names.add(os.path.basename(home))  # noqa: PTH119
     text = re.sub(r"(/home/|/Users/|\\Users\\)[^/\\\s:'\"]+", r"\1USER", text)
-    name = os.environ.get("USER") or os.environ.get("LOGNAME") or ""
-    if len(name) > 3 and name != "root":  # noqa: PLR2004 -- a shorter one is part of words
-        text = re.sub(rf"\b{re.escape(name)}\b", "USER", text)
+    for name in names - {"", "root", None}:
+        text = re.sub(rf"(?<=[/\\]){re.escape(str(name))}(?![\w-])", "USER", text)
+        if len(str(name)) > 3:  # noqa: PLR2004 -- a shorter one is part of words
+            text = re.sub(rf"(?<!\w){re.escape(str(name))}(?!\w)", "USER", text)
     return text

@@ -147,9 +147,9 @@ def rank(wheel: Wheel, wish: Wish) -> tuple[Any, ...]:
 
 def distance(wheel: Wheel, wish: Wish) -> int:
     """Return how many minor versions a wheel is away from the TensorFlow that other packages were installed for."""
-    if wish.anchor is None:
+    one, other = numbers(wheel["version"]), numbers(wish.anchor or "")
+    if len(other) < 2:  # noqa: PLR2004 -- "nightly", or none
         return 0
-    one, other = numbers(wheel["version"]), numbers(wish.anchor)
     return abs(one[0] - other[0]) * 100 + abs(one[1] - other[1])
 
 
@@ -233,7 +233,7 @@ def glibc_of(wheel: Wheel) -> tuple[int, ...] | None:
 
 def numbers(version: str) -> tuple[int, ...]:
     """Return the numbers in a version, so that "2.20" sorts after "2.9"."""
-    return tuple(int(number) for number in re.findall(r"\d+", version))
+    return tuple(int(number) for number in re.findall(r"\d{1,9}", version))
 
 
 def capability_of(text: str | None) -> tuple[int, int] | None:

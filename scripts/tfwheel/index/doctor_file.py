@@ -10,7 +10,9 @@ the syntax of Python 3.6: the room has no `:=`, and annotations are left out her
 from __future__ import annotations
 
 import ast
+import io
 import re
+import tokenize
 from graphlib import TopologicalSorter
 from itertools import accumulate
 from typing import TYPE_CHECKING
@@ -25,7 +27,7 @@ NAME = "doctor.py"
 ROOM = "tfwheel.doctor"
 LAST = "program"
 TYPING = "from typing import TYPE_CHECKING"
-NOQA = re.compile(r"  # noqa: .*$", re.MULTILINE)  # of no use to users
+SPACE = re.compile(r"\n(?=\n\n)")  # between functions one empty line is enough
 HEAD = '''\
 #!/usr/bin/env python3
 """{sentence}
@@ -91,15 +93,40 @@ def _import_order(line: str) -> tuple[bool, str]:
 
 
 def _body(text: str, tree: ast.Module) -> str:
-    """Return a module without docstrings, its imports, and what it imports for annotations."""
-    lines = _without_annotations(text, tree).splitlines()
+    """Return a module without docstrings, comments, its imports, and what it imports for annotations."""
+    lines = _without_comments(_without_annotations(text, tree)).splitlines()
     left_out = [node for node in tree.body if isinstance(node, (ast.Import, ast.ImportFrom)) or _for_annotations(node)]
     documented = [one for one in ast.walk(tree) if isinstance(one, (ast.Module, ast.ClassDef, ast.FunctionDef))]
     left_out += [one.body[0] for one in documented if ast.get_docstring(one) and len(one.body) > 1]
     for node in left_out:
         for number in range(node.lineno - 1, node.end_lineno or node.lineno):
             lines[number] = "\0"
-    return NOQA.sub("", "\n".join(line for line in lines if line != "\0")).strip() + "\n"
+    return _narrow(SPACE.sub("", "\n".join(line for line in lines if line != "\0")).strip() + "\n")
+
+
+def _narrow(text: str) -> str:
+    """Return a module indented by two spaces where it was by four, but for lines inside of texts."""
+    lines = text.split("\n")
+    inside = {
+        number
+        for token in tokenize.generate_tokens(io.StringIO(text).readline)
+        if token.type == tokenize.STRING
+        for number in range(token.start[0], token.end[0])
+    }
+    for number, line in enumerate(lines):
+        if number not in inside:
+            lines[number] = " " * ((len(line) - len(line.lstrip(" "))) // 2) + line.lstrip(" ")
+    return "\n".join(lines)
+
+
+def _without_comments(text: str) -> str:
+    """Return a module without comments, line for line; a line that was one is the mark of what is left out."""
+    lines = text.splitlines()
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        if token.type == tokenize.COMMENT:
+            number, column = token.start
+            lines[number - 1] = lines[number - 1][:column].rstrip() or "\0"
+    return "\n".join(lines)
 
 
 def _without_annotations(text: str, tree: ast.Module) -> str:

@@ -81,6 +81,11 @@ def _line(name: str, line: Line | None) -> dict[str, Any]:
     return {"name": name, "cuda": line.cuda if line else None}
 
 
+def _one_line(reason: str) -> str:
+    """Return a reason in one printable line: readers refuse a list with any other text."""
+    return " ".join("".join(sign if sign.isprintable() else " " for sign in reason).split())
+
+
 def _wheel(entry: LedgerEntry) -> dict[str, Any]:
     return {
         "project": entry.project,
@@ -96,6 +101,6 @@ def _wheel(entry: LedgerEntry) -> dict[str, Any]:
         "requires": list(entry.requires or ()),
         "gencode": entry.gencode,
         "gpu_code": entry.gpu_code,
-        "yanked": entry.yanked,
+        "yanked": None if entry.yanked is None else _one_line(entry.yanked),
         "uploaded": entry.uploaded,
     }

@@ -5,8 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import signal
+import socket
 import subprocess
 import sys
+import threading
 import urllib.request
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -211,12 +214,44 @@ def test_a_gpu_its_driver_and_its_cudnn_are_asked_through_their_libraries(addres
 
 
 @pytest.mark.parametrize(
-    ("init", "said"), [("999", "cuInit returned 999"), ("*(int *)0", "Segmentation fault (exit code 139)")]
+    ("init", "code", "said"),
+    [
+        ("100", 0, "GPU: none (cuInit returned 100)"),
+        ("999", 8, "GPU: UNKNOWN (cuInit returned 999)"),
+        ("*(int *)0", 8, "GPU: UNKNOWN (Segmentation fault (exit code 139))"),
+    ],
 )
-def test_a_driver_that_fails_or_crashes_is_an_answer(address: str, tmp_path: Path, init: str, said: str) -> None:
-    done = piped(address, python_of("3.12"), "--index", address, LD_LIBRARY_PATH=cuda(tmp_path / "cuda", init))
-    assert done.returncode == 0
-    assert f"GPU: none ({said})" in done.stdout
+def test_a_driver_that_fails_is_no_answer_and_nothing_is_installed(
+    address: str, tmp_path: Path, init: str, code: int, said: str
+) -> None:
+    words = ("--index", address, *(["--install"] if code else []))
+    done = piped(address, python_of("3.12"), *words, LD_LIBRARY_PATH=cuda(tmp_path / "cuda", init))
+    assert done.returncode == code
+    assert said in done.stdout
+    assert "Running:" not in done.stdout
+    assert done.stdout.startswith("WARNING: the GPU could not be asked") is (code == 8)
+
+
+@pytest.mark.parametrize(
+    ("broken", "before", "after"),
+    [
+        ("libcudnn.so.9", "return 91900", "return *(int *)0"),
+        ("libnvidia-ml.so.1", '*s = "580.82.07"', '*s = "580\\xff"'),
+        ("libnvidia-ml.so.1", "nvmlInit_v2(void) { return 0", "nvmlInit_v2(void) { return *(int *)0"),
+    ],
+)
+def test_another_library_that_fails_hides_no_gpu(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken: str, before: str, after: str
+) -> None:
+    folder = tmp_path / "cuda"
+    cuda(folder)
+    (folder / "broken.c").write_text((folder / "cuda.c").read_text().replace(before, after))
+    gcc = needs.programs("gcc")[0]
+    subprocess.run([gcc, "-w", "-shared", "-fPIC", "-o", folder / broken, folder / "broken.c"], check=True)
+    monkeypatch.setenv("LD_LIBRARY_PATH", str(folder))
+    found = probes.probe_gpu(str(folder / "libcudnn.so.9"))
+    assert [one["capability"] for one in found["gpus"]] == ["7.5"]
+    assert (found["driver"], found["cudnn"]) == (("580.82.07", None) if broken == "libcudnn.so.9" else (None, "9.19.0"))
 
 
 # --- install, prove, inspect -----------------------------------------------------------------------------
@@ -288,6 +323,15 @@ def test_it_installs_proves_and_then_inspects_what_it_installed(environment: Pat
     subprocess.run([environment, "-m", "pip", "uninstall", "-qy", "tensorflow"], check=True)
 
 
+def test_as_json_an_installation_leaves_standard_output_to_the_json(environment: Path, tmp_path: Path) -> None:
+    with server.serve(index_of(tmp_path, STAND_IN)) as url:
+        done = piped(url, environment, "--index", url, "--install", "--json", "--no-probes", PIP_NO_CACHE_DIR="1")
+    subprocess.run([environment, "-m", "pip", "uninstall", "-qy", "tensorflow"], check=True)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["choice"]["command"]
+    assert "Proven: TensorFlow 2.20.0+cpu.1 imports in" in done.stderr
+
+
 def test_what_cannot_be_imported_fails_its_proof_with_a_cause(environment: Path, tmp_path: Path) -> None:
     text = "raise ImportError('numpy.dtype size changed, may indicate binary incompatibility. Expected 96')"
     with server.serve(index_of(tmp_path, text)) as url:
@@ -334,6 +378,83 @@ def test_the_list_is_fetched_from_any_page_of_the_site_and_its_absence_is_one_er
     assert len(found["wheels"]) == len(pagedata.release())
     with pytest.raises(ListingError, match="cannot be fetched"):
         listing.fetch_listing(f"{address}none/")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"nonsense\x1b[2J\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\n{}",
+        b"HTTP/1.1 200 OK\r\nX: " + b"y" * 70_000 + b"\r\n\r\n",
+        b"HTTP/1.1 404 \x1b[2J\r\nContent-Length: 0\r\n\r\n",
+    ],
+)
+def test_a_server_that_answers_nonsense_is_one_error(answer: bytes) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server_socket:
+
+        def serve() -> None:
+            connection = server_socket.accept()[0]
+            with connection:
+                connection.recv(10_000)
+                connection.sendall(answer)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        with pytest.raises(ListingError, match="cannot be fetched") as caught:
+            listing.fetch_listing(f"http://127.0.0.1:{server_socket.getsockname()[1]}/")
+        thread.join()
+    assert str(caught.value).isprintable()
+
+
+@pytest.fixture(scope="module")
+def doctor(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The one file, and how a shell runs it on a list that needs no network."""
+    file = tmp_path_factory.mktemp("doctor") / "doctor.py"
+    file.write_bytes(bytes(doctor_file.render("")["doctor.py"]))
+    return f"{sys.executable} {file}"
+
+
+@pytest.mark.parametrize(
+    ("line", "codes"),
+    [
+        ("set -o pipefail; $DOCTOR --help | true", (0,)),
+        ("set -o pipefail; $DOCTOR $LIST | true", (0, 1)),
+        ("$DOCTOR $LIST >/dev/full", (5,)),
+        ("$DOCTOR --log - <&-", (5,)),
+        ("$DOCTOR $LIST >&-", (0, 1)),
+        ("USER=jos\u00e9 PYTHONIOENCODING=ascii $DOCTOR $LIST --report", (0,)),
+        ("PYTHONIOENCODING=utf-8 XLA_FLAGS=$'a\\xff' $DOCTOR $LIST --report", (0,)),
+        ("PIP_CONSTRAINT=$'a\\xff' $DOCTOR $LIST", (0, 1)),
+        ("mkdir gone; cd gone; rmdir ../gone; $DOCTOR $LIST", (0, 1)),
+        ("mkdir gone; cd gone; rmdir ../gone; $DOCTOR inspect --no-probes", (0, 4)),
+    ],
+)
+def test_odd_streams_and_surroundings_end_in_a_documented_code(
+    doctor: str, tmp_path: Path, line: str, codes: tuple[int, ...]
+) -> None:
+    variables = {"DOCTOR": doctor, "LIST": f"--index {ROOT}/tests/data/selector_wheels.json --no-probes"}
+    done = subprocess.run(
+        [needs.programs("bash")[0], "-c", line],
+        cwd=tmp_path,
+        env={**os.environ, **variables},
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode in codes
+    assert b"Traceback" not in done.stderr
+    assert b"Exception ignored" not in done.stderr
+
+
+def test_ctrl_c_while_it_waits_for_the_list_is_no_traceback(doctor: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        index = f"http://127.0.0.1:{silent.getsockname()[1]}/"
+        argv = [*doctor.split(), "--index", index]
+        process = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        with process, silent.accept()[0] as connection:
+            connection.recv(10_000)
+            process.send_signal(signal.SIGINT)
+            said = process.communicate(timeout=20)
+    assert (process.returncode, said) == (130, (b"", b""))
 
 
 def test_the_gpu_of_this_machine_is_asked() -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tfwheel.config.paths import ROOT
-from tfwheel.doctor import environment, facts
+from tfwheel.doctor import environment, facts, probes
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -76,18 +76,35 @@ def test_settings_that_installers_obey_are_said(tmp_path: Path) -> None:
     ]
 
 
-def test_variables_with_a_secret_in_their_name_are_hidden() -> None:
+def test_only_values_of_known_settings_are_shown_and_of_their_urls_the_host() -> None:
     variables = {
-        "PIP_INDEX_URL": "https://pypi.org/simple",
-        "UV_PUBLISH_TOKEN": "abc",
-        "UV_PASSWORD": "x",
-        "HOME": "/x",
+        "PIP_INDEX_URL": "https://al:p@s5SEC@host/simple",
+        "PIP_FIND_LINKS": "https://h.example/x#token=SEC /data/wheels",
+        "PIP_EXTRA_INDEX_URL": "al:SEC@h/simple",
+        "PIP_PROXY": "al:SEC@proxy:3128",
+        "UV_INDEX": "mine=socks5://al:SEC@h/x https://dl.example/SEC/y/",
+        "UV_INDEX_X_USERNAME": "SEC",
+        "UV_PUBLISH_TOKEN": "SEC",
+        "TF_VAR_db": "postgres://al:SEC@h",
+        "TF_CONFIG": "SEC",
+        "XLA_FLAGS": "--xla_gpu_cuda_data_dir=/usr/local/cuda",
+        "HOME": "SEC",
     }
     assert facts.settings_of(variables) == {
-        "PIP_INDEX_URL": "https://pypi.org/simple",
-        "UV_PASSWORD": "(hidden)",
-        "UV_PUBLISH_TOKEN": "(hidden)",
+        "PIP_INDEX_URL": "https://host/...",
+        "PIP_FIND_LINKS": "https://h.example/... /data/wheels",
+        "PIP_EXTRA_INDEX_URL": "set",
+        "PIP_PROXY": "set",
+        "UV_INDEX": "mine=socks5://h/... https://dl.example/...",
+        "UV_INDEX_X_USERNAME": "set",
+        "UV_PUBLISH_TOKEN": "set",
+        "XLA_FLAGS": "--xla_gpu_cuda_data_dir=/usr/local/cuda",
     }
+
+
+def test_what_is_not_set_is_not_said_and_a_url_is_no_missing_file() -> None:
+    settings = {"PIP_NO_INDEX": "0", "UV_OFFLINE": "False", "PIP_CONSTRAINT": "https://al:SEC@h.example/c.txt"}
+    assert facts.obeyed_settings(settings) == ["PIP_CONSTRAINT is set to https://h.example/...."]
 
 
 def test_a_python_that_no_wheel_is_for_has_other_words(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -96,6 +113,23 @@ def test_a_python_that_no_wheel_is_for_has_other_words(monkeypatch: pytest.Monke
     assert facts.python_words() == f"{facts.python_minor()}t"
     monkeypatch.setattr(facts.sys.implementation, "name", "pypy")
     assert facts.python_words() == f"{facts.python_minor()} (pypy)"
+
+
+def test_a_path_that_is_too_long_or_may_not_be_read_is_not_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    long = str(tmp_path / ("x" * 300))
+    closed = tmp_path / "closed"
+    (closed / "nvidia" / "a" / "lib").mkdir(parents=True)
+    closed.chmod(0)
+    for name in ("HOME", "LD_LIBRARY_PATH", "PIP_CONSTRAINT", "PATH"):
+        monkeypatch.setenv(name, f"{long}:{closed}")
+    monkeypatch.setattr(facts.sys, "path", [long, str(closed), *facts.sys.path])
+    found = facts.collect_facts()
+    closed.chmod(0o700)
+    assert found["distributions"]["pytest"]
+    assert probes.find_ptxas(tmp_path / long, ask=False)["path"] in (None, "/usr/local/cuda/bin/ptxas")
+    assert facts.obeyed_settings({"PIP_CONSTRAINT": long})[0].endswith("a file that is not there: unset it.")
 
 
 def test_all_facts_are_json_and_say_what_this_machine_is() -> None:
@@ -165,3 +199,9 @@ def test_of_several_gpus_the_least_capable_counts() -> None:
     assert (found["gpu"], found["driver"], found["runtime"]) == ("8.9", "575.1", "2026.07")
     without = environment.environment_of(colab(colab=False), None, LISTING)
     assert (without["gpu"], without["driver"], without["runtime"]) == (None, "580.82.07", None)
+
+
+def test_a_probe_without_an_answer_is_not_a_machine_without_a_gpu() -> None:
+    assert environment.unknown_gpu({"gpus": None, "error": "no answer in 20 s"}) == "no answer in 20 s"
+    assert environment.unknown_gpu({"gpus": [], "error": "x"}) is None
+    assert environment.unknown_gpu(None) is None

@@ -67,3 +67,25 @@ def test_damaged_libraries_end_in_an_answer_or_a_value_error(tmp_path: Path) -> 
         path.write_bytes(data[: chance.choice([len(data), chance.randrange(1, len(data))])])
         with contextlib.suppress(ValueError):
             fatbins.gpu_code_of(path)
+
+
+def elf(name_at: int, sections: int = 1) -> bytes:
+    """A library whose sections all are the whole file, with their name at an offset into it."""
+    names = b".nv_fatbin\0"
+    start = 64 + len(names)
+    header = fatbins.ELF_HEADER.pack(
+        b"\x7fELF\x02\x01" + bytes(10), 3, 62, 1, 0, 0, start, 0, 64, 0, 0, 64, sections, 0
+    )
+    size = start + 64 * sections
+    first = fatbins.ELF_SECTION.pack(0, 1, 0, 0, name_at, size - name_at if name_at < size else 0, 0, 0, 1, 0)
+    rest = fatbins.ELF_SECTION.pack(0, 1, 0, 0, 0, size, 0, 0, 1, 0)
+    return header + names + first + rest * (sections - 1)
+
+
+def test_a_name_beyond_all_files_and_sections_on_each_other_cost_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "x.so"
+    path.write_bytes(elf(2**64 - 1))
+    assert fatbins.gpu_code_of(path) == {}
+    path.write_bytes(elf(64, 60_000))
+    with pytest.raises(ValueError, match="on each other"):
+        fatbins.gpu_code_of(path)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -157,3 +158,25 @@ def test_odd_records_are_read_as_far_as_they_go(tmp_path: Path) -> None:
     assert inspect(tmp_path)["owners"] == []
     record.write_text("tensorflow/__init__.py,sha256=x,many\ntensorflow/a.py,md5=x,0\n../../bin/x,,\n")
     assert inspect(tmp_path)["altered"][0].startswith("tensorflow/__init__.py: invalid literal")
+
+
+def test_what_is_no_regular_file_or_outside_of_the_site_is_not_read(site: Path) -> None:
+    info = site / f"tensorflow-{WHEEL['version']}.dist-info"
+    with (info / "RECORD").open("a") as record:
+        record.write(
+            "/dev/zero,sha256=x,\n../../../dev/zero,sha256=x,\ntensorflow/zero,sha256=x,\ntensorflow/a,sha256=x,1\n"
+        )
+    (site / "tensorflow/zero").symlink_to("/dev/zero")
+    os.mkfifo(site / "tensorflow/a")
+    (site / "tensorflow/libtensorflow_cc.so.2").unlink()
+    os.mkfifo(site / "tensorflow/libtensorflow_cc.so.2")
+    (info / "direct_url.json").write_text("[" * 100_000)
+    found = inspect(site)
+    assert found["altered"] == [
+        f"tensorflow/{name}: no regular file" for name in ("libtensorflow_cc.so.2", "zero", "a")
+    ]
+    assert found["ours"][0]["installed_sha256"] is None
+    for name in ("WHEEL", "direct_url.json"):
+        (info / name).unlink()
+        os.mkfifo(info / name)
+    assert inspect(site)["owners"][0]["tags"] == []

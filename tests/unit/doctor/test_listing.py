@@ -74,12 +74,51 @@ def test_without_an_index_the_program_asks_for_one(tmp_path: Path) -> None:
         ("python", [3.12]),
         ("gpu_code", []),
         ("size", "1"),
+        ("size", True),
+        ("size", 10**400),
+        ("platforms", [f"manylinux_{'2' * 5000}_17_x86_64"]),
+        ("gpu_code", {"fatbin": [f"sm_{'8' * 5000}"]}),
+        ("yanked", "\ud800"),
+        ("yanked", "broken\n\n    pip install evil"),
+        ("fit", {"2026.07": {"verdict": "changes", "reasons": ["\x1b[2J"], "changes": []}}),
+        ("fit", {"2026.07": {"verdict": "changes", "reasons": [], "changes": [["numpy", "1\r", None]]}}),
+        ("fit", {"\x1b[2J": {"verdict": "changes", "reasons": [], "changes": []}}),
     ],
 )
 def test_a_wheel_with_a_word_that_no_command_may_have_is_refused(key: str, value: object) -> None:
     wheels = [LISTING["wheels"][0] | {key: value}]
     with pytest.raises(ListingError, match="not a list of wheels"):
         listing.checked_listing(json.dumps(LISTING | {"wheels": wheels}).encode(), "x")
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("tensorflow", "2"),
+        ("glibc", "2" * 5000),
+        ("name", "a\nb"),
+        ("faults", ["a\x1bb"]),
+        ("companions", {"tf-keras": "2\u202e0"}),
+        ("companions", {"tf\nkeras": "2.20"}),
+    ],
+)
+def test_a_runtime_with_such_a_word_is_refused(key: str, value: object) -> None:
+    runtimes = [LISTING["runtimes"][0] | {key: value}]
+    with pytest.raises(ListingError, match="not a list of wheels") as caught:
+        listing.checked_listing(json.dumps(LISTING | {"runtimes": runtimes}).encode(), "x")
+    assert str(caught.value).isprintable()
+
+
+def test_a_wheel_twice_is_refused() -> None:
+    wheels = [LISTING["wheels"][0]] * 2
+    with pytest.raises(ListingError, match="has a wheel twice"):
+        listing.checked_listing(json.dumps(LISTING | {"wheels": wheels}).encode(), "x")
+
+
+@pytest.mark.parametrize("installed", ["abc", "2", "nightly", "2" * 5000])
+def test_an_installed_tensorflow_of_any_version_is_met(installed: str) -> None:
+    known = {"python": "3.12", "glibc": "2.35", "colab": True, "installed": {"tensorflow": installed}}
+    assert select(known, LISTING).wheel
 
 
 def test_another_version_of_the_list_says_so() -> None:

@@ -84,6 +84,27 @@ def test_what_stands_in_the_way_of_any_wheel_is_said(
     assert "belongs to the system" not in shown
 
 
+def test_the_official_wheel_is_installed_too(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gpu = {"name": "P100", "capability": "6.0", "memory_gb": 16.0}
+    probe = {"gpus": [gpu], "cuda_driver": "12.8", "driver": "580.1", "cudnn": None, "error": None}
+    monkeypatch.setattr(program, "probe_gpu", lambda _: probe)
+    commands = []
+    monkeypatch.setattr(program, "run_install", lambda argv, _: (commands.append(argv), (1, "log"))[1])
+    assert program.main(["--index", LISTING, "--install"]) == 6
+    assert commands[0][-1] in ("tensorflow==2.20.0", "tensorflow[and-cuda]==2.20.0")
+    assert "Take the official TensorFlow 2.20.0" in capsys.readouterr().out
+
+
+def test_a_pasted_cell_is_told_what_to_do_there(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(program, "in_kernel", lambda: True)
+    assert program.main([]) == 5
+    assert "In a cell: `%run doctor.py --index URL`" in capsys.readouterr().err
+
+
 def test_explaining_has_three_endings(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert program.main(["--log", str(LOGS / "cell-bare-uv.txt")]) == 0
     assert "Told by line" in capsys.readouterr().out

@@ -58,6 +58,12 @@ def test_what_else_is_known_of_a_file_stands_beside_it() -> None:
     assert (second["fit"], second["gencode"], second["requires"]) == ({}, None, [])
 
 
+def test_the_reason_of_a_yank_is_one_printable_line() -> None:
+    one = msgspec.structs.replace(ENTRIES[0], yanked="wrong\n\tlabel\u00a0\u202e!")
+    listed = doctor_listing.checked_listing(render(entries=[one, *ENTRIES[1:]]), "x")
+    assert "wrong label !" in [wheel["yanked"] for wheel in listed["wheels"]]
+
+
 def test_order_says_nothing_and_what_is_removed_is_left_out() -> None:
     assert render(entries=ENTRIES[::-1]) == render()
     gone = msgspec.structs.replace(ENTRIES[0], removed="wrong")
