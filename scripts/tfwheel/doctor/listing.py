@@ -17,7 +17,7 @@ PLAIN_URL = re.compile(r"https?://[A-Za-z0-9.\[\]:-]+(?:/[A-Za-z0-9._~%+-]*)*/")
 OPTIONAL = (str, type(None))
 NUMBERED = re.compile(r"[0-9]{1,4}(?:\.[0-9]{1,9}){1,4}")
 WITH_MINOR = re.compile(r"[0-9]{1,4}\.[0-9]{1,4}[A-Za-z0-9.+_-]{0,80}")
-# What a list has: printable lines, with a pattern where one is read as numbers or gets into a command; "*" is any key.
+# What a list has, each text a printable line: a pattern where it is part of a command or read as numbers; "*": any key.
 LIST_SHAPE: dict[str, Any] = {
     "base_url": str,
     "gpus": [{"name": str, "card": str, "capability": re.compile(r"[0-9]{1,2}\.[0-9]"), "colab": bool}],
