@@ -67,16 +67,16 @@ class LogText:
         """Find what an installer said that did not succeed in the end, and the last error that is not TensorFlow's."""
         self.foreign = installed = 0
         self.failing: list[bool] = []
-        inside = False
+        inside = own = False
         for index, message in enumerate(self.messages):
             if INSTALLED.match(message):
                 inside, installed = False, index
             elif INSTALLER.match(message):
                 inside = True
             elif message.startswith(("Traceback", "$ ")):
-                inside = "pip/_internal" in message
+                inside = own = "pip/_internal" in message
             if ERROR.match(message) and not OWN_ERROR.search(message):
-                self.foreign = index
+                self.foreign, inside = index, inside and own
             self.failing.append(inside)
         self.failing[:installed] = [False] * installed
 

@@ -7,8 +7,8 @@ from tfwheel.doctor.signatures import COMPANION, PROJECT, TENSORFLOW, Signature
 PIN = '`pip install --extra-index-url {index}cu12/ "tensorflow==2.20.0+cu125.3"`'
 # Whatever is not of an installation that was asked for TensorFlow alone and found all there.
 LOUD = (
-    rf"^(?!$|.*install (?!.*==[\d.]+\+)(?:.* )?\W?{PROJECT}(?![\w/.-])|Looking in |Requirement already |Using |"
-    r"Defaulting to user|\[notice\]|Note: you may|Resolved \d|(?:Audited|Checked) \d|Non-user install"
+    rf"^(?!$|.*install (?!.*==[\d.]+\+)(?:.* )?\W?{PROJECT}(?![\w/.-])|Ignoring |Looking in |Requirement already |"
+    r"Using |Defaulting to user|\[notice\]|Note: you may|Resolved \d|(?:Audited|Checked) \d|Non-user install"
     r"|WARNING: You are|You should consider|User install by|Created |\w+ed build)"
 )
 

@@ -177,6 +177,9 @@ def _log(path: str) -> str:
         missing = f"\n{HOW_TO_LOG}" if isinstance(error, FileNotFoundError) else ""
         message = f"{path} cannot be read: {error}{missing}"
         raise ListingError(message) from error
+    if not data.strip() and sys.argv[0] == "-":
+        message = "the log is empty: this program itself came by standard input. Give the log as a file: `--log FILE`."
+        raise ListingError(message)
     if not data.strip():
         message = f"the log is empty: {'standard input' if path == '-' else path} has no text.\n{HOW_TO_LOG}"
         raise ListingError(message)

@@ -20,10 +20,10 @@ COMPANION = r"(?:tensorflow[-_]text|tf[-_]keras|ydf[-_]tf|tensorflow[-_]decision
 # What an installer alone begins a message with, and what it ends with if it succeeded.
 INSTALLER = re.compile(
     r"(?:[$!%>] ?)?(?:\S+ -m )?(?:uv |pip3? |\S*/pip3? )|Looking in indexes|Collecting \S|Requirement already|Resolved "
-    r"|Using C?Python|Because |hint: |error: |(?:ERROR: |WARNING: |\W )?(?:Could not |No matching|HTTP error|"
+    r"|Using C?Python|Because |hint: |error: (?!RPC)|(?:ERROR: |WARNING: |\W )?(?:Could not |No matching|HTTP error|"
     r"Exception:|Cannot |Failed |No solution|THESE |Hash|Retrying|\S+\.whl|[Rr]esolution)"
 )
-INSTALLED = re.compile(r"Successfully installed|Installed \d+ package|(?:Audited|Checked) \d+ package")
+INSTALLED = re.compile(r"Successfully (?:in|down)|Installed \d+ package|(?:Audited|Checked) \d+ package")
 # The last line of a traceback, and what makes it TensorFlow's own or one that a failed import of it ends with.
 ERROR = re.compile(r"(?:E )?[A-Za-z_][\w.]{0,99}(?:Error|Exception)(?::|$)")
 OWN_ERROR = re.compile(

@@ -138,6 +138,9 @@ def test_logs_are_explained_from_a_file_and_from_standard_input(address: str, tm
     assert "Told by line" in done.stdout
     done = piped(address, sys.executable, "explain", "--log", str(LOGS / "pytest-failure.txt"))
     assert (done.returncode, done.stdout[:19]) == (3, "Nothing known found")
+    done = piped(address, sys.executable, "explain", "--log", "-")
+    assert (done.returncode, done.stdout) == (5, "")
+    assert "the log is empty: this program itself came by standard input" in done.stderr
     doctor = tmp_path / "doctor.py"
     doctor.write_text(doctor_file.render("")["doctor.py"].decode())
     log = (LOGS / "gpu-cannot-dlopen.txt").read_bytes()
