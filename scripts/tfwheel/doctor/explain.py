@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ANSI = re.compile(r"\x1b(?:\[[0-9;?]{0,50}[A-Za-z]|\][^\x07\x1b\n]{0,500}(?:\x07|\x1b\\))")
-BOX = dict.fromkeys(map(ord, "│├╰─▶"), " ")  # of an installer
-TIMES = re.compile(r"(?m)^(?:\d{4}-\d\d-\d\dT[\d:.,]{8,16}Z?|#\d{1,4} [\d.]{3,9}) ")  # of pip, GitHub, Docker
+BOX = dict.fromkeys(map(ord, "│├╰─▶"), " ")
+TIMES = re.compile(r"(?m)^(?:\d{4}-\d\d-\d\dT[\d:.,]{8,16}Z?|#\d{1,4} [\d.]{3,9}) ")
 LONGEST_LINE, LARGEST_LOG = 2000, 20_000_000  # characters
 SIGNATURES = (*ENDS_AN_INSTALLATION, *ENDS_ANYTHING, *ENDS_A_RUN, *WARNS)
 
@@ -38,12 +38,14 @@ class LogText:
     """A log as messages: a line and what is wrapped below it, with one space for any white space.
 
     No message is longer than LONGEST_LINE and patterns see one at a time, so that the work grows with the log's size.
+    ``marks`` says where in a message which line begins. ``BOX`` is what an installer draws, ``TIMES`` what pip,
+    GitHub and Docker put before a line.
     """
 
     def __init__(self, text: str) -> None:  # noqa: D107 -- the class says it
         self.lines = plain_lines(text)
         self.messages: list[str] = [""]
-        self.marks: list[list[tuple[int, int]]] = [[(0, 1)]]  # where in it which line begins
+        self.marks: list[list[tuple[int, int]]] = [[(0, 1)]]
         depth = LONGEST_LINE
         for number, line in enumerate(self.lines, 1):
             bare = line.translate(BOX)
@@ -67,16 +69,16 @@ class LogText:
         """Find what an installer said that did not succeed in the end, and the last error that is not TensorFlow's."""
         self.foreign = installed = 0
         self.failing: list[bool] = []
-        inside = False
+        inside = own = False
         for index, message in enumerate(self.messages):
             if INSTALLED.match(message):
                 inside, installed = False, index
             elif INSTALLER.match(message):
                 inside = True
             elif message.startswith(("Traceback", "$ ")):
-                inside = "pip/_internal" in message
+                inside = own = "pip/_internal" in message
             if ERROR.match(message) and not OWN_ERROR.search(message):
-                self.foreign = index
+                self.foreign, inside = index, inside and own
             self.failing.append(inside)
         self.failing[:installed] = [False] * installed
 

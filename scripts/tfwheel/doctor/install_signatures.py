@@ -1,4 +1,9 @@
-"""The known failures of an installation with pip or uv; the order is the order of blame."""
+"""The known failures of an installation with pip or uv; the order is the order of blame.
+
+``ENDS_AN_INSTALLATION`` is blamed only where an installer says it itself, and did not succeed later; ``ENDS_ANYTHING``
+is said by others, too; ``WARNS`` is looked at last: what only warns, or does nothing. ``LOUD`` is whatever is not of an
+installation that was asked for TensorFlow alone and found all there.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +12,8 @@ from tfwheel.doctor.signatures import COMPANION, PROJECT, TENSORFLOW, Signature
 PIN = '`pip install --extra-index-url {index}cu12/ "tensorflow==2.20.0+cu125.3"`'
 # Whatever is not of an installation that was asked for TensorFlow alone and found all there.
 LOUD = (
-    rf"^(?!$|.*install (?!.*==[\d.]+\+)(?:.* )?\W?{PROJECT}(?![\w/.-])|Looking in |Requirement already |Using |"
-    r"Defaulting to user|\[notice\]|Note: you may|Resolved \d|(?:Audited|Checked) \d|Non-user install"
+    rf"^(?!$|.*install (?!.*==[\d.]+\+)(?:.* )?\W?{PROJECT}(?![\w/.-])|Ignoring |Looking in |Requirement already |"
+    r"Using |Defaulting to user|\[notice\]|Note: you may|Resolved \d|(?:Audited|Checked) \d|Non-user install"
     r"|WARNING: You are|You should consider|User install by|Created |\w+ed build)"
 )
 
@@ -157,7 +162,6 @@ ENDS_AN_INSTALLATION = (
     ),
 )
 
-# Not from an installer alone.
 ENDS_ANYTHING = (
     Signature(
         "cell-syntax",
@@ -185,7 +189,6 @@ ENDS_ANYTHING = (
     ),
 )
 
-# Looked at last: what only warns, or does nothing.
 WARNS = (
     Signature(
         "kernel-packages",

@@ -1,9 +1,14 @@
-"""The known failures of an import, and on a GPU; the order is the order of blame."""
+"""The known failures of an import, and on a GPU; the order is the order of blame.
+
+``OWN`` begins what makes a message TensorFlow's own.
+"""
 
 from __future__ import annotations
 
 from tfwheel.doctor.choice import JIT_TIME
 from tfwheel.doctor.signatures import ABOUT, FOREIGN, NO_MEMORY, Signature
+
+OWN = r"(?:tensorflow|tfwheel|\bxla|function_node|InternalError|\.(?:cc|h):\d)"
 
 ENDS_A_RUN = (
     # --- what ends an import ---------------------------------------------------------------------------
@@ -134,7 +139,10 @@ ENDS_A_RUN = (
     ),
     Signature(
         "no-kernel",
-        (r"no kernel image is available", r"cudaErrorNoKernelImageForDevice"),
+        (
+            rf"{OWN}.*no kernel image is available",
+            rf"{OWN}.*cudaErrorNoKernelImageForDevice",
+        ),
         "A library has neither SASS nor usable PTX for this GPU.",
         "Take a wheel with code for this GPU; this program without --log finds it.",
         needs=ABOUT,

@@ -6,6 +6,10 @@ only warns, the special before the general, and "nothing was installed" comes la
 A pattern sees one message at a time, a line and what is wrapped below it, where a space stands for any white space.
 ``{name}`` in a cause is the group of that name. Sources are issue threads of colabtools, TensorFlow and others, and the
 installers themselves.
+
+``INSTALLER`` is what an installer alone begins a message with, ``INSTALLED`` what it ends with if it succeeded.
+``ERROR`` is the last line of a traceback, ``OWN_ERROR`` what makes it TensorFlow's own, or one that a failed import of it ends
+with. ``NOISE`` are lines that are printed by healthy runs, or that say nothing of a cause: they are never looked at.
 """
 
 from __future__ import annotations
@@ -17,20 +21,17 @@ TENSORFLOW = r"(?i:tensorflow|tf[._-]keras|\bkeras\b|tfwheel|\bydf_tf\b)|\bxla\b
 PROJECT = r"(?:tensorflow|tensorflow-cpu|tfwheel-ops)"
 COMPANION = r"(?:tensorflow[-_]text|tf[-_]keras|ydf[-_]tf|tensorflow[-_]decision[-_]forests|tensorflow[-_]io)"
 
-# What an installer alone begins a message with, and what it ends with if it succeeded.
 INSTALLER = re.compile(
     r"(?:[$!%>] ?)?(?:\S+ -m )?(?:uv |pip3? |\S*/pip3? )|Looking in indexes|Collecting \S|Requirement already|Resolved "
-    r"|Using C?Python|Because |hint: |error: |(?:ERROR: |WARNING: |\W )?(?:Could not |No matching|HTTP error|"
+    r"|Using C?Python|Because |hint: |error: (?!RPC)|(?:ERROR: |WARNING: |\W )?(?:Could not |No matching|HTTP error|"
     r"Exception:|Cannot |Failed |No solution|THESE |Hash|Retrying|\S+\.whl|[Rr]esolution)"
 )
-INSTALLED = re.compile(r"Successfully installed|Installed \d+ package|(?:Audited|Checked) \d+ package")
-# The last line of a traceback, and what makes it TensorFlow's own or one that a failed import of it ends with.
+INSTALLED = re.compile(r"Successfully (?:in|down)|Installed \d+ package|(?:Audited|Checked) \d+ package")
 ERROR = re.compile(r"(?:E )?[A-Za-z_][\w.]{0,99}(?:Error|Exception)(?::|$)")
 OWN_ERROR = re.compile(
     r"tensorflow|function_node|^(?:Import|Internal|FailedPrecondition|NotFound|Unavailable|Unknown|CalledProcess|Syntax)Error"
 )
 
-# Lines that are printed by healthy runs, or that say nothing of a cause: never looked at.
 NOISE = (
     r"Unable to register cu(?:DNN|FFT|BLAS) factory",
     r"computation placer (?:already|is already) registered",
