@@ -81,7 +81,7 @@ def meant(wish: Wish, paths: Paths, settings: Config) -> list[Runtime]:
     found = [one for one in known if targets_for(one, settings, line=wish.line)]
     if not found:
         message = f"no target of the line `{wish.line}` is for the TensorFlow and the Python of a runtime known here"
-        raise UnknownRuntimeError(message, remedy="`nox -s plan` shows the targets, `nox -s check-fit` the runtimes.")
+        raise UnknownRuntimeError(message, remedy="`nox -s plan` shows the targets, `nox -s fit` the runtimes.")
     return found
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from tfwheel.colab import abi, requirements, resolution
+from tfwheel.colab import abi, requirements, resolution, snapshots
 from tfwheel.colab.resolution import Candidate
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 FITS, CHANGES, BREAKS = "fits", "changes", "breaks"
 TENSORFLOW = "tensorflow"
+NOT_JUDGED = "Not judged"  # counts as broken: nobody has shown that it works
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,6 +84,8 @@ def judge(wheel: WheelFacts, runtime: Runtime, known: Distributions, gpus: Seque
     """Judge a wheel in a runtime, with the GPUs that Colab offers; changes nothing and asks nobody."""
     if refused := tuple(_refusals(wheel, runtime)):
         return Fit(broken=refused, installable=False)
+    if len(wheel.requires) > snapshots.MOST_REQUIREMENTS:
+        return Fit(broken=(f"{NOT_JUDGED}: it has more than {snapshots.MOST_REQUIREMENTS} requirements.",))
     name: str = canonicalize_name(wheel.project)
     asked = Candidate(name=name, version=wheel.version, requires=wheel.requires)
     outcome = resolution.resolve(asked, runtime, known)
@@ -91,8 +94,9 @@ def judge(wheel: WheelFacts, runtime: Runtime, known: Distributions, gpus: Seque
     unclear = (f"Nobody can evaluate `{one}`." for one in wheel.requires if not requirements.parsed(one))
     notes = (*abi.notes(wheel, gpus), *lacking, *unclear)
     if outcome.chosen is None:
-        broken = (f"No set of versions satisfies it: {outcome.conflict}.", *abi.unusable(wheel, runtime, gpus))
-        return Fit(broken=broken, notes=notes, unread=unread, satisfiable=False)
+        words = "No set of versions satisfies it" if outcome.answered else NOT_JUDGED
+        broken = (f"{words}: {outcome.conflict}.", *abi.unusable(wheel, runtime, gpus))
+        return Fit(broken=broken, notes=notes, unread=unread, satisfiable=not outcome.answered)
     before = runtime.installed
     new = resolution.changed(before, outcome.chosen)
     after = before | new

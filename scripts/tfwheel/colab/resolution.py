@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from tfwheel.colab.distributions import Distributions
     from tfwheel.colab.runtimes import Runtime
 
-ROUNDS = 20_000
+ROUNDS = 2000  # the real wheels in the real runtimes take 40; more would take minutes where versions are many
 HIDDEN = ("pip", "setuptools", "wheel", "distribute")  # `pip freeze` leaves them out, though they are there
 
 
@@ -50,10 +50,11 @@ class Outcome:
     ``chosen`` are the versions that it would leave installed of what it looked at, by normalized name; None if no set
     of versions satisfies everything, and then ``conflict`` says what contradicts what. ``unread`` are versions whose
     requirements are not in the data; ``unknown`` are projects whose versions for this Python are not, and what is
-    required of them is left out.
+    required of them is left out. ``answered`` is False where nobody can say in a reasonable time.
     """
 
     chosen: dict[str, str] | None
+    answered: bool = True
     conflict: str = ""
     unread: tuple[tuple[str, str], ...] = ()
     unknown: tuple[str, ...] = ()
@@ -109,17 +110,21 @@ def resolve(wheel: Candidate, runtime: Runtime, known: Distributions) -> Outcome
     """Return what an installer would do if a runtime's user asked it for exactly this wheel."""
     world = World(runtime=runtime, known=known, wheel=wheel)
     resolver = Resolver(_Provider(world), _Reporter())
-    chosen, conflict = None, ""
+    chosen, conflict, answered = None, "", True
     try:
         asked = Requirement(_identifier(wheel.name, wheel.extras) + f"=={wheel.version}")
         found = resolver.resolve([asked], max_rounds=ROUNDS)
         chosen = {candidate.name: candidate.version for candidate in found.mapping.values()}
     except ResolutionImpossible as error:
         conflict = _conflict(error.causes)
-    except ResolutionError as error:  # too many rounds
-        conflict = f"no answer after {ROUNDS} rounds: {error}"
+    except ResolutionError:  # too many rounds
+        conflict, answered = f"pip's algorithm has no answer after {ROUNDS} rounds", False
     return Outcome(
-        chosen=chosen, conflict=conflict, unread=tuple(sorted(world.unread)), unknown=tuple(sorted(world.unknown))
+        chosen=chosen,
+        answered=answered,
+        conflict=conflict,
+        unread=tuple(sorted(world.unread)),
+        unknown=tuple(sorted(world.unknown)),
     )
 
 

@@ -181,3 +181,16 @@ def test_a_requirement_that_nobody_can_evaluate_breaks_nothing_and_is_named() ->
     found = judged(requires=(*REQUIRES, 'foo; python_version ~= "abc"'))
     assert not found.broken
     assert 'Nobody can evaluate `foo; python_version ~= "abc"`.' in found.notes
+
+
+def test_what_takes_too_long_is_not_judged() -> None:
+    versions = {f"1.{number}": "12" for number in range(200, 0, -1)}
+    requires = {"a": {one: (f"b=={one}",) for one in versions}, "b": {one: (f"a!={one}",) for one in versions}}
+    known = msgspec.structs.replace(
+        KNOWN, versions={**KNOWN.versions, "a": versions, "b": versions}, requires={**KNOWN.requires, **requires}
+    )
+    found = judged(known=known, requires=("a", "b"))
+    assert found.broken == ("Not judged: pip's algorithm has no answer after 2000 rounds.",)
+    assert found.satisfiable
+    many = judged(requires=tuple(f"p{number}" for number in range(5001)))
+    assert many.broken == ("Not judged: it has more than 5000 requirements.",)
