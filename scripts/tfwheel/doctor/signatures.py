@@ -9,7 +9,8 @@ installers themselves.
 
 ``INSTALLER`` is what an installer alone begins a message with, ``INSTALLED`` what it ends with if it succeeded.
 ``ERROR`` is the last line of a traceback, ``OWN_ERROR`` what makes it TensorFlow's own, or one that a failed import of
-it ends with. ``NOISE`` are lines that are printed by healthy runs, or that say nothing of a cause: they are never looked at.
+it ends with. ``NOISE`` are lines that are printed by healthy runs, or that say nothing of a cause: they are never
+looked at.
 """
 
 from __future__ import annotations
