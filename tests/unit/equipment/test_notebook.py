@@ -116,12 +116,6 @@ DEEP = "[" * 100_000
 ODD_OUTPUT = '{"cells": [{"id": "badge", "cell_type": "code", "source": [], "outputs": [1]}]}'
 
 
-def test_a_runtime_that_no_target_is_for_is_named() -> None:
-    newest = replace(runtimes.load(CONFIG_DIR / "colab")[0], python="3.15.1")
-    with pytest.raises(NotebookError, match=r"no target makes a wheel of TensorFlow 2\.20\.0 for Python 3\.15, which"):
-        notebook.filled("", CONFIG, newest)
-
-
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"cells": [{}]}', '{"cells": 3}', WITHOUT_TYPE, ODD_OUTPUT, DEEP])
 def test_what_is_no_notebook_is_said_to_be_none(text: str) -> None:
     with pytest.raises(NotebookError, match="is no notebook"):

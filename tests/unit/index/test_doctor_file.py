@@ -79,7 +79,7 @@ def test_it_needs_the_standard_library_alone() -> None:
 def test_it_knows_where_it_came_from(address: str) -> None:
     text = doctor_file.render(address)["doctor.py"].decode()
     assert text.count("BASE_URL = ") == 1
-    assert f'\nBASE_URL = "{address}"  #' in text
+    assert f'\nBASE_URL = "{address}"\n' in text
 
 
 def test_it_says_which_python_it_needs_before_anything_that_an_older_one_lacks() -> None:
