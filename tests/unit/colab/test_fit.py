@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -194,3 +195,15 @@ def test_what_takes_too_long_is_not_judged() -> None:
     assert found.satisfiable
     many = judged(requires=tuple(f"p{number}" for number in range(5001)))
     assert many.broken == ("Not judged: it has more than 5000 requirements.",)
+
+
+def test_no_requirement_ends_a_judgement() -> None:
+    chosen = random.Random(7)  # noqa: S311 -- the same requirements each time
+    names = ("numpy", "nvidia-cudnn-cu12", "foo", "keras[x]", "nvidia-cudnn-cu12[a]")
+    versions = ("9.3.*", "abc", "1" * 5000, "1!9", "9.3.0+x.y", "9", "2004d", "9.3.0.post1.dev2")
+    variables = ("python_version", "extra", "platform_version", "os_name", "extras", "dependency_groups", '"b"')
+    operators = ("==", "~=", ">=", "===", "<", "!=", "in", "not in")
+    for _ in range(1500):
+        name, operator, version = chosen.choice(names), chosen.choice(operators), chosen.choice(versions)
+        marker = f'; {chosen.choice(variables)} {chosen.choice(operators)} "{chosen.choice((*versions, "and-cuda"))}"'
+        judged(requires=(f"{name}{operator}{version}{chosen.choice(('', marker))}", EXTRA))
