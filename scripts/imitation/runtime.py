@@ -81,7 +81,7 @@ class Imitation:
         folders = [str(programs)] if programs else []
         path = os.pathsep.join([*folders, str(self.programs), os.environ.get("PATH", os.defpath)])
         home = {"VIRTUAL_ENV": str(programs.parent) if programs else "", "PYTHONNOUSERSITE": "1"}
-        home |= {"PYTHONPATH": "", "PYTHONPYCACHEPREFIX": ""}
+        home |= {"PYTHONPATH": "", "PYTHONPYCACHEPREFIX": "", "UV_PYTHON": ""}  # nox has uv install into its own
         return {"PATH": path, "CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "2", "MPLCONFIGDIR": "", **home}
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
@@ -79,6 +79,11 @@ class SiteContent:
         )
         return Part(key=key, make=partial(self._files, known.entries))
 
+    @cached_property
+    def _judge(self) -> Judge:
+        """What judges the wheels; it keeps its judgements for the next time that pages are made."""
+        return Judge.load(self.settings.directory)
+
     @property
     def _runtimes(self) -> Path:
         return self.settings.directory / "colab"
@@ -89,7 +94,7 @@ class SiteContent:
         return gpu_support.load(directory) if (directory / "gpus.toml").is_file() else ()
 
     def _files(self, entries: Sequence[LedgerEntry]) -> dict[str, bytes]:
-        judge, base_url = Judge.load(self.settings.directory), self.settings.index.base_url
+        judge, base_url = self._judge, self.settings.index.base_url
         locks = install_files.kept(entries, self.locks)
         material = install_files.render(entries, locks, runtimes=judge.runtimes, base_url=base_url)
         listing = wheel_list.listing(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -32,6 +33,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     colabstubs.write_index(made / "pypi")
     with server.serve(made / "pypi") as address, pytest.MonkeyPatch.context() as patch:
         colabstubs.use_index(patch, address)
+        patch.setenv("UV_PYTHON", sys.executable)  # as nox sets it: uv would install into this environment
         yield made
 
 
