@@ -201,8 +201,7 @@ WARNS = (
         (r"Successfully installed .*\btensorflow-\d+\.\d+\.\d+(?![\d+])",),
         "pip takes the highest version of all indexes: with -U that is PyPI's newest.",
         f"Install one exact version with its label, from its index, as in {PIN}.",
-        needs=(r"extra-index-url|Looking in indexes: \S+,", r" -U |--upgrade"),
-        unless=(r"download\.pytorch\.org|pypi\.nvidia\.com",),
+        needs=(r"(?:extra-index-url[ =]|Looking in indexes: .*, )\S+(?<!/whl)/c(?:pu|u\d+\w*)/", r" -U |--upgrade"),
     ),
     Signature(
         "companion",
