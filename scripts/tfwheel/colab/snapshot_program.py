@@ -62,7 +62,7 @@ def distributions() -> dict[str, dict[str, Any]]:
 
 def normalized(one: metadata.Distribution) -> str:
     """Return the normalized name of a distribution, empty without one."""
-    return re.sub(r"[-_.]+", "-", one.metadata["Name"] or "").lower()
+    return re.sub(r"[-_.]+", "-", (one.metadata.get_all("Name") or [""])[0]).lower()
 
 
 def gencode(one: metadata.Distribution) -> str | None:

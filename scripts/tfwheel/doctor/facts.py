@@ -161,9 +161,10 @@ def _metadata_folders(place: str) -> list[Path]:
 def _read_metadata(folder: Path) -> tuple[str, str]:
     try:
         metadata = PathDistribution(folder).metadata
-        return metadata["Name"] or "", metadata["Version"] or ""
-    except (OSError, KeyError, TypeError, ValueError):
+        name, version = (metadata.get_all(field) or [""] for field in ("Name", "Version"))  # [] is to raise KeyError
+    except (OSError, TypeError, ValueError):
         return "", ""
+    return str(name[0]), str(version[0])
 
 
 def machine_words() -> str:

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-# Fills a temporary folder, starts a program that would write there for a minute, and says that it is ready.
+# Fills a temporary folder, starts a program that would write there for a minute, and says that it is ready. It waits in
+# short sleeps: Python only notes a signal that comes just before a system call, and acts on it when that call is over.
 OWNER = """
 import sys, threading, time
 from pathlib import Path
@@ -35,7 +36,8 @@ with scratch.folder("test") as folder:
     while not (folder / "pid").exists() or not (folder / "pid").read_text():
         time.sleep(0.01)
     print((folder / "pid").read_text().strip(), flush=True)
-    time.sleep(60)
+    while True:
+        time.sleep(0.05)
 """
 
 
