@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import platform
 import shutil
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tfwheel.system import console
+from tfwheel.system import console, locks
 from tfwheel.system.errors import CommandError
 from tfwheel.system.processes import run
 
@@ -15,7 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 FAMILIES = ("debian", "fedora", "rhel", "suse", "arch")
-APT_INSTALL = ("apt-get", "install", "-y", "--no-install-recommends")
+APT_LOCK = Path("/run/tfwheel-apt.lock")  # apt waits for none of its locks; only root can write here
+PATIENCE = ("-o", "DPkg::Lock::Timeout=600")  # seconds, for programs that do not know that lock
 
 
 def family() -> str:
@@ -35,7 +37,7 @@ def may_install() -> bool:
 
 def refresh() -> None:
     """Fetch the lists of packages; CommandError where apt cannot."""
-    run(["apt-get", "update"])
+    _apt_get("update")
 
 
 def install(*packages: str) -> None:
@@ -43,7 +45,7 @@ def install(*packages: str) -> None:
     them, were = ("package", "it was") if len(packages) == 1 else ("packages", "they were")
     names = " ".join(packages)
     with console.step(f"install the system {them} {names} with apt-get ({were} missing, and you are root)"):
-        run([*APT_INSTALL, *packages], env={"DEBIAN_FRONTEND": "noninteractive"})
+        _apt_get("install", "-y", "--no-install-recommends", *packages)
 
 
 def install_missing(needs: Mapping[str, Mapping[str, str]]) -> None:
@@ -71,3 +73,8 @@ def install_missing(needs: Mapping[str, Mapping[str, str]]) -> None:
 def command(*packages: str) -> str:
     """What a person types on Debian or Ubuntu to have these packages."""
     return f"sudo apt-get install {' '.join(packages)}"
+
+
+def _apt_get(order: str, *words: str) -> None:
+    with locks.exclusive(APT_LOCK, busy="another run installs system packages"):
+        run(["apt-get", order, *PATIENCE, *words], env={"DEBIAN_FRONTEND": "noninteractive"})

@@ -58,6 +58,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
     found = Machine(tmp_path)
     monkeypatch.setattr(compilers, "run", found.run)
     monkeypatch.setattr(distribution, "run", found.run)
+    monkeypatch.setattr(distribution, "APT_LOCK", tmp_path / "lock")
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     monkeypatch.setenv("PATH", str(found.bin))
     for name in ("CXX", "CUDA_HOME", "CUDA_PATH"):

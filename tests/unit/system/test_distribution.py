@@ -5,15 +5,17 @@ from __future__ import annotations
 import os
 import platform
 import shutil
+import threading
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tfwheel.system import distribution
+from tfwheel.system import distribution, locks
 from tfwheel.system.errors import CommandError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
 NEEDS = {"tests in a browser": {"chromium": "chromium", "chromedriver": "chromium-driver"}, "git": {"git": "git"}}
 
@@ -21,7 +23,7 @@ NEEDS = {"tests in a browser": {"chromium": "chromium", "chromedriver": "chromiu
 class Machine:
     """A Debian machine that has only apt-get; what was run, and what was told."""
 
-    def __init__(self, patch: pytest.MonkeyPatch) -> None:
+    def __init__(self, patch: pytest.MonkeyPatch, lock: Path) -> None:
         self.ran: list[list[str]] = []
         self.told: list[str] = []
         self.programs = {"apt-get"}
@@ -30,6 +32,7 @@ class Machine:
         patch.setattr(shutil, "which", lambda name: name if name in self.programs else None)
         patch.setattr(platform, "freedesktop_os_release", lambda: {"ID": "ubuntu", "ID_LIKE": "debian"})
         patch.setattr(os, "geteuid", lambda: 0)
+        patch.setattr(distribution, "APT_LOCK", lock)
         patch.setattr(distribution.console, "say", self.told.append)
         patch.setattr(distribution.console, "warn", self.told.append)
 
@@ -38,13 +41,13 @@ class Machine:
         if self.broken in argv:
             message = "`apt-get` ended with exit code 100"
             raise CommandError(message)
-        self.ran.append(list(argv))
+        self.ran.append([word for word in argv if word not in distribution.PATIENCE])
         return ""
 
 
 @pytest.fixture
-def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
-    return Machine(monkeypatch)
+def machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Machine:
+    return Machine(monkeypatch, tmp_path / "lock")
 
 
 def test_root_on_ubuntu_gets_what_is_missing_by_purpose_and_is_told(machine: Machine) -> None:
@@ -81,3 +84,14 @@ def test_apt_that_fails_is_said_and_the_rest_goes_on(machine: Machine, broken: s
     distribution.install_missing(NEEDS)
     assert any("`apt-get` ended with exit code 100" in line and "chromium-driver`" in line for line in machine.told)
     assert (["git"] in [words[4:] for words in machine.ran]) == (broken == "chromium")
+
+
+def test_two_runs_that_install_wait_for_each_other(machine: Machine) -> None:
+    with locks.exclusive(distribution.APT_LOCK, busy="the other run"):
+        second = threading.Thread(target=distribution.install, args=["git"])
+        second.start()
+        while not any("another run installs system packages: waiting for it" in line for line in machine.told):
+            second.join(0.01)
+        assert not machine.ran
+    second.join()
+    assert [words[4:] for words in machine.ran] == [["git"]]
