@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from tfwheel.checks.wheel_gates import Passed
     from tfwheel.config.paths import Paths
     from tfwheel.config.schema import Retarget
-    from tfwheel.gpu.elf import Edit
+    from tfwheel.gpu.byte_edit import ByteEdit
     from tfwheel.retarget.xla_ceiling import Ceiling
     from tfwheel.wheel.overlay import MergedWheel
 
@@ -142,7 +142,7 @@ class _Recheck:
         with WheelReader(base) as official, WheelReader(self.staged.wheel) as wheel:
             official.extract(member, original)
             wheel.extract(member, patched)
-        edits: tuple[Edit, ...] = ()
+        edits: tuple[ByteEdit, ...] = ()
         if ceiling and ceiling.member == member and wanted:
             edits = xla_ceiling.edits(ceiling, original, cuda=wanted.xla or "")
         library = gpu_gates.Retargeted(

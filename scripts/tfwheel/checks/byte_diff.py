@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from tfwheel.gpu.elf import Edit, Section
+    from tfwheel.gpu.byte_edit import ByteEdit
+    from tfwheel.gpu.elf import Section
     from tfwheel.gpu.fatbin import FatbinContainer
 
 CHUNK = 4 << 20  # bytes
@@ -36,7 +37,7 @@ class ComparedLibrary(Protocol):
         """The retargeted library."""
 
     @property
-    def edits(self) -> Sequence[Edit]:
+    def edits(self) -> Sequence[ByteEdit]:
         """The declared edits; their replacement bytes must be in the retargeted library."""
 
     @property

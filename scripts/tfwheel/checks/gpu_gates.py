@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tfwheel.config.schema import Retarget
-    from tfwheel.gpu.elf import Edit
+    from tfwheel.gpu.byte_edit import ByteEdit
     from tfwheel.gpu.fatbin import FatbinContainer, FatbinEntry
 
 PIECE = 16 << 20  # bytes of containers per call: cuobjdump takes about five times as much memory
@@ -50,7 +50,7 @@ class Retargeted:
     original: Path
     patched: Path
     archs: Mapping[str, Sequence[str]]
-    edits: Sequence[Edit] = ()
+    edits: Sequence[ByteEdit] = ()
     symbols: bool = True
 
 

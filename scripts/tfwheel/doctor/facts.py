@@ -10,39 +10,14 @@ import sys
 import sysconfig
 from importlib.metadata import PathDistribution
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from tfwheel.doctor.files import found_in, is_there, text_of
+from tfwheel.doctor.settings import settings_of
 
 CPU_FLAGS = ("sse4_2", "avx", "avx2", "fma", "avx512f", "avx512_bf16", "amx_tile")
 CUDA_LIBRARIES = ("libcudart.so.12", "libcudart.so.13", "libcudnn.so.9", "libcublas.so.12", "libcublas.so.13")
 COLAB_DRIVER_FOLDER = "/usr/lib64-nvidia"
-SETTINGS = ("PIP_", "UV_", "XLA_", "CUDA_", "NVIDIA_")
-# Settings whose values are shown; of any other only that it is set, for nobody knows which have secrets.
-SHOWN = re.compile(
-    r"TF_(CPP_MIN_LOG_LEVEL|CUDNN_DETERMINISTIC|DETERMINISTIC_OPS|ENABLE_ONEDNN_OPTS|FORCE_GPU_ALLOW_GROWTH"
-    r"|GPU_ALLOCATOR|USE_LEGACY_KERAS|XLA_FLAGS)|XLA_FLAGS|LD_LIBRARY_PATH|LD_PRELOAD|CUDA_(VISIBLE_DEVICES"
-    r"|CACHE_MAXSIZE|CACHE_DISABLE|FORCE_PTX_JIT|DISABLE_PTX_JIT|MODULE_LOADING|HOME|PATH)"
-    r"|NVIDIA_(VISIBLE_DEVICES|DRIVER_CAPABILITIES|TF32_OVERRIDE)"
-    r"|(PIP|UV)_((EXTRA_|DEFAULT_)?INDEX(_URL)?|FIND_LINKS|NO_INDEX|(BUILD_)?CONSTRAINT|(ONLY|NO)_BINARY|PRE(RELEASE)?"
-    r"|REQUIRE_VIRTUALENV|OFFLINE|EXCLUDE_NEWER|INDEX_STRATEGY|LINK_MODE|TARGET|USER|PYTHON)"
-)
-URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*://)(\S+)")
-HOST = re.compile(r"(?:[A-Za-z0-9.-]+|\[[0-9a-fA-F:]+\])(?::\d{1,5})?")
-OBEYED = (
-    "PIP_CONSTRAINT",
-    "PIP_NO_INDEX",
-    "PIP_REQUIRE_VIRTUALENV",
-    "PIP_ONLY_BINARY",
-    "PIP_NO_BINARY",
-    "UV_CONSTRAINT",
-    "UV_BUILD_CONSTRAINT",
-    "UV_NO_INDEX",
-    "UV_OFFLINE",
-    "UV_EXCLUDE_NEWER",
-)
-UNSET = ("", "0", "false", "no", "off", "n", "f")
 # Modules that a kernel keeps in memory, and the distribution that each comes from.
 WATCHED = {
     "tensorflow": "tensorflow",
@@ -59,19 +34,6 @@ WATCHED = {
 def normalize(name: str) -> str:
     """Return the one spelling of a project's name (PEP 503)."""
     return re.sub(r"[-_.]+", "-", name).lower()
-
-
-def is_there(path: str | Path) -> bool:
-    """Return whether a path is a regular file; False, too, where nobody may look, or no path is that long."""
-    return os.path.isfile(path)  # noqa: PTH113 -- Path.is_file raises there
-
-
-def found_in(folder: Path, pattern: str) -> list[Path]:
-    """Return what matches a pattern in a folder, sorted; nothing where nobody may look."""
-    try:
-        return sorted(folder.glob(pattern))
-    except OSError:
-        return []
 
 
 def collect_facts() -> dict[str, Any]:
@@ -186,7 +148,7 @@ def glibc_version() -> str | None:
 
 def cpu_facts() -> dict[str, Any]:
     """Return model, number of cores, and the instruction sets that matter to TensorFlow."""
-    text = _text("/proc/cpuinfo")
+    text = text_of("/proc/cpuinfo")
     model = re.search(r"^model name\s*:\s*(.+)$", text, re.MULTILINE)
     flags = re.search(r"^flags\s*:\s*(.+)$", text, re.MULTILINE)
     known = set(flags[1].split()) if flags else set()
@@ -196,7 +158,7 @@ def cpu_facts() -> dict[str, Any]:
 
 def memory_gb() -> dict[str, float | None]:
     """Return total and available memory in gigabytes."""
-    text = _text("/proc/meminfo")
+    text = text_of("/proc/meminfo")
     sizes = dict(re.findall(r"^(\w+):\s+(\d+) kB$", text, re.MULTILINE))
     names = {"total": "MemTotal", "available": "MemAvailable"}
     return {key: round(int(sizes[name]) / 1e6, 1) if name in sizes else None for key, name in names.items()}
@@ -204,53 +166,16 @@ def memory_gb() -> dict[str, float | None]:
 
 def driver_version() -> str | None:
     """Return the version of NVIDIA's kernel driver, None without one."""
-    version = _text("/sys/module/nvidia/version").strip()
+    version = text_of("/sys/module/nvidia/version").strip()
     if version:
         return version
-    found = re.search(r"Kernel Module.*?\s(\d+\.\d+(?:\.\d+)?)\s", _text("/proc/driver/nvidia/version"))
+    found = re.search(r"Kernel Module.*?\s(\d+\.\d+(?:\.\d+)?)\s", text_of("/proc/driver/nvidia/version"))
     return found[1] if found else None
 
 
 def is_colab(installed: dict[str, str]) -> bool:
     """Return whether this is Google Colab."""
     return "COLAB_RELEASE_TAG" in os.environ or "google-colab" in installed
-
-
-def settings_of(variables: Mapping[str, str]) -> dict[str, str]:
-    """Return the variables that installers, TensorFlow and the loader read, without what may be secret."""
-    mine = {key: value for key, value in sorted(variables.items()) if key.startswith(SETTINGS) or SHOWN.fullmatch(key)}
-    return {key: shown(value) if SHOWN.fullmatch(key) else "set" for key, value in mine.items()}
-
-
-def shown(value: str) -> str:
-    """Return a setting's value with only the hosts of its URLs; "set" for what looks like the rest of an address."""
-    value = without_paths(value)
-    return "set" if "@" in value or "//" in URL.sub("", value) else value
-
-
-def without_paths(text: str) -> str:
-    """Return a text with the scheme and the host of each URL alone: keys are in user names, paths and queries."""
-    return URL.sub(_origin, text)
-
-
-def _origin(url: re.Match[str]) -> str:
-    authority, rest = re.fullmatch(r"([^/?#\\]*)(.*)", url[2], re.DOTALL).groups()  # type: ignore[union-attr]
-    host = authority.rpartition("@")[2]
-    if "@" in rest or not HOST.fullmatch(host):  # a "/" in a password
-        return f"{url[1]}(hidden)"
-    return f"{url[1]}{host}{'/...' if rest.strip('/') else rest}"
-
-
-def obeyed_settings(variables: Mapping[str, str]) -> list[str]:
-    """Return a sentence for each variable that makes installers refuse or choose otherwise."""
-    found = []
-    for name in OBEYED:
-        value = variables.get(name, "")
-        if value.lower() in UNSET:
-            continue
-        gone = name.endswith("CONSTRAINT") and not any("://" in one or is_there(one) for one in value.split())
-        found.append(f"{name} is set to {shown(value)}{', a file that is not there: unset it' if gone else ''}.")
-    return found
 
 
 def in_kernel() -> bool:
@@ -304,7 +229,7 @@ def has_cuda(places: dict[str, list[str]]) -> bool:
 def _system_folders() -> list[str]:
     folders = ["/usr/local/cuda/lib64", COLAB_DRIVER_FOLDER]
     for path in found_in(Path("/etc/ld.so.conf.d"), "*.conf"):
-        folders += [line.strip() for line in _text(str(path)).splitlines() if line.startswith("/")]
+        folders += [line.strip() for line in text_of(str(path)).splitlines() if line.startswith("/")]
     return [*folders, "/lib/x86_64-linux-gnu", "/usr/lib/x86_64-linux-gnu", "/lib64", "/usr/lib64", "/usr/lib"]
 
 
@@ -328,10 +253,3 @@ def _free_gb(path: Path) -> float | None:
         return round(shutil.disk_usage(path).free / 1e9, 1)
     except OSError:
         return None
-
-
-def _text(path: str) -> str:
-    try:
-        return Path(path).read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return ""

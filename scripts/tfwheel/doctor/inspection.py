@@ -11,8 +11,9 @@ import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tfwheel.doctor.facts import found_in, is_there, normalize, shadowed_libraries
+from tfwheel.doctor.facts import normalize, shadowed_libraries
 from tfwheel.doctor.fatbins import common_code, gpu_code_of
+from tfwheel.doctor.files import found_in, is_there
 from tfwheel.doctor.gpu_rules import JIT, KINDS, NONE, NOTHING, runs
 from tfwheel.doctor.probes import find_ptxas
 

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tfwheel.doctor.facts import is_there
+from tfwheel.doctor.files import is_there
 
 GPU_SECONDS, PROOF_SECONDS, TOOL_SECONDS = 20, 300, 5
 # What each program finds is one line of JSON. "gpus" stays null where it is unknown whether there is one.

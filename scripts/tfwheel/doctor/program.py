@@ -22,7 +22,7 @@ from typing import Any
 
 from tfwheel.doctor.environment import environment_of, unknown_gpu
 from tfwheel.doctor.explain import explain
-from tfwheel.doctor.facts import collect_facts, in_kernel, obeyed_settings, shadowed_libraries
+from tfwheel.doctor.facts import collect_facts, in_kernel, shadowed_libraries
 from tfwheel.doctor.inspection import inspect_installed
 from tfwheel.doctor.installing import install_command, prove, room_for, run_install
 from tfwheel.doctor.listing import ListingError, fetch_listing, site_root
@@ -36,6 +36,7 @@ from tfwheel.doctor.report import (
     without_any_secrets,
 )
 from tfwheel.doctor.selector import select
+from tfwheel.doctor.settings import obeyed_settings
 
 BASE_URL = ""  # the site that this file came from; written when the site is made
 EXIT_CODES = {

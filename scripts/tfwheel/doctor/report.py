@@ -6,7 +6,7 @@ import os
 import re
 from typing import TYPE_CHECKING, Any
 
-from tfwheel.doctor.facts import without_paths
+from tfwheel.doctor.settings import without_paths
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

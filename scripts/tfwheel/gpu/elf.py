@@ -304,18 +304,3 @@ def _named(stream: BinaryIO) -> Iterator[None]:
         name = getattr(stream, "name", "the library")
         message = f"{name} is not a whole ELF file: {error}"
         raise BadWheelError(message) from error
-
-
-@dataclass(frozen=True, kw_only=True)
-class Edit:
-    """The bytes expected at an offset of the file, and as many bytes to replace them.
-
-    ``symbol`` names the function or constant that holds them, ``distance`` their offset in it.
-    """
-
-    what: str
-    symbol: str
-    distance: int
-    offset: int
-    expected: bytes
-    replacement: bytes

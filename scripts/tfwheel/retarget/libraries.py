@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from tfwheel.config.schema import Retarget
     from tfwheel.config.targets import Base
-    from tfwheel.gpu.elf import Edit
+    from tfwheel.gpu.byte_edit import ByteEdit
     from tfwheel.retarget.ptxas import PtxCompiler
     from tfwheel.retarget.rewrite import Report
     from tfwheel.retarget.xla_ceiling import Ceiling
@@ -52,7 +52,7 @@ class RetargetResult:
     official: Path
     patched: Path
     report: Report
-    edits: Sequence[Edit]
+    edits: Sequence[ByteEdit]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -259,7 +259,7 @@ def _is_sound(deflated: Deflated) -> bool:
     return all(isinstance(one, int) and one >= 0 for one in numbers) and all(map(_SHA256.fullmatch, texts))
 
 
-def _apply(edits: Sequence[Edit], library: Path) -> None:
+def _apply(edits: Sequence[ByteEdit], library: Path) -> None:
     with library.open("r+b") as stream:
         for edit in edits:
             stream.seek(edit.offset)

@@ -22,7 +22,7 @@ from packaging.version import Version
 from tfwheel.config import xla_data
 from tfwheel.errors import BadWheelError
 from tfwheel.gpu import elf
-from tfwheel.gpu.elf import Edit
+from tfwheel.gpu.byte_edit import ByteEdit
 from tfwheel.retarget.errors import XlaCeilingError
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class Ceiling:
     unneeded: str | None
     member: str
     sha256: str
-    edits: tuple[Edit, ...]
+    edits: tuple[ByteEdit, ...]
 
 
 def load(folder: Path, tensorflow: str) -> Ceiling:
@@ -62,7 +62,7 @@ def load(folder: Path, tensorflow: str) -> Ceiling:
         member=data.member,
         sha256=data.sha256 or "",
         edits=tuple(
-            Edit(
+            ByteEdit(
                 what=entry.what,
                 symbol=entry.symbol,
                 distance=entry.distance,
@@ -75,7 +75,7 @@ def load(folder: Path, tensorflow: str) -> Ceiling:
     )
 
 
-def edits(ceiling: Ceiling, library: Path, *, cuda: str) -> tuple[Edit, ...]:
+def edits(ceiling: Ceiling, library: Path, *, cuda: str) -> tuple[ByteEdit, ...]:
     """Return the edits that raise the ceiling of an official library to ``cuda``, after checking that they fit it.
 
     The symbol table and the declared offset must lead to the same place, which must have the expected bytes. Empty if
@@ -125,7 +125,7 @@ def _check_hash(ceiling: Ceiling, found: str, library: Path) -> None:
         raise XlaCeilingError(message)
 
 
-def _check(edit: Edit, data: mmap.mmap, sections: dict[str, Section], library: Path) -> None:
+def _check(edit: ByteEdit, data: mmap.mmap, sections: dict[str, Section], library: Path) -> None:
     """Check one edit against the library: the symbol leads to the offset, which has the expected bytes."""
     addresses = set(_addresses(edit.symbol, data, sections))
     if len(addresses) != 1:

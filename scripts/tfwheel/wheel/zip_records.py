@@ -105,10 +105,9 @@ def dos_time(epoch: int) -> tuple[int, int]:
         message = f"a zip cannot date a file at {epoch} seconds since 1970: it knows the years 1980 to 2107"
         raise BadWheelError(message, remedy="Correct the epoch (SOURCE_DATE_EPOCH) that was given.")
     moment = datetime.fromtimestamp(epoch, UTC)
-    return (
-        moment.hour << 11 | moment.minute << 5 | moment.second // 2,
-        (moment.year - 1980) << 9 | moment.month << 5 | moment.day,
-    )
+    time = moment.hour << 11 | moment.minute << 5 | moment.second // 2
+    date = (moment.year - 1980) << 9 | moment.month << 5 | moment.day
+    return time, date
 
 
 def file_attributes(mode: int) -> int:
@@ -218,8 +217,7 @@ def split_extra(extra: bytes, fields: tuple[int, int, int]) -> tuple[int, int, i
     if not extra:
         return (*fields, b"")
     values, rest = list(fields), b""
-    position = 0
-    seen = False
+    position, seen = 0, False
     while position < len(extra):
         kind, length = EXTRA_HEADER.unpack(extra[position : position + EXTRA_HEADER.size].ljust(4, b"\xff"))
         body = extra[position + EXTRA_HEADER.size : position + EXTRA_HEADER.size + length]

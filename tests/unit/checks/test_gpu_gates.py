@@ -16,7 +16,7 @@ from tfwheel.checks.gpu_gates import Pair, Retargeted
 from tfwheel.config.schema import Retarget
 from tfwheel.errors import FactoryError
 from tfwheel.gpu import elf, fatbin
-from tfwheel.gpu.elf import Edit
+from tfwheel.gpu.byte_edit import ByteEdit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -221,7 +221,7 @@ def test_a_byte_outside_is_found(good: Retargeted) -> None:
 
 def test_declared_bytes_must_be_those_declared(good: Retargeted) -> None:
     constant = section(good.patched, ".rodata").offset
-    edit = Edit(what="", symbol="", distance=0, offset=constant, expected=bytes(2), replacement=b"\x01\x02")
+    edit = ByteEdit(what="", symbol="", distance=0, offset=constant, expected=bytes(2), replacement=b"\x01\x02")
     declared = replace(good, edits=(edit,))
     with pytest.raises(RetargetGateError, match="found 00 00, declared 01 02"):
         untouched(declared)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tfwheel.config.paths import ROOT
-from tfwheel.doctor import environment, facts, probes
+from tfwheel.doctor import environment, facts, probes, settings
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -66,47 +66,6 @@ def test_what_a_kernel_has_in_memory_is_compared_with_what_is_installed(monkeypa
     assert facts.loaded_modules({}) == []
 
 
-def test_settings_that_installers_obey_are_said(tmp_path: Path) -> None:
-    there = tmp_path / "constraints.txt"
-    there.touch()
-    settings = {"PIP_CONSTRAINT": str(there), "UV_CONSTRAINT": "./backend-container/x.txt", "UV_CACHE_DIR": "x"}
-    assert facts.obeyed_settings(settings) == [
-        f"PIP_CONSTRAINT is set to {there}.",
-        "UV_CONSTRAINT is set to ./backend-container/x.txt, a file that is not there: unset it.",
-    ]
-
-
-def test_only_values_of_known_settings_are_shown_and_of_their_urls_the_host() -> None:
-    variables = {
-        "PIP_INDEX_URL": "https://al:p@s5SEC@host/simple",
-        "PIP_FIND_LINKS": "https://h.example/x#token=SEC /data/wheels",
-        "PIP_EXTRA_INDEX_URL": "al:SEC@h/simple",
-        "PIP_PROXY": "al:SEC@proxy:3128",
-        "UV_INDEX": "mine=socks5://al:SEC@h/x https://dl.example/SEC/y/",
-        "UV_INDEX_X_USERNAME": "SEC",
-        "UV_PUBLISH_TOKEN": "SEC",
-        "TF_VAR_db": "postgres://al:SEC@h",
-        "TF_CONFIG": "SEC",
-        "XLA_FLAGS": "--xla_gpu_cuda_data_dir=/usr/local/cuda",
-        "HOME": "SEC",
-    }
-    assert facts.settings_of(variables) == {
-        "PIP_INDEX_URL": "https://host/...",
-        "PIP_FIND_LINKS": "https://h.example/... /data/wheels",
-        "PIP_EXTRA_INDEX_URL": "set",
-        "PIP_PROXY": "set",
-        "UV_INDEX": "mine=socks5://h/... https://dl.example/...",
-        "UV_INDEX_X_USERNAME": "set",
-        "UV_PUBLISH_TOKEN": "set",
-        "XLA_FLAGS": "--xla_gpu_cuda_data_dir=/usr/local/cuda",
-    }
-
-
-def test_what_is_not_set_is_not_said_and_a_url_is_no_missing_file() -> None:
-    settings = {"PIP_NO_INDEX": "0", "UV_OFFLINE": "False", "PIP_CONSTRAINT": "https://al:SEC@h.example/c.txt"}
-    assert facts.obeyed_settings(settings) == ["PIP_CONSTRAINT is set to https://h.example/...."]
-
-
 def test_a_python_that_no_wheel_is_for_has_other_words(monkeypatch: pytest.MonkeyPatch) -> None:
     assert facts.python_words() == facts.python_minor()
     monkeypatch.setattr(facts.sysconfig, "get_config_var", lambda _: 1)
@@ -129,7 +88,7 @@ def test_a_path_that_is_too_long_or_may_not_be_read_is_not_there(
     closed.chmod(0o700)
     assert found["distributions"]["pytest"]
     assert probes.find_ptxas(tmp_path / long, ask=False)["path"] in (None, "/usr/local/cuda/bin/ptxas")
-    assert facts.obeyed_settings({"PIP_CONSTRAINT": long})[0].endswith("a file that is not there: unset it.")
+    assert settings.obeyed_settings({"PIP_CONSTRAINT": long})[0].endswith("a file that is not there: unset it.")
 
 
 def test_all_facts_are_json_and_say_what_this_machine_is() -> None:

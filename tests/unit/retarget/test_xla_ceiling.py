@@ -99,17 +99,17 @@ replacement = "{facts["replacement"]}"
 
 
 @pytest.fixture
-def found(tmp_path: Path) -> Callable[..., tuple[elf.Edit, ...]]:
+def found(tmp_path: Path) -> Callable[..., tuple[xla_ceiling.ByteEdit, ...]]:
     """The edits of a library under data with some changes."""
 
-    def ask(path: Path, *, ask_for: str = "12.8", **changes: object) -> tuple[elf.Edit, ...]:
+    def ask(path: Path, *, ask_for: str = "12.8", **changes: object) -> tuple[xla_ceiling.ByteEdit, ...]:
         (tmp_path / "2.20.0.toml").write_text(data(path, **changes))
         return xla_ceiling.edits(xla_ceiling.load(tmp_path, "2.20.0"), path, cuda=ask_for)
 
     return ask
 
 
-Found = "Callable[..., tuple[xla_ceiling.Edit, ...]]"
+Found = "Callable[..., tuple[xla_ceiling.ByteEdit, ...]]"
 
 
 def test_the_edits_are_those_declared_and_the_library_stays_as_it_is(tmp_path: Path, found: Found) -> None:
