@@ -21,12 +21,12 @@ from packaging.version import Version
 
 from tfwheel.config import xla_data
 from tfwheel.errors import BadWheelError
-from tfwheel.gpu import elf
+from tfwheel.gpu import elf, symbol_search
 from tfwheel.gpu.byte_edit import ByteEdit
 from tfwheel.retarget.errors import XlaCeilingError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
     from pathlib import Path
 
     from tfwheel.gpu.elf import Section
@@ -127,18 +127,13 @@ def _check_hash(ceiling: Ceiling, found: str, library: Path) -> None:
 
 def _check(edit: ByteEdit, data: mmap.mmap, sections: dict[str, Section], library: Path) -> None:
     """Check one edit against the library: the symbol leads to the offset, which has the expected bytes."""
-    addresses = set(_addresses(edit.symbol, data, sections))
+    addresses = {one.address for one in symbol_search.named(edit.symbol, data, sections)}
     if len(addresses) != 1:
         message = f"{library.name} has {len(addresses)} symbols {edit.symbol}, not one"
         raise XlaCeilingError(message)
-    address = addresses.pop() + edit.distance
-    places = [
-        section.offset + address - section.address
-        for section in sections.values()
-        if section.address and section.address <= address < section.address + section.size
-    ]
-    if places != [edit.offset]:
-        message = f"{library.name}: {edit.symbol} leads to byte {places}, and {edit.offset} is declared"
+    place = symbol_search.file_offset(addresses.pop() + edit.distance, sections)
+    if place != edit.offset:
+        message = f"{library.name}: {edit.symbol} leads to byte {place}, and {edit.offset} is declared"
         raise XlaCeilingError(message)
     found = data[edit.offset : edit.offset + len(edit.expected)]
     if found != edit.expected:
@@ -147,23 +142,3 @@ def _check(edit: ByteEdit, data: mmap.mmap, sections: dict[str, Section], librar
             f"expected {edit.expected.hex(' ')}"
         )
         raise XlaCeilingError(message)
-
-
-def _addresses(name: str, data: mmap.mmap, sections: dict[str, Section]) -> Iterator[int]:
-    """Yield the addresses of all symbols of that name, found by searching: the table has a million entries."""
-    symbols, names = sections.get(".symtab"), sections.get(".strtab")
-    if not symbols or not names:
-        return
-    for place in _occurrences(b"\0" + name.encode() + b"\0", data, names):
-        reference = struct.pack("<I", place + 1 - names.offset)
-        for entry in _occurrences(reference, data, symbols):
-            if (entry - symbols.offset) % elf.SYMBOL.size == 0:
-                yield elf.SYMBOL.unpack_from(data, entry)[4]
-
-
-def _occurrences(word: bytes, data: mmap.mmap, section: Section) -> Iterator[int]:
-    end = section.offset + section.size
-    found = data.find(word, section.offset, end)
-    while found >= 0:
-        yield found
-        found = data.find(word, found + 1, end)

@@ -19,7 +19,7 @@ import pytest
 from platformdirs import user_cache_path
 
 from tfwheel.config import build_config
-from tfwheel.gpu import elf
+from tfwheel.gpu import elf, symbol_search
 from tfwheel.retarget import xla_ceiling
 from tfwheel.retarget.errors import XlaCeilingError
 from tfwheel.system import pip
@@ -94,7 +94,8 @@ class Xla:
         """The addresses of the functions that are called."""
         with self.library.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
             parts = {section.name: section for section in elf.sections(stream)}
-            return {name: next(xla_ceiling._addresses(name, data, parts), 0) for name in FUNCTIONS[self.version]}
+            found = {name: next(symbol_search.named(name, data, parts), None) for name in FUNCTIONS[self.version]}
+            return {name: symbol.address if symbol else 0 for name, symbol in found.items()}
 
 
 @pytest.fixture(scope="module")
