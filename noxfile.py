@@ -267,6 +267,12 @@ def update_pins(session: nox.Session) -> None:
     enter(session, "update_pins", *session.posargs)
 
 
+@nox.session(name="xla-ceiling", tags=["update"], venv_backend="none", requires=["factory"], default=False)
+def xla_ceiling(session: nox.Session) -> None:
+    """Find the CUDA version that XLA in a TensorFlow was built with, and how to raise it (`-- 2.19.1`)."""
+    enter(session, "find_xla_ceiling", *session.posargs)
+
+
 @nox.session(name="update-locks", tags=["update"], default=False)
 def update_locks(session: nox.Session) -> None:
     """Lock every dependency group by hash into build_config/locks/ (`-- --upgrade`, `-- --upgrade-package NAME`)."""

@@ -4,35 +4,43 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import tomli_w
-from packaging.version import Version
+from packaging.version import InvalidVersion, Version
 
+from tfwheel.build import official_wheel
+from tfwheel.config import xla_data
+from tfwheel.config.errors import ConfigError
 from tfwheel.config.targets import Base, is_core
 from tfwheel.gpu import code_inventory, elf, fatbin
+from tfwheel.retarget import xla_finder
 from tfwheel.system import console, pip, scratch
 from tfwheel.system.files import sha256_of, write_atomically
-from tfwheel.wheel import core_metadata
+from tfwheel.wheel import core_metadata, overlay
 from tfwheel.wheel.reader import WheelReader
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from tfwheel.config.build_config import Config
     from tfwheel.config.targets import Target
 
 HEADER = "# Machine-written by `nox -s update-pins`: the official wheels that are overlaid. To review, not to edit.\n\n"
+XLA_HEADER = (
+    "# Machine-written by `nox -s xla-ceiling` or `nox -s update-pins`, from the official library: to review.\n"
+    "# Offsets are of the file. The build compares symbols and bytes with these before it writes.\n\n"
+)
 # Only libraries with this in their RUNPATH load CUDA; the RUNPATHs of the others stay inside the wheel.
 CUDA_FOLDERS = "/nvidia/"
 ELF_MAGIC = b"\x7fELF"
 
 
 def update(config: Config, targets: Sequence[Target], cache: Path, *, renew: bool = False) -> None:
-    """Write ``bases.toml`` with one entry per official wheel that the targets start from.
+    """Write ``bases.toml`` with an entry per official wheel that the targets start from, and missing files of ``xla/``.
 
-    Existing entries are kept unless ``renew`` is set. Downloads missing wheels (about 600 MB each). Raises
-    DownloadError or NoOfficialWheelError; then nothing is written.
+    Existing entries are kept unless ``renew`` is set, and existing files of ``xla/`` always. Downloads missing wheels
+    (about 600 MB each). Raises DownloadError, NoOfficialWheelError or XlaCeilingError; then nothing is written.
     """
     locked = {(base.project, base.version, base.python): base for base in config.bases}
     needed = sorted(
@@ -43,9 +51,65 @@ def update(config: Config, targets: Sequence[Target], cache: Path, *, renew: boo
     for project, version, python in needed:
         known = locked.get((project, version, python))
         entries.append(known if known and not renew else _lock(project, version, python, cache))
+    ceilings = _missing_ceilings(config, targets, entries, cache)
     text = HEADER + tomli_w.dumps({"base": [_plain(base) for base in entries]}, multiline_strings=False)
+    for path, ceiling in ceilings.items():
+        _write_ceiling(path, ceiling)
     write_atomically(config.directory / "bases.toml", text.encode())
     console.say(f"locked {len(entries)} official wheels in {config.directory / 'bases.toml'}")
+
+
+def update_ceiling(config: Config, version: str, cache: Path, *, python: str, cuda: str | None = None) -> None:
+    """Write the file of ``xla/`` of a TensorFlow version, from its official wheel for a Python.
+
+    ``cuda`` is the version to raise XLA to, None for the newest that a line asks for. Raises ConfigError if none does,
+    DownloadError, NoOfficialWheelError or XlaCeilingError.
+    """
+    try:
+        version = str(Version(version))
+    except InvalidVersion as error:
+        message = f"`{version}` is no version of TensorFlow"
+        raise ConfigError(message, remedy="Write it as PyPI has it, as in `2.19.1` or `2.22.0rc0`.") from error
+    asked = [line.retarget.xla for line in config.lines.values() if line.retarget and line.retarget.xla]
+    wanted = cuda or max(asked, key=Version, default=None)
+    if wanted is None:
+        message = "no line of lines.toml says to which CUDA version XLA is to be raised"
+        raise ConfigError(message, remedy='Add it, as in `-- 2.19.1 --cuda 12.8`, or give a line `xla = "12.8"`.')
+    known = {(base.project, base.version, base.python): base for base in config.bases}
+    base = known.get((overlay.NAME, version, python))
+    with scratch.folder("xla", where=scratch.within(cache)) as work:
+        wheel = (
+            official_wheel.fetch(base, cache)
+            if base
+            else pip.download_wheel(project=overlay.NAME, version=version, python=python, dest=work)
+        )
+        facts = xla_finder.find(wheel, tensorflow=version, cuda=wanted, work=work)
+    _write_ceiling(xla_data.path_of(config.directory / "xla", version), facts)
+
+
+def _write_ceiling(path: Path, facts: Mapping[str, Any]) -> None:
+    """Write a file of ``xla/``, and say what is in it."""
+    path.parent.mkdir(exist_ok=True)
+    write_atomically(path, (XLA_HEADER + tomli_w.dumps(facts)).encode())
+    reason = facts.get("unneeded") or facts.get("unsupported") or f"raised to {facts['cuda']} in {facts['member']}"
+    console.say(f"XLA of TensorFlow {facts['tensorflow']}: {reason} ({path})")
+
+
+def _missing_ceilings(
+    config: Config, targets: Sequence[Target], entries: Sequence[Base], cache: Path
+) -> dict[Path, dict[str, Any]]:
+    """Return the files of ``xla/`` that the lines of the targets ask for and that are not there, by path."""
+    found: dict[Path, dict[str, Any]] = {}
+    for target in targets:
+        wanted = target.line.retarget.xla if target.line.retarget and target.builder == "overlay" else None
+        path = xla_data.path_of(config.directory / "xla", target.tensorflow)
+        if wanted and path not in found and not path.exists():
+            name = (target.line.base, target.tensorflow, target.python)
+            base = next(one for one in entries if (one.project, one.version, one.python) == name)
+            wheel = official_wheel.fetch(base, cache)
+            with scratch.folder("xla", where=scratch.within(cache)) as work:
+                found[path] = xla_finder.find(wheel, tensorflow=target.tensorflow, cuda=wanted, work=work)
+    return found
 
 
 def _lock(project: str, version: str, python: str, cache: Path) -> Base:

@@ -132,7 +132,7 @@ class _Recheck:
                 patches=job.patches,
                 out_dir=job.work / "merged",
                 libraries={name: _packed(wheel, name, job.work) for name in self._retargeted()},
-                requires=(xla_ceiling.requirement(ceiling, job.base.requires_dist),) if ceiling else (),
+                requires=xla_ceiling.requirements(ceiling, job.base.requires_dist),
             )
 
     def _check_library(self, base: Path, member: str, ceiling: Ceiling | None) -> dict[str, Any]:

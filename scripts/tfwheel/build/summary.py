@@ -169,11 +169,11 @@ def _gpu_table(rows: Sequence[SummaryRow], gpus: Sequence[Gpu]) -> list[str]:
     """Return the table of what GPUs run of the wheels with GPU code; nothing without any."""
     found = [row.record for row in rows if row.record and row.record.gpu_code]
     cells = [
-        [_code(record.target), *gpu_support.row(gpu, record.gpu_code, tensorflow="", wheel="")[2:]]
+        [_code(record.target), *gpu_support.row(gpu, record.gpu_code, tensorflow="", wheel="", xla=None)[2:-1]]
         for record in found
         for gpu in gpus
     ]
-    columns = ("target", *gpu_support.COLUMNS[2:])
+    columns = ("target", *gpu_support.COLUMNS[2:-1])
     table = ["| " + " | ".join(row) + " |" for row in (columns, ["---"] * len(columns), *cells)]
     return ["What each GPU runs of the code that was found in the wheels:", "", *table, ""] if cells else []
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
-from tfwheel.config import plan, schema, toml_files
+from tfwheel.config import plan, schema, toml_files, xla_data
 from tfwheel.config.errors import NotLockedError
 from tfwheel.doctor import gpu_rules
 
@@ -27,7 +27,7 @@ NOTHING, NONE, JIT, OPS, KINDS = gpu_rules.NOTHING, gpu_rules.NONE, gpu_rules.JI
 fit, runs, serves = gpu_rules.fit, gpu_rules.runs, gpu_rules.serves
 COLUMNS = ("TensorFlow", "wheel", "GPU", "capability", *KINDS.values(), "XLA")
 OFFICIAL = "official"
-NEWER_PTXAS_FROM = 10  # first major compute capability that ptxas 12.5 does not know (build_config/xla/)
+NEWER_FROM = 10  # first major compute capability that the files of build_config/xla/ are about
 
 
 class GpuEntry(schema.Table):
@@ -128,15 +128,26 @@ def rows(settings: Config, targets: Iterable[Target], gpus: Sequence[Gpu]) -> li
         ours = promised(target, base if target.builder != "ops" else None)
         if not ours or (target.tensorflow, target.line.name) in found:
             continue
-        official = base.families
+        official, xla = base.families, xla_data.find(settings.directory / "xla", target.tensorflow)
         for wheel, gpu_code in {OFFICIAL: official, target.line.name: ours}.items():
-            rows_of = [row(gpu, gpu_code, tensorflow=target.tensorflow, wheel=wheel) for gpu in gpus]
+            rows_of = [row(gpu, gpu_code, tensorflow=target.tensorflow, wheel=wheel, xla=xla) for gpu in gpus]
             found.setdefault((target.tensorflow, wheel), rows_of)
     return [row for group in found.values() for row in group]
 
 
-def row(gpu: Gpu, gpu_code: Mapping[str, Sequence[str]], *, tensorflow: str, wheel: str) -> list[str]:
-    """Return what a GPU runs of a wheel as a row with these COLUMNS."""
+def row(
+    gpu: Gpu, gpu_code: Mapping[str, Sequence[str]], *, tensorflow: str, wheel: str, xla: schema.CeilingFile | None
+) -> list[str]:
+    """Return what a GPU runs of a wheel as a row with these COLUMNS; ``xla`` is what is known of XLA there."""
     major, minor = gpu.capability
-    xla = "compiled there" if major < NEWER_PTXAS_FROM else "compiled there, by ptxas 12.8 or newer"
-    return [tensorflow, wheel, gpu.name, f"{major}.{minor}", *runs(gpu_code, gpu.capability).values(), xla]
+    words = "compiled there"
+    if major >= NEWER_FROM:
+        words = _of_newer(xla)
+    return [tensorflow, wheel, gpu.name, f"{major}.{minor}", *runs(gpu_code, gpu.capability).values(), words]
+
+
+def _of_newer(xla: schema.CeilingFile | None) -> str:
+    """Return what becomes of a function that XLA compiles for a GPU that CUDA 12.5 does not know."""
+    if xla is None:
+        return "not known"
+    return "nothing" if xla.unsupported else f"compiled there, by ptxas {xla.ptxas} or newer"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from packaging.version import Version
 
+from tfwheel.config import xla_data
 from tfwheel.config.errors import BuilderUnavailableError, ConfigError, NotLockedError, SelectionError
 from tfwheel.config.targets import Base, Target, combinations
 from tfwheel.config.toml_files import nearest
@@ -85,11 +86,25 @@ def base_of(config: Config, target: Target) -> Base:
         raise BuilderUnavailableError(message)
     if base := locked(config, target):
         return base
-    message = f"{target.id}: bases.toml has no {target.line.base} {target.tensorflow} for Python {target.python}"
-    raise NotLockedError(message)
+    if _known_xla(config, target):
+        message = f"{target.id}: bases.toml has no {target.line.base} {target.tensorflow} for Python {target.python}"
+        raise NotLockedError(message)
+    message = f"{target.id}: nothing is known about XLA in TensorFlow {target.tensorflow}, and the line has `xla`"
+    raise NotLockedError(message, remedy=xla_data.REMEDY.format(version=target.tensorflow))
 
 
 def locked(config: Config, target: Target) -> Base | None:
-    """Return the official wheel of a target as ``bases.toml`` has it, None if it is not locked yet."""
+    """Return the official wheel of a target as ``bases.toml`` has it, None if it is not locked yet.
+
+    To be locked, it must also be known how XLA in it is raised, where the line asks for that.
+    """
+    if not _known_xla(config, target):
+        return None
     wanted = (target.line.base, target.tensorflow, target.python)
     return next((base for base in config.bases if (base.project, base.version, base.python) == wanted), None)
+
+
+def _known_xla(config: Config, target: Target) -> bool:
+    """Return whether there is a file about XLA for a target whose line asks for one."""
+    asks = target.builder == "overlay" and target.line.retarget and target.line.retarget.xla
+    return not asks or xla_data.path_of(config.directory / "xla", target.tensorflow).exists()

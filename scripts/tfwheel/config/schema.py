@@ -287,13 +287,18 @@ class EditEntry(Table):
 
 
 class CeilingFile(Table):
-    """A file of ``xla/``: what XLA of one TensorFlow version needs before it emits code for newer GPUs."""
+    """A file of ``xla/``: what XLA of one TensorFlow version needs before it emits code for newer GPUs.
+
+    It has one of three: ``edit``, the bytes to change; ``unneeded``, why it emits such code unchanged; ``unsupported``,
+    why it never does.
+    """
 
     tensorflow: Version
     ptxas: CudaVersion
     measured: Reason
     cuda: CudaVersion | None = None
     unneeded: Reason | None = None
+    unsupported: Reason | None = None
     member: str = ""
     sha256: Sha256 | None = None
     edit: list[EditEntry] = Field(default_factory=list)

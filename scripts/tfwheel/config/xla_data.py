@@ -11,21 +11,32 @@ from tfwheel.config.schema import CeilingFile
 if TYPE_CHECKING:
     from pathlib import Path
 
-REMEDY = "Measure it as the files beside it say they were, or leave `xla` out of the line's [retarget] in lines.toml."
+REMEDY = "Run `nox -s xla-ceiling -- {version}`, or leave `xla` out of the line's [retarget] in lines.toml."
+
+
+def path_of(folder: Path, tensorflow: str) -> Path:
+    """Return the path of the file of a TensorFlow version, which need not exist."""
+    return folder / f"{tensorflow}.toml"
+
+
+def find(folder: Path, tensorflow: str) -> CeilingFile | None:
+    """Read the file of a TensorFlow version as ``read`` does; return None if there is none."""
+    return read(folder, tensorflow) if path_of(folder, tensorflow).exists() else None
 
 
 def read(folder: Path, tensorflow: str) -> CeilingFile:
     """Read the file of a TensorFlow version; raise ConfigError if there is none, or one that contradicts itself."""
-    path = folder / f"{tensorflow}.toml"
+    path = path_of(folder, tensorflow)
     if not path.exists():
         message = f"{path} is missing: there is no data about XLA in TensorFlow {tensorflow}"
-        raise ConfigError(message, remedy=REMEDY)
+        raise ConfigError(message, remedy=REMEDY.format(version=tensorflow))
     data = toml_files.read(path, CeilingFile)
     whole = bool(data.cuda and data.member and data.sha256)
-    if data.tensorflow != tensorflow or bool(data.edit) == bool(data.unneeded) or bool(data.edit) != whole:
+    said = [bool(data.edit), bool(data.unneeded), bool(data.unsupported)]
+    if data.tensorflow != tensorflow or said.count(True) != 1 or bool(data.edit) != whole:
         message = (
-            f"{path} must be for TensorFlow {tensorflow} and have either `unneeded`, or edits with their `cuda`, "
-            "`member` and `sha256`"
+            f"{path} must be for TensorFlow {tensorflow} and have one of `unneeded`, `unsupported`, or edits with "
+            "their `cuda`, `member` and `sha256`"
         )
         raise ConfigError(message)
     for entry in data.edit:

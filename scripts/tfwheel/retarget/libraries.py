@@ -110,7 +110,7 @@ def native(
         work=work,
         check=check,
     )
-    requires = (xla_ceiling.requirement(ceiling, locked.requires_dist),) if ceiling else ()
+    requires = xla_ceiling.requirements(ceiling, locked.requires_dist)
     return RetargetedLibraries(libraries=tuple(made), requires=requires)
 
 

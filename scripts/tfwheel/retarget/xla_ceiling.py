@@ -39,13 +39,15 @@ class Ceiling:
     """The data about XLA in one TensorFlow version.
 
     ``ptxas`` is the oldest CUDA version whose ptxas compiles XLA's PTX for the newest GPU. ``cuda`` is the version that
-    the edits set in ``member``, the library with that ``sha256``; without edits, ``unneeded`` says why.
+    the edits set in ``member``, the library with that ``sha256``; without edits, ``unneeded`` or ``unsupported`` says
+    why.
     """
 
     tensorflow: str
     ptxas: str
     cuda: str | None
     unneeded: str | None
+    unsupported: str | None
     member: str
     sha256: str
     edits: tuple[ByteEdit, ...]
@@ -59,6 +61,7 @@ def load(folder: Path, tensorflow: str) -> Ceiling:
         ptxas=data.ptxas,
         cuda=data.cuda,
         unneeded=data.unneeded,
+        unsupported=data.unsupported,
         member=data.member,
         sha256=data.sha256 or "",
         edits=tuple(
@@ -79,9 +82,9 @@ def edits(ceiling: Ceiling, library: Path, *, cuda: str) -> tuple[ByteEdit, ...]
     """Return the edits that raise the ceiling of an official library to ``cuda``, after checking that they fit it.
 
     The symbol table and the declared offset must lead to the same place, which must have the expected bytes. Empty if
-    the version needs no edit (``ceiling.unneeded``). Writes nothing. Raises XlaCeilingError for any difference.
+    the version has none. Writes nothing. Raises XlaCeilingError for any difference.
     """
-    if ceiling.unneeded:
+    if not ceiling.edits:
         return ()
     if cuda != ceiling.cuda:
         message = (
@@ -100,11 +103,14 @@ def edits(ceiling: Ceiling, library: Path, *, cuda: str) -> tuple[ByteEdit, ...]
     return ceiling.edits
 
 
-def requirement(ceiling: Ceiling, official: Iterable[str]) -> str:
+def requirements(ceiling: Ceiling | None, official: Iterable[str]) -> tuple[str, ...]:
     """Return the requirement of the extra ``and-cuda`` for ptxas with a higher minimum, which METADATA gets.
 
     ``official`` are the requirements of the official wheel. An exact pin becomes a range up to the next CUDA major.
+    None where XLA is left as it is, or where a newer ptxas would not help it.
     """
+    if ceiling is None or ceiling.unsupported:
+        return ()
     found = [one for one in map(Requirement, official) if canonicalize_name(one.name) == NVCC]
     if len(found) != 1:
         message = f"TensorFlow {ceiling.tensorflow} names {NVCC} {len(found)} times in its requirements, not once"
@@ -113,7 +119,7 @@ def requirement(ceiling: Ceiling, official: Iterable[str]) -> str:
     ceilings = [str(one) for one in old.specifier if one.operator in ("<", "<=")]
     bounds = ceilings or [f"<{Version(ceiling.ptxas).major + 1}.0"]
     old.specifier = SpecifierSet(",".join([f">={ceiling.ptxas}", *bounds]))
-    return str(old)
+    return (str(old),)
 
 
 def _check_hash(ceiling: Ceiling, found: str, library: Path) -> None:

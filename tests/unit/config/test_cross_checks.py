@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from smallconfig import BASES, LINES, RETARGET, TARGETS, load, refusal, swap
+from smallconfig import BASES, LINES, RETARGET, TARGETS, XLA, load, refusal, swap
+from tfwheel.config import plan
+from tfwheel.config.errors import NotLockedError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,10 +32,21 @@ def test_a_line_that_no_session_builds_is_refused(tmp_path: Path) -> None:
     assert "no nox session builds the line `l4`: its name begins with none of cpu, cu12" in named
 
 
-def test_a_file_of_xla_that_is_gone_is_noticed_by_the_plan(tmp_path: Path) -> None:
-    said = refusal(tmp_path, lines=RETARGET, xla=None)
-    assert said == "xla/2.20.0.toml is missing: there is no data about XLA in TensorFlow 2.20.0"
-    assert load(tmp_path / "without", xla=None).lines["cu12"].retarget is None
+def test_a_target_of_whose_xla_nothing_is_known_is_not_locked(tmp_path: Path) -> None:
+    settings = load(tmp_path, lines=RETARGET, xla=None)
+    target = plan.find(plan.targets(settings), "tf2.20.0-cp312-cu12")
+    with pytest.raises(NotLockedError, match="nothing is known about XLA in TensorFlow") as caught:
+        plan.base_of(settings, target)
+    assert "`nox -s xla-ceiling -- 2.20.0`" in str(caught.value.remedy)
+    for known in (load(tmp_path / "with", lines=RETARGET), load(tmp_path / "without", xla=None)):
+        assert plan.base_of(known, plan.find(plan.targets(known), target.id)).version == "2.20.0"
+
+
+def test_a_file_of_xla_says_one_thing(tmp_path: Path) -> None:
+    both = swap(XLA, 'cuda = "12.8"', 'unsupported = "it never does"\ncuda = "12.8"')
+    assert "have one of `unneeded`, `unsupported`, or edits" in refusal(tmp_path, lines=RETARGET, xla=both)
+    nothing = XLA.partition("cuda =")[0] + 'unsupported = "it never does"'
+    assert load(tmp_path, lines=RETARGET, xla=nothing).lines["cu12"].retarget
 
 
 def test_a_cuda_version_that_xla_cannot_be_lifted_to_is_refused(tmp_path: Path) -> None:

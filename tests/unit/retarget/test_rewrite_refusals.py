@@ -7,7 +7,7 @@ import struct
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import gpulibraries
@@ -19,7 +19,7 @@ from tfwheel.errors import BadWheelError, FactoryError
 from tfwheel.gpu import fatbin
 from tfwheel.gpu.elf import sections
 from tfwheel.gpu.errors import FatbinError
-from tfwheel.retarget import gpu_image
+from tfwheel.retarget import gpu_image, ptxas
 from tfwheel.retarget.errors import (
     AlreadyRetargetedError,
     DoesNotFitError,
@@ -29,6 +29,7 @@ from tfwheel.retarget.errors import (
     UnknownLayoutError,
 )
 from tfwheel.retarget.rewrite import retarget_library
+from tfwheel.system.errors import CommandError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -245,8 +246,14 @@ def test_generated_code_for_which_there_is_no_room_at_all(tmp_path: Path) -> Non
         retarget_library(path, wanted=WANTED.model_copy(update={"generated": ("120",)}), compiler=made)
 
 
+def no_ptxas(*_: object, **__: object) -> str:
+    message = "ptxas refuses it"
+    raise CommandError(message)
+
+
 @settings(max_examples=60)
 @given(position=st.integers(0, len(usual().to_bytes()) - 1), value=st.integers(0, 255))
+@example(position=824, value=1)  # in PTX, which is to be compiled then
 def test_one_wrong_byte_gives_a_library_or_our_error(
     tmp_path_factory: pytest.TempPathFactory, position: int, value: int
 ) -> None:
@@ -257,7 +264,9 @@ def test_one_wrong_byte_gives_a_library_or_our_error(
     path = folder / "library.so"
     path.write_bytes(data)
     try:
-        retarget_library(path, wanted=wanted, compiler=compiler(folder))
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(ptxas, "run", no_ptxas)
+            retarget_library(path, wanted=wanted, compiler=compiler(folder))
     except FactoryError:
         assert path.read_bytes() == data
     else:

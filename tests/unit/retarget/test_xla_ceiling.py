@@ -210,7 +210,7 @@ def test_every_version_that_is_built_has_data() -> None:
 @pytest.mark.parametrize("version", ["2.18.1", "2.20.0", "2.21.0"])
 def test_the_extra_asks_for_a_ptxas_that_knows_blackwell(version: str) -> None:
     base = next(base for base in build_config.load().bases if base.version == version)
-    new = xla_ceiling.requirement(xla_ceiling.load(SHIPPED, version), base.requires_dist)
+    (new,) = xla_ceiling.requirements(xla_ceiling.load(SHIPPED, version), base.requires_dist)
     assert str(Requirement(new).specifier) == "<13.0,>=12.8"
     assert core_metadata.identity(new) == (xla_ceiling.NVCC, "and-cuda")
     assert core_metadata.identity(new) in {core_metadata.identity(one) for one in base.requires_dist}
@@ -218,4 +218,4 @@ def test_the_extra_asks_for_a_ptxas_that_knows_blackwell(version: str) -> None:
 
 def test_a_wheel_that_does_not_name_ptxas_is_refused() -> None:
     with pytest.raises(XlaCeilingError, match="names nvidia-cuda-nvcc-cu12 0 times"):
-        xla_ceiling.requirement(xla_ceiling.load(SHIPPED, "2.20.0"), ["numpy>=1"])
+        xla_ceiling.requirements(xla_ceiling.load(SHIPPED, "2.20.0"), ["numpy>=1"])
