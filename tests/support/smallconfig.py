@@ -57,7 +57,16 @@ platforms = ["manylinux_2_17_x86_64"]
 requires_python = ">=3.9"
 requires_dist = ["numpy>=1.26.0"]
 runpaths = {{ "tensorflow/a.so" = "$ORIGIN" }}
-archs = {{ "tensorflow/a.so" = ["sm_80", "compute_90"] }}
+
+[base.families]
+fatbin = ["sm_70", "sm_80", "sm_89", "sm_90", "compute_90"]
+generated = ["sm_70", "sm_80", "compute_90a"]
+
+[base.archs]
+"tensorflow/libtensorflow_cc.so.2" = ["sm_80", "compute_90"]
+"tensorflow/libtensorflow_framework.so.2" = ["sm_80"]
+"tensorflow/python/lib_pywrap_tensorflow_common.so" = ["sm_80"]
+"tensorflow/python/profiler/internal/_pywrap_profiler_plugin.so" = ["sm_80"]
 """
 RETARGET = (
     LINES

@@ -28,20 +28,25 @@ def _minor(version: str) -> str:
     return ".".join(re.findall(r"\d+", version)[:2])
 
 
+def _pin(version: str) -> str:
+    """What to ask pip for; `2.22.*` stands for no pre-release (PEP 440)."""
+    return version if re.search("[a-z]", version) else f"{_minor(version)}.*"
+
+
 def check(installed: str | None) -> None:
     """Refuse a TensorFlow of another minor version, where the library fails to load and names but a C++ symbol.
 
     Raises:
         ImportError: with both versions and what to install.
     """
-    built_for = _minor(TENSORFLOW_VERSION)
+    built_for, pin = _minor(TENSORFLOW_VERSION), _pin(TENSORFLOW_VERSION)
     if installed is None:
-        message = f"tfwheel_ops needs TensorFlow, and none is installed: pip install 'tensorflow=={built_for}.*'"
+        message = f"tfwheel_ops needs TensorFlow, and none is installed: pip install 'tensorflow=={pin}'"
         raise ImportError(message)
     if _minor(installed) != built_for:
         message = (
             f"tfwheel_ops was built for TensorFlow {built_for}, but {installed} is installed. Either install the "
-            f"TensorFlow it was built for (pip install 'tensorflow=={built_for}.*') or the tfwheel-ops whose version "
+            f"TensorFlow it was built for (pip install 'tensorflow=={pin}') or the tfwheel-ops whose version "
             f"begins with {_minor(installed)}. If that TensorFlow has ops of its own: pip uninstall tfwheel-ops."
         )
         raise ImportError(message)

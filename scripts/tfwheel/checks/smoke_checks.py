@@ -179,7 +179,8 @@ def check_version(tf: ModuleType, arguments: argparse.Namespace) -> str:
     """Check that the distribution has exactly the pinned version, and TensorFlow the version it was made from."""
     installed = importlib.metadata.version(arguments.project)
     assert installed == arguments.version, f"{arguments.project} is {installed}, not {arguments.version}"
-    assert tf.__version__ == arguments.tensorflow, f"tf.__version__ is {tf.__version__}, not {arguments.tensorflow}"
+    found = tf.__version__.replace("-", "")  # a pre-release calls itself 2.22.0-rc0, and is 2.22.0rc0 (PEP 440)
+    assert found == arguments.tensorflow, f"tf.__version__ is {tf.__version__}, not {arguments.tensorflow}"
     label = getattr(tf.version, "BUILD_LABEL", None)
     if label is not None and arguments.project == "tensorflow":
         assert label == arguments.version, f"tf.version.BUILD_LABEL is {label}, not {arguments.version}"

@@ -54,6 +54,7 @@ def load(directory: Path = CONFIG_DIR) -> Config:
     cross_checks.patches(targets, directory / "patches")
     cross_checks.xla(targets, lines, directory)
     cross_checks.bases(bases.base, directory / "bases.toml")
+    cross_checks.official(targets, lines, locked, directory / "lines.toml")
     cross_checks.requirements(targets, lines, locked, directory / "targets.toml")
     return Config(
         directory=directory,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from packaging.requirements import Requirement
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 
-from tfwheel.config import xla_data
+from tfwheel.config import base_checks, xla_data
 from tfwheel.config.errors import ConfigError
 from tfwheel.config.targets import SESSIONS, session_of
 from tfwheel.config.toml_files import nearest
@@ -118,6 +118,14 @@ def bases(entries: Sequence[BaseEntry], path: Path) -> None:
                 f"for Python {entry.python}"
             )
             raise ConfigError(message, remedy="Run `nox -s update-pins`, which writes the file.")
+
+
+def official(targets: TargetsFile, lines: Mapping[str, Line], locked: Sequence[Base], path: Path) -> None:
+    """Check that each line can be made of every official wheel that is locked for it."""
+    for release, line in _overlays(targets, lines):
+        for base in locked:
+            if (base.project, base.version) == (line.base, release.tensorflow) and base.python in release.pythons:
+                base_checks.check(line, base, path)
 
 
 def requirements(targets: TargetsFile, lines: Mapping[str, Line], locked: Sequence[Base], path: Path) -> None:

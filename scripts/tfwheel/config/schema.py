@@ -79,9 +79,15 @@ def _site(text: str) -> str:
 
 
 BuilderName = Literal["overlay", "ops", "source"]
+RELEASE = rf"{NUMBER}\.{NUMBER}\.{NUMBER}"
 Version = Annotated[
-    str, text_like(rf"{NUMBER}\.{NUMBER}\.{NUMBER}", "a version of three numbers without leading zeros, as in `2.20.0`")
+    str,
+    text_like(
+        rf"{RELEASE}((a|b|rc){NUMBER})?",
+        "a version of three numbers without leading zeros, as in `2.20.0`, or a pre-release, as in `2.22.0rc0`",
+    ),
 ]
+ToolkitVersion = Annotated[str, text_like(RELEASE, "a version of three numbers without leading zeros, as in `12.5.1`")]
 PythonVersion = Annotated[str, text_like(r"3\.(0|[1-9][0-9]?)", "the minor version of a Python, as in `3.12`")]
 CudaVersion = Annotated[str, text_like(rf"[1-9][0-9]?\.{NUMBER}", "a CUDA version of two numbers, as in `12.8`")]
 Capability = Annotated[
@@ -206,7 +212,7 @@ class LineEntry(Table):
 
     label: Label
     base: Project
-    cuda: Version | None = None
+    cuda: ToolkitVersion | None = None
     archs: list[Capability] = Field(default_factory=list)
     ptx: Capability | None = None
     toolkit: list[PinnedText] = Field(default_factory=list)

@@ -70,7 +70,7 @@ def _why_not(version: str, known: Collection[Target]) -> str:
         parsed = Version(version)
     except InvalidVersion:
         parsed = Version("0")
-    if not re.fullmatch(r"\d+\.\d+\.\d+\+[a-z0-9]+\.\d+", version) or str(parsed) != version:
+    if not re.fullmatch(r"\d+\.\d+\.\d+((a|b|rc)\d+)?\+[a-z0-9]+\.\d+", version) or str(parsed) != version:
         return "not a release version: TENSORFLOW+LABEL.BUILD, for example 2.20.0+cu125.2"
     same = sorted({target.version for target in known if target.tensorflow == parsed.public})
     if not same:

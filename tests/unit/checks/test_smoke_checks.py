@@ -226,6 +226,14 @@ def test_a_model_that_does_not_learn_fails(
 def test_every_version_must_agree(tmp_path: Path, tensorflow: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tensorflow, "__version__", "2.21.0")
     assert "tf.__version__ is 2.21.0, not 2.20.0" in checked(tmp_path)["reason"]
+
+
+def test_a_pre_release_calls_itself_otherwise_than_its_wheel(
+    tensorflow: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(tensorflow, "__version__", "2.22.0-rc0")
+    assert checked(tmp_path, "--tensorflow", "2.22.0rc0")["passed"]
+    assert "tf.__version__ is 2.22.0-rc0, not 2.22.0" in checked(tmp_path, "--tensorflow", "2.22.0")["reason"]
     monkeypatch.setattr(importlib.metadata, "version", lambda _project: "2.20.0")
     assert "tensorflow is 2.20.0, not 2.20.0+cu125.1" in checked(tmp_path)["reason"]
 

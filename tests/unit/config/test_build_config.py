@@ -22,7 +22,7 @@ def test_everything_is_read(tmp_path: Path) -> None:
     assert read.lines["cu12"].gpu_code == ("sm_75", "sm_80", "compute_90")
     assert read.lines["cpu"].gpu_code == ()
     assert base.runpaths == {"tensorflow/a.so": "$ORIGIN"}
-    assert base.archs == {"tensorflow/a.so": ("sm_80", "compute_90")}
+    assert base.archs["tensorflow/libtensorflow_cc.so.2"] == ("sm_80", "compute_90")
     assert read.repair.exclude == ("libcuda*",)
     assert read.directory == tmp_path
 

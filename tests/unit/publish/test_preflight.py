@@ -70,6 +70,8 @@ def test_where_only_ops_are_built_only_these_are_released(settings: Config, chan
         ("2.20.0+cu125.3", "has build 2 for TensorFlow 2.20.0 with the label cu125, not 3"),
         ("2.20.0+cu126.2", "no line of TensorFlow 2.20.0 has the label `cu126`; targets.toml has 2.20.0[+]cu125.2"),
         ("2.19.0+cu125.2", "targets.toml has no TensorFlow 2.19.0; it has 2.20.0"),
+        ("2.22.0rc0+cu125.1", "targets.toml has no TensorFlow 2.22.0rc0; it has 2.20.0"),
+        ("2.22.0-rc0+cu125.1", "not a release version"),
         ("2.20.0", "not a release version"),
         ("2.20+cu125.2", "not a release version"),
         ("2.20.0+cu125.02", "not a release version"),
