@@ -15,6 +15,7 @@ def main(arguments: argparse.Namespace) -> None:
     """Measure every base wheel of the targets; keep existing locks unless --renew is given."""
     settings = build_config.load()
     pins.update(settings, plan.targets(settings), Paths.here().cache, renew=arguments.renew)
+    build_config.load()  # what a line cannot have of a new official wheel is said now
 
 
 if __name__ == "__main__":
