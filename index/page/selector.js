@@ -123,11 +123,12 @@ function oldDriver(wheel, wish) {
 /** Return the sort key of a wheel that fits, the best first. */
 function rank(wheel, wish) {
   const local = wheel.version.slice(publicOf(wheel).length);
+  const staged = publicOf(wheel).replace(/a|b|rc/, (kind) => `.${STAGES.indexOf(kind)}.`);
   return [
     distance(wheel, wish),
+    staged === publicOf(wheel) ? 0 : 1,
     leftToDo(wheel, wish),
-    numbers(publicOf(wheel)).map((number) => -number),
-    /[a-z]/.test(publicOf(wheel)) ? 1 : 0,
+    numbers(staged).map((number) => -number),
     wish.gpu ? -served(wheel, wish).length : 0,
     numbers(local).map((number) => -number),
     wheel.file,
@@ -160,9 +161,9 @@ function served(wheel, wish) {
 function worse(one, two, best, wish) {
   const reasons = [
     `further from TensorFlow ${wish.anchor}, which the other packages here are built for`,
+    `no final release, unlike ${best.version}`,
     wish.gpu ? `the driver would have to compile its PTX, and ${best.version} is native` : "its GPU code is of no use here, and makes it larger",
     `older than ${best.version}`,
-    `no final release, unlike ${best.version}`,
     `for fewer GPUs than ${best.version}`,
     `older than ${best.version}`,
     `the same as ${best.file}`,

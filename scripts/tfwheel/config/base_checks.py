@@ -41,7 +41,8 @@ def cuda_of(base: Base) -> tuple[int, ...] | None:
     """Return the CUDA version (major, minor) that an official wheel was built with, as its requirements say it."""
     found = [one for one in map(Requirement, base.requires_dist) if canonicalize_name(one.name) == RUNTIME]
     lowest = [part.version for one in found for part in one.specifier if part.operator in ("==", ">=")]
-    return Version(lowest[0]).release[:2] if len(lowest) == 1 else None
+    known = len(lowest) == 1 and "*" not in lowest[0]
+    return Version(lowest[0]).release[:2] if known else None
 
 
 def _check_libraries(name: str, wanted: Retarget, base: Base, path: Path) -> None:

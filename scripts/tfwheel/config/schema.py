@@ -93,6 +93,10 @@ CudaVersion = Annotated[str, text_like(rf"[1-9][0-9]?\.{NUMBER}", "a CUDA versio
 Capability = Annotated[
     str, text_like("[1-9][0-9]{1,2}", "a compute capability without its dot, as in `89` for 8.9 (sm_89)")
 ]
+GpuImage = Annotated[
+    str,
+    text_like("(sm|compute)_[1-9][0-9]{1,2}[af]?", "GPU code as NVIDIA's tools name it, as in `sm_80` or `compute_90`"),
+]
 Label = Annotated[
     str,
     text_like(
@@ -270,8 +274,8 @@ class BaseEntry(Table):
     requires_python: str
     requires_dist: list[OfficialRequirement]
     runpaths: dict[str, str] = Field(default_factory=dict)
-    archs: dict[str, list[str]] = Field(default_factory=dict)
-    families: dict[str, list[str]] = Field(default_factory=dict)
+    archs: dict[str, list[GpuImage]] = Field(default_factory=dict)
+    families: dict[Literal["fatbin", "generated"], list[GpuImage]] = Field(default_factory=dict)
 
 
 class BasesFile(Table):

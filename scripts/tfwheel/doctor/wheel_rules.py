@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 Wheel = dict[str, Any]  # one of the listing's `wheels`
 # The oldest driver for programs of a CUDA major (NVIDIA, CUDA Toolkit release notes, "minor version compatibility").
 OLDEST_DRIVER = {"12": "525.60.13", "13": "580.65.06"}
+STAGES = ("a", "b", "rc")  # of a pre-release, in the order of PEP 440
 OLD_NAMES = {"manylinux2014": (2, 17), "manylinux2010": (2, 12), "manylinux1": (2, 5)}  # PEP 600
 
 
@@ -134,15 +135,16 @@ RULES: tuple[Callable[[Wheel, Wish], str | None], ...] = (
 def rank(wheel: Wheel, wish: Wish) -> tuple[Any, ...]:
     """Return the sort key of a wheel that fits, the best first.
 
-    In this order: near to the TensorFlow that is there; nothing left to compile, or without a GPU, no GPU code; a high
-    release; code for many GPUs; a high build.
+    In this order: near to the TensorFlow that is there; no pre-release, as pip chooses; nothing left to compile, or
+    without a GPU, no GPU code; a high release; code for many GPUs; a high build.
     """
     public, _, local = wheel["version"].partition("+")
-    release = tuple(-number for number in numbers(public))
-    final = 1 if re.search("[a-z]", public) else 0
+    staged = re.sub("a|b|rc", lambda kind: f".{STAGES.index(kind[0])}.", public)
+    release = tuple(-number for number in numbers(staged))
+    early = 1 if staged != public else 0
     served = len(served_by(wheel, wish)) if wish.gpu else 0
     build = tuple(-number for number in numbers(local))
-    return distance(wheel, wish), left_to_do(wheel, wish), release, final, -served, build, wheel["file"]
+    return distance(wheel, wish), early, left_to_do(wheel, wish), release, -served, build, wheel["file"]
 
 
 def distance(wheel: Wheel, wish: Wish) -> int:
@@ -170,9 +172,9 @@ def worse(wheel: Wheel, best: Wheel, wish: Wish) -> str:
     jit = f"the driver would have to compile its PTX, and {best['version']} is native"
     reasons = (
         f"further from TensorFlow {wish.anchor}, which the other packages here are built for",
+        f"no final release, unlike {best['version']}",
         jit if wish.gpu else "its GPU code is of no use here, and makes it larger",
         f"older than {best['version']}",
-        f"no final release, unlike {best['version']}",
         f"for fewer GPUs than {best['version']}",
         f"older than {best['version']}",
         f"the same as {best['file']}",

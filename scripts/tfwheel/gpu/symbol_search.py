@@ -6,6 +6,7 @@ import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tfwheel.errors import BadWheelError
 from tfwheel.gpu import elf
 
 if TYPE_CHECKING:
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from tfwheel.gpu.elf import Section
+
+
+MOST_NAMES = 16  # that are searched for; each takes a search of the symbol table
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,23 +30,20 @@ class Symbol:
 
 def named(name: str, data: mmap.mmap, sections: Mapping[str, Section]) -> Iterator[Symbol]:
     """Yield all symbols of that name."""
-    strings = sections.get(".strtab")
-    for place in occurrences(b"\0" + name.encode() + b"\0", data, strings):
+    for place in _few(b"\0" + name.encode() + b"\0", data, sections):
         yield from _entries(place + 1, name, data, sections)
 
 
 def beginning(start: str, data: mmap.mmap, sections: Mapping[str, Section]) -> Iterator[Symbol]:
     """Yield all symbols whose names begin so."""
-    strings = sections.get(".strtab")
-    for place in occurrences(b"\0" + start.encode(), data, strings):
+    for place in _few(b"\0" + start.encode(), data, sections):
         name = data[place + 1 : data.find(b"\0", place + 1)].decode("ascii", "replace")
         yield from _entries(place + 1, name, data, sections)
 
 
 def ending(end: str, data: mmap.mmap, sections: Mapping[str, Section]) -> Iterator[Symbol]:
     """Yield all symbols whose names end so; a linker may let a name begin inside another one, which is left out."""
-    strings = sections.get(".strtab")
-    for place in occurrences(end.encode() + b"\0", data, strings):
+    for place in _few(end.encode() + b"\0", data, sections):
         first = data.rfind(b"\0", 0, place) + 1
         name = data[first : place + len(end)].decode("ascii", "replace")
         yield from _entries(first, name, data, sections)
@@ -62,11 +63,20 @@ def occurrences(word: bytes, data: mmap.mmap, section: Section | None) -> Iterat
     """Yield the file offsets of all occurrences of some bytes in a section; none without the section."""
     if section is None:
         return
-    end = section.offset + section.size
+    end = _end(section)
     found = data.find(word, section.offset, end)
     while found >= 0:
         yield found
         found = data.find(word, found + 1, end)
+
+
+def _few(word: bytes, data: mmap.mmap, sections: Mapping[str, Section]) -> Iterator[int]:
+    """Yield the places of names; raise BadWheelError for many, for each of which the whole table would be searched."""
+    for number, place in enumerate(occurrences(word, data, sections.get(".strtab"))):
+        if number == MOST_NAMES:
+            message = f"more than {MOST_NAMES} names of symbols have {word.decode('ascii', 'replace').strip(chr(0))}"
+            raise BadWheelError(message)
+        yield place
 
 
 def _entries(place: int, name: str, data: mmap.mmap, sections: Mapping[str, Section]) -> Iterator[Symbol]:
@@ -77,7 +87,11 @@ def _entries(place: int, name: str, data: mmap.mmap, sections: Mapping[str, Sect
     table = sections.get(".symtab")
     reference = struct.pack("<I", place - sections[".strtab"].offset)
     for entry in occurrences(reference, data, table):
-        if table and (entry - table.offset) % elf.SYMBOL.size == 0:
+        if table and (entry - table.offset) % elf.SYMBOL.size == 0 and entry + elf.SYMBOL.size <= _end(table):
             _, _, _, section, address, size = elf.SYMBOL.unpack_from(data, entry)
             if section:
                 yield Symbol(name=name, address=address, size=size)
+
+
+def _end(section: Section) -> int:
+    return section.offset + section.size

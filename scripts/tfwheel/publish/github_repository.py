@@ -14,6 +14,7 @@ from typing import IO, TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
 
 import msgspec
+from packaging.version import Version
 
 from tfwheel.publish import github_api
 from tfwheel.publish.errors import HostAnswerError, ReleaseExistsError, TokenMissingError
@@ -123,7 +124,15 @@ class Repository:
 
     def draft(self, tag: str, *, commit: str, notes: str) -> ReleaseData:
         """Create a draft, or find the one from a request whose response was lost."""
-        facts = {"tag_name": tag, "target_commitish": commit, "name": tag, "body": notes, "draft": True}
+        early = Version(tag.removeprefix("v")).is_prerelease  # GitHub shows such a one never as the latest
+        facts = {
+            "tag_name": tag,
+            "target_commitish": commit,
+            "name": tag,
+            "body": notes,
+            "draft": True,
+            "prerelease": early,
+        }
         try:
             return self._send("POST", "releases", facts, ReleaseData, accepted={HTTPStatus.CREATED}, again=False)
         except HostAnswerError:

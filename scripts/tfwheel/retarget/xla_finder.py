@@ -35,6 +35,7 @@ NEWEST, PTXAS = "120", "12.8"  # a GPU that CUDA 12.5 does not know, and the fir
 VERSION = struct.Struct("<3I")  # major, minor, patch: stream_executor::SemanticVersion
 LEA = re.compile(rb"[\x48\x4c]\x8d[\x05\x0d\x15\x1d\x25\x2d\x35\x3d]", re.DOTALL)  # of an address near the instruction
 LARGEST = 0x7F  # of a number in the short form of the comparison
+MOST_SLOT = 0x7FFFFFFF  # bytes from the frame
 LEA_SIZE = 7  # bytes, of which the last four are the distance
 NO_CONSTANT = (
     "XLA has no CUDA version of three 32-bit numbers in it, as before TensorFlow 2.18, and its LLVM knows no GPU after "
@@ -94,7 +95,18 @@ def find(wheel: Path, *, tensorflow: str, cuda: str, work: Path) -> dict[str, An
 
 
 def find_in(library: Path, *, cuda: str) -> dict[str, Any] | None:
-    """Return what one library says: ``edit`` with ``cuda``, ``unneeded`` or ``unsupported``; None without XLA."""
+    """Return what one library says: ``edit`` with ``cuda``, ``unneeded`` or ``unsupported``; None without XLA.
+
+    Raises XlaCeilingError for what is not known, and BadWheelError for what is no library.
+    """
+    try:
+        return _found(library, cuda)
+    except (OSError, ValueError, struct.error) as error:
+        message = f"{library.name} cannot be read as a library: {error}"
+        raise XlaCeilingError(message) from error
+
+
+def _found(library: Path, cuda: str) -> dict[str, Any] | None:
     with library.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
         opened = _Library(name=library.name, data=data, sections=elf.by_name(elf.sections(stream)))
         compiles = list(symbol_search.beginning(COMPILE, data, opened.sections))
@@ -105,9 +117,9 @@ def find_in(library: Path, *, cuda: str) -> dict[str, Any] | None:
             of_today = any(one.size == VERSION.size for one in constants)
             return {"unneeded": OLD_LLVM.format(ptxas=PTXAS)} if of_today else {"unsupported": NO_CONSTANT}
         constant = opened.one(constants, CONSTANT)
-        built = VERSION.unpack_from(data, opened.place(constant))
+        built = _built(opened, constant)
         if built[:2] >= Version(cuda).release:
-            return {"unneeded": NEW_ENOUGH.format(built=".".join(map(str, built)), cuda=cuda)}
+            return {"cuda": cuda, "unneeded": NEW_ENOUGH.format(built=".".join(map(str, built)), cuda=cuda)}
         return {"cuda": cuda, "edit": _edits(opened, constant, opened.one(compiles, COMPILE), cuda)}
 
 
@@ -118,12 +130,22 @@ def _knows(processor: str, library: _Library) -> bool:
     return next(found, None) is not None
 
 
+def _built(library: _Library, constant: Symbol) -> tuple[int, ...]:
+    """Return the CUDA version in the constant; raise XlaCeilingError for what is none."""
+    place = library.place(constant)
+    built = VERSION.unpack_from(library.data, place) if constant.size == VERSION.size else ()
+    if not built or max(built) > LARGEST:
+        message = f"{library.name}: {constant.name} holds no CUDA version"
+        raise XlaCeilingError(message)
+    return built
+
+
 def _edits(library: _Library, constant: Symbol, function: Symbol, cuda: str) -> list[dict[str, Any]]:
     """Return both edits: of the constant, and of the instruction that compares with its minor version."""
     at, start = library.place(constant), library.place(function)
-    built = VERSION.unpack_from(library.data, at)
+    built = _built(library, constant)
     major, minor = Version(cuda).release[:2]
-    if major != built[0] or max(built[1], minor) > LARGEST:
+    if major != built[0] or minor > LARGEST:
         message = f"{library.name}: XLA was built with CUDA {built[0]}.{built[1]} and cannot be raised to {cuda}"
         raise XlaCeilingError(message, remedy=f"Ask for a version of CUDA {built[0]}, or leave `xla` out of the line.")
     body = library.data[start : start + function.size]
@@ -177,6 +199,8 @@ def _comparisons(body: bytes, built: tuple[int, ...], library: _Library) -> tupl
     found = []
     for match in re.finditer(rb"\x83\xbd(....)" + re.escape(bytes([built[0]])), body, re.DOTALL):
         slot = struct.unpack("<i", match[1])[0] + 4
+        if slot > MOST_SLOT:
+            continue
         minor = re.escape(b"\x83\xbd" + struct.pack("<i", slot) + bytes([built[1]]))
         found += [(slot, one.start()) for one in re.finditer(minor, body, re.DOTALL)]
     if len(found) != 1:

@@ -90,7 +90,8 @@ def test_what_is_found_passes_the_check_of_the_build_and_raises_the_version(tmp_
     assert changed == [(5, 8), (5, 8)]
     library.write_bytes(data)
     assert xla_finder.find_in(library, cuda="12.8") == {
-        "unneeded": "XLA was built with CUDA 12.8.0, which is not older than 12.8"
+        "cuda": "12.8",
+        "unneeded": "XLA was built with CUDA 12.8.0, which is not older than 12.8",
     }
 
 
