@@ -1,7 +1,7 @@
-# add_device_code(<target> <.cu>...): compiles kernels and links them into the target.
+# add_device_code(<target> <source>...): compiles kernels and links them into the target.
 #
-# Sets OPS_DEVICE_COMPILER_ID, the compiler and CUDA version in words. The .cu files see no header of TensorFlow, so
-# any nvcc of a CUDA that knows the archs will do, and so will clang.
+# Sets OPS_DEVICE_COMPILER_ID, the compiler and CUDA version in words. Sources that include no header of TensorFlow are
+# compiled by any nvcc of a CUDA that knows the archs, and by clang, in seconds.
 
 set(OPS_DEVICE_COMPILER_ID "")
 if(NOT OPS_CUDA_ARCHS)
@@ -49,7 +49,10 @@ function(compile_with_clang source object)
     OUTPUT "${object}"
     COMMAND ${CMAKE_CXX_COMPILER_LAUNCHER} "${OPS_DEVICE_PROGRAM}" -x cuda "--cuda-path=${OPS_CUDA_PATH}"
       ${archs} ${ptx} -Wno-unknown-cuda-version -std=c++17 -O3 -fPIC -DNDEBUG -Wall -Wextra ${OPS_PREFIX_MAP}
+      -DGOOGLE_CUDA=1 -DEIGEN_MAX_ALIGN_BYTES=64 -isystem "${TENSORFLOW_SDK}/tensorflow/include"
       "-I${CMAKE_CURRENT_SOURCE_DIR}/src" -MD -MF "${object}.d" -c "${source}" -o "${object}"
+    COMMAND "${CMAKE_COMMAND}" "-DSOURCE=${source}" "-DOBJECT=${object}"
+      -P "${CMAKE_CURRENT_SOURCE_DIR}/cmake/RequireKernel.cmake"
     DEPENDS "${source}"
     DEPFILE "${object}.d"
     COMMENT "Compiling ${source} for the GPU"
@@ -59,13 +62,18 @@ endfunction()
 
 function(add_device_code target)
   if(CMAKE_CUDA_COMPILER)
+    set_source_files_properties(${ARGN} PROPERTIES LANGUAGE CUDA)
     target_sources(${target} PRIVATE ${ARGN})
     list(TRANSFORM OPS_PREFIX_MAP PREPEND "-Xcompiler=" OUTPUT_VARIABLE options)
+    list(APPEND options --expt-relaxed-constexpr)
     target_compile_options(${target} PRIVATE "$<$<COMPILE_LANGUAGE:CUDA>:${options}>")
     return()
   endif()
+  # Sources for the CPU that use the GPU's types include its headers.
+  target_include_directories(${target} SYSTEM PRIVATE "${OPS_CUDA_PATH}/include")
   foreach(source IN LISTS ARGN)
-    get_filename_component(name "${source}" NAME)
+    file(RELATIVE_PATH name "${CMAKE_CURRENT_SOURCE_DIR}/src" "${source}")
+    string(REPLACE "/" "." name "${name}")
     set(object "${CMAKE_CURRENT_BINARY_DIR}/${name}.o")
     compile_with_clang("${source}" "${object}")
     target_sources(${target} PRIVATE "${object}")

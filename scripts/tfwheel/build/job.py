@@ -96,8 +96,9 @@ class Job:
 
     @property
     def ops(self) -> list[str]:
-        """The names of the custom ops: an op is ``src/<op>.cc``."""
-        return sorted(path.stem for path in (self.ops_project / "src").glob("*.cc"))
+        """The names of the custom ops: an op is ``<op>.cc`` below ``src/``; ``*.cu.cc`` are the kernels of one."""
+        found = (self.ops_project / "src").rglob("*.cc")
+        return sorted(path.stem for path in found if not path.name.endswith(".cu.cc"))
 
     @property
     def patches(self) -> Path:
