@@ -7,7 +7,7 @@ import sys
 
 from tfwheel import cli
 from tfwheel.build import pins
-from tfwheel.config import build_config
+from tfwheel.config import build_config, schema
 from tfwheel.config.paths import Paths
 
 
@@ -15,12 +15,13 @@ def main(arguments: argparse.Namespace) -> None:
     """Write the file of each version."""
     settings = build_config.load()
     for version in arguments.versions:
-        pins.update_ceiling(settings, version, Paths.here().cache, python=arguments.python, cuda=arguments.cuda)
+        pins.update_ceiling(settings, version, Paths.here().cache, python=arguments.python)
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("versions", nargs="+", metavar="VERSION", help="TensorFlow, as in 2.19.1")
-    parser.add_argument("--python", default="3.11", help="whose official wheel is read (default: %(default)s)")
-    parser.add_argument("--cuda", help="the version to raise XLA to (default: the newest `xla` of lines.toml)")
+    version = schema.argument(schema.Version)
+    parser.add_argument("versions", nargs="+", metavar="VERSION", type=version, help="TensorFlow, as in 2.19.1")
+    python = schema.argument(schema.PythonVersion)
+    parser.add_argument("--python", type=python, help="whose official wheel is read (default: one that is locked)")
     sys.exit(cli.enter(parser, main))

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import tomli_w
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
 from tfwheel.build import official_wheel
-from tfwheel.config import xla_data
+from tfwheel.config import plan, xla_data
 from tfwheel.config.errors import ConfigError
 from tfwheel.config.targets import Base, is_core
 from tfwheel.gpu import code_inventory, elf, fatbin
@@ -31,6 +31,7 @@ XLA_HEADER = (
     "# Machine-written by `nox -s xla-ceiling` or `nox -s update-pins`, from the official library: to review.\n"
     "# Offsets are of the file. The build compares symbols and bytes with these before it writes.\n\n"
 )
+USUAL_PYTHON = "3.11"  # that every TensorFlow from 2.16 to 2.22 has a wheel for
 # Only libraries with this in their RUNPATH load CUDA; the RUNPATHs of the others stay inside the wheel.
 CUDA_FOLDERS = "/nvidia/"
 ELF_MAGIC = b"\x7fELF"
@@ -53,63 +54,79 @@ def update(config: Config, targets: Sequence[Target], cache: Path, *, renew: boo
         entries.append(known if known and not renew else _lock(project, version, python, cache))
     ceilings = _missing_ceilings(config, targets, entries, cache)
     text = HEADER + tomli_w.dumps({"base": [_plain(base) for base in entries]}, multiline_strings=False)
-    for path, ceiling in ceilings.items():
-        _write_ceiling(path, ceiling)
+    for ceiling in ceilings:
+        _write_ceiling(config.directory / "xla", ceiling)
     write_atomically(config.directory / "bases.toml", text.encode())
     console.say(f"locked {len(entries)} official wheels in {config.directory / 'bases.toml'}")
 
 
-def update_ceiling(config: Config, version: str, cache: Path, *, python: str, cuda: str | None = None) -> None:
-    """Write the file of ``xla/`` of a TensorFlow version, from its official wheel for a Python.
+def update_ceiling(config: Config, version: str, cache: Path, *, python: str | None = None) -> None:
+    """Write the file of ``xla/`` of a TensorFlow version, from its official wheel for a Python (None: a locked one).
 
-    ``cuda`` is the version to raise XLA to, None for the newest that a line asks for. Raises ConfigError if none does,
-    DownloadError, NoOfficialWheelError or XlaCeilingError.
+    Raises ConfigError for a version or Python that cannot be, and where no line asks for a CUDA version, DownloadError,
+    NoOfficialWheelError or XlaCeilingError.
     """
-    try:
-        version = str(Version(version))
-    except InvalidVersion as error:
-        message = f"`{version}` is no version of TensorFlow"
-        raise ConfigError(message, remedy="Write it as PyPI has it, as in `2.19.1` or `2.22.0rc0`.") from error
-    asked = [line.retarget.xla for line in config.lines.values() if line.retarget and line.retarget.xla]
-    wanted = cuda or max(asked, key=Version, default=None)
-    if wanted is None:
-        message = "no line of lines.toml says to which CUDA version XLA is to be raised"
-        raise ConfigError(message, remedy='Add it, as in `-- 2.19.1 --cuda 12.8`, or give a line `xla = "12.8"`.')
-    known = {(base.project, base.version, base.python): base for base in config.bases}
-    base = known.get((overlay.NAME, version, python))
+    wanted = _wanted_cuda(config, version)
+    locked = [base for base in config.bases if (base.project, base.version) == (overlay.NAME, version)]
+    base = next((one for one in locked if python in (None, one.python)), None)
     with scratch.folder("xla", where=scratch.within(cache)) as work:
         wheel = (
             official_wheel.fetch(base, cache)
             if base
-            else pip.download_wheel(project=overlay.NAME, version=version, python=python, dest=work)
+            else pip.download_wheel(project=overlay.NAME, version=version, python=python or USUAL_PYTHON, dest=work)
         )
         facts = xla_finder.find(wheel, tensorflow=version, cuda=wanted, work=work)
-    _write_ceiling(xla_data.path_of(config.directory / "xla", version), facts)
+    _write_ceiling(config.directory / "xla", facts)
 
 
-def _write_ceiling(path: Path, facts: Mapping[str, Any]) -> None:
-    """Write a file of ``xla/``, and say what is in it."""
-    path.parent.mkdir(exist_ok=True)
-    write_atomically(path, (XLA_HEADER + tomli_w.dumps(facts)).encode())
+def _wanted_cuda(config: Config, version: str) -> str:
+    """Return the CUDA version that the lines of a TensorFlow version ask XLA for, or if there is none, any line."""
+    lines = [config.lines[name] for one in config.releases if one.tensorflow == version for name in one.lines]
+    asked = [line.retarget.xla for line in (*lines, *config.lines.values()) if line.retarget and line.retarget.xla]
+    if not asked:
+        message = "no line of lines.toml says to which CUDA version XLA is to be raised"
+        raise ConfigError(message, remedy='Give the [retarget] of a line `xla = "12.8"`.')
+    return asked[0]
+
+
+def _write_ceiling(folder: Path, facts: Mapping[str, Any]) -> None:
+    """Write a file of ``xla/``, unless one says the same already, and say what is in it."""
+    path = xla_data.path_of(folder, facts["tensorflow"])
     reason = facts.get("unneeded") or facts.get("unsupported") or f"raised to {facts['cuda']} in {facts['member']}"
-    console.say(f"XLA of TensorFlow {facts['tensorflow']}: {reason} ({path})")
+    kept = path.exists() and _same(xla_data.read(folder, facts["tensorflow"]).model_dump(exclude_none=True), facts)
+    if not kept:
+        folder.mkdir(exist_ok=True)
+        write_atomically(path, (XLA_HEADER + tomli_w.dumps(facts)).encode())
+    console.say(f"XLA of TensorFlow {facts['tensorflow']}: {reason} ({path}{', as it was' if kept else ''})")
+
+
+def _same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Return whether two files of ``xla/`` have the build do the same; words in them do not count."""
+    words = {"what", "found", "measured", "unneeded", "unsupported"}
+
+    def bare(facts: Mapping[str, Any]) -> dict[str, Any]:
+        kept = {key: value for key, value in facts.items() if key not in words and value not in ("", [])}
+        edits = [{key: value for key, value in edit.items() if key not in words} for edit in facts.get("edit", ())]
+        kinds = {key: bool(facts.get(key)) for key in ("unneeded", "unsupported")}
+        return kept | kinds | ({"edit": edits} if edits else {})
+
+    return bare(one) == bare(other)
 
 
 def _missing_ceilings(
     config: Config, targets: Sequence[Target], entries: Sequence[Base], cache: Path
-) -> dict[Path, dict[str, Any]]:
-    """Return the files of ``xla/`` that the lines of the targets ask for and that are not there, by path."""
-    found: dict[Path, dict[str, Any]] = {}
+) -> list[dict[str, Any]]:
+    """Return the contents of the files of ``xla/`` that the targets need and that are not there."""
+    found: dict[str, dict[str, Any]] = {}
     for target in targets:
-        wanted = target.line.retarget.xla if target.line.retarget and target.builder == "overlay" else None
-        path = xla_data.path_of(config.directory / "xla", target.tensorflow)
-        if wanted and path not in found and not path.exists():
+        wanted = target.line.retarget.xla if target.line.retarget else None
+        if wanted and target.tensorflow not in found and not plan.knows_xla(config, target):
             name = (target.line.base, target.tensorflow, target.python)
             base = next(one for one in entries if (one.project, one.version, one.python) == name)
             wheel = official_wheel.fetch(base, cache)
             with scratch.folder("xla", where=scratch.within(cache)) as work:
-                found[path] = xla_finder.find(wheel, tensorflow=target.tensorflow, cuda=wanted, work=work)
-    return found
+                found[target.tensorflow] = xla_finder.find(wheel, tensorflow=target.tensorflow, cuda=wanted, work=work)
+    return list(found.values())
 
 
 def _lock(project: str, version: str, python: str, cache: Path) -> Base:

@@ -45,7 +45,7 @@ def refusing(
         made = known.gencode_of(name, version) if made is None else made
         if made and is_refused(made, protobuf):
             words = f"has modules made for protobuf {made}: with protobuf {protobuf} they raise VersionError"
-            found.append(f"{name} {version} {words}.")
+            found.append(f"{name} {version.partition('+')[0]} {words}.")
     return found
 
 

@@ -114,7 +114,8 @@ def newer_than(config: Config, judge: Judge) -> dict[str, list[str]]:
     for project in distributions.OFFICIAL:
         there = {base.version for base in config.bases if base.project == project}
         there |= judge.known.versions.get(project, {}).keys()
-        newest = max(map(Version, there), default=None)
+        finals = [one for one in map(Version, there) if not one.is_prerelease]  # pip lists nothing else
+        newest = max(finals, default=None)
         offered = {version for python in pythons for version in pip_queries.versions(project, python=python)}
         if fresh := [version for version in offered if newest is None or Version(version) > newest]:
             found[project] = sorted(fresh, key=Version, reverse=True)

@@ -174,11 +174,12 @@ def _unsatisfied(
 ) -> dict[tuple[str, str], str]:
     """Return what ``pip check`` would find: (who, what it requires) and the version that is there, empty for none.
 
-    ``requires`` are the requirements of what is not installed yet.
+    ``requires`` are the requirements of what is not installed yet. Versions are said without their local label: the
+    judgement about a wheel is that about its rebuilds.
     """
     found = {}
     for name, version in there.items():
-        texts = requires.get(name)
+        who, texts = f"{name} {version.partition('+')[0]}", requires.get(name)
         if texts is None:
             texts = resolution.requires_of(runtime, known, name, version) or ()
         for one in requirements.applicable(texts, runtime.python):
@@ -186,7 +187,7 @@ def _unsatisfied(
             has = there.get(needed, "")
             absent = not has and needed not in resolution.HIDDEN and needed not in _unversioned(runtime)
             if absent or (has and not requirements.satisfies(str(one.specifier), has)):
-                found[f"{name} {version}", _short(one)] = f"{needed} {has.partition('+')[0]}" if has else ""
+                found[who, _short(one)] = f"{needed} {has.partition('+')[0]}" if has else ""
     return found
 
 

@@ -80,21 +80,23 @@ def patches(targets: TargetsFile, folder: Path) -> None:
 
 
 def xla(targets: TargetsFile, lines: Mapping[str, Line], directory: Path) -> None:
-    """Check that what is known of XLA in each release of a line with ``xla`` reaches what it asks.
+    """Check that all lines of a release ask the same of XLA, and that what is known of it can be read.
 
-    Where nothing is known yet, the target counts as not locked: ``plan.locked``.
+    Where it is not known how to do what they ask, the target counts as not locked: ``plan.locked``.
     """
+    asked: dict[str, Line] = {}
     for release, line in _overlays(targets, lines):
         wanted = line.retarget.xla if line.retarget else None
         if not wanted:
             continue
-        data = xla_data.find(directory / "xla", release.tensorflow)
-        if data and data.edit and data.cuda != wanted:
+        xla_data.find(directory / "xla", release.tensorflow)
+        other = asked.setdefault(release.tensorflow, line)
+        if other.retarget and other.retarget.xla != wanted:
             message = (
-                f"{directory / 'lines.toml'}: `{line.name}.retarget.xla` is {wanted}, and XLA of TensorFlow "
-                f"{release.tensorflow} can be lifted to CUDA {data.cuda} only"
+                f"{directory / 'lines.toml'}: for TensorFlow {release.tensorflow}, `{line.name}.retarget.xla` is "
+                f"{wanted}, and `{other.name}.retarget.xla` is {other.retarget.xla}"
             )
-            raise ConfigError(message, remedy=f'Write `xla = "{data.cuda}"`, or measure another lift in xla/.')
+            raise ConfigError(message, remedy="Ask for the same in both: the file of xla/ is one for each version.")
 
 
 def bases(entries: Sequence[BaseEntry], path: Path) -> None:
@@ -104,7 +106,7 @@ def bases(entries: Sequence[BaseEntry], path: Path) -> None:
         key = (entry.project, entry.version, entry.python)
         if key in seen:
             message = f"{path}: {entry.project} {entry.version} for Python {entry.python} is locked twice"
-            raise ConfigError(message, remedy="Run `nox -s update-pins`, which writes the file.")
+            raise ConfigError(message, remedy="Delete one of both, or the whole file and run `nox -s update-pins`.")
         seen.add(key)
         try:
             name, version, _, tags = parse_wheel_filename(entry.file)
@@ -117,7 +119,7 @@ def bases(entries: Sequence[BaseEntry], path: Path) -> None:
                 f"{path}: `base[{number}].file` is {entry.file}, which is not {entry.project} {entry.version} "
                 f"for Python {entry.python}"
             )
-            raise ConfigError(message, remedy="Run `nox -s update-pins`, which writes the file.")
+            raise ConfigError(message, remedy="Delete that entry, and run `nox -s update-pins`, which writes it.")
 
 
 def official(targets: TargetsFile, lines: Mapping[str, Line], locked: Sequence[Base], path: Path) -> None:

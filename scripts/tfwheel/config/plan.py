@@ -86,10 +86,11 @@ def base_of(config: Config, target: Target) -> Base:
         raise BuilderUnavailableError(message)
     if base := locked(config, target):
         return base
-    if _known_xla(config, target):
+    if knows_xla(config, target):
         message = f"{target.id}: bases.toml has no {target.line.base} {target.tensorflow} for Python {target.python}"
         raise NotLockedError(message)
-    message = f"{target.id}: nothing is known about XLA in TensorFlow {target.tensorflow}, and the line has `xla`"
+    wanted = target.line.retarget.xla if target.line.retarget else None
+    message = f"{target.id}: it is not known how XLA in TensorFlow {target.tensorflow} is raised to CUDA {wanted}"
     raise NotLockedError(message, remedy=xla_data.REMEDY.format(version=target.tensorflow))
 
 
@@ -98,13 +99,14 @@ def locked(config: Config, target: Target) -> Base | None:
 
     To be locked, it must also be known how XLA in it is raised, where the line asks for that.
     """
-    if not _known_xla(config, target):
+    if not knows_xla(config, target):
         return None
     wanted = (target.line.base, target.tensorflow, target.python)
     return next((base for base in config.bases if (base.project, base.version, base.python) == wanted), None)
 
 
-def _known_xla(config: Config, target: Target) -> bool:
-    """Return whether there is a file about XLA for a target whose line asks for one."""
-    asks = target.builder == "overlay" and target.line.retarget and target.line.retarget.xla
-    return not asks or xla_data.path_of(config.directory / "xla", target.tensorflow).exists()
+def knows_xla(config: Config, target: Target) -> bool:
+    """Return whether it is known how XLA of a target is raised to what its line asks for, if it asks for anything."""
+    wanted = target.line.retarget.xla if target.builder == "overlay" and target.line.retarget else None
+    data = xla_data.find(config.directory / "xla", target.tensorflow) if wanted else None
+    return wanted is None or (data is not None and data.cuda in (None, wanted))

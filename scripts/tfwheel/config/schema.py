@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import argparse
 import re
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from packaging.requirements import InvalidRequirement, Requirement
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from tfwheel.system import urls
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 LONGEST_REQUIREMENT = 500  # characters
 # The glibc versions (2.x) that auditwheel has a policy for, from CentOS 5 to now.
@@ -153,6 +157,21 @@ def _hex(text: str) -> str:
 
 
 HexBytes = Annotated[str, Field(min_length=2), AfterValidator(_hex)]
+
+
+def argument(kind: Any) -> Callable[[str], str]:  # noqa: ANN401 -- one of the annotated types of this module
+    """Return a function that checks a word of a command line as the configuration is checked, for argparse."""
+    adapter: TypeAdapter[str] = TypeAdapter(kind)
+
+    def check(text: str) -> str:
+        try:
+            return adapter.validate_python(text)
+        except ValidationError as error:
+            reason = error.errors()[0]["msg"].removeprefix("Value error, ")
+            message = f"`{text}` {reason}"
+            raise argparse.ArgumentTypeError(message) from error
+
+    return check
 
 
 class Table(BaseModel):

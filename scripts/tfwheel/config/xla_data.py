@@ -11,6 +11,7 @@ from tfwheel.config.schema import CeilingFile
 if TYPE_CHECKING:
     from pathlib import Path
 
+DAMAGED = "Delete that file, and run `nox -s xla-ceiling -- {version}`, which writes it."
 REMEDY = "Run `nox -s xla-ceiling -- {version}`, or leave `xla` out of the line's [retarget] in lines.toml."
 
 
@@ -30,7 +31,10 @@ def read(folder: Path, tensorflow: str) -> CeilingFile:
     if not path.exists():
         message = f"{path} is missing: there is no data about XLA in TensorFlow {tensorflow}"
         raise ConfigError(message, remedy=REMEDY.format(version=tensorflow))
-    data = toml_files.read(path, CeilingFile)
+    try:
+        data = toml_files.read(path, CeilingFile)
+    except ConfigError as error:
+        raise ConfigError(error.message, remedy=DAMAGED.format(version=tensorflow)) from error
     whole = bool(data.cuda and data.member and data.sha256)
     said = [bool(data.edit), bool(data.unneeded), bool(data.unsupported)]
     if data.tensorflow != tensorflow or said.count(True) != 1 or bool(data.edit) != whole:
@@ -38,12 +42,12 @@ def read(folder: Path, tensorflow: str) -> CeilingFile:
             f"{path} must be for TensorFlow {tensorflow} and have one of `unneeded`, `unsupported`, or edits with "
             "their `cuda`, `member` and `sha256`"
         )
-        raise ConfigError(message)
+        raise ConfigError(message, remedy=DAMAGED.format(version=tensorflow))
     for entry in data.edit:
         expected, replacement = bytes.fromhex(entry.expected), bytes.fromhex(entry.replacement)
         if len(expected) != len(replacement) or expected == replacement:
             message = (
                 f"{path}: `{entry.expected}` cannot be replaced by `{entry.replacement}`: needs as many other bytes"
             )
-            raise ConfigError(message)
+            raise ConfigError(message, remedy=DAMAGED.format(version=tensorflow))
     return data

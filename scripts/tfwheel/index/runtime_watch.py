@@ -70,7 +70,7 @@ class Watch:
     @property
     def is_quiet(self) -> bool:
         """Whether there is nothing to report."""
-        return self.drift.is_nothing and not self.official and not self.wish
+        return self.drift.is_nothing and not self.lost and not self.official and not self.wish
 
     def check(self) -> None:
         """Raise FitLostError or RuntimeChangedError if there is something to report; the report says what."""
@@ -100,7 +100,7 @@ class Watch:
         return [head, table, f"{self.drift.others} other distributions changed, too."]
 
     def _fits(self) -> list[str]:
-        if self.newer is None or self.drift.is_nothing or not self.wheels:
+        if self.newer is None or not self.wheels or (self.drift.is_nothing and not self.lost):
             return []
         which = "Published wheels" if self.published else "Planned wheels (none is published)"
         rows = [[one.name, fit_table.cell(one.before), fit_table.cell(one.after)] for one in self.wheels]

@@ -16,6 +16,7 @@ from tfwheel.colab import drift, snapshots, survey
 from tfwheel.colab.distributions import Distributions
 from tfwheel.colab.fit_table import Judge
 from tfwheel.colab.runtimes import Runtime, of_snapshot
+from tfwheel.config import build_config
 from tfwheel.config.paths import ROOT
 from tfwheel.system import pip_queries
 from tfwheel.system.errors import DownloadError
@@ -104,8 +105,10 @@ def test_an_index_that_does_not_answer_is_no_answer(monkeypatch: pytest.MonkeyPa
 def test_an_official_version_that_is_newer_than_all_known_ones_is_found() -> None:
     known = Distributions(pythons=("3.12",), versions={"tensorflow": {"2.20.0": "12"}})
     judge = Judge(runtimes=(RUNTIME,), known=known)
-    settings = type("Settings", (), {"bases": ()})()
-    assert drift.newer_than(settings, judge) == {"tensorflow": ["2.21.0"]}
+    candidate = next(base for base in build_config.load().bases if base.version == "2.22.0rc0")
+    for bases in ((), (candidate,)):  # which is newer, and hides nothing
+        settings = type("Settings", (), {"bases": bases})()
+        assert drift.newer_than(settings, judge) == {"tensorflow": ["2.21.0"]}
 
 
 def test_the_snapshot_program_describes_the_environment_that_runs_it() -> None:

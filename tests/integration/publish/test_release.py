@@ -135,6 +135,16 @@ def test_a_release_of_that_tag_with_other_files_is_left_alone(world: World) -> N
     assert world.github.releases == before
 
 
+def test_the_release_of_a_candidate_is_marked_as_one(world: World) -> None:
+    repository = world.context().repository
+    for tag in (TAG, "v2.22.0rc0+cu125.1"):
+        repository.draft(tag, commit=world.commit, notes="- x\n")
+    assert {one["tag_name"]: one["prerelease"] for one in world.github.releases} == {
+        TAG: False,
+        "v2.22.0rc0+cu125.1": True,
+    }
+
+
 def test_a_draft_with_strange_files_and_two_drafts_are_refused(world: World) -> None:
     found = world.github.release(TAG, draft=True)
     world.github.upload(found, "README.txt")

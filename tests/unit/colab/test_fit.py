@@ -70,7 +70,7 @@ def test_what_an_installer_refuses_is_not_looked_at_further(changes: dict[str, A
         (
             {"gencode": "6.31.1"},
             [
-                f"tensorflow 2.20.0+cu125.3 {REFUSED}",
+                f"tensorflow 2.20.0 {REFUSED}",
             ],
         ),
         ({"cuda": "13.0.2"}, ["It is built with CUDA 13.0.2, and this runtime has the libraries of CUDA 12."]),

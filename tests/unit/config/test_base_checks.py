@@ -58,6 +58,6 @@ def test_a_line_has_the_cuda_of_its_official_wheel(tmp_path: Path, pin: str, bui
     assert said == f"lines.toml: `cu12.cuda` is 12.5.1, and official TensorFlow 2.20.0 is built with {built}"
 
 
-@pytest.mark.parametrize("pin", ["==12.5.82", "<13.0,>=12.5.82", ""])
+@pytest.mark.parametrize("pin", ["==12.5.82", "<13.0,>=12.5.82", "==12.*", ""])
 def test_the_same_cuda_or_one_that_nobody_says_is_taken(tmp_path: Path, pin: str) -> None:
     assert load(tmp_path, bases=swap(BASES, '"numpy>=1.26.0"', PIN.format(pin))).lines["cu12"].cuda == "12.5.1"

@@ -8,7 +8,7 @@ import pytest
 
 from smallconfig import BASES, LINES, RETARGET, TARGETS, XLA, load, refusal, swap
 from tfwheel.config import plan
-from tfwheel.config.errors import NotLockedError
+from tfwheel.config.errors import ConfigError, NotLockedError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,7 +35,7 @@ def test_a_line_that_no_session_builds_is_refused(tmp_path: Path) -> None:
 def test_a_target_of_whose_xla_nothing_is_known_is_not_locked(tmp_path: Path) -> None:
     settings = load(tmp_path, lines=RETARGET, xla=None)
     target = plan.find(plan.targets(settings), "tf2.20.0-cp312-cu12")
-    with pytest.raises(NotLockedError, match="nothing is known about XLA in TensorFlow") as caught:
+    with pytest.raises(NotLockedError, match="not known how XLA in TensorFlow") as caught:
         plan.base_of(settings, target)
     assert "`nox -s xla-ceiling -- 2.20.0`" in str(caught.value.remedy)
     for known in (load(tmp_path / "with", lines=RETARGET), load(tmp_path / "without", xla=None)):
@@ -49,11 +49,29 @@ def test_a_file_of_xla_says_one_thing(tmp_path: Path) -> None:
     assert load(tmp_path, lines=RETARGET, xla=nothing).lines["cu12"].retarget
 
 
-def test_a_cuda_version_that_xla_cannot_be_lifted_to_is_refused(tmp_path: Path) -> None:
-    said = refusal(tmp_path, lines=swap(RETARGET, 'xla = "12.8"', 'xla = "99.9"'))
-    assert said.startswith(
-        "lines.toml: `cu12.retarget.xla` is 99.9, and XLA of TensorFlow 2.20.0 can be lifted to CUDA 12.8"
-    )
+UNNEEDED = XLA.partition("cuda =")[0] + 'cuda = "12.5"\nunneeded = "XLA was built with CUDA 12.5.0, which will do"'
+
+
+@pytest.mark.parametrize("file", [XLA, UNNEEDED])
+def test_a_file_about_another_cuda_version_does_not_count(tmp_path: Path, file: str) -> None:
+    settings = load(tmp_path, lines=swap(RETARGET, 'xla = "12.8"', 'xla = "12.9"'), xla=file)
+    target = plan.find(plan.targets(settings), "tf2.20.0-cp312-cu12")
+    assert plan.locked(settings, target) is None
+    with pytest.raises(NotLockedError, match=r"not known how XLA in TensorFlow 2\.20\.0 is raised to CUDA 12\.9"):
+        plan.base_of(settings, target)
+
+
+def test_two_lines_that_ask_for_different_things_of_one_xla_are_refused(tmp_path: Path) -> None:
+    more = RETARGET.partition("[cu12]")[2].replace('"cu125"', '"cu125b"').replace("[cu12.", "[cu12b.")
+    lines = f"{RETARGET}\n[cu12b]\n" + swap(more, 'xla = "12.8"', 'xla = "12.9"')
+    said = refusal(tmp_path, lines=lines, targets=swap(TARGETS, '["cu12", "cpu"]', '["cu12", "cu12b", "cpu"]'))
+    assert "for TensorFlow 2.20.0, `cu12b.retarget.xla` is 12.9, and `cu12.retarget.xla` is 12.8" in said
+
+
+def test_a_damaged_file_of_xla_is_to_be_deleted(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(tmp_path, lines=RETARGET, xla="garbage")
+    assert caught.value.remedy == "Delete that file, and run `nox -s xla-ceiling -- 2.20.0`, which writes it."
 
 
 @pytest.mark.parametrize(

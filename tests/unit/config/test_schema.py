@@ -183,6 +183,8 @@ FULLWIDTH_3, ARABIC_0 = "\uff13", "\u0660"
         ("targets", '"2.20.0"\nbuild', '"2.20.0-rc0"\nbuild', "or a pre-release, as in `2.22.0rc0`"),
         ("targets", '"2.20.0"\nbuild', '"2.20.0rc"\nbuild', "or a pre-release, as in `2.22.0rc0`"),
         ("targets", '"2.20.0"\nbuild', '"2.20.0.dev1"\nbuild', "or a pre-release, as in `2.22.0rc0`"),
+        ("bases", "generated =", "other =", "`other` is no name here"),
+        ("bases", '"sm_89"', '"compute_x"', "must be GPU code as NVIDIA's tools name it"),
         ("lines", "12.5.1", "12.5.1rc1", "must be a version of three numbers without leading zeros, as in `12.5.1`"),
         ("targets", '"2.20.0"\nbuild', '"2.020.0"\nbuild', "must be a version of three numbers without leading zeros"),
         ("targets", "build = 1", "build = 100000", "`release[0].build`: input should be less than or equal to 99999"),

@@ -84,6 +84,17 @@ def test_what_others_wrote_is_no_markup_in_the_report(paths: Paths) -> None:
     assert "\x1b" not in changed.text
 
 
+def test_a_wheel_that_fits_no_more_is_named_where_no_version_changed(paths: Paths) -> None:
+    found = look(paths, newer(requires={"tf-keras": ("tensorflow===2.20.0",)}))
+    assert found.drift.is_nothing
+    assert not found.is_quiet
+    assert (
+        f"- {PUBLISHED.file}: tf-keras 2.20.1 requires tensorflow===2.20.0, and gets tensorflow 2.20.0." in found.text
+    )
+    with pytest.raises(FitLostError):
+        found.check()
+
+
 def test_of_the_wheels_that_fit_no_more_three_are_named_and_the_rest_is_counted(paths: Paths) -> None:
     found = look(paths, newer(pins={**PINS, "tf_keras": "2.19.0", "tensorflow": "2.19.0"}))
     lost = [replace(found.wheels[0], name=name) for name in "abcde"]

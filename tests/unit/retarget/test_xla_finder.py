@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import fakewheels
 from fakeelf import SHT_STRTAB, SHT_SYMTAB, Part, elf
-from tfwheel.errors import FactoryError
+from tfwheel.errors import BadWheelError, FactoryError
 from tfwheel.gpu.elf import SYMBOL
 from tfwheel.retarget import xla_ceiling, xla_finder
 from tfwheel.retarget.errors import XlaCeilingError
@@ -133,6 +133,13 @@ def test_a_library_without_the_compiler_says_nothing(tmp_path: Path, library: Li
             "12.8",
             "was built with CUDA 11.8 and cannot be raised to 12.8",
         ),
+        (Library(version=struct.pack("<3I", 12, 4_000_000_000, 0)), "12.8", "holds no CUDA version"),
+        (Library(version=b"\x0c"), "12.8", "holds no CUDA version"),
+        (
+            Library(code={4: taking(4), 20: b"\x83\xbd\xfc\xff\xff\x7f\x0c", 60: MINOR}),
+            "12.8",
+            "compares with CUDA 12.5 in 0 places",
+        ),
         (Library(), "13.0", "was built with CUDA 12.5 and cannot be raised to 13.0"),
         (Library(), "12.200", "cannot be raised to 12.200"),
         (Library(symbols=("first", COMPILE)), "12.8", "0 symbols kCompileTimeCudaVersion"),
@@ -151,6 +158,24 @@ def test_a_wheel_without_xla_is_refused(tmp_path: Path) -> None:
     with pytest.raises(XlaCeilingError, match=r"no library of .* has XLA's compiler for GPUs") as caught:
         xla_finder.find(wheel, tensorflow="2.20.0", cuda="12.8", work=tmp_path)
     assert "Leave `xla` out" in str(caught.value.remedy)
+
+
+def test_many_names_are_not_searched_for(tmp_path: Path) -> None:
+    many = tuple(f"{COMPILE}{number}" for number in range(40))
+    with pytest.raises(BadWheelError, match="more than 16 names of symbols have _ZN3xla3gpu5nvptx12CompileToPtx"):
+        find(tmp_path, Library(symbols=("first", CONSTANT, *many)))
+
+
+def test_what_is_no_library_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "libtensorflow_cc.so.2"
+    path.touch()
+    with pytest.raises(XlaCeilingError, match="cannot be read as a library"):
+        xla_finder.find_in(path, cuda="12.8")
+    data = Library().to_bytes()
+    for end in range(1, len(data), 37):
+        path.write_bytes(data[:end])
+        with pytest.raises(FactoryError):
+            xla_finder.find_in(path, cuda="12.8")
 
 
 @settings(max_examples=150)
