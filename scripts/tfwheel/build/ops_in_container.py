@@ -102,7 +102,8 @@ def _compile_error(job: Job, error: ContainerBuildError) -> CompileError | None:
         return None
     said = ops_wheel.compiler_words(error.output.partition(COMPILING)[2])
     message = f"the custom ops do not compile for {job.target.ops_id} in a container\n{said}"
-    return CompileError(message, remedy="Correct the source named above; `/project` there is build_config/ here.")
+    words = ["Correct the source named above; `/project` there is build_config/ here.", *ops_wheel.hints(error.output)]
+    return CompileError(message, remedy=" ".join(words))
 
 
 def _compare(wheel: Path, native: FinishedWheel | None, *, target: Target, rules: RepairRules) -> None:

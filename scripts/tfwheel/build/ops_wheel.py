@@ -26,6 +26,12 @@ if TYPE_CHECKING:
 
 PROJECT = "tfwheel-ops"
 FRAMEWORK = "tensorflow/libtensorflow_framework.so.2"
+# What sources of older projects name: how it is called now, and what g++ or clang says of the old name.
+RENAMED = (
+    ("Status::OK()", "absl::OkStatus()", r"\WOK\W is not a member of|no member named 'OK'"),
+    ("third_party/eigen3/", "", r"third_party/eigen3/\S+: No such file|'third_party/eigen3/\S+' file not found"),
+    ("gpu/cub/", "cub/", r"gpu/cub/\S+: No such file|'\S*gpu/cub/\S+' file not found"),
+)
 HEADERS = "tensorflow/include/"
 # The only headers that differ between Pythons; no op may use them.
 PYTHON_HEADERS = "tensorflow/include/external/local_config_python/"
@@ -81,7 +87,8 @@ def compile_ops(*, target: Target, project: Path, sdk: Path, toolchain: Toolchai
         run(argv, env=_environment(target, sdk, toolchain), log=log)
     except CommandError as error:
         message = f"the custom ops do not compile for {target.ops_id}\n{compiler_words(error.output)}"
-        raise CompileError(message, remedy=f"Correct the source named above; the whole log is {log}.") from error
+        remedy = " ".join(["Correct the source named above.", *hints(error.output), f"The whole log is {log}."])
+        raise CompileError(message, remedy=remedy) from error
     return next(out.glob("*.whl"))
 
 
@@ -91,6 +98,12 @@ def compiler_words(output: str) -> str:
     starts = [index for index, line in enumerate(lines) if re.search(r"\b(fatal )?error\b\s*:|CMake Error", line)]
     blocks = ["\n".join(lines[start : start + 4]) for start in reversed(starts[-5:])]
     return "\n".join(blocks or reversed(lines[-15:]))
+
+
+def hints(output: str) -> list[str]:
+    """Return what to write in place of names that TensorFlow had once, as far as compilers miss them."""
+    found = [(old, new) for old, new, words in RENAMED if re.search(words, output)]
+    return [f"Write `{new}` for `{old}`." if new else f"Leave `{old}` out." for old, new in found]
 
 
 def settings(target: Target, sdk: Path | PurePosixPath) -> dict[str, str]:

@@ -110,3 +110,26 @@ def test_a_bad_wheel_leaves_no_folder_and_the_next_run_works(
     assert not synced
     base.write_bytes(good)
     assert contents(ops_wheel.unpack_sdk(base, tmp_path)) == SHARED
+
+
+@pytest.mark.parametrize(
+    ("output", "said"),
+    [
+        (
+            "op.cc:26:22: error: \u2018OK\u2019 is not a member of \u2018tensorflow::Status\u2019",
+            "Write `absl::OkStatus()` for `Status::OK()`.",
+        ),
+        ("op.cc:26: error: no member named 'OK' in 'absl::Status'", "Write `absl::OkStatus()` for `Status::OK()`."),
+        (
+            "fatal error: third_party/eigen3/unsupported/Eigen/CXX11/Tensor: No such file or directory",
+            "Leave `third_party/eigen3/` out.",
+        ),
+        (
+            "k.cu.cc:3: fatal error: 'gpu/cub/device.h' file not found",
+            "Write `cub/` for `gpu/cub/`.",
+        ),
+    ],
+)
+def test_names_that_tensorflow_had_once_have_a_hint(output: str, said: str) -> None:
+    assert ops_wheel.hints(output) == [said]
+    assert ops_wheel.hints("error: expected ';' before 'OK'") == []
