@@ -7,7 +7,7 @@ import sys
 
 from tfwheel import cli
 from tfwheel.build import pins
-from tfwheel.config import build_config, schema
+from tfwheel.config import build_config, field_types
 from tfwheel.config.paths import Paths
 
 
@@ -20,8 +20,8 @@ def main(arguments: argparse.Namespace) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    version = schema.argument(schema.Version)
+    version = field_types.argument(field_types.Version)
     parser.add_argument("versions", nargs="+", metavar="VERSION", type=version, help="TensorFlow, as in 2.19.1")
-    python = schema.argument(schema.PythonVersion)
+    python = field_types.argument(field_types.PythonVersion)
     parser.add_argument("--python", type=python, help="whose official wheel is read (default: one that is locked)")
     sys.exit(cli.enter(parser, main))

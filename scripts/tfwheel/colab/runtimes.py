@@ -12,7 +12,7 @@ from packaging.version import Version
 from pydantic import AfterValidator, Field
 
 from tfwheel.colab import snapshots
-from tfwheel.config import schema, toml_files
+from tfwheel.config import field_types, schema, toml_files
 from tfwheel.config.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -29,14 +29,14 @@ def _day(text: str) -> str:
 
 
 RuntimeName = Annotated[
-    str, schema.text_like("[a-z0-9][a-z0-9.-]{0,39}", "a short name without spaces, as in `2026.08`")
+    str, field_types.text_like("[a-z0-9][a-z0-9.-]{0,39}", "a short name without spaces, as in `2026.08`")
 ]
 Date = Annotated[
-    str, schema.text_like(r"20[0-9]{2}-[0-9]{2}-[0-9]{2}", "a date, as in `2026-08-19`"), AfterValidator(_day)
+    str, field_types.text_like(r"20[0-9]{2}-[0-9]{2}-[0-9]{2}", "a date, as in `2026-08-19`"), AfterValidator(_day)
 ]
-Numbers = Annotated[str, schema.text_like(r"[0-9]{1,5}(\.[0-9]{1,5}){1,3}", "a version of numbers, as in `12.8`")]
+Numbers = Annotated[str, field_types.text_like(r"[0-9]{1,5}(\.[0-9]{1,5}){1,3}", "a version of numbers, as in `12.8`")]
 
-Python = Annotated[str, schema.text_like(r"3\.[0-9]{1,2}\.[0-9]{1,2}", "a version of Python, as in `3.12.13`")]
+Python = Annotated[str, field_types.text_like(r"3\.[0-9]{1,2}\.[0-9]{1,2}", "a version of Python, as in `3.12.13`")]
 
 
 class RuntimeEntry(schema.Table):
@@ -48,10 +48,10 @@ class RuntimeEntry(schema.Table):
 
     name: RuntimeName
     python: Python | None = None
-    freeze: schema.FileName | None = None
-    snapshot: schema.FileName | None = None
-    os_info: schema.FileName | None = None
-    apt: schema.FileName | None = None
+    freeze: field_types.FileName | None = None
+    snapshot: field_types.FileName | None = None
+    os_info: field_types.FileName | None = None
+    apt: field_types.FileName | None = None
     date: Date | None = None
     glibc: Numbers | None = None
     driver: Numbers | None = None

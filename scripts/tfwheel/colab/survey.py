@@ -18,7 +18,7 @@ from tfwheel.colab import distributions, requirements, resolution
 from tfwheel.colab.distributions import Distributions
 from tfwheel.colab.resolution import Candidate
 from tfwheel.colab.runtimes import Runtime
-from tfwheel.config import schema, toml_files
+from tfwheel.config import field_types, schema, toml_files
 from tfwheel.errors import BadWheelError
 from tfwheel.system import console, pip, pip_queries, scratch
 from tfwheel.wheel import gencode
@@ -36,9 +36,9 @@ LARGE = set(distributions.OFFICIAL)  # their wheels are not fetched to look into
 class SurveyedFile(schema.Table):
     """``surveyed.toml``: the companions, by what they share with TensorFlow."""
 
-    tensorflow: Annotated[list[schema.Project], Field(min_length=1)]
-    protobuf: list[schema.Project] = Field(default_factory=list)
-    numeric: list[schema.Project] = Field(default_factory=list)
+    tensorflow: Annotated[list[field_types.Project], Field(min_length=1)]
+    protobuf: list[field_types.Project] = Field(default_factory=list)
+    numeric: list[field_types.Project] = Field(default_factory=list)
 
 
 @dataclass

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from tfwheel.config import cross_checks
 from tfwheel.config.errors import ConfigError
+from tfwheel.config.field_types import LineName
 from tfwheel.config.paths import CONFIG_DIR
 from tfwheel.config.schema import (
     BaseEntry,
@@ -14,7 +15,6 @@ from tfwheel.config.schema import (
     ExclusionEntry,
     IndexSettings,
     LineEntry,
-    LineName,
     ReleaseEntry,
     RepairFile,
     Retarget,

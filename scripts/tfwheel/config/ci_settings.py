@@ -9,8 +9,9 @@ from pydantic import Field
 
 from tfwheel.config import toml_files
 from tfwheel.config.errors import ConfigError
+from tfwheel.config.field_types import text_like
 from tfwheel.config.paths import CONFIG_DIR
-from tfwheel.config.schema import Table, text_like
+from tfwheel.config.schema import Table
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from tfwheel.config.schema import BuilderName, Retarget
+    from tfwheel.config.field_types import BuilderName
+    from tfwheel.config.schema import Retarget
 
 # The libraries whose kernels TensorFlow runs. Others have copies of some, for example the profiler's plugin.
 CORE = re.compile(r"libtensorflow_\w+\.so[.\d]*")

@@ -11,7 +11,7 @@ from auditwheel.libc import Libc
 from auditwheel.policy import WheelPolicies
 
 from smallconfig import BASES, FILES, LINES, REPAIR, RETARGET, TARGETS, refusal, swap
-from tfwheel.config import schema
+from tfwheel.config import field_types
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -230,5 +230,5 @@ def test_what_only_looks_right_is_refused(tmp_path: Path, name: str, old: str, n
 
 def test_every_known_policy_is_one_of_auditwheel() -> None:
     policies = WheelPolicies(libc=Libc.GLIBC, arch=Architecture.x86_64)
-    for minor in schema.GLIBC:
+    for minor in field_types.GLIBC:
         assert policies.get_policy_by_name(f"manylinux_2_{minor}_x86_64")

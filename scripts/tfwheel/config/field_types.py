@@ -1,0 +1,175 @@
+"""What a value of the configuration may be: types that pydantic checks, each with words for a person."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from packaging.requirements import InvalidRequirement, Requirement
+from pydantic import AfterValidator, Field, TypeAdapter, ValidationError
+
+from tfwheel.system import urls
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+LONGEST_REQUIREMENT = 500  # characters
+# The glibc versions (2.x) that auditwheel has a policy for, from CentOS 5 to now.
+GLIBC = (5, 12, 17, 24, 26, 27, 28, 31, 34, 35, 36, 37, 38, 39, 40, 41)
+
+
+def text_like(pattern: str, words: str) -> AfterValidator:
+    """Return a validator for text that is all of ``pattern``; ``words`` say what it must be, with an example.
+
+    A pattern says ``[0-9]``: the class of all digits has those of other scripts, too.
+    """
+    wanted = re.compile(pattern)
+
+    def check(text: str) -> str:
+        if not wanted.fullmatch(text):
+            message = f"must be {words}"
+            raise ValueError(message)
+        return text
+
+    return AfterValidator(check)
+
+
+def _requirement(text: str) -> str:
+    if not text.isascii() or not text.isprintable():
+        message = "not a requirement: it has characters that are no ASCII text"
+        raise ValueError(message)
+    try:
+        Requirement(text)
+    except (InvalidRequirement, ValueError, RecursionError) as error:
+        message = f"not a requirement: {error}"
+        raise ValueError(message) from error
+    return text
+
+
+def _own_requirement(text: str) -> str:
+    """Check a requirement that a wheel of ours gets: others must be able to install it, and find its extra."""
+    requirement = Requirement(_requirement(text))
+    marker = str(requirement.marker or "")
+    if requirement.url:
+        message = "a requirement is a name and versions, never a URL: others must be able to install it"
+        raise ValueError(message)
+    named = re.findall(r"\bextra\b", marker)
+    if named and (len(named) > 1 or " or " in marker or not re.search(r'\bextra == "[^"]+"', marker)):
+        message = 'name one extra, alone or joined by `and`, as in `numpy<2; extra == "and-cuda"`'
+        raise ValueError(message)
+    return text
+
+
+def _pinned(text: str) -> str:
+    requirement = Requirement(_requirement(text))
+    (only, *more) = [*requirement.specifier] or [None]
+    exact = only is not None and only.operator == "==" and not only.version.endswith("*")
+    if more or not exact or requirement.url or requirement.marker:
+        message = "must be an exact version, as in `nvidia-cuda-nvcc-cu12==12.9.86`"
+        raise ValueError(message)
+    return text
+
+
+NUMBER = "(0|[1-9][0-9]{0,3})"  # without leading zeros: PEP 440 and file names would read 2.020 as 2.20
+
+
+def _site_url(text: str) -> str:
+    """Check a URL that pages, documents and commands to paste into a shell name."""
+    if text and not (urls.is_plain(text) and text.endswith("/")):
+        message = "must be a plain URL that ends with a slash, as in `https://example.org/index/`"
+        raise ValueError(message)
+    return text
+
+
+BuilderName = Literal["overlay", "ops", "source"]
+RELEASE = rf"{NUMBER}\.{NUMBER}\.{NUMBER}"
+Version = Annotated[
+    str,
+    text_like(
+        rf"{RELEASE}((a|b|rc){NUMBER})?",
+        "a version of three numbers without leading zeros, as in `2.20.0`, or a pre-release, as in `2.22.0rc0`",
+    ),
+]
+ToolkitVersion = Annotated[str, text_like(RELEASE, "a version of three numbers without leading zeros, as in `12.5.1`")]
+PythonVersion = Annotated[str, text_like(r"3\.(0|[1-9][0-9]?)", "the minor version of a Python, as in `3.12`")]
+CudaVersion = Annotated[str, text_like(rf"[1-9][0-9]?\.{NUMBER}", "a CUDA version of two numbers, as in `12.8`")]
+Capability = Annotated[
+    str, text_like("[1-9][0-9]{1,2}", "a compute capability without its dot, as in `89` for 8.9 (sm_89)")
+]
+GpuImage = Annotated[
+    str,
+    text_like("(sm|compute)_[1-9][0-9]{1,2}[af]?", "GPU code as NVIDIA's tools name it, as in `sm_80` or `compute_90`"),
+]
+Label = Annotated[
+    str,
+    text_like(
+        r"(?=.{1,20}\Z)(0|[1-9][0-9]*|[0-9]*[a-z][a-z0-9]*)",
+        "small letters and digits, at most 20, and no number with leading zeros (007 is 7 in a version), as in `cu125`",
+    ),
+]
+LineName = Annotated[
+    str,
+    text_like("[a-z0-9]{1,30}", "small letters and digits only, at most 30, as in `cu12`: it is part of a URL"),
+]
+Project = Annotated[
+    str, text_like("[a-z0-9]+(-[a-z0-9]+)*", "the normalised name of a project, as in `tensorflow-cpu`")
+]
+ProjectName = Annotated[
+    str, text_like("[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?", "the name of a project, as in `tfwheel-ops`")
+]
+FileName = Annotated[
+    str, text_like("[A-Za-z0-9_][A-Za-z0-9._+-]{0,199}", "a file name without a path, as in `libtensorflow_cc.so.2`")
+]
+WheelName = Annotated[
+    str,
+    text_like(
+        r"[A-Za-z0-9][A-Za-z0-9._+-]{0,199}\.whl",
+        "the file name of a wheel without a path, as in `tensorflow-2.20.0-cp312-cp312-manylinux_2_17_x86_64.whl`",
+    ),
+]
+Sha256 = Annotated[str, text_like("[0-9a-f]{64}", "a sha256: 64 digits, 0 to 9 and a to f")]
+Platform = Annotated[
+    str,
+    text_like(
+        f"manylinux_2_({'|'.join(map(str, GLIBC))})_x86_64",
+        f"a manylinux policy, as in `manylinux_2_35_x86_64` (known after the 2: {', '.join(map(str, GLIBC))})",
+    ),
+]
+Repository = Annotated[
+    str, text_like(r"([A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+)?", "empty, or a repository of GitHub, as in `owner/name`")
+]
+OfficialRequirement = Annotated[str, AfterValidator(_requirement)]
+RequirementText = Annotated[str, Field(max_length=LONGEST_REQUIREMENT), AfterValidator(_own_requirement)]
+PinnedText = Annotated[str, Field(max_length=LONGEST_REQUIREMENT), AfterValidator(_pinned)]
+Reason = Annotated[str, Field(min_length=10)]
+ColabRule = bool | Literal["warn"]
+SiteUrl = Annotated[str, AfterValidator(_site_url)]
+Build = Annotated[int, Field(ge=1, le=99_999)]
+
+
+def _hex(text: str) -> str:
+    try:
+        bytes.fromhex(text)
+    except ValueError as error:
+        message = f"not bytes in hex: {error}"
+        raise ValueError(message) from error
+    return text
+
+
+HexBytes = Annotated[str, Field(min_length=2), AfterValidator(_hex)]
+
+
+def argument(kind: Any) -> Callable[[str], str]:  # noqa: ANN401 -- one of the annotated types of this module
+    """Return a function that checks a word of a command line as the configuration is checked, for argparse."""
+    adapter: TypeAdapter[str] = TypeAdapter(kind)
+
+    def check(text: str) -> str:
+        try:
+            return adapter.validate_python(text)
+        except ValidationError as error:
+            reason = error.errors()[0]["msg"].removeprefix("Value error, ")
+            message = f"`{text}` {reason}"
+            raise argparse.ArgumentTypeError(message) from error
+
+    return check
