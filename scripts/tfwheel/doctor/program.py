@@ -124,6 +124,15 @@ def _listing(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
     return fetch_listing(index)
 
 
+def _base(listing: dict[str, Any], site: str) -> str:
+    """Return the URL that commands name: that of the site, else the one that the list has; ListingError without one."""
+    base = site or str(listing["base_url"])
+    if not base:
+        message = "this list does not say where the index is: give `--index URL`"
+        raise ListingError(message)
+    return base
+
+
 def _gather(options: argparse.Namespace) -> tuple[dict[str, Any], dict[str, Any] | None]:
     """Return the facts, and what the probe of the GPU found, None if it was not asked."""
     facts = collect_facts()
@@ -133,10 +142,11 @@ def _gather(options: argparse.Namespace) -> tuple[dict[str, Any], dict[str, Any]
 
 def _choose(options: argparse.Namespace) -> int:
     listing, site = _listing(options)
+    base = _base(listing, site)
     facts, probe = _gather(options)
     environment = environment_of(facts, probe, listing)
     installer = "uv" if options.uv else "pip"
-    choice = select(environment, listing, project=options.project, base=site or None, installer=installer)
+    choice = select(environment, listing, project=options.project, base=base, installer=installer)
     if options.json:
         _print_json({"facts": facts, "gpu": probe, "environment": environment, "choice": asdict(choice)})
     else:
@@ -261,7 +271,7 @@ def _report(options: argparse.Namespace) -> int:
     try:
         listing, site = _listing(options)
         environment = environment_of(facts, probe, listing)
-        choice = select(environment, listing, project=options.project, base=site or None)
+        choice = select(environment, listing, project=options.project, base=_base(listing, site))
         parts["Choice"] = [*_doubt(probe), *choice_lines(choice, site)]
     except ListingError as error:
         parts["Choice"] = [str(error)]

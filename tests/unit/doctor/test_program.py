@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import io
 import json
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 import docpages
 from tfwheel.config.paths import ROOT
 from tfwheel.doctor import explain, facts, program
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 PAGE = ROOT / "index" / "docs" / "doctor.md"
 LISTING = str(ROOT / "tests" / "data" / "selector_wheels.json")
@@ -158,3 +155,17 @@ def test_a_list_that_cannot_be_read_is_exit_code_5_and_a_report_says_so(
     assert "is not a list of wheels" in capsys.readouterr().err
     assert program.main(["--index", str(tmp_path), "--no-probes", "--report"]) == 0
     assert "is not a list of wheels" in capsys.readouterr().out
+
+
+def test_a_list_that_knows_no_url_gives_no_command(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    listing = json.loads(Path(LISTING).read_bytes())
+    (tmp_path / "wheels.json").write_text(json.dumps(listing | {"base_url": ""}))
+    words = ["--index", str(tmp_path), "--no-probes"]
+    assert program.main(words) == 5
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert shown.err == "doctor: this list does not say where the index is: give `--index URL`\n"
+    assert program.main([*words, "--report"]) == 0
+    report = capsys.readouterr().out
+    assert "this list does not say where the index is" in report
+    assert "--extra-index-url" not in report
