@@ -22,7 +22,7 @@ from typing import Any
 
 from tfwheel.doctor.environment import environment_of, unknown_gpu
 from tfwheel.doctor.explain import explain
-from tfwheel.doctor.facts import collect_facts, in_kernel, shadowed_libraries
+from tfwheel.doctor.facts import collect_facts, in_kernel, normalize, shadowed_libraries
 from tfwheel.doctor.inspection import inspect_installed
 from tfwheel.doctor.installing import install_command, prove, room_for, run_install
 from tfwheel.doctor.listing import ListingError, fetch_listing, site_root
@@ -69,7 +69,7 @@ def parse_words(words: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("mode", nargs="?", choices=MODES, default=None, help="choose (the default), explain or inspect")
     parser.add_argument("--index", default="", metavar="URL", help="the site with the wheels, or a wheels.json")
-    parser.add_argument("--project", default="tensorflow", help="the package to choose")
+    parser.add_argument("--project", type=normalize, default="tensorflow", help="the package to choose")
     parser.add_argument("--uv", action="store_true", help="print the command for uv instead of pip")
     parser.add_argument("--install", action="store_true", help="choose: run the command, and prove the result")
     parser.add_argument(

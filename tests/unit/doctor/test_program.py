@@ -49,6 +49,13 @@ def test_the_mode_is_what_was_asked_for(words: list[str], mode: str) -> None:
     assert program.parse_words(words).mode == mode
 
 
+@pytest.mark.parametrize("name", ["tfwheel-ops", "tfwheel_ops", "TFWheel.Ops"])
+def test_a_package_may_be_named_in_any_spelling(capsys: pytest.CaptureFixture[str], name: str) -> None:
+    for option in ("--json", "--report"):
+        program.main(["--index", LISTING, "--no-probes", "--project", name, option])
+        assert "This index has no wheel of" not in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("words", [["explain"], ["unknown"], ["--what"]])
 def test_a_wrong_command_line_is_exit_code_2(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
