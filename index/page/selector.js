@@ -4,6 +4,7 @@
 // table of cases (tests/data/selector_cases.json) holds both to the same answers. Pure: no document, no data of its own.
 
 const OLDEST_DRIVER = { 12: "525.60.13", 13: "580.65.06" };
+const STAGES = ["a", "b", "rc"]; // of a pre-release, in the order of PEP 440
 const OLD_NAMES = { manylinux2014: [2, 17], manylinux2010: [2, 12], manylinux1: [2, 5] };
 const OFFICIAL = "2.20.0";
 const JIT_TIME = `TensorFlow's log says that its kernels "could take 30 minutes or longer"; this project has not measured it.`;
