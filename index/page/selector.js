@@ -8,6 +8,7 @@ const STAGES = ["a", "b", "rc"]; // of a pre-release, in the order of PEP 440
 const OLD_NAMES = { manylinux2014: [2, 17], manylinux2010: [2, 12], manylinux1: [2, 5] };
 const OFFICIAL = "2.20.0";
 const JIT_TIME = `TensorFlow's log says that its kernels "could take 30 minutes or longer"; this project has not measured it.`;
+const OFFICIAL_WHEEL = { project: "tensorflow", version: OFFICIAL };
 const OFFICIAL_PYTHONS = ["3.9", "3.10", "3.11", "3.12", "3.13"];
 const OFFICIAL_CODE = {
   fatbin: ["sm_60", "sm_70", "sm_80", "sm_89", "sm_90", "compute_90"],
@@ -256,7 +257,8 @@ function nothingOf(environment, listing, wish, where, rejected) {
   let advice = `Take the official TensorFlow ${OFFICIAL}: it has native code for ${gpuName(wish)}, and no wheel here has.`;
   if (kept) advice = `Keep the runtime's own TensorFlow ${wish.anchor}: no wheel here has code for ${gpuName(wish)}.`;
   else if (!fits) advice += ` It is there for Python ${OFFICIAL_PYTHONS[0]} to ${OFFICIAL_PYTHONS.at(-1)}, not ${wish.python}.`;
-  return { ...none, command: fits && !kept ? officialCommand(where) : null, advice, official: true };
+  const command = fits && !kept ? officialCommand(where) : null;
+  return { ...none, command, restart: command !== null && where.cell && !has(where, OFFICIAL_WHEEL), advice, official: true };
 }
 
 const ofProject = (listing, wish) => listing.wheels.filter((wheel) => wheel.project === wish.project);

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from tfwheel.doctor.wheel_rules import Wheel, Wish
 
 # The official wheel that has native code for GPUs older than those of this index, read from the file.
+OFFICIAL_WHEEL = {"project": "tensorflow", "version": OFFICIAL}
 OFFICIAL_PYTHONS = ("3.9", "3.10", "3.11", "3.12", "3.13")
 OFFICIAL_CODE = {
     "fatbin": ("sm_60", "sm_70", "sm_80", "sm_89", "sm_90", "compute_90"),
@@ -51,7 +52,14 @@ def nothing_fits(
         elif not fits:
             advice += f" It is there for Python {OFFICIAL_PYTHONS[0]} to {OFFICIAL_PYTHONS[-1]}, not {wish.python}."
         command = where.official() if fits and not kept else None
-        return Choice(command=command, rejected=rejected, alternatives=alternatives, advice=advice, official=True)
+        return Choice(
+            command=command,
+            rejected=rejected,
+            alternatives=alternatives,
+            restart=command is not None and where.cell and not where.has(OFFICIAL_WHEEL),
+            advice=advice,
+            official=True,
+        )
     advice = _advice(environment, listing, wish)
     return Choice(rejected=rejected, alternatives=alternatives, advice=advice)
 

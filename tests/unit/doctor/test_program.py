@@ -88,17 +88,37 @@ def test_what_stands_in_the_way_of_any_wheel_is_said(
     assert "belongs to the system" not in shown
 
 
-def test_the_official_wheel_is_installed_too(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def _p100(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A GPU that the official wheel alone has code for."""
     gpu = {"name": "P100", "capability": "6.0", "memory_gb": 16.0}
     probe = {"gpus": [gpu], "cuda_driver": "12.8", "driver": "580.1", "cudnn": None, "error": None}
     monkeypatch.setattr(program, "probe_gpu", lambda _: probe)
+
+
+@pytest.mark.usefixtures("_p100")
+def test_the_official_wheel_is_installed_too(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     commands = []
     monkeypatch.setattr(program, "run_install", lambda argv, _: (commands.append(argv), (1, "log"))[1])
     assert program.main(["--index", LISTING, "--install"]) == 6
     assert commands[0][-1] in ("tensorflow==2.20.0", "tensorflow[and-cuda]==2.20.0")
     assert "Take the official TensorFlow 2.20.0" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("_p100")
+@pytest.mark.parametrize(("notebook", "said"), [(True, "Restart the session now."), (False, "No restart is needed.")])
+def test_a_notebook_is_restarted_after_the_official_wheel_as_well(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, said: str, *, notebook: bool
+) -> None:
+    known = {"notebook": notebook, "colab": False, "distributions": {}, "pip": "25.0"}
+    monkeypatch.setattr(program, "collect_facts", lambda: facts.collect_facts() | known)
+    monkeypatch.setattr(program, "run_install", lambda *_: (0, "log"))
+    found = {"gpus": 1, "label": "", "version": "2.20.0", "import_s": 3.1}
+    monkeypatch.setattr(program, "prove", lambda _: found)
+    assert program.main(["--index", LISTING, "--install"]) == 0
+    assert said in capsys.readouterr().out
 
 
 def test_a_pasted_cell_is_told_what_to_do_there(
