@@ -306,14 +306,14 @@ function oneChange(environment, listing, wish) {
   const fits = (change) => bestOf({ ...environment, ...change }, listing, wish.project);
   const pythons = [...new Set(listing.wheels.flatMap((wheel) => wheel.python))].sort((one, two) => compare(numbers(two), numbers(one)));
   const python = pythons.find((one) => fits({ python: one }));
-  if (python) return `No wheel here is for Python ${wish.python}. Make an environment with Python ${python} (\`uv venv --python ${python}\`), and ask again in it.`;
+  if (python) return `No wheel here is for Python ${wish.python}. Make an environment with Python ${python} (\`uv venv --seed --python ${python}\`), and ask again in it.`;
   const newer = fits({ driver: null });
   if (newer && environment.colab) return `The driver ${wish.driver} of this machine is too old, and it comes with Colab: connect to another one.`;
   if (newer) return `Update the NVIDIA driver to ${oldestDriver(newer, wish)[0]} or newer; this machine has ${wish.driver}.`;
   const anywhere = wishOf({ ...environment, glibc: null }, listing, wish.project);
   const later = listing.wheels.filter((wheel) => against(wheel, anywhere) === null).map((wheel) => glibcOf(wheel) ?? [0, 0]).sort(compare);
   if (later.length) return `Use a Linux with glibc ${later[0].join(".")} or newer, for example in a container; this machine has ${wish.glibc}.`;
-  if (wish.runtime && fits({ venv: true })) return "Make a virtual environment (`!uv venv`): there it changes no package of the runtime.";
+  if (wish.runtime && fits({ venv: true })) return "Make a virtual environment (`!uv venv --seed`): there it changes no package of the runtime.";
   return null;
 }
 

@@ -116,7 +116,7 @@ def _one_change(environment: Mapping[str, Any], listing: Mapping[str, Any], wish
         if best_of({**environment, "python": python}, listing, wish.project):
             return (
                 f"No wheel here is for Python {wish.python}. Make an environment with Python {python} "
-                f"(`uv venv --python {python}`), and ask again in it."
+                f"(`uv venv --seed --python {python}`), and ask again in it."
             )
     wheel = best_of({**environment, "driver": None}, listing, wish.project)
     if wheel:
@@ -132,7 +132,7 @@ def _one_change(environment: Mapping[str, Any], listing: Mapping[str, Any], wish
         newer = f"Use a Linux with glibc {needed[0]}.{needed[1]} or newer, for example in a container"
         return f"{newer}; this machine has {wish.glibc}."
     if wish.runtime and best_of({**environment, "venv": True}, listing, wish.project):
-        return "Make a virtual environment (`!uv venv`): there it changes no package of the runtime."
+        return "Make a virtual environment (`!uv venv --seed`): there it changes no package of the runtime."
     return None
 
 

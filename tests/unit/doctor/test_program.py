@@ -10,7 +10,7 @@ import pytest
 
 import docpages
 from tfwheel.config.paths import ROOT
-from tfwheel.doctor import explain, facts, program
+from tfwheel.doctor import environment, explain, facts, program
 
 PAGE = ROOT / "index" / "docs" / "doctor.md"
 LISTING = str(ROOT / "tests" / "data" / "selector_wheels.json")
@@ -100,6 +100,7 @@ def _p100(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_official_wheel_is_installed_too(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(program, "collect_facts", lambda: facts.collect_facts() | {"pip": "25.0"})
     commands = []
     monkeypatch.setattr(program, "run_install", lambda argv, _: (commands.append(argv), (1, "log"))[1])
     assert program.main(["--index", LISTING, "--install"]) == 6
@@ -196,3 +197,47 @@ def test_a_list_that_knows_no_url_gives_no_command(capsys: pytest.CaptureFixture
     report = capsys.readouterr().out
     assert "this list does not say where the index is" in report
     assert "--extra-index-url" not in report
+
+
+@pytest.mark.parametrize(
+    ("here", "words", "command"),
+    [
+        ({"pip": None, "uv": "/opt/uv"}, [], "uv pip install"),
+        ({"pip": "25.0", "uv": "/opt/uv"}, [], "pip install"),
+        ({"pip": "25.0", "uv": "/opt/uv"}, ["--uv"], "uv pip install"),
+        ({"pip": "25.0", "uv": None}, [], "pip install"),
+    ],
+)
+def test_the_command_is_for_an_installer_that_is_here(
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    here: dict[str, str | None],
+    words: list[str],
+    command: str,
+) -> None:
+    known = here | {"venv": True, "colab": False, "notebook": False}
+    monkeypatch.setattr(program, "collect_facts", lambda: facts.collect_facts() | known)
+    monkeypatch.setattr(environment, "python_words", lambda: "3.12")
+    for option in ([], ["--report"]):
+        program.main(["--index", LISTING, "--no-probes", *words, *option])
+        shown = capsys.readouterr().out
+        assert f"\n    {command} --extra-index-url" in shown
+        assert "ensurepip" not in shown
+
+
+def test_where_nothing_can_install_it_says_what_to_do_and_starts_nothing(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(program, "collect_facts", lambda: facts.collect_facts() | {"pip": None, "uv": None})
+    monkeypatch.setattr(environment, "python_words", lambda: "3.12")
+    said = (
+        "This Python has no pip, and uv is not here: run `python -m ensurepip` with this Python, "
+        "or make the environment with `uv venv --seed`."
+    )
+    for option in ([], ["--report"]):
+        assert program.main(["--index", LISTING, "--no-probes", *option]) == 0
+        assert said in capsys.readouterr().out
+    assert program.main(["--index", LISTING, "--no-probes", "--install"]) == 6
+    shown = capsys.readouterr().out
+    assert shown.endswith(f"\n{said}\n")
+    assert "Running:" not in shown
