@@ -78,7 +78,7 @@ def _on_the_cpu(
     best = best_of({**environment, "gpu": None}, listing, wish.project) if wish.gpu else None
     if best is None:
         return []
-    command = Place({**environment, "gpu": None}, where.base, where.installer).command(best)
+    command = Place({**environment, "gpu": None}, where.base, where.installer, where.lines).command(best)
     return [{"wheel": best, "command": command, "why": "runs on the CPU"}]
 
 
