@@ -145,7 +145,7 @@ function show(choice, environment, alternative) {
   at("cuda-label").hidden = environment.colab || environmentOfIt.gpu === null || !Object.keys(wheel?.gpu_code ?? { official: [] }).length;
   at("cuda-words").textContent = `CUDA ${cudaOf(wheel)?.split(".")[0] ?? 12} and cuDNN 9 are installed`;
   document.querySelector(".options").hidden = at("hold-label").hidden && at("cuda-label").hidden;
-  const notes = alternative && wheel ? notesOf(wheel, wishOf(environmentOfIt, listing, wheel.project), placeOf(environmentOfIt, base, picked("tool"))) : [...choice.notes];
+  const notes = alternative && wheel ? notesOf(wheel, wishOf(environmentOfIt, listing, wheel.project), placeOf(environmentOfIt, base, picked("tool"), linesOf(listing))) : [...choice.notes];
   if (wheel) notes.push(...needsOf(wheel, environmentOfIt));
   notes.sort((one, two) => (classOf(two) === "good") - (classOf(one) === "good"));
   at("notes").replaceChildren(...notes.map((note) => element("li", note, classOf(note))), ...(wheel ? [element("li", evidenceOf(wheel), "evidence")] : []));
@@ -173,7 +173,7 @@ function showSnippets(wheel, environment) {
   if (!wheel) return;
   const name = `requirements-${wheel.project}-cp${environment.python.replace(".", "")}.txt`;
   const lock = [...document.querySelectorAll(".files a")].find((one) => one.textContent === name && one.getAttribute("href").includes(`/${wheel.line}/${encodeURIComponent(wheel.version)}/`));
-  const extra = extraOf(placeOf(environment, base, "pip"), wheel);
+  const extra = extraOf(placeOf(environment, base, "pip", linesOf(listing)), wheel);
   const found = snippetsOf({ wheel, extra, index: `${base}${wheel.line}/`, python: environment.python, lock: lock ? new URL(lock.getAttribute("href"), base).href : "" });
   const kind = picked("kind");
   at("snippet").textContent = found[kind].text;

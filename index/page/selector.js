@@ -7,7 +7,9 @@ const OLDEST_DRIVER = { 12: "525.60.13", 13: "580.65.06" };
 const STAGES = ["a", "b", "rc"]; // of a pre-release, in the order of PEP 440
 const OLD_NAMES = { manylinux2014: [2, 17], manylinux2010: [2, 12], manylinux1: [2, 5] };
 const OFFICIAL = "2.20.0";
+const OFFICIAL_CUDA = "12";
 const JIT_TIME = `TensorFlow's log says that its kernels "could take 30 minutes or longer"; this project has not measured it.`;
+const OFFICIAL_WHEEL = { project: "tensorflow", version: OFFICIAL };
 const OFFICIAL_PYTHONS = ["3.9", "3.10", "3.11", "3.12", "3.13"];
 const OFFICIAL_CODE = {
   fatbin: ["sm_60", "sm_70", "sm_80", "sm_89", "sm_90", "compute_90"],
@@ -175,21 +177,28 @@ function worse(one, two, best, wish) {
 // --- words ---------------------------------------------------------------------------------------
 
 /** Return where the command is typed, with the words before the name of the package. */
-function placeOf(environment, base, installer) {
+function placeOf(environment, base, installer, lines) {
   const inner = Boolean(environment.colab && environment.venv);
   const cell = Boolean(environment.notebook) && !inner;
   const system = installer === "uv" && !environment.venv && (environment.colab || cell) ? " --system" : "";
   const sign = cell ? (installer === "uv" ? "!" : "%") : "";
   const words = `${sign}${installer === "uv" ? "uv pip install" : "pip install"}${system}`;
   const gpu = (environment.gpu ?? null) !== null;
-  return { inner, cell, words, base, gpu, cuda: Boolean(environment.cuda), colab: Boolean(environment.colab), installed: environment.installed ?? {} };
+  return { inner, cell, words, base, gpu, lines, cuda: environment.cuda ?? false, colab: Boolean(environment.colab), installed: environment.installed ?? {} };
 }
 
-const bringsCuda = (where, wheel) => where.gpu && !where.cuda && wheel.project === "tensorflow" && Object.keys(wheel.gpu_code).length > 0;
+/** Return whether the libraries of a CUDA ("12.5.1") are there; of an unknown one (""), whether any are. */
+function hasCuda({ cuda: there }, cuda) {
+  if (!Array.isArray(there)) return there;
+  return cuda ? there.includes(cuda.split(".")[0]) : there.length > 0;
+}
+
+const needsCuda = (where, wheel) => where.gpu && wheel.project === "tensorflow" && Object.keys(wheel.gpu_code).length > 0;
+const bringsCuda = (where, wheel) => needsCuda(where, wheel) && !hasCuda(where, where.lines[wheel.line] ?? "");
 const has = (where, wheel) => where.installed[wheel.project] === wheel.version;
 const extraOf = (where, wheel) => (bringsCuda(where, wheel) ? "[and-cuda]" : "");
 const commandOf = (where, wheel) => `${where.words} --extra-index-url ${where.base}${wheel.line}/ "${wheel.project}${extraOf(where, wheel)}==${wheel.version}"`;
-const officialCommand = (where) => `${where.words} "tensorflow${where.gpu && !where.cuda ? "[and-cuda]" : ""}==${OFFICIAL}"`;
+const officialCommand = (where) => `${where.words} "tensorflow${where.gpu && !hasCuda(where, OFFICIAL_CUDA) ? "[and-cuda]" : ""}==${OFFICIAL}"`;
 
 /** Return what to know of the chosen wheel before installing it, a sentence each. */
 function notesOf(wheel, wish, where) {
@@ -256,7 +265,8 @@ function nothingOf(environment, listing, wish, where, rejected) {
   let advice = `Take the official TensorFlow ${OFFICIAL}: it has native code for ${gpuName(wish)}, and no wheel here has.`;
   if (kept) advice = `Keep the runtime's own TensorFlow ${wish.anchor}: no wheel here has code for ${gpuName(wish)}.`;
   else if (!fits) advice += ` It is there for Python ${OFFICIAL_PYTHONS[0]} to ${OFFICIAL_PYTHONS.at(-1)}, not ${wish.python}.`;
-  return { ...none, command: fits && !kept ? officialCommand(where) : null, advice, official: true };
+  const command = fits && !kept ? officialCommand(where) : null;
+  return { ...none, command, restart: command !== null && where.cell && !has(where, OFFICIAL_WHEEL), advice, official: true };
 }
 
 const ofProject = (listing, wish) => listing.wheels.filter((wheel) => wheel.project === wish.project);
@@ -304,14 +314,14 @@ function oneChange(environment, listing, wish) {
   const fits = (change) => bestOf({ ...environment, ...change }, listing, wish.project);
   const pythons = [...new Set(listing.wheels.flatMap((wheel) => wheel.python))].sort((one, two) => compare(numbers(two), numbers(one)));
   const python = pythons.find((one) => fits({ python: one }));
-  if (python) return `No wheel here is for Python ${wish.python}. Make an environment with Python ${python} (\`uv venv --python ${python}\`), and ask again in it.`;
+  if (python) return `No wheel here is for Python ${wish.python}. Make an environment with Python ${python} (\`uv venv --seed --python ${python}\`), and ask again in it.`;
   const newer = fits({ driver: null });
   if (newer && environment.colab) return `The driver ${wish.driver} of this machine is too old, and it comes with Colab: connect to another one.`;
   if (newer) return `Update the NVIDIA driver to ${oldestDriver(newer, wish)[0]} or newer; this machine has ${wish.driver}.`;
   const anywhere = wishOf({ ...environment, glibc: null }, listing, wish.project);
   const later = listing.wheels.filter((wheel) => against(wheel, anywhere) === null).map((wheel) => glibcOf(wheel) ?? [0, 0]).sort(compare);
   if (later.length) return `Use a Linux with glibc ${later[0].join(".")} or newer, for example in a container; this machine has ${wish.glibc}.`;
-  if (wish.runtime && fits({ venv: true })) return "Make a virtual environment (`!uv venv`): there it changes no package of the runtime.";
+  if (wish.runtime && fits({ venv: true })) return "Make a virtual environment (`!uv venv --seed`): there it changes no package of the runtime.";
   return null;
 }
 
@@ -346,7 +356,7 @@ function wishOf(environment, listing, project) {
     runtime,
     anchor: runtime ? runtime.tensorflow : known,
     machine: environment.machine || "x86_64",
-    lines: Object.fromEntries(listing.lines.map((line) => [line.name, line.cuda])),
+    lines: linesOf(listing),
     gpus: listing.gpus,
   };
 }
@@ -377,6 +387,7 @@ function glibcOf(wheel) {
   return found.sort(compare)[0] ?? null;
 }
 
+const linesOf = (listing) => Object.fromEntries(listing.lines.map((line) => [line.name, line.cuda]));
 const numbers = (version) => (version.match(/\d+/g) ?? []).map(Number);
 const publicOf = (wheel) => wheel.version.split("+")[0];
 const minorOf = (python) => python.split(".").slice(0, 2).join(".");
@@ -396,7 +407,7 @@ function capabilityOf(text) {
 /** Choose a wheel of a listing (a wheels.json) for an environment, and the command that installs it. */
 function select(environment, listing, { project = "tensorflow", base = listing.base_url, installer = "pip" } = {}) {
   const wish = wishOf(environment, listing, project);
-  const where = placeOf(environment, base, installer);
+  const where = placeOf(environment, base, installer, wish.lines);
   const faults = listing.wheels.map((wheel) => [wheel, against(wheel, wish)]);
   const ranks = ranked(faults.filter(([, fault]) => fault === null).map(([wheel]) => wheel), wish);
   const accepted = ranks.map(([, wheel]) => wheel);

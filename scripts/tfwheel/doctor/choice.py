@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from tfwheel.doctor.wheel_rules import Wheel
 
 OFFICIAL = "2.20.0"  # the official wheel for GPUs older than those of this index
+OFFICIAL_CUDA = "12"
 # How long PTX takes: the words of TensorFlow's gpu_device.cc, and what is known here.
 JIT_TIME = (
     'TensorFlow\'s log says that its kernels "could take 30 minutes or longer"; this project has not measured it.'
@@ -39,16 +40,16 @@ class Choice:
 class Place:
     """Where the command is typed: its words before and after the name of the package."""
 
-    def __init__(self, environment: Mapping[str, Any], base: str, installer: str) -> None:
-        """See ``select`` for the parameters."""
+    def __init__(self, environment: Mapping[str, Any], base: str, installer: str, lines: Mapping[str, Any]) -> None:
+        """See ``select`` for the parameters; ``lines`` maps the name of a line to its CUDA."""
         inner = bool(environment.get("colab") and environment.get("venv"))  # no cell of the notebook reaches into it
         self.cell = bool(environment.get("notebook")) and not inner
         self.colab = bool(environment.get("colab"))
         self.inner = inner
-        self.cuda = bool(environment.get("cuda"))
+        self.cuda = environment.get("cuda") or False
         self.gpu = environment.get("gpu") is not None
         self.installed = environment.get("installed") or {}
-        self.base, self.installer = base, installer
+        self.base, self.installer, self.lines = base, installer, lines
         words = ["uv pip install" if installer == "uv" else "pip install"]
         if installer == "uv" and not environment.get("venv") and (self.colab or self.cell):
             words.append("--system")
@@ -63,12 +64,17 @@ class Place:
 
     def official(self) -> str:
         """Return what to type to install the official wheel."""
-        extra = "[and-cuda]" if self.gpu and not self.cuda else ""
+        extra = "[and-cuda]" if self.gpu and not self._has_cuda(OFFICIAL_CUDA) else ""
         return f'{self.words} "tensorflow{extra}=={OFFICIAL}"'
 
     def brings_cuda(self, wheel: Wheel) -> bool:
         """Return whether the command has to ask for CUDA's libraries, too."""
-        return self.gpu and not self.cuda and wheel["project"] == "tensorflow" and bool(wheel["gpu_code"])
+        needed = self.gpu and wheel["project"] == "tensorflow" and bool(wheel["gpu_code"])
+        return needed and not self._has_cuda(self.lines.get(wheel["line"]) or "")
+
+    def _has_cuda(self, cuda: str) -> bool:
+        """Return whether the libraries of a CUDA ("12.5.1") are there; of an unknown one (""), whether any are."""
+        return cuda.partition(".")[0] in self.cuda if cuda and isinstance(self.cuda, list) else bool(self.cuda)
 
     def has(self, wheel: Wheel) -> bool:
         """Return whether it is installed already."""

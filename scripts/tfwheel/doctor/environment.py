@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tfwheel.doctor.facts import has_cuda, normalize, python_words
+from tfwheel.doctor.facts import cuda_majors, normalize, python_words
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,7 +30,7 @@ def environment_of(
         "gpu": min(capabilities, key=lambda text: [int(part) for part in text.split(".")], default=None),
         "runtime": runtime_of(facts, listing) if facts["colab"] else None,
         "colab": facts["colab"],
-        "cuda": has_cuda(facts["libraries"]),
+        "cuda": cuda_majors(facts["libraries"]),
         "installed": facts["distributions"],
         "machine": facts["machine"],
         "venv": facts["venv"],

@@ -221,9 +221,9 @@ def shadowed_libraries(places: dict[str, list[str]]) -> list[str]:
     return found
 
 
-def has_cuda(places: dict[str, list[str]]) -> bool:
-    """Return whether the libraries are there that TensorFlow needs on a GPU."""
-    return any(name.startswith("libcudart.so.12") for name in places) and "libcudnn.so.9" in places
+def cuda_majors(places: dict[str, list[str]]) -> list[str]:
+    """Return of which CUDA ("12") the libraries are there that TensorFlow needs on a GPU."""
+    return [major for major in ("12", "13") if {f"libcudart.so.{major}", "libcudnn.so.9"} <= places.keys()]
 
 
 def _system_folders() -> list[str]:

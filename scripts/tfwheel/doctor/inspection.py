@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from tfwheel.doctor.facts import normalize, shadowed_libraries
 from tfwheel.doctor.fatbins import common_code, gpu_code_of
 from tfwheel.doctor.files import found_in, is_there
-from tfwheel.doctor.gpu_rules import JIT, KINDS, NONE, NOTHING, runs
+from tfwheel.doctor.gpu_rules import KINDS, NONE, NOTHING, runs
 from tfwheel.doctor.probes import find_ptxas
 
 if TYPE_CHECKING:
@@ -176,8 +176,6 @@ def _gpu_problems(answers: Mapping[str, str]) -> Iterator[str]:
     for kind, answer in answers.items():
         if answer == NOTHING:
             yield f"This GPU can run none of the {kind}: they fail."
-        if answer == JIT:
-            yield f"The driver compiles the PTX of the {kind} for this GPU at first use."
 
 
 def _rows(record: Path) -> dict[str, tuple[str, str]]:

@@ -22,7 +22,7 @@ from typing import Any
 
 from tfwheel.doctor.environment import environment_of, unknown_gpu
 from tfwheel.doctor.explain import explain
-from tfwheel.doctor.facts import collect_facts, in_kernel, shadowed_libraries
+from tfwheel.doctor.facts import collect_facts, in_kernel, normalize, shadowed_libraries
 from tfwheel.doctor.inspection import inspect_installed
 from tfwheel.doctor.installing import install_command, prove, room_for, run_install
 from tfwheel.doctor.listing import ListingError, fetch_listing, site_root
@@ -69,7 +69,7 @@ def parse_words(words: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("mode", nargs="?", choices=MODES, default=None, help="choose (the default), explain or inspect")
     parser.add_argument("--index", default="", metavar="URL", help="the site with the wheels, or a wheels.json")
-    parser.add_argument("--project", default="tensorflow", help="the package to choose")
+    parser.add_argument("--project", type=normalize, default="tensorflow", help="the package to choose")
     parser.add_argument("--uv", action="store_true", help="print the command for uv instead of pip")
     parser.add_argument("--install", action="store_true", help="choose: run the command, and prove the result")
     parser.add_argument(
@@ -124,6 +124,28 @@ def _listing(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
     return fetch_listing(index)
 
 
+def _base(listing: dict[str, Any], site: str) -> str:
+    """Return the URL that commands name: that of the site, else the one that the list has; ListingError without one."""
+    base = site or str(listing["base_url"])
+    if not base:
+        message = "this list does not say where the index is: give `--index URL`"
+        raise ListingError(message)
+    return base
+
+
+def _installer(options: argparse.Namespace, facts: dict[str, Any]) -> str:
+    """Return "uv" where it was asked for, or is what there is: `uv venv` makes environments without pip."""
+    return "uv" if options.uv or (facts["uv"] and not facts["pip"]) else "pip"
+
+
+def _no_installer(facts: dict[str, Any]) -> list[str]:
+    """Return what to do where nothing is here that could install a wheel."""
+    if facts["uv"] or facts["pip"]:
+        return []
+    remedy = "run `python -m ensurepip` with this Python, or make the environment with `uv venv --seed`"
+    return [f"This Python has no pip, and uv is not here: {remedy}."]
+
+
 def _gather(options: argparse.Namespace) -> tuple[dict[str, Any], dict[str, Any] | None]:
     """Return the facts, and what the probe of the GPU found, None if it was not asked."""
     facts = collect_facts()
@@ -133,10 +155,11 @@ def _gather(options: argparse.Namespace) -> tuple[dict[str, Any], dict[str, Any]
 
 def _choose(options: argparse.Namespace) -> int:
     listing, site = _listing(options)
+    base = _base(listing, site)
     facts, probe = _gather(options)
     environment = environment_of(facts, probe, listing)
-    installer = "uv" if options.uv else "pip"
-    choice = select(environment, listing, project=options.project, base=site or None, installer=installer)
+    installer = _installer(options, facts)
+    choice = select(environment, listing, project=options.project, base=base, installer=installer)
     if options.json:
         _print_json({"facts": facts, "gpu": probe, "environment": environment, "choice": asdict(choice)})
     else:
@@ -162,7 +185,7 @@ def _doubt(probe: dict[str, Any] | None) -> list[str]:
 
 def _warnings(facts: dict[str, Any], environment: dict[str, Any], listing: dict[str, Any]) -> list[str]:
     """Return what stands in the way of any wheel here: of this Python, of its libraries, of the runtime itself."""
-    lines = shadowed_libraries(facts["libraries"]) + obeyed_settings(os.environ)
+    lines = _no_installer(facts) + shadowed_libraries(facts["libraries"]) + obeyed_settings(os.environ)
     if facts["managed"] and not facts["colab"]:
         lines.append("This Python belongs to the system, and pip will not change it: first `python3 -m venv tf`.")
     runtime = next((one for one in listing["runtimes"] if one["name"] == environment["runtime"]), None)
@@ -173,8 +196,9 @@ def _warnings(facts: dict[str, Any], environment: dict[str, Any], listing: dict[
 
 def _install(choice: Any, facts: dict[str, Any], options: argparse.Namespace) -> int:  # noqa: ANN401 -- a Choice, in one file with this
     short = room_for(choice.wheel, facts) if choice.wheel else None
-    if short:
-        print(f"\n{short}")
+    missing = [*_no_installer(facts), *([short] if short else [])]
+    if missing:
+        print("", *missing, sep="\n")
         return 6
     argv = install_command(choice.command, facts)
     print(f"\nRunning: {' '.join(argv)}\n", flush=True)
@@ -261,8 +285,9 @@ def _report(options: argparse.Namespace) -> int:
     try:
         listing, site = _listing(options)
         environment = environment_of(facts, probe, listing)
-        choice = select(environment, listing, project=options.project, base=site or None)
-        parts["Choice"] = [*_doubt(probe), *choice_lines(choice, site)]
+        base, installer = _base(listing, site), _installer(options, facts)
+        choice = select(environment, listing, project=options.project, base=base, installer=installer)
+        parts["Choice"] = [*_doubt(probe), *choice_lines(choice, site), *_no_installer(facts)]
     except ListingError as error:
         parts["Choice"] = [str(error)]
     parts["Installed"] = inspection_lines(_installed(options, facts, listing, probe))

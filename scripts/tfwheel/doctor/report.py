@@ -44,7 +44,7 @@ def choice_lines(choice: Choice, site: str) -> list[str]:
     for one in choice.alternatives:
         lines += ["", f"Or ({one['why']}):", "", f"    {one['command']}"]
     lines += _rejected_lines(choice.rejected)
-    if choice.wheel:
+    if choice.command:
         needed = "restart the session after it" if choice.restart else "no restart is needed"
         lines += ["", f"Restart: {needed}."]
     lines += [f"Index: {site}"] if site else []

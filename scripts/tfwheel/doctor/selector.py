@@ -33,12 +33,12 @@ def select(
 
     ``environment`` has "python" ("3.12"), "machine" ("x86_64"; other words for what is not Linux), "glibc", "driver",
     "gpu" (compute capability), "gpu_name", "runtime" (a name of the listing), "installed" (normalized name -> version),
-    each None if unknown or absent, and "colab", "cuda" (CUDA's libraries are there), "venv", "notebook", which are true
-    or false. ``base`` is the URL of the site with a slash at its end, by default the listing's; ``installer`` is "pip"
-    or "uv".
+    each None if unknown or absent, and "colab", "venv", "notebook", which are true or false. "cuda" is whether CUDA's
+    libraries are there, or a list of those CUDAs whose are (["12"]). ``base`` is the URL of the site with a slash at
+    its end, by default the listing's; ``installer`` is "pip" or "uv".
     """
     wish = wish_of(environment, listing, project)
-    where = Place(environment, base if base is not None else listing["base_url"], installer)
+    where = Place(environment, base if base is not None else listing["base_url"], installer, wish.lines)
     faults = [(wheel, against(wheel, wish)) for wheel in listing["wheels"]]
     accepted = sorted((wheel for wheel, fault in faults if fault is None), key=lambda wheel: rank(wheel, wish))
     if not accepted:

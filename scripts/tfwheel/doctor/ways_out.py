@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from tfwheel.doctor.wheel_rules import Wheel, Wish
 
 # The official wheel that has native code for GPUs older than those of this index, read from the file.
+OFFICIAL_WHEEL = {"project": "tensorflow", "version": OFFICIAL}
 OFFICIAL_PYTHONS = ("3.9", "3.10", "3.11", "3.12", "3.13")
 OFFICIAL_CODE = {
     "fatbin": ("sm_60", "sm_70", "sm_80", "sm_89", "sm_90", "compute_90"),
@@ -51,7 +52,14 @@ def nothing_fits(
         elif not fits:
             advice += f" It is there for Python {OFFICIAL_PYTHONS[0]} to {OFFICIAL_PYTHONS[-1]}, not {wish.python}."
         command = where.official() if fits and not kept else None
-        return Choice(command=command, rejected=rejected, alternatives=alternatives, advice=advice, official=True)
+        return Choice(
+            command=command,
+            rejected=rejected,
+            alternatives=alternatives,
+            restart=command is not None and where.cell and not where.has(OFFICIAL_WHEEL),
+            advice=advice,
+            official=True,
+        )
     advice = _advice(environment, listing, wish)
     return Choice(rejected=rejected, alternatives=alternatives, advice=advice)
 
@@ -70,7 +78,7 @@ def _on_the_cpu(
     best = best_of({**environment, "gpu": None}, listing, wish.project) if wish.gpu else None
     if best is None:
         return []
-    command = Place({**environment, "gpu": None}, where.base, where.installer).command(best)
+    command = Place({**environment, "gpu": None}, where.base, where.installer, where.lines).command(best)
     return [{"wheel": best, "command": command, "why": "runs on the CPU"}]
 
 
@@ -108,7 +116,7 @@ def _one_change(environment: Mapping[str, Any], listing: Mapping[str, Any], wish
         if best_of({**environment, "python": python}, listing, wish.project):
             return (
                 f"No wheel here is for Python {wish.python}. Make an environment with Python {python} "
-                f"(`uv venv --python {python}`), and ask again in it."
+                f"(`uv venv --seed --python {python}`), and ask again in it."
             )
     wheel = best_of({**environment, "driver": None}, listing, wish.project)
     if wheel:
@@ -124,7 +132,7 @@ def _one_change(environment: Mapping[str, Any], listing: Mapping[str, Any], wish
         newer = f"Use a Linux with glibc {needed[0]}.{needed[1]} or newer, for example in a container"
         return f"{newer}; this machine has {wish.glibc}."
     if wish.runtime and best_of({**environment, "venv": True}, listing, wish.project):
-        return "Make a virtual environment (`!uv venv`): there it changes no package of the runtime."
+        return "Make a virtual environment (`!uv venv --seed`): there it changes no package of the runtime."
     return None
 
 

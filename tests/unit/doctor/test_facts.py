@@ -55,6 +55,20 @@ def test_libraries_are_found_in_the_order_of_the_loader(tmp_path: Path, monkeypa
     assert facts.shadowed_libraries(facts.library_places(site)) == []
 
 
+@pytest.mark.parametrize(
+    ("there", "majors"),
+    [
+        (["libcudart.so.12", "libcudnn.so.9"], ["12"]),
+        (["libcudart.so.13", "libcudnn.so.9"], ["13"]),
+        (["libcudart.so.12", "libcudart.so.13", "libcudnn.so.9"], ["12", "13"]),
+        (["libcudart.so.12", "libcudart.so.13"], []),
+        (["libcudnn.so.9"], []),
+    ],
+)
+def test_each_cuda_whose_libraries_are_there_is_known(there: list[str], majors: list[str]) -> None:
+    assert facts.cuda_majors({name: [f"/usr/lib/{name}"] for name in there}) == majors
+
+
 def test_what_a_kernel_has_in_memory_is_compared_with_what_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     module = type(sys)("tf_keras")
     module.__version__ = "2.19.0"  # type: ignore[attr-defined]

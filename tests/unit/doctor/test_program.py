@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import io
 import json
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 import docpages
 from tfwheel.config.paths import ROOT
-from tfwheel.doctor import explain, facts, program
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from tfwheel.doctor import environment, explain, facts, program
 
 PAGE = ROOT / "index" / "docs" / "doctor.md"
 LISTING = str(ROOT / "tests" / "data" / "selector_wheels.json")
@@ -52,6 +49,13 @@ def test_the_mode_is_what_was_asked_for(words: list[str], mode: str) -> None:
     assert program.parse_words(words).mode == mode
 
 
+@pytest.mark.parametrize("name", ["tfwheel-ops", "tfwheel_ops", "TFWheel.Ops"])
+def test_a_package_may_be_named_in_any_spelling(capsys: pytest.CaptureFixture[str], name: str) -> None:
+    for option in ("--json", "--report"):
+        program.main(["--index", LISTING, "--no-probes", "--project", name, option])
+        assert "This index has no wheel of" not in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("words", [["explain"], ["unknown"], ["--what"]])
 def test_a_wrong_command_line_is_exit_code_2(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
@@ -84,17 +88,38 @@ def test_what_stands_in_the_way_of_any_wheel_is_said(
     assert "belongs to the system" not in shown
 
 
-def test_the_official_wheel_is_installed_too(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def _p100(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A GPU that the official wheel alone has code for."""
     gpu = {"name": "P100", "capability": "6.0", "memory_gb": 16.0}
     probe = {"gpus": [gpu], "cuda_driver": "12.8", "driver": "580.1", "cudnn": None, "error": None}
     monkeypatch.setattr(program, "probe_gpu", lambda _: probe)
+
+
+@pytest.mark.usefixtures("_p100")
+def test_the_official_wheel_is_installed_too(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(program, "collect_facts", lambda: facts.collect_facts() | {"pip": "25.0"})
     commands = []
     monkeypatch.setattr(program, "run_install", lambda argv, _: (commands.append(argv), (1, "log"))[1])
     assert program.main(["--index", LISTING, "--install"]) == 6
     assert commands[0][-1] in ("tensorflow==2.20.0", "tensorflow[and-cuda]==2.20.0")
     assert "Take the official TensorFlow 2.20.0" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("_p100")
+@pytest.mark.parametrize(("notebook", "said"), [(True, "Restart the session now."), (False, "No restart is needed.")])
+def test_a_notebook_is_restarted_after_the_official_wheel_as_well(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, said: str, *, notebook: bool
+) -> None:
+    known = {"notebook": notebook, "colab": False, "distributions": {}, "pip": "25.0"}
+    monkeypatch.setattr(program, "collect_facts", lambda: facts.collect_facts() | known)
+    monkeypatch.setattr(program, "run_install", lambda *_: (0, "log"))
+    found = {"gpus": 1, "label": "", "version": "2.20.0", "import_s": 3.1}
+    monkeypatch.setattr(program, "prove", lambda _: found)
+    assert program.main(["--index", LISTING, "--install"]) == 0
+    assert said in capsys.readouterr().out
 
 
 def test_a_pasted_cell_is_told_what_to_do_there(
@@ -158,3 +183,61 @@ def test_a_list_that_cannot_be_read_is_exit_code_5_and_a_report_says_so(
     assert "is not a list of wheels" in capsys.readouterr().err
     assert program.main(["--index", str(tmp_path), "--no-probes", "--report"]) == 0
     assert "is not a list of wheels" in capsys.readouterr().out
+
+
+def test_a_list_that_knows_no_url_gives_no_command(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    listing = json.loads(Path(LISTING).read_bytes())
+    (tmp_path / "wheels.json").write_text(json.dumps(listing | {"base_url": ""}))
+    words = ["--index", str(tmp_path), "--no-probes"]
+    assert program.main(words) == 5
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert shown.err == "doctor: this list does not say where the index is: give `--index URL`\n"
+    assert program.main([*words, "--report"]) == 0
+    report = capsys.readouterr().out
+    assert "this list does not say where the index is" in report
+    assert "--extra-index-url" not in report
+
+
+@pytest.mark.parametrize(
+    ("here", "words", "command"),
+    [
+        ({"pip": None, "uv": "/opt/uv"}, [], "uv pip install"),
+        ({"pip": "25.0", "uv": "/opt/uv"}, [], "pip install"),
+        ({"pip": "25.0", "uv": "/opt/uv"}, ["--uv"], "uv pip install"),
+        ({"pip": "25.0", "uv": None}, [], "pip install"),
+    ],
+)
+def test_the_command_is_for_an_installer_that_is_here(
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    here: dict[str, str | None],
+    words: list[str],
+    command: str,
+) -> None:
+    known = here | {"venv": True, "colab": False, "notebook": False}
+    monkeypatch.setattr(program, "collect_facts", lambda: facts.collect_facts() | known)
+    monkeypatch.setattr(environment, "python_words", lambda: "3.12")
+    for option in ([], ["--report"]):
+        program.main(["--index", LISTING, "--no-probes", *words, *option])
+        shown = capsys.readouterr().out
+        assert f"\n    {command} --extra-index-url" in shown
+        assert "ensurepip" not in shown
+
+
+def test_where_nothing_can_install_it_says_what_to_do_and_starts_nothing(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(program, "collect_facts", lambda: facts.collect_facts() | {"pip": None, "uv": None})
+    monkeypatch.setattr(environment, "python_words", lambda: "3.12")
+    said = (
+        "This Python has no pip, and uv is not here: run `python -m ensurepip` with this Python, "
+        "or make the environment with `uv venv --seed`."
+    )
+    for option in ([], ["--report"]):
+        assert program.main(["--index", LISTING, "--no-probes", *option]) == 0
+        assert said in capsys.readouterr().out
+    assert program.main(["--index", LISTING, "--no-probes", "--install"]) == 6
+    shown = capsys.readouterr().out
+    assert shown.endswith(f"\n{said}\n")
+    assert "Running:" not in shown

@@ -29,8 +29,12 @@ def test_a_choice_begins_with_the_command_and_has_a_line_for_each_reason() -> No
 
 
 def test_where_no_wheel_fits_the_first_line_says_what_to_do() -> None:
-    assert lines_of("task: P100, Python 3.10")[0].startswith("Take the official TensorFlow 2.20.0")
+    lines = lines_of("task: P100, Python 3.10")
+    assert lines[0].startswith("Take the official TensorFlow 2.20.0")
+    assert "Restart: no restart is needed." in lines
+    assert "Restart: restart the session after it." in lines_of("P100, Python 3.12 (Kaggle)")
     lines = lines_of("GTX 970")
+    assert not any(line.startswith("Restart:") for line in lines)
     assert lines[0] == "No wheel of this index fits here."
     assert "runs on the CPU of this machine" in lines[1]
     assert "Or (runs on the CPU):" in lines

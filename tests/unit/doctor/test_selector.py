@@ -56,6 +56,14 @@ def test_the_site_may_be_elsewhere_than_its_listing_says() -> None:
     assert (choice.command or "").startswith("%pip install --extra-index-url http://127.0.0.1:1/cu12/ ")
 
 
+@pytest.mark.parametrize(("cuda", "extra"), [(["12"], ""), ([], "[and-cuda]"), (True, ""), (False, "[and-cuda]")])
+def test_of_a_line_whose_cuda_is_unknown_any_cuda_is_enough(cuda: object, extra: str) -> None:
+    case = next(one for one in CASES if one["name"] == "CUDA's libraries are there")
+    unknown = {**LISTING, "lines": [{**line, "cuda": None} for line in LISTING["lines"]]}
+    choice = selector.select({**case["environment"], "cuda": cuda}, unknown)
+    assert f'"tensorflow{extra}==' in (choice.command or "")
+
+
 def test_the_order_of_a_listing_says_nothing() -> None:
     for case in CASES:
         turned = {**LISTING, "wheels": LISTING["wheels"][::-1]}
