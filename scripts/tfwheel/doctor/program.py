@@ -26,6 +26,7 @@ from tfwheel.doctor.facts import collect_facts, in_kernel, normalize, shadowed_l
 from tfwheel.doctor.inspection import inspect_installed
 from tfwheel.doctor.installing import install_command, prove, room_for, run_install
 from tfwheel.doctor.listing import ListingError, fetch_listing, site_root
+from tfwheel.doctor.log_file import read_log
 from tfwheel.doctor.probes import probe_gpu
 from tfwheel.doctor.report import (
     choice_lines,
@@ -51,10 +52,6 @@ EXIT_CODES = {
     8: "choose: whether there is a GPU is unknown; what is said is for a machine without one",
     130: "stopped by Ctrl-C",
 }
-HOW_TO_LOG = (
-    "To make one: `pip install … 2>&1 | tee install.log` (in a cell `!pip …`, or `%pip install --log install.log …`), "
-    "then `--log install.log`."
-)
 MODES = ("choose", "explain", "inspect")
 
 
@@ -222,35 +219,12 @@ def _install(choice: Any, facts: dict[str, Any], options: argparse.Namespace) ->
 
 
 def _explain(options: argparse.Namespace) -> int:
-    found = explain(_log(options.log), _site(options))
+    found = explain(read_log(options.log), _site(options))
     if options.json:
         _print_json({"explanation": asdict(found) if found else None})
     else:
         print("\n".join(explanation_lines(found)))
     return 0 if found else 3
-
-
-def _log(path: str) -> str:
-    if path == "-" and not sys.stdin:
-        message = "standard input is closed"
-        raise ListingError(message)
-    try:
-        if path == "-":
-            data = sys.stdin.buffer.read()
-        else:
-            with open(path, "rb") as stream:  # noqa: PTH123 -- the text of the user
-                data = stream.read()
-    except (OSError, ValueError) as error:
-        missing = f"\n{HOW_TO_LOG}" if isinstance(error, FileNotFoundError) else ""
-        message = f"{path} cannot be read: {error}{missing}"
-        raise ListingError(message) from error
-    if not data.strip() and sys.argv[0] == "-":
-        message = "the log is empty: this program itself came by standard input. Give the log as a file: `--log FILE`."
-        raise ListingError(message)
-    if not data.strip():
-        message = f"the log is empty: {'standard input' if path == '-' else path} has no text.\n{HOW_TO_LOG}"
-        raise ListingError(message)
-    return data.decode("utf-8", "replace")
 
 
 def _site(options: argparse.Namespace) -> str:
@@ -293,7 +267,7 @@ def _report(options: argparse.Namespace) -> int:
     parts["Installed"] = inspection_lines(_installed(options, facts, listing, probe))
     if options.log:
         try:
-            parts["Log"] = explanation_lines(explain(_log(options.log), _site(options)))
+            parts["Log"] = explanation_lines(explain(read_log(options.log), _site(options)))
         except ListingError as error:
             parts["Log"] = [str(error)]
     print(markdown_report(parts, facts["distributions"]))
