@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 from types import SimpleNamespace
 
 import numpy as np
@@ -33,6 +34,11 @@ def device(name):
     devices.append(name.lstrip("/"))
     yield
     devices.pop()
+
+
+def load_op_library(path):
+    ctypes.CDLL(path)
+    return SimpleNamespace(OP_LIST=SimpleNamespace(op=[]))
 
 
 def constant(value):

@@ -1,4 +1,5 @@
-# add_device_code(<target> <source>...): compiles kernels and links them into the target.
+# add_device_code(<target> SOURCES <file>... [INCLUDES <folder>...] [DEFINITIONS <name[=value]>...] CXX_STANDARD <number>):
+# compiles kernels and links them into the target.
 #
 # Sets OPS_DEVICE_COMPILER_ID, the compiler and CUDA version in words. Sources that include no header of TensorFlow are
 # compiled by any nvcc of a CUDA that knows the archs, and by clang, in seconds.
@@ -45,14 +46,19 @@ function(compile_with_clang source object)
   if(OPS_PTX)
     list(APPEND ptx "--cuda-include-ptx=sm_${OPS_PTX}")
   endif()
+  list(TRANSFORM DEVICE_DEFINITIONS PREPEND "-D" OUTPUT_VARIABLE definitions)
+  set(includes "")
+  foreach(folder IN LISTS DEVICE_INCLUDES)
+    get_filename_component(folder "${folder}" ABSOLUTE)
+    list(APPEND includes "-I${folder}")
+  endforeach()
   add_custom_command(
     OUTPUT "${object}"
     COMMAND ${CMAKE_CXX_COMPILER_LAUNCHER} "${OPS_DEVICE_PROGRAM}" -x cuda "--cuda-path=${OPS_CUDA_PATH}"
-      ${archs} ${ptx} -Wno-unknown-cuda-version -std=c++17 -O3 -fPIC -DNDEBUG -Wall -Wextra ${OPS_PREFIX_MAP}
-      -DGOOGLE_CUDA=1 -DEIGEN_MAX_ALIGN_BYTES=64 -isystem "${TENSORFLOW_SDK}/tensorflow/include"
-      "-I${CMAKE_CURRENT_SOURCE_DIR}/src" -MD -MF "${object}.d" -c "${source}" -o "${object}"
-    COMMAND "${CMAKE_COMMAND}" "-DSOURCE=${source}" "-DOBJECT=${object}"
-      -P "${CMAKE_CURRENT_SOURCE_DIR}/cmake/RequireKernel.cmake"
+      ${archs} ${ptx} -Wno-unknown-cuda-version "-std=c++${DEVICE_CXX_STANDARD}" -O3 -fPIC -DNDEBUG -Wall -Wextra
+      ${OPS_PREFIX_MAP} -DGOOGLE_CUDA=1 -DEIGEN_MAX_ALIGN_BYTES=64 ${definitions}
+      -isystem "${TENSORFLOW_SDK}/tensorflow/include" ${includes} -MD -MF "${object}.d" -c "${source}" -o "${object}"
+    COMMAND "${CMAKE_COMMAND}" "-DSOURCE=${source}" "-DOBJECT=${object}" -P "${OPS_MODULES}/RequireKernel.cmake"
     DEPENDS "${source}"
     DEPFILE "${object}.d"
     COMMENT "Compiling ${source} for the GPU"
@@ -61,9 +67,10 @@ function(compile_with_clang source object)
 endfunction()
 
 function(add_device_code target)
+  cmake_parse_arguments(PARSE_ARGV 1 DEVICE "" "CXX_STANDARD" "SOURCES;INCLUDES;DEFINITIONS")
   if(CMAKE_CUDA_COMPILER)
-    set_source_files_properties(${ARGN} PROPERTIES LANGUAGE CUDA)
-    target_sources(${target} PRIVATE ${ARGN})
+    set_source_files_properties(${DEVICE_SOURCES} PROPERTIES LANGUAGE CUDA)
+    target_sources(${target} PRIVATE ${DEVICE_SOURCES})
     list(TRANSFORM OPS_PREFIX_MAP PREPEND "-Xcompiler=" OUTPUT_VARIABLE options)
     list(APPEND options --expt-relaxed-constexpr)
     target_compile_options(${target} PRIVATE "$<$<COMPILE_LANGUAGE:CUDA>:${options}>")
@@ -71,10 +78,11 @@ function(add_device_code target)
   endif()
   # Sources for the CPU that use the GPU's types include its headers.
   target_include_directories(${target} SYSTEM PRIVATE "${OPS_CUDA_PATH}/include")
-  foreach(source IN LISTS ARGN)
-    file(RELATIVE_PATH name "${CMAKE_CURRENT_SOURCE_DIR}/src" "${source}")
+  foreach(source IN LISTS DEVICE_SOURCES)
+    file(RELATIVE_PATH name "${OPS_ROOT}" "${source}")
+    string(REGEX REPLACE "^src/" "" name "${name}")
     string(REPLACE "/" "." name "${name}")
-    set(object "${CMAKE_CURRENT_BINARY_DIR}/${name}.o")
+    set(object "${CMAKE_CURRENT_BINARY_DIR}/${target}.${name}.o")
     compile_with_clang("${source}" "${object}")
     target_sources(${target} PRIVATE "${object}")
   endforeach()

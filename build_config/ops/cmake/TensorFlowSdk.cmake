@@ -36,7 +36,7 @@ set_target_properties(
 )
 
 set(OPS_PREFIX_MAP
-  "-ffile-prefix-map=${CMAKE_CURRENT_SOURCE_DIR}=."
+  "-ffile-prefix-map=${OPS_ROOT}=."
   "-ffile-prefix-map=${CMAKE_CURRENT_BINARY_DIR}=build"
   "-ffile-prefix-map=${sdk}=."
 )

@@ -28,6 +28,13 @@ class ContainerImageError(MissingToolError):
 # --- the build -------------------------------------------------------------------------------------------
 
 
+class OpsSourceError(FactoryError):
+    """Correct the custom-op project: its sources cannot be fetched, or it does not give what ops.toml says."""
+
+    exit_code = 32
+    default_remedy = "Correct that project in build_config/ops.toml; git must be able to fetch it without asking."
+
+
 class CompileError(FactoryError):
     """Correct the source: an op does not compile."""
 
@@ -51,7 +58,7 @@ class RepairError(FactoryError):
     """Link the ops against fewer libraries: auditwheel could not make the wheel portable."""
 
     exit_code = 42
-    default_remedy = "Link only against libtensorflow_framework.so.2, or name the library in repair.toml's `exclude`."
+    default_remedy = "Link only against libtensorflow_framework.so.2, or allow the copy: `grafts` in ops.toml."
 
 
 # --- before a wheel is signed ----------------------------------------------------------------------------

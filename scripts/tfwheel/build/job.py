@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from tfwheel.build import ops_sources
 from tfwheel.config import build_config, inputs, plan
 from tfwheel.errors import BadWheelError
 from tfwheel.index import ledger, published_versions
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tfwheel.config.build_config import Config
+    from tfwheel.config.ops_projects import OpsProject
     from tfwheel.config.paths import Paths
     from tfwheel.config.targets import Base, Target
     from tfwheel.wheel.records import Record
@@ -90,15 +92,26 @@ class Job:
             )
 
     @property
-    def ops_project(self) -> Path:
-        """The custom-op project."""
-        return self.paths.settings / "ops"
-
-    @property
     def ops(self) -> list[str]:
-        """The names of the custom ops: an op is ``<op>.cc`` below ``src/``; ``*.cu.cc`` are the kernels of one."""
-        found = (self.ops_project / "src").rglob("*.cc")
-        return sorted(path.stem for path in found if not path.name.endswith(".cu.cc"))
+        """What the SBOM calls the ops: libraries, or for a project that names none ``<op>`` of ``src/<op>.cc``."""
+        found = {library.file for project in self.config.ops for library in project.library}
+        for project in self.config.ops:
+            sources = (self.paths.settings / (project.path or "") / "src").rglob("*.cc")
+            kernels = {path.stem for path in sources if not path.name.endswith(".cu.cc")}
+            found |= kernels if project.path and not project.library else set()
+        return sorted(found)
+
+    def ops_sources(self) -> list[tuple[OpsProject, Path]]:
+        """Return each custom-op project with its tree, fetched if need be; raises OpsSourceError and PatchError."""
+        return [
+            (project, ops_sources.fetch(project, self.paths.settings, self.paths.cache)) for project in self.config.ops
+        ]
+
+    def ops_tests(self) -> dict[str, list[Path]]:
+        """Return the test programs of the custom-op projects that have some, by project."""
+        tested = [project for project in self.config.ops if project.tests]
+        trees = [ops_sources.fetch(project, self.paths.settings, self.paths.cache) for project in tested]
+        return {one.name: ops_sources.tests(one, tree) for one, tree in zip(tested, trees, strict=True)}
 
     @property
     def patches(self) -> Path:

@@ -10,12 +10,14 @@ import re
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
-from tfwheel.build import cibuildwheel, cuda_tree, official_wheel, ops_wheel, pipeline, verification
+from tfwheel.build import cibuildwheel, compiler_errors, cuda_tree, official_wheel, ops_wheel, pipeline, verification
 from tfwheel.build.cibuildwheel import ContainerBuild, ContainerHost
 from tfwheel.build.errors import CompileError, ContainerBuildError
 from tfwheel.build.job import FinishedWheel, Job
 from tfwheel.checks import opened_wheel
 from tfwheel.checks.errors import ArchGateError, ContentsGateError
+from tfwheel.config import ops_projects
+from tfwheel.config.errors import ConfigError
 from tfwheel.config.paths import Paths
 from tfwheel.gpu import fatbin
 from tfwheel.system import console, digests, sources
@@ -52,7 +54,9 @@ def build(
     with job.publishable(), job.exclusive(job.target.ops_id), job.scratch():
         name = cibuildwheel.find_engine(engine)
         with console.step(f"container image ({name})", job.times):
-            place = cibuildwheel.find_place(name, image or cibuildwheel.default_image(job.ops_project))
+            place = cibuildwheel.find_place(
+                name, image or cibuildwheel.default_image(job.paths.settings / _package(job))
+            )
         with console.step("official wheel", job.times):
             base = official_wheel.fetch(job.base, job.paths.cache)
         key = _key(job, base, place)
@@ -63,6 +67,18 @@ def build(
         else:
             finished = _build(job, place, base, key, beside=Job.of(target_id, native))
         return verification.smoke_test(job, finished, require_gpu=require_gpu).record
+
+
+def _package(job: Job) -> str:
+    """Return the path of the one custom-op project in the settings; ConfigError if cibuildwheel cannot build it."""
+    (first, *more) = job.config.ops
+    if more or first.kind != "pyproject" or not first.path or first.patches:
+        where = job.paths.settings / ops_projects.FILE
+        message = (
+            f"{where}: cibuildwheel builds one project, of the kind `pyproject` with a `path`, and this has another"
+        )
+        raise ConfigError(message, remedy="Build on this machine (`nox -s build-cuda12`), or name that project alone.")
+    return first.path
 
 
 def _build(job: Job, place: ContainerHost, base: Path, key: str, *, beside: Job) -> FinishedWheel:
@@ -86,7 +102,7 @@ def _order(job: Job, base: Path) -> ContainerBuild:
     parts = target.line.toolkit
     return ContainerBuild(
         settings=job.paths.settings,
-        package=job.ops_project.name,
+        package=_package(job),
         python=target.python_tag,
         environment=ops_wheel.settings(target, cibuildwheel.SDK),
         sdk=sdk,
@@ -100,9 +116,12 @@ def _compile_error(job: Job, error: ContainerBuildError) -> CompileError | None:
     """Return a CompileError with the compiler's output if the compiler failed, else None."""
     if error.step != cibuildwheel.BUILDING or COMPILING not in error.output:
         return None
-    said = ops_wheel.compiler_words(error.output.partition(COMPILING)[2])
+    said = compiler_errors.words(error.output.partition(COMPILING)[2])
     message = f"the custom ops do not compile for {job.target.ops_id} in a container\n{said}"
-    words = ["Correct the source named above; `/project` there is build_config/ here.", *ops_wheel.hints(error.output)]
+    words = [
+        "Correct the source named above; `/project` there is build_config/ here.",
+        *compiler_errors.hints(error.output),
+    ]
     return CompileError(message, remedy=" ".join(words))
 
 
@@ -146,7 +165,7 @@ def _key(job: Job, base: Path, place: ContainerHost) -> str:
     return digests.of_facts(
         target={name: value for name, value in asdict(job.target).items() if name != "default"},
         sdk=ops_wheel.sdk_key(base),
-        project=digests.of_tree(job.ops_project),
+        project=digests.of_tree(job.paths.settings / _package(job)),
         parts=cuda_tree.key(job.target.line),
         image=place.image_id,
         rules=asdict(job.config.repair),

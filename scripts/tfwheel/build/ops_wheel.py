@@ -1,4 +1,4 @@
-"""The `ops` builder: compiles the custom-op project once per TensorFlow minor and line, for every Python.
+"""The `ops` builder: compiles the custom-op projects once per TensorFlow minor and line, for every Python.
 
 An op's library uses no CPython symbol and links only ``libtensorflow_framework.so.2``. So it needs only the headers
 and that library, unpacked from an official wheel; TensorFlow itself is never installed.
@@ -7,31 +7,26 @@ and that library, unpacked from an official wheel; TensorFlow itself is never in
 from __future__ import annotations
 
 import os
-import re
 import sys
 from typing import TYPE_CHECKING
 
-from tfwheel.build.errors import CompileError
+from tfwheel.build import ops_builds, ops_packing
+from tfwheel.build.ops_builds import Order
+from tfwheel.config import ops_projects
 from tfwheel.config.targets import WHEEL_EPOCH
 from tfwheel.system import console, digests, kept_folders
-from tfwheel.system.errors import CommandError
-from tfwheel.system.processes import run
 from tfwheel.wheel.reader import WheelReader
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path, PurePosixPath
 
     from tfwheel.build.toolchain import Toolchain
+    from tfwheel.config.ops_projects import OpsProject
     from tfwheel.config.targets import Target
 
-PROJECT = "tfwheel-ops"
+PROJECT = ops_packing.PROJECT
 FRAMEWORK = "tensorflow/libtensorflow_framework.so.2"
-# What sources of older projects name: how it is called now, and what g++ or clang says of the old name.
-RENAMED = (
-    ("Status::OK()", "absl::OkStatus()", r"\WOK\W is not a member of|no member named 'OK'"),
-    ("third_party/eigen3/", "", r"third_party/eigen3/\S+: No such file|'third_party/eigen3/\S+' file not found"),
-    ("gpu/cub/", "cub/", r"gpu/cub/\S+: No such file|'\S*gpu/cub/\S+' file not found"),
-)
 HEADERS = "tensorflow/include/"
 # The only headers that differ between Pythons; no op may use them.
 PYTHON_HEADERS = "tensorflow/include/external/local_config_python/"
@@ -62,48 +57,50 @@ def unpack_sdk(base: Path, cache: Path) -> Path:
     return kept_folders.keep(kept_sdk(base, cache), unpack, cache=cache, busy=busy)
 
 
-def compile_key(*, target: Target, project: Path, sdk: str, toolchain: Toolchain) -> str:
+def compile_key(
+    *, target: Target, projects: Sequence[OpsProject], settings: Path, sdk: str, toolchain: Toolchain
+) -> str:
     """Return a digest of everything that decides the bytes of the ops wheel."""
     return digests.of_facts(
         version=target.version,
         archs=target.line.archs,
         ptx=target.line.ptx,
-        project=digests.of_tree(project),
+        projects=[ops_projects.identity(project, settings) for project in projects],
+        modules=digests.of_tree(ops_builds.MODULES),
         sdk=sdk,
         toolchain=toolchain.identity,
         tools=digests.tool_versions(),
     )
 
 
-def compile_ops(*, target: Target, project: Path, sdk: Path, toolchain: Toolchain, workspace: Path, log: Path) -> Path:
-    """Build the ops wheel with `python -m build` and return its path below ``workspace``.
+def compile_ops(
+    projects: Sequence[tuple[OpsProject, Path]],
+    *,
+    target: Target,
+    sdk: Path,
+    toolchain: Toolchain,
+    workspace: Path,
+    log: Path,
+) -> Path:
+    """Build all custom-op projects, each from its tree, and pack them into the ops wheel below ``workspace``.
 
-    Raises CompileError, with the compiler's last error first, when an op does not compile.
+    Raises CompileError, with the compiler's last error first, when an op does not compile, and OpsSourceError.
     """
-    out = workspace / "ops-dist"
-    argv: list[str | Path] = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", out]
-    argv += [f"--config-setting=build-dir={workspace / 'ops-build'}", project]
-    try:
-        run(argv, env=_environment(target, sdk, toolchain), log=log)
-    except CommandError as error:
-        message = f"the custom ops do not compile for {target.ops_id}\n{compiler_words(error.output)}"
-        remedy = " ".join(["Correct the source named above.", *hints(error.output), f"The whole log is {log}."])
-        raise CompileError(message, remedy=remedy) from error
-    return next(out.glob("*.whl"))
-
-
-def compiler_words(output: str) -> str:
-    """Extract the errors from a build log, the last one first, each with the lines below it."""
-    lines = output.splitlines()
-    starts = [index for index, line in enumerate(lines) if re.search(r"\b(fatal )?error\b\s*:|CMake Error", line)]
-    blocks = ["\n".join(lines[start : start + 4]) for start in reversed(starts[-5:])]
-    return "\n".join(blocks or reversed(lines[-15:]))
-
-
-def hints(output: str) -> list[str]:
-    """Return what to write in place of names that TensorFlow had once, as far as compilers miss them."""
-    found = [(old, new) for old, new, words in RENAMED if re.search(words, output)]
-    return [f"Write `{new}` for `{old}`." if new else f"Leave `{old}` out." for old, new in found]
+    built = []
+    for project, tree in projects:
+        order = Order(
+            project=project,
+            tree=tree,
+            variables=_environment(target, sdk, toolchain),
+            work=workspace / "ops" / project.name,
+            log=log,
+            what=target.ops_id,
+        )
+        made = ops_builds.build(order)
+        if project.kind != "sources":
+            ops_packing.set_search_paths(made)
+        built.append(made)
+    return ops_packing.pack(built, target=target, out_dir=workspace / "ops-dist")
 
 
 def settings(target: Target, sdk: Path | PurePosixPath) -> dict[str, str]:

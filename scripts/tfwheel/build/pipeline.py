@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from tfwheel.build import gpu_code, official_wheel, ops_wheel, repair, summary, toolchain, verification
 from tfwheel.build.job import FinishedWheel, Job
 from tfwheel.checks import wheel_gates
+from tfwheel.config import ops_projects
 from tfwheel.config.paths import Paths
 from tfwheel.config.targets import WHEEL_EPOCH, session_of
 from tfwheel.index import local_index
@@ -150,7 +151,11 @@ def _ops(job: Job, chain: Toolchain, base: Path, *, force: bool) -> Iterator[Fin
     It is locked while the block runs, so that it is smoke-tested only once.
     """
     compiled = ops_wheel.compile_key(
-        target=job.target, project=job.ops_project, sdk=ops_wheel.sdk_key(base), toolchain=chain
+        target=job.target,
+        projects=job.config.ops,
+        settings=job.paths.settings,
+        sdk=ops_wheel.sdk_key(base),
+        toolchain=chain,
     )
     key = digests.of_facts(
         compiled=compiled, rules=asdict(job.config.repair), libraries=digests.library_versions(), code=code_key()
@@ -172,10 +177,10 @@ def _compile(job: Job, chain: Toolchain, base: Path, key: str) -> FinishedWheel:
     kept = ops_wheel.kept_sdk(base, job.paths.cache)
     with console.step("TensorFlow headers", job.times), job.recording_cache_hit("headers", kept):
         sdk = ops_wheel.unpack_sdk(base, job.paths.cache)
+    with console.step("sources of the ops", job.times):
+        projects = job.ops_sources()
     with console.step("compile ops", job.times):
-        raw = ops_wheel.compile_ops(
-            target=target, project=job.ops_project, sdk=sdk, toolchain=chain, workspace=job.work, log=log
-        )
+        raw = ops_wheel.compile_ops(projects, target=target, sdk=sdk, toolchain=chain, workspace=job.work, log=log)
     with console.step("auditwheel repair", job.times):
         wheel, report = repair.repair(raw, job.work / "repaired", job.config.repair, epoch=WHEEL_EPOCH, log=log)
     return finish_ops(job, wheel, report, key=key, tools=digests.tool_versions() | chain.versions)
@@ -226,6 +231,7 @@ def _merged(job: Job, base: Path, ops: FinishedWheel, native: RetargetedLibrarie
             out_dir=job.work / "merged",
             libraries=native.deflated,
             requires=native.requires,
+            rules=job.config.repair.ops,
         )
 
 
@@ -274,7 +280,7 @@ def _key(job: Job, chain: Toolchain) -> str:
     return digests.of_facts(
         target={name: value for name, value in asdict(job.target).items() if name != "default"},
         base=asdict(job.base),
-        ops=digests.of_tree(job.ops_project),
+        ops=[ops_projects.identity(project, job.paths.settings) for project in job.config.ops],
         patches=digests.of_tree(job.patches),
         ceilings=digests.of_tree(job.ceilings),
         rules=asdict(job.config.repair),

@@ -133,6 +133,7 @@ class _Recheck:
                 out_dir=job.work / "merged",
                 libraries={name: _packed(wheel, name, job.work) for name in self._retargeted()},
                 requires=xla_ceiling.requirements(ceiling, job.base.requires_dist),
+                rules=job.config.repair.ops,
             )
 
     def _check_library(self, base: Path, member: str, ceiling: Ceiling | None) -> dict[str, Any]:

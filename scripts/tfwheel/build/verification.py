@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from tfwheel.build import official_wheel, ops_wheel
 from tfwheel.build.job import FinishedWheel
-from tfwheel.checks import environments, smoke, wheel_gates
+from tfwheel.checks import environments, ops_trial, smoke, wheel_gates
+from tfwheel.checks.ops_trial import OpsUnderTest
 from tfwheel.colab import wheel_facts
 from tfwheel.colab.fit_table import Judge
 from tfwheel.index import local_index
@@ -115,7 +116,12 @@ def _tried(
     )
     with served as url:
         candidate = smoke.WheelUnderTest(
-            target=job.target, record=finished.record, wheel=finished.wheel, index_url=url, official=official
+            target=job.target,
+            record=finished.record,
+            wheel=finished.wheel,
+            index_url=url,
+            official=official,
+            ops=OpsUnderTest.of(finished.wheel, job.config.repair.ops, job.ops_tests()),
         )
         report = smoke.smoke(candidate, environment)
     return _SmokeOutcome(report=report | {"checks_key": code_key()}, log=environment.log)
@@ -129,6 +135,8 @@ def _noted(finished: FinishedWheel, outcome: _SmokeOutcome, *, require_gpu: bool
     records.save(record, finished.wheel)
     smoke.require_passed(report, log=outcome.log)
     console.say(f"  smoke test passed, gpu: {_gpu(record)}")
+    if idle := ops_trial.not_run(report):
+        console.warn(f"no test ran {', '.join(idle)}: name programs that do in `tests` of ops.toml")
     return replace(finished, record=record)
 
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 PROJECT = "tensorflow"
 OPS_PROJECT = "tfwheel-ops"
-OPS_PACKAGE = "tfwheel_ops/"
+GRAFTED = "tfwheel_ops.libs"  # where auditwheel puts libraries that it copies into the ops wheel
 NEW_IN_EVERY_WHEEL = ("METADATA", "RECORD", "WHEEL")
 ELF_MAGIC = b"\x7fELF"
 
@@ -108,7 +108,14 @@ class OpenedWheel:
     @property
     def promised(self) -> dict[str, tuple[str, ...]]:
         """The GPU code that the plan promises, by kind."""
-        return gpu_support.promised(self.target, self.official.locked if self.official else None)
+        found = gpu_support.promised(self.target, self.official.locked if self.official else None)
+        if self.rules.ops.without_gpu_code:
+            found.pop(gpu_support.OPS, None)
+        return found
+
+    def arch_rule(self, name: str) -> str | None:
+        """Return what ops.toml promises of the GPU code of a library; None if it says nothing."""
+        return self.rules.ops.archs.get(self.rules.ops.file_of(name))
 
     @cached_property
     def code(self) -> dict[str, LibraryCode]:
@@ -182,7 +189,8 @@ def opened_ops(path: Path, *, target: Target, rules: RepairRules) -> Iterator[Op
     """Open an ops wheel; ``own`` are its package and its metadata, and it may hold nothing else."""
     with ExitStack() as stack:
         wheel = stack.enter_context(WheelReader(path))
-        own = {name for name in _files(wheel) if name.startswith((OPS_PACKAGE, f"{wheel.dist_info}/"))}
+        folders = [*rules.ops.packages, wheel.dist_info, *([GRAFTED] if rules.ops.grafts else [])]
+        own = {name for name in _files(wheel) if name.partition("/")[0] in folders}
         yield OpenedWheel(
             wheel=wheel,
             target=target,

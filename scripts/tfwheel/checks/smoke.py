@@ -8,15 +8,15 @@ from __future__ import annotations
 import json
 import shutil
 import signal
-import zipfile
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from packaging.utils import canonicalize_name
 
-from tfwheel.checks import environments
+from tfwheel.checks import environments, ops_trial
 from tfwheel.checks.errors import SmokeError
+from tfwheel.checks.ops_trial import OpsUnderTest
 from tfwheel.config import gpu_support
 from tfwheel.config.targets import is_core
 from tfwheel.gpu import code_inventory
@@ -31,15 +31,13 @@ if TYPE_CHECKING:
     from tfwheel.config.targets import Target
     from tfwheel.wheel.records import Record
 
-OPS_PACKAGE = "tfwheel_ops"
-
 
 @dataclass(frozen=True, kw_only=True)
 class WheelUnderTest:
     """A wheel to test, and the index from which pip installs it.
 
     ``index_url`` is the served sub-index that lists it. A wheel that only adds to TensorFlow is tested with the wheel
-    ``official``, or, if that is None, with the one on pip's configured index.
+    ``official``, or, if that is None, with the one on pip's configured index. ``ops`` are the ops that it brings.
     """
 
     target: Target
@@ -47,6 +45,7 @@ class WheelUnderTest:
     wheel: Path
     index_url: str
     official: Path | None = None
+    ops: OpsUnderTest = field(default_factory=OpsUnderTest)
 
     def requirements(self, *, extra: str) -> list[str]:
         """Return the requirements for pip, all exact pins; ``extra`` ("" or "[and-cuda]") is TensorFlow's."""
@@ -83,6 +82,9 @@ def smoke(under_test: WheelUnderTest, environment: Environment) -> dict[str, Any
             _install(smoke_run)
         with console.step("smoke: checks", smoke_run.times):
             report |= _check(smoke_run)
+        if smoke_run.under_test.ops.packages and report["tensorflow"]:
+            with console.step("smoke: custom ops", smoke_run.times):
+                _check_ops(smoke_run, report)
     except CommandError as error:
         if "No space left on device" in error.output:
             environment.raise_disk_full("ran out of space")
@@ -152,7 +154,6 @@ def _check(smoke_run: SmokeRun) -> dict[str, Any]:
     shutil.copyfile(program("checks.smoke_checks"), script)
     words = ["--project", record.project, "--version", record.version]
     words += ["--tensorflow", smoke_run.under_test.target.tensorflow, "--json", str(answer)]
-    words += ["--ops"] if _brings_ops(smoke_run.under_test.wheel) else []
     words += ["--expect-gpu"] if environment.gpus else []
     try:
         environment.run("-X", "faulthandler", script, *words)
@@ -167,6 +168,15 @@ def _check(smoke_run: SmokeRun) -> dict[str, Any]:
     return report
 
 
+def _check_ops(smoke_run: SmokeRun, report: dict[str, Any]) -> None:
+    """Try the ops of the wheel, and add what was found to its report."""
+    found = ops_trial.run(smoke_run.under_test.ops, smoke_run.environment)
+    report["checks"] += found["checks"]
+    report["ops"] = found["ops"]
+    report["reason"] = report["reason"] or found["reason"]
+    report["passed"] = report["passed"] and found["reason"] is None
+
+
 def _runs(environment: Environment, capability: str) -> dict[str, Any]:
     """Return the images in the installed libraries by kind of GPU code, and what this GPU runs of them."""
     major, _, minor = capability.partition(".")
@@ -178,8 +188,3 @@ def _runs(environment: Environment, capability: str) -> dict[str, Any]:
         "images": {kind: list(found) for kind, found in images.items()},
         "runs": {kind: runs[kind] for kind in images},
     }
-
-
-def _brings_ops(wheel: Path) -> bool:
-    with zipfile.ZipFile(wheel) as archive:
-        return not {f"{OPS_PACKAGE}.py", f"{OPS_PACKAGE}/__init__.py"}.isdisjoint(archive.namelist())

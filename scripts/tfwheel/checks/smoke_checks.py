@@ -1,4 +1,4 @@
-"""Check inside a user's environment that the installed TensorFlow and its custom ops compute correct results.
+"""Check inside a user's environment that the installed TensorFlow computes correct results.
 
 Imports the standard library, numpy and TensorFlow only, in the syntax of Python 3.9. Writes one JSON object to
 ``--json`` and exits with 1 if a check failed. Prints each check before it starts, so that a crash can be attributed.
@@ -45,7 +45,6 @@ def main(words: list[str] | None = None) -> int:
     parser.add_argument("--project", required=True, help="the distribution under test")
     parser.add_argument("--version", required=True, help="its exact version")
     parser.add_argument("--tensorflow", required=True, help="the version that tf.__version__ must have")
-    parser.add_argument("--ops", action="store_true", help="check the package tfwheel_ops, too")
     parser.add_argument("--expect-gpu", action="store_true", help="fail unless TensorFlow sees a GPU")
     parser.add_argument("--timeout", type=float, default=900, help="seconds until it prints all stacks and ends")
     parser.add_argument("--json", type=Path, required=True, help="where the report goes")
@@ -76,7 +75,7 @@ def run_all(arguments: argparse.Namespace) -> dict[str, Any]:
         tf = sys.modules["tensorflow"]
         _attempt(report, "version", "", partial(check_version, tf, arguments))
         for device in ["CPU:0", "GPU:0"][: 1 if report["gpu"] == "absent" else 2]:
-            for name, check in checks_on(tf, device, ops=arguments.ops).items():
+            for name, check in checks_on(tf, device).items():
                 _attempt(report, name, device, check)
     if isinstance(report["gpu"], dict):
         first = [check["seconds"] for check in report["checks"] if check["device"] == "GPU:0"][:1]
@@ -128,18 +127,15 @@ def time_first_kernel() -> float:
         return round(time.perf_counter() - start, 4)
 
 
-def checks_on(tf: ModuleType, device: str, *, ops: bool) -> dict[str, Check]:
+def checks_on(tf: ModuleType, device: str) -> dict[str, Check]:
     """Return the checks of one device, in order; the first one runs the first kernel there."""
-    found: dict[str, Check] = {
+    return {
         "first kernel": partial(check_first_kernel, tf, device),
         "matmul": partial(check_matmul, tf, device),
         "conv2d": partial(check_conv2d, tf, device),
         "keras fit": partial(check_keras_fit, tf, device),
         "xla": partial(check_xla, tf, device),
     }
-    if ops:
-        found["custom ops"] = partial(check_custom_ops, tf, device)
-    return found
 
 
 def _attempt(report: dict[str, Any], name: str, device: str, check: Check) -> bool:
@@ -235,19 +231,6 @@ def check_xla(tf: ModuleType, device: str) -> float:
         result = compiled(tf.constant(values))
     wide = values.astype("float64")
     return _assert_close(result, np.tanh(wide @ wide).sum(axis=1), 1e-3, device)
-
-
-def check_custom_ops(tf: ModuleType, device: str) -> list[dict[str, Any]]:
-    """Compare every custom op, forward and gradient, with its float64 reference."""
-    ops = importlib.import_module("tfwheel_ops")
-    with _on(tf, device):
-        results: list[dict[str, Any]] = ops.selftest("/" + device)
-    assert results, "tfwheel_ops.selftest() tested nothing"
-    for result in results:
-        name = "{op} {dtype} {direction}".format(**result)
-        assert result["passed"], f"{name}: error {result['max_error']} is over {result['tolerance']}"
-        assert result["device"].endswith(device), f"{name} ran on {result['device']}, not on {device}"
-    return results
 
 
 class _on:  # noqa: N801 -- reads as a word: `with _on(tf, device):`

@@ -109,18 +109,21 @@ def runpath(opened_wheel: OpenedWheel) -> str:
 
 
 def graft(opened_wheel: OpenedWheel) -> str:
-    """Check that no library of CUDA, the driver or TensorFlow was copied in, and that a repair copied in none."""
+    """Check that no library of CUDA, the driver or TensorFlow was copied in, and by a repair only those allowed."""
+    grafted = []
     for name in sorted(opened_wheel.files - OWN_LIBRARIES):
         path = PurePosixPath(name)
         if path.parts[0].endswith(".libs"):
-            message = f"{opened_wheel.name}: a repair copied `{name}` in"
-            raise GraftGateError(message)
+            if not any(fnmatch(path.name, pattern) for pattern in opened_wheel.rules.ops.graft_patterns):
+                message = f"{opened_wheel.name}: a repair copied `{name}` in"
+                raise GraftGateError(message)
+            grafted.append(path.name)
         if ".so" not in path.suffixes:
             continue
         if pattern := next((one for one in opened_wheel.rules.exclude if fnmatch(path.name, one)), None):
             message = f"{opened_wheel.name}: `{name}` must not be in a wheel (`{pattern}` in repair.toml)"
             raise GraftGateError(message)
-    return "no library copied in"
+    return f"copied in: {', '.join(grafted) or 'no library'}"
 
 
 def platform(opened_wheel: OpenedWheel) -> str:
@@ -152,9 +155,10 @@ def platform(opened_wheel: OpenedWheel) -> str:
 
 
 def arch(opened_wheel: OpenedWheel) -> str:
-    """Check that the GPU code in its own libraries is exactly what the line promises; a line without CUDA has none.
+    """Check that the GPU code in its own libraries is what the line promises; a line without CUDA has none.
 
-    Leaves out retargeted libraries of TensorFlow, which gpu_gates.py checks.
+    That is exactly so, unless ops.toml promises something else of a library (``OpsRules.archs``). Leaves out retargeted
+    libraries of TensorFlow, which gpu_gates.py checks.
     """
     promised = opened_wheel.target.line.gpu_code
     retargeted = opened_wheel.target.line.retarget
@@ -162,16 +166,25 @@ def arch(opened_wheel: OpenedWheel) -> str:
     own = [name for name in opened_wheel.libraries if PurePosixPath(name).name not in others]
     found = {name: opened_wheel.code[name].images for name in own}
     with_code = {name: archs for name, archs in found.items() if archs}
-    for name, archs in with_code.items():
-        if set(archs) != set(promised):
-            message = (
-                f"{opened_wheel.name}: `{name}` has GPU code for {_list(archs)}; the line promises {_list(promised)}"
-            )
+    for name, archs in found.items():
+        rule = opened_wheel.arch_rule(name)
+        if _breaks(rule, archs, promised):
+            words = "ops.toml promises none" if rule == "none" else f"the line promises {_list(promised)}"
+            message = f"{opened_wheel.name}: `{name}` has GPU code for {_list(archs)}; {words}"
             raise ArchGateError(message)
-    if found and promised and not with_code:
+    if found and promised and not with_code and not opened_wheel.rules.ops.without_gpu_code:
         message = f"{opened_wheel.name}: no GPU code in {_some(found)}; the line promises {_list(promised)}"
         raise ArchGateError(message)
     return f"{_list(promised) if with_code else 'no GPU code'} in {len(found)} libraries of its own"
+
+
+def _breaks(rule: str | None, found: Collection[str], promised: Collection[str]) -> bool:
+    """Return whether a library has other GPU code than its rule of ops.toml allows; without one it may have none."""
+    if rule == "none":
+        return bool(found)
+    if rule == "at-least":
+        return not set(promised).issubset(found)
+    return set(found) != set(promised) and bool(found or rule)
 
 
 def promise(opened_wheel: OpenedWheel) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from tfwheel.config import cross_checks
+from tfwheel.config import cross_checks, ops_projects
 from tfwheel.config.errors import ConfigError
 from tfwheel.config.field_types import LineName
 from tfwheel.config.paths import CONFIG_DIR
@@ -26,6 +26,8 @@ from tfwheel.config.toml_files import nearest, read
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from tfwheel.config.ops_projects import OpsProject
+
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
@@ -37,6 +39,7 @@ class Config:
     lines: dict[str, Line]
     bases: tuple[Base, ...]
     repair: RepairRules
+    ops: tuple[OpsProject, ...] = ops_projects.USUAL
     index: IndexSettings = field(default_factory=IndexSettings)
 
 
@@ -46,6 +49,7 @@ def load(directory: Path = CONFIG_DIR) -> Config:
     entries = read(directory / "lines.toml", dict[LineName, LineEntry])
     bases = read(directory / "bases.toml", BasesFile) if (directory / "bases.toml").exists() else BasesFile()
     repair = read(directory / "repair.toml", RepairFile)
+    projects = ops_projects.load(directory)
     index = read(directory / "index.toml", IndexSettings) if (directory / "index.toml").exists() else IndexSettings()
     lines = {name: _line(name, entry, directory / "lines.toml") for name, entry in entries.items()}
     locked = tuple(_base(entry) for entry in bases.base)
@@ -62,7 +66,13 @@ def load(directory: Path = CONFIG_DIR) -> Config:
         exclusions=tuple(targets.exclude),
         lines=lines,
         bases=locked,
-        repair=RepairRules(ceiling=repair.ceiling, max_bytes=repair.max_bytes, exclude=tuple(repair.exclude)),
+        repair=RepairRules(
+            ceiling=repair.ceiling,
+            max_bytes=repair.max_bytes,
+            exclude=tuple(repair.exclude),
+            ops=ops_projects.rules(projects),
+        ),
+        ops=projects,
         index=index,
     )
 

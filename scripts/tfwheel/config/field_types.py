@@ -128,6 +128,45 @@ WheelName = Annotated[
         "the file name of a wheel without a path, as in `tensorflow-2.20.0-cp312-cp312-manylinux_2_17_x86_64.whl`",
     ),
 ]
+ProjectId = Annotated[
+    str, text_like("[a-z0-9]+(-[a-z0-9]+)*", "small letters, digits and single hyphens, as in `my-ops`: it names logs")
+]
+PackageName = Annotated[
+    str,
+    text_like(
+        "(?!(tensorflow|keras|nvidia|numpy)$)[A-Za-z_][A-Za-z0-9_]{0,99}",
+        "the name of a Python package of its own, as in `my_ops`",
+    ),
+]
+RelativePath = Annotated[
+    str,
+    text_like(
+        r"(?!/)[^\\\x00]{1,400}", "a path relative to its folder, with forward slashes, as in `my_ops/kernels/add.cc`"
+    ),
+]
+InnerPath = Annotated[
+    str,
+    text_like(
+        r"(?!/)(?!(.*/)?\.\.(/|$))[^\\\x00]{1,400}",
+        "a path inside the project, with forward slashes and without `..`, as in `my_ops/kernels/add.cc`",
+    ),
+]
+LibraryPattern = Annotated[
+    str,
+    text_like(
+        r"lib[A-Za-z0-9_+-]+[A-Za-z0-9._+*?\[\]-]*", "the name of a library, or a pattern of it, as in `libgomp.so*`"
+    ),
+]
+GitUrl = Annotated[
+    str,
+    text_like(
+        r"(?![^/]*//[^/@]*:[^/@]*@)[A-Za-z0-9./][^\s]{2,400}",
+        "the address of a git repository without a password, as in `https://github.com/owner/name`; git finds "
+        "credentials as it always does",
+    ),
+]
+Commit = Annotated[str, text_like("[0-9a-f]{40}", "the full name of a commit, 40 digits, 0 to 9 and a to f")]
+Word = Annotated[str, Field(min_length=1, max_length=1000)]
 Sha256 = Annotated[str, text_like("[0-9a-f]{64}", "a sha256: 64 digits, 0 to 9 and a to f")]
 Platform = Annotated[
     str,

@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from tfwheel.config import plan
+from tfwheel.config import ops_projects, plan
 from tfwheel.config.errors import SelectionError
 from tfwheel.system import digests
 
@@ -28,10 +28,16 @@ def digest(config: Config, target: Target) -> str:
         version=target.version,
         requires=target.requires,
         line={name: value for name, value in asdict(target.line).items() if name not in ELSEWHERE},
-        ops=digests.of_tree(config.directory / "ops"),
+        ops=_ops(config),
         patches=digests.of_tree(config.directory / "patches" / target.tensorflow),
         ceilings=hashlib.sha256(ceilings.read_bytes()).hexdigest() if ceilings.is_file() else "",
     )
+
+
+def _ops(config: Config) -> object:
+    if config.ops == ops_projects.USUAL:
+        return digests.of_tree(config.directory / "ops")
+    return [ops_projects.identity(project, config.directory) for project in config.ops]
 
 
 def target_of(config: Config, folder: str) -> Target:

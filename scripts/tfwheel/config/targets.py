@@ -8,13 +8,15 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from tfwheel.config.field_types import BuilderName
     from tfwheel.config.schema import Retarget
 
 # The libraries whose kernels TensorFlow runs. Others have copies of some, for example the profiler's plugin.
 CORE = re.compile(r"libtensorflow_\w+\.so[.\d]*")
+# An extension module of one Python, or of its stable ABI (PEP 3149, PEP 384).
+EXTENSION = re.compile(r"\.(cpython-\w+|abi3)(-[\w-]+)?\.so$")
 WHEEL_EPOCH = 1_577_836_800  # 2020-01-01: the date of every file in a wheel of ours (SOURCE_DATE_EPOCH)
 # The nox session that builds a line, by how the line's name begins.
 SESSIONS = {"cpu": "build-cpu", "cu12": "build-cuda12"}
@@ -140,9 +142,47 @@ class Base:
 
 
 @dataclass(frozen=True, kw_only=True)
+class OpsRules:
+    """What the custom-op projects may bring into a wheel.
+
+    ``packages`` are their Python packages, ``grafts`` patterns of libraries that a repair may copy in. ``archs`` maps a
+    library's path in the ops wheel to what is promised of its GPU code: that of the line ("exact"), "at-least" that, or
+    "none"; ``without_gpu_code`` says that it is "none" for all. ``autoload`` says for a package, or for one library of
+    it by its path, whether TensorFlow loads the ops.
+    """
+
+    packages: tuple[str, ...] = ("tfwheel_ops",)
+    grafts: tuple[str, ...] = ()
+    archs: Mapping[str, str] = field(default_factory=dict)
+    without_gpu_code: bool = False
+    autoload: Mapping[str, bool] = field(default_factory=dict)
+
+    @property
+    def graft_patterns(self) -> tuple[str, ...]:
+        """The names that grafted libraries may have: auditwheel adds a hash, ``libgomp-a34b3233.so.1.0.0``."""
+        return tuple(pattern.replace(".so", "-*.so", 1) for pattern in self.grafts)
+
+    def file_of(self, member: str) -> str:
+        """Return the path of a member in the ops wheel: a merged wheel has ``_PACKAGE/`` for ``PACKAGE/``."""
+        package, _, rest = member.partition("/")
+        return f"{package[1:]}/{rest}" if package[:1] == "_" and package[1:] in self.packages else member
+
+    def op_libraries(self, members: Iterable[str]) -> list[str]:
+        """Return which files of an ops wheel are, by their names, libraries that TensorFlow can load for their ops."""
+        inside = [name for name in sorted(members) if name.partition("/")[0] in self.packages]
+        return [name for name in inside if name.endswith(".so") and not EXTENSION.search(name)]
+
+    def autoloaded(self, members: Iterable[str]) -> list[str]:
+        """Return which libraries of an ops wheel TensorFlow is to load: by their own entry, else as their package."""
+        of_package = {name: self.autoload.get(name.partition("/")[0], False) for name in self.op_libraries(members)}
+        return [name for name, asked in of_package.items() if self.autoload.get(name, asked)]
+
+
+@dataclass(frozen=True, kw_only=True)
 class RepairRules:
     """Limits of a published wheel: newest platform policy, libraries that must not be in it, size limit in bytes."""
 
     ceiling: str
     max_bytes: int
     exclude: tuple[str, ...]
+    ops: OpsRules = OpsRules()

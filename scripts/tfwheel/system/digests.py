@@ -20,13 +20,23 @@ OUTPUT = {"build", "dist"}  # of `python -m build`, in the folder itself
 
 
 def of_tree(folder: Path) -> str:
-    """Return a digest of the names and bytes of all files below a folder (caches left out); a missing one is empty."""
+    """Return a digest of the names and bytes of all files below a folder (caches left out); a missing one is empty.
+
+    Of a file it is that of its bytes.
+    """
     digest = hashlib.sha256()
+    if folder.is_file():
+        return hashlib.sha256(folder.read_bytes()).hexdigest()
     for path in sorted(folder.rglob("*")):
         parts = path.relative_to(folder).parts
         if path.is_file() and not IGNORED.intersection(parts) and not (len(parts) > 1 and parts[0] in OUTPUT):
             digest.update(f"{'/'.join(parts)}\0{hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
     return digest.hexdigest()
+
+
+def ignored(_folder: str, names: list[str]) -> set[str]:
+    """Return which names of a folder are caches, for ``shutil.copytree``."""
+    return IGNORED.intersection(names)
 
 
 def of_facts(**facts: Any) -> str:  # noqa: ANN401 -- anything that JSON can say

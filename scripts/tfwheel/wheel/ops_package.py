@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from tfwheel.wheel.reader import WheelReader
 
 TENSORFLOW = "tensorflow"
+LIBS = ".libs"  # how a folder of libraries ends that auditwheel copied in
 MODULE = '''\
 """The package {package} that comes with this TensorFlow: its files are in the folder {folder} beside this one.
 
@@ -44,21 +45,40 @@ def placed(custom: WheelReader) -> dict[str, NewFile]:
     """
     names = [name for name in custom.names() if not name.endswith("/") and not name.startswith(f"{custom.dist_info}/")]
     packages = {name.partition("/")[0] for name in names if name.endswith("/__init__.py") and name.count("/") == 1}
+    any_grafted = any(LIBS in name for name in names)
+    grafted = f"{custom.dist_info.partition('-')[0]}{LIBS}"
     files: dict[str, NewFile] = {}
     for name in names:
         package, _, rest = name.partition("/")
+        if package == grafted:
+            files[f"{_renamed(grafted)}/{rest}"] = member(custom, name)
+            continue
         if package == TENSORFLOW or package not in packages or not package.isidentifier() or f"_{package}" in packages:
             message = f"{custom.path.name}: `{name}` is not in a package of its own beside {TENSORFLOW}/"
             raise BadWheelError(
                 message, remedy="Give the ops a Python package of their own; change TensorFlow by patches."
             )
-        files[f"_{package}/{rest}"] = member(custom, name)
+        file = member(custom, name)
+        files[f"_{package}/{rest}"] = _searching(file, grafted) if any_grafted and ".so" in rest else file
     project = custom.dist_info.partition("-")[0].replace("_", "-")
     for package in packages:
         text = MODULE.format(package=package, folder=f"_{package}", project=project)
         files[f"{package}.py"] = NewFile(content=[text.encode()])
         files |= _types(custom, package, names)
     return files
+
+
+def _renamed(folder: str) -> str:
+    """Return the name of a folder of grafted libraries in the merged wheel, of the same length."""
+    return f"_{folder[1:]}"
+
+
+def _searching(library: NewFile, folder: str) -> NewFile:
+    """Return a library whose search path has the folder of grafted libraries by its name in the merged wheel."""
+    data = b"".join(library.content)
+    return NewFile(
+        content=[data.replace(f"/../{folder}".encode(), f"/../{_renamed(folder)}".encode())], mode=library.mode
+    )
 
 
 def member(wheel: WheelReader, name: str) -> NewFile:

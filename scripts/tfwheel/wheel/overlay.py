@@ -12,7 +12,7 @@ from packaging.utils import canonicalize_name
 from tfwheel.config.paths import ROOT
 from tfwheel.config.targets import WHEEL_EPOCH
 from tfwheel.errors import BadWheelError
-from tfwheel.wheel import core_metadata, metadata, ops_package, sbom
+from tfwheel.wheel import autoload, core_metadata, metadata, ops_package, sbom
 from tfwheel.wheel.patches import apply_folder
 from tfwheel.wheel.reader import WheelReader
 from tfwheel.wheel.writer import Changes, NewFile, merge
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
-    from tfwheel.config.targets import Base, Target
+    from tfwheel.config.targets import Base, OpsRules, Target
     from tfwheel.wheel.deflate import Deflated
 
 NAME = "tensorflow"  # also where the base is tensorflow-cpu: packages that require tensorflow are satisfied
@@ -71,12 +71,14 @@ def merge_overlay(
     out_dir: Path,
     libraries: Mapping[str, Deflated] | None = None,
     requires: Sequence[str] = (),
+    rules: OpsRules | None = None,
 ) -> MergedWheel:
     """Merge an official wheel, a repaired ops wheel and a folder of patches into the wheel of a target.
 
     ``locked`` is the entry of ``bases.toml`` for ``base``, whose hash was checked when it was fetched. The result has
     the name, version and requirements of the target and the stricter platform of the two wheels. ``libraries`` replace
-    the members of those names; ``requires`` are added to the requirements of the target. Raises BadWheelError for
+    the members of those names; ``requires`` are added to the requirements of the target; ``rules`` say which ops
+    TensorFlow loads by itself (None: none). Raises BadWheelError for
     wheels that are unsound or do not fit together, PatchError, DiskFullError.
     """
     platforms = metadata.stricter_platforms([locked.file, *([ops.name] if ops else [])])
@@ -86,6 +88,7 @@ def merge_overlay(
         custom = stack.enter_context(WheelReader(ops)) if ops else None
         _check_base(official, locked, target)
         patched = apply_folder(patches, names=frozenset(official.names()), read=official.read, version=target.version)
+        patched |= _autoloading(official, custom, patched, rules) if custom and rules else {}
         bill = sbom.of_merged(
             project=NAME, target=target, locked=locked, patches=patches, ops=sbom.read(custom) if custom else None
         )
@@ -111,6 +114,15 @@ def merge_overlay(
         replaced=tuple(sorted(changes.replace)),
         removed=tuple(sorted(changes.remove)),
     )
+
+
+def _autoloading(
+    official: WheelReader, custom: WheelReader, patched: Mapping[str, bytes], rules: OpsRules
+) -> dict[str, bytes]:
+    """Return the file of TensorFlow that loads the ops, changed; nothing if it is to load none."""
+    libraries = rules.autoloaded(custom.names())
+    before = patched.get(autoload.MEMBER) or official.read(autoload.MEMBER) if libraries else b""
+    return {autoload.MEMBER: autoload.added(before, libraries)} if libraries else {}
 
 
 def _check_base(official: WheelReader, locked: Base, target: Target) -> None:

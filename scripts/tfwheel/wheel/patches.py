@@ -48,12 +48,13 @@ class _PatchedFile:
 
 
 def apply_folder(
-    folder: Path, *, names: Container[str], read: Callable[[str], bytes], version: str
+    folder: Path, *, names: Container[str], read: Callable[[str], bytes], version: str, to_sources: bool = False
 ) -> dict[str, bytes]:
     """Apply every ``*.patch`` of a folder to the official files; return new contents by member name.
 
     ``names`` are the members of the base, ``read`` returns the bytes of one. Two patches may change one file in
-    different places. Without a folder there are no changes. Raises PatchError, which names patch, file, hunk and line,
+    different places. Without a folder there are no changes. With ``to_sources`` the files are those of a custom-op
+    project, and of any kind. Raises PatchError, which names patch, file, hunk and line,
     for a patch that is malformed, empty, for a file other than a Python file under ``tensorflow/``, that differs from
     the official file in any line (no fuzz, no offset), or that changes the lines that another one changes.
     """
@@ -61,7 +62,7 @@ def apply_folder(
     for patch in patches_of(folder):
         seen: set[str] = set()
         for number, change in enumerate(_parse(patch), 1):
-            name = _member(change, f"{patch}, file {number}", names)
+            name = _member(change, f"{patch}, file {number}", names, to_sources=to_sources)
             if name in seen:
                 message = f"{patch} has two parts about {name}"
                 raise PatchError(message)
@@ -112,12 +113,17 @@ def _parse(patch: Path) -> list[FileChange]:
     return changes
 
 
-def _member(change: FileChange, where: str, names: Container[str]) -> str:
+def _member(change: FileChange, where: str, names: Container[str], *, to_sources: bool) -> str:
     """Return the member that a part of a patch changes."""
     name = change.target.removeprefix("b/")
     if (change.source, change.target) != (f"a/{name}", f"b/{name}"):
         message = f"{where}: {change.source} -> {change.target} is not a change of one file (a/NAME, b/NAME)"
-        raise PatchError(message, remedy="Overlay patches change files; they do not add, delete or rename any.")
+        raise PatchError(message, remedy="Patches change files here; they do not add, delete or rename any.")
+    if to_sources:
+        if name not in names:
+            message = f"{where}: {name} is not in the project"
+            raise PatchError(message)
+        return name
     if not name.startswith("tensorflow/") or not name.endswith(".py") or ".." in name.split("/"):
         message = f"{where}: {name} is not a Python file under tensorflow/"
         raise PatchError(message, remedy="Only the source builder can change other files.")

@@ -78,7 +78,7 @@ def test_a_version_that_is_published_from_other_inputs_is_refused_before_any_wor
     ledger.append(build.paths.published, [known])
     with build.publishable():
         pass
-    other = build.ops_project / "src" / "new.cc"
+    other = build.paths.settings / "ops" / "src" / "new.cc"
     other.parent.mkdir(parents=True)
     other.write_text("// another op")
     changed = replace(build, config=replace(build.config, directory=build.paths.settings))

@@ -253,7 +253,7 @@ def test_a_base_with_a_data_folder_is_refused(tmp_path: Path) -> None:
         "tensorflow___extra.py",
         "tensorflow_____init__.py",
         "tfwheel_ops-2.20.0.data___scripts/x",
-        "tfwheel_ops.libs___libx.so",
+        "other.libs___libx.so",
         "single.py",
         "no_package___x.py",
         "_tfwheel_ops_____init__.py",

@@ -1,0 +1,191 @@
+"""Check inside a user's environment the custom ops that a wheel brings: each package, library, test and op.
+
+Imports the standard library and TensorFlow only, in the syntax of Python 3.9. Each way to use the ops has a process of
+its own (``use``, ``test``, ``alone``), which writes one JSON object to ``--json``. ``WORD ...`` says which:
+
+    use       import every package, load every library, run ``selftest(device)`` of the packages that have one
+    test      run one program of a project as ``__main__``
+    alone     import TensorFlow and nothing else: are the ops there?
+"""
+# ruff: noqa: T201, S101, BLE001 -- a program of its own: it prints, asserts, and reports whatever a check raises
+
+from __future__ import annotations
+
+import argparse
+import faulthandler
+import importlib
+import json
+import os
+import runpy
+import sys
+import time
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from types import ModuleType
+
+NO_GPU = {"CPU": {"CUDA_VISIBLE_DEVICES": "-1"}}
+
+
+def main(words: list[str] | None = None) -> int:
+    """Run one way of use; return the exit code, 1 if a check failed."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("way", choices=["use", "test", "alone"])
+    parser.add_argument("--device", required=True, help="CPU:0 or GPU:0")
+    parser.add_argument("--package", action="append", default=[], help="a package to import")
+    parser.add_argument("--library", action="append", default=[], help="PACKAGE/FILE: a library that has ops")
+    parser.add_argument("--op", action="append", default=[], help="an op that TensorFlow has by itself (`alone`)")
+    parser.add_argument("--program", type=Path, help="the program of the way `test`")
+    parser.add_argument("--timeout", type=float, default=900, help="seconds until it prints all stacks and ends")
+    parser.add_argument("--json", type=Path, required=True, help="where the report goes")
+    arguments = parser.parse_args(words)
+    os.environ.update(NO_GPU.get(arguments.device.partition(":")[0], {}))
+    faulthandler.dump_traceback_later(arguments.timeout, exit=True)
+    report: dict[str, Any] = {"checks": [], "ops": {}, "ran": []}
+    ways = {"use": _use, "test": _test, "alone": _alone}
+    with _noting(report):
+        ways[arguments.way](report, arguments)
+    faulthandler.cancel_dump_traceback_later()
+    arguments.json.write_text(json.dumps(report, indent=2, default=str) + "\n", encoding="utf-8")
+    return 0 if all(check["passed"] for check in report["checks"]) else 1
+
+
+# --- the ways --------------------------------------------------------------------------------------------
+
+
+def _use(report: dict[str, Any], arguments: argparse.Namespace) -> None:
+    device = arguments.device
+    for name in arguments.package:
+        if _attempt(report, f"import {name}", device, partial(_import, name)) and _has_selftest(name):
+            _attempt(report, f"selftest of {name}", device, partial(_selftest, name, device))
+    for library in arguments.library:
+        _attempt(report, f"load {library}", device, partial(_load, library, report["ops"]))
+
+
+def _test(report: dict[str, Any], arguments: argparse.Namespace) -> None:
+    program = arguments.program
+    _attempt(report, f"test {program.name}", arguments.device, partial(_run, program))
+
+
+def _alone(report: dict[str, Any], arguments: argparse.Namespace) -> None:
+    _attempt(report, "ops with TensorFlow alone", arguments.device, partial(_registered, arguments.op))
+
+
+# --- checks ----------------------------------------------------------------------------------------------
+
+
+def _import(name: str) -> str:
+    return str(importlib.import_module(name).__file__)
+
+
+def _has_selftest(name: str) -> bool:
+    return callable(getattr(sys.modules[name], "selftest", None))
+
+
+def _selftest(name: str, device: str) -> list[dict[str, Any]]:
+    """Run ``selftest`` of a package: rows with ``op``, ``dtype``, ``direction``, ``device``, ``passed`` and errors."""
+    with _on(device):
+        results: list[dict[str, Any]] = sys.modules[name].selftest("/" + device)
+    for result in results:
+        what = "{op} {dtype} {direction}".format(**result)
+        assert result["passed"], f"{what}: error {result['max_error']} is over {result['tolerance']}"
+        assert result["device"].endswith(device), f"{what} ran on {result['device']}, not on {device}"
+    return results
+
+
+def _load(library: str, ops: dict[str, list[str]]) -> list[str]:
+    """Load a library as its package does, by the same path, and note its ops with the devices that have kernels."""
+    tf = importlib.import_module("tensorflow")
+    package, _, rest = library.partition("/")
+    folder = Path(str(importlib.import_module(package).__file__)).parent
+    loaded = tf.load_op_library(os.path.join(str(folder), rest))  # noqa: PTH118 -- the string counts, as TensorFlow keeps it
+    found = sorted(op.name for op in loaded.OP_LIST.op)
+    for name in found:
+        ops[name] = _devices_of(name)
+    return found
+
+
+def _devices_of(op: str) -> list[str]:
+    kernels: Any = importlib.import_module("tensorflow.python.framework.kernels")
+    return sorted({kernel.device_type for kernel in kernels.get_registered_kernels_for_op(op).kernel})
+
+
+def _run(program: Path) -> str:
+    """Run a program as ``python PROGRAM`` does; SystemExit with 0 or nothing is its success."""
+    sys.argv = [str(program)]
+    sys.path.insert(0, str(program.parent))
+    try:
+        runpy.run_path(str(program), run_name="__main__")
+    except SystemExit as end:
+        if end.code:
+            message = f"it ended with exit code {end.code}"
+            raise RuntimeError(message) from end
+    return str(program.name)
+
+
+def _registered(names: list[str]) -> list[str]:
+    """Check that TensorFlow has the ops, though nothing but TensorFlow was imported."""
+    registry: Any = importlib.import_module("tensorflow.python.framework.op_def_registry")
+    lacking = [name for name in names if registry.get(name) is None]
+    assert not lacking, f"TensorFlow does not load {', '.join(lacking)} by itself"
+    return names
+
+
+# --- tools -----------------------------------------------------------------------------------------------
+
+
+def _attempt(report: dict[str, Any], name: str, device: str, check: Callable[[], Any]) -> bool:
+    """Run one check and add its entry to the report; any exception is a failure. Return whether it passed."""
+    label = f"{name} on {device}"
+    print(f"check {label} ...", flush=True)
+    entry: dict[str, Any] = {"name": name, "device": device, "passed": True}
+    start = time.perf_counter()
+    try:
+        entry["detail"] = check()
+    except Exception as error:
+        entry["passed"] = False
+        entry["detail"] = (f"{type(error).__name__}: {error}".splitlines() or [""])[0]
+    entry["seconds"] = round(time.perf_counter() - start, 3)
+    print(f"check {label}: {'ok' if entry['passed'] else entry['detail']} ({entry['seconds']} s)", flush=True)
+    report["checks"].append(entry)
+    return bool(entry["passed"])
+
+
+@contextmanager
+def _noting(report: dict[str, Any]) -> Iterator[None]:
+    """Note in the report the name of each op that runs while the block does, eagerly or in a graph that it makes."""
+    ran: set[str] = set()
+
+    def note(op_type: str, *_rest: object, **_more: object) -> None:
+        ran.add(op_type)
+
+    try:
+        callbacks: Any = importlib.import_module("tensorflow.python.framework.op_callbacks")
+    except ImportError:  # a TensorFlow without it, or none that can be imported: the checks say so
+        report["ran"] = None
+        yield
+        return
+    callbacks.add_op_callback(note)
+    yield
+    callbacks.clear_op_callbacks()
+    report["ran"] = sorted(ran)
+
+
+@contextmanager
+def _on(device: str) -> Iterator[ModuleType]:
+    """Run ops on one device alone: an op without a kernel for it fails instead of moving to the CPU."""
+    tf = importlib.import_module("tensorflow")
+    tf.config.set_soft_device_placement(False)
+    try:
+        with tf.device("/" + device):
+            yield tf
+    finally:
+        tf.config.set_soft_device_placement(True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
