@@ -9,7 +9,6 @@ import tomllib
 import zipfile
 from dataclasses import dataclass, field
 from importlib import metadata
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from packaging.requirements import InvalidRequirement, Requirement
@@ -23,6 +22,7 @@ from tfwheel.system.processes import run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
 
     from tfwheel.config.ops_projects import LibraryEntry, OpsProject
 

@@ -33,11 +33,11 @@ def repair(
 
     auditwheel chooses the oldest policy (PEP 600) that the wheel's libraries meet. ``epoch`` is SOURCE_DATE_EPOCH,
     in seconds since 1970: the same wheel and epoch give the same bytes. The report has ``policy``, ``excluded``
-    (libraries that TensorFlow and the driver
-    provide), ``grafted`` (those copied in) and the tools' versions.
+    (libraries that TensorFlow and the driver provide), ``grafted`` (those copied in) and the tools' versions.
 
     Raises RepairError, with nothing left in ``out_dir``, when a library is not found, when one would be copied in that
-    ``rules.ops.grafts`` does not allow, when the wheel needs a newer policy than ``rules.ceiling``, or when it has no library at all.
+    ``rules.ops.grafts`` does not allow, when the wheel needs a newer policy than ``rules.ceiling``, or when it has no
+    library at all.
     """
     out_dir.mkdir(parents=True, exist_ok=True)
     with scratch.beside(out_dir / wheel.name) as folder:

@@ -21,15 +21,6 @@ if TYPE_CHECKING:
 FAKE = Path(__file__).parents[2] / "data" / "fake_tensorflow.py"
 WORDS = ["--project", "tensorflow", "--version", "2.20.0+cu125.1", "--tensorflow", "2.20.0"]
 FIRST_KERNEL = smoke_checks._first_kernel
-PASSED = {
-    "op": "swiglu",
-    "dtype": "float32",
-    "direction": "forward",
-    "device": "/job:localhost/device:CPU:0",
-    "max_error": 0.1,
-    "tolerance": 0.2,
-    "passed": True,
-}
 
 
 @pytest.fixture
@@ -66,11 +57,6 @@ def checked(tmp_path: Path, *words: str) -> dict[str, Any]:
     report: dict[str, Any] = json.loads((tmp_path / "report.json").read_text())
     assert code == (0 if report["passed"] else 1)
     return report
-
-
-def ops(monkeypatch: pytest.MonkeyPatch, *results: dict[str, Any]) -> None:
-    """A package of ops whose self-test gives these results."""
-    monkeypatch.setitem(sys.modules, "tfwheel_ops", SimpleNamespace(selftest=lambda _device: list(results)))
 
 
 @pytest.mark.usefixtures("tensorflow")
@@ -243,31 +229,3 @@ def test_a_build_label_must_be_of_this_version(tmp_path: Path, tensorflow: Modul
     assert checked(tmp_path)["passed"] is True
     tensorflow.version.BUILD_LABEL = "2.20.0+cu128.1"
     assert "BUILD_LABEL is 2.20.0+cu128.1" in checked(tmp_path)["reason"]
-
-
-@pytest.mark.usefixtures("tensorflow")
-def test_the_custom_ops_are_part_of_the_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    ops(monkeypatch, PASSED)
-    report = checked(tmp_path, "--ops")
-    assert report["passed"] is True
-    assert report["checks"][-1]["detail"] == [PASSED]
-
-
-@pytest.mark.usefixtures("tensorflow")
-def test_an_op_that_is_off_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    ops(monkeypatch, PASSED, PASSED | {"direction": "gradient", "passed": False})
-    assert "swiglu float32 gradient: error 0.1 is over 0.2" in checked(tmp_path, "--ops")["reason"]
-
-
-@pytest.mark.usefixtures("tensorflow")
-def test_an_op_that_ran_elsewhere_is_no_success(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    ops(monkeypatch, PASSED | {"device": "/device:CPU:0,/device:GPU:0"})
-    assert "swiglu float32 forward ran on" in checked(tmp_path, "--ops")["reason"]
-
-
-@pytest.mark.usefixtures("tensorflow")
-def test_ops_that_test_nothing_or_are_not_there_fail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    ops(monkeypatch)
-    assert "tested nothing" in checked(tmp_path, "--ops")["reason"]
-    monkeypatch.setitem(sys.modules, "tfwheel_ops", None)
-    assert "custom ops on CPU:0: ModuleNotFoundError" in checked(tmp_path, "--ops")["reason"]
