@@ -34,7 +34,10 @@ if TYPE_CHECKING:
 
 # Imports that no wheel depends on: the index lists finished wheels, the summary describes them, their fit in Colab's
 # runtimes is judged again when they are published, and a changed smoke test tests the same wheel.
-UNRELATED = ("index", "colab", "build.summary", "checks.environments", "checks.smoke", "checks.smoke_checks")
+UNRELATED = (
+    *("index", "colab", "build.summary", "checks.environments", "checks.smoke", "checks.smoke_checks"),
+    *("checks.ops_trial", "checks.ops_checks"),
+)
 
 
 def build(

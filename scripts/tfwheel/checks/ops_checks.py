@@ -102,11 +102,24 @@ def _load(library: str, ops: dict[str, list[str]]) -> list[str]:
     tf = importlib.import_module("tensorflow")
     package, _, rest = library.partition("/")
     folder = Path(str(importlib.import_module(package).__file__)).parent
-    loaded = tf.load_op_library(os.path.join(str(folder), rest))  # noqa: PTH118 -- the string counts, as TensorFlow keeps it
-    found = sorted(op.name for op in loaded.OP_LIST.op)
+    path = str(folder / rest)
+    tf.load_op_library(path)
+    found = _ops_in(path)
     for name in found:
         ops[name] = _devices_of(name)
     return found
+
+
+def _ops_in(path: str) -> list[str]:
+    """Return the names of the ops of a loaded library; none if it was loaded by a path with another text before."""
+    session: Any = importlib.import_module("tensorflow.python.client.pywrap_tf_session")
+    op_def: Any = importlib.import_module("tensorflow.core.framework.op_def_pb2")
+    handle = session.TF_LoadLibrary(path)
+    try:
+        found = op_def.OpList.FromString(session.TF_GetOpList(handle))
+    finally:
+        session.TF_DeleteLibraryHandle(handle)
+    return sorted(op.name for op in found.op)
 
 
 def _devices_of(op: str) -> list[str]:

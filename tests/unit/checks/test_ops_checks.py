@@ -41,11 +41,10 @@ def tensorflow(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> ModuleType:
     loaded: dict[str, list[str]] = {}
     callbacks: list[Callable[..., None]] = []
 
-    def load_op_library(path: str) -> SimpleNamespace:
+    def load_op_library(path: str) -> str:
         new = [] if {Path(one).resolve() for one in loaded} & {Path(path).resolve()} else ["Theirs", "Other"]
-        found = loaded.setdefault(path, new)
-        registry.update(dict.fromkeys(found, object()))
-        return SimpleNamespace(OP_LIST=SimpleNamespace(op=[SimpleNamespace(name=name) for name in found]))
+        registry.update(dict.fromkeys(loaded.setdefault(path, new), object()))
+        return path
 
     def run(op: str) -> None:
         for callback in callbacks:
@@ -58,6 +57,14 @@ def tensorflow(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> ModuleType:
             add_op_callback=callbacks.append, clear_op_callbacks=callbacks.clear
         ),
         "tensorflow.python.framework.op_def_registry": SimpleNamespace(get=registry.get),
+        "tensorflow.python.client.pywrap_tf_session": SimpleNamespace(
+            TF_LoadLibrary=load_op_library, TF_GetOpList=loaded.get, TF_DeleteLibraryHandle=lambda _handle: None
+        ),
+        "tensorflow.core.framework.op_def_pb2": SimpleNamespace(
+            OpList=SimpleNamespace(
+                FromString=lambda names: SimpleNamespace(op=[SimpleNamespace(name=name) for name in names])
+            )
+        ),
         "tensorflow.python.framework.kernels": SimpleNamespace(
             get_registered_kernels_for_op=lambda _op: SimpleNamespace(kernel=[kernel, kernel])
         ),

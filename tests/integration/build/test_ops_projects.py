@@ -1,0 +1,356 @@
+"""Custom-op projects of every kind, built by real compilers, git and CMake, and packed into one ops wheel."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+import fakewheels
+from tfwheel.build import ops_sources, ops_wheel, repair, toolchain
+from tfwheel.build.errors import CompileError, OpsSourceError, RepairError
+from tfwheel.config import ops_projects
+from tfwheel.config.targets import Line, OpsRules
+from tfwheel.gpu import elf
+from tfwheel.wheel import ops_package
+from tfwheel.wheel.errors import PatchError
+from tfwheel.wheel.reader import WheelReader
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+TARGET = fakewheels.target(Line(name="cpu", label="cpu", base="tensorflow"))
+HOST = '#include "tensorflow/core/op.h"\nextern "C" int tf_version(void);\n'
+HOST += 'extern "C" int {name}(void) {{ return tf_version() + FROM_THE_HEADER + PLUS; }}\n'
+# The library of a project with sources shows nothing: it does its work when it is loaded, as ops register.
+PRINTING = HOST + 'static int printed = __builtin_printf("%s %d\\n", "{name}", {name}());\n'
+LINE = PRINTING.format(name="bee").splitlines()[3]
+CMAKE = """
+cmake_minimum_required(VERSION 3.20)
+project(theirs LANGUAGES CXX)
+add_library(helper SHARED helper.cc)
+add_library(by_cmake MODULE op.cc)
+target_include_directories(by_cmake PRIVATE "$ENV{TENSORFLOW_SDK}/tensorflow/include")
+target_compile_definitions(by_cmake PRIVATE PLUS=${PLUS})
+target_link_libraries(by_cmake PRIVATE helper "$ENV{TENSORFLOW_SDK}/tensorflow/libtensorflow_framework.so.2")
+install(TARGETS helper by_cmake LIBRARY DESTINATION lib)
+"""
+MAKE = 'all:\n\t$(CXX) -shared -fPIC -DPLUS=3 "-I$(TENSORFLOW_SDK)/tensorflow/include" -o made.so op.cc '
+MAKE += '"$(TENSORFLOW_SDK)/tensorflow/libtensorflow_framework.so.2"\n'
+SETUP = """
+[build-system]
+requires = ["scikit-build-core>=0.11"]
+build-backend = "scikit_build_core.build"
+[project]
+name = "their-name"
+version = "7"
+dependencies = ["numpy>=1.26", "tensorflow>=2", "six; extra == 'more'"]
+license-files = ["LICENSE"]
+[tool.scikit-build]
+wheel.cmake = false
+wheel.py-api = "py3"
+wheel.packages = ["pure_ops"]
+"""
+OPS_TOML = """
+[[project]]
+name = "kernels"
+kind = "sources"
+git = "{git}"
+commit = "{commit}"
+patches = "changes"
+packages = ["kernel_ops"]
+definitions = ["PLUS=1"]
+
+[[project.library]]
+file = "kernel_ops/deep/_ops.so"
+sources = ["cc", "more/c*.cc"]
+
+[[project]]
+name = "by-cmake"
+kind = "cmake"
+path = "by_cmake"
+packages = ["cmake_ops"]
+root = "python"
+configure = ["-DPLUS=2"]
+licenses = ["TERMS"]
+
+[[project.library]]
+file = "cmake_ops/_ops.so"
+built = "lib/libby_cmake.so"
+
+[[project.library]]
+file = "cmake_ops/libhelper.so"
+built = "lib/libhelper.so"
+
+[[project]]
+name = "made"
+kind = "command"
+path = "made"
+packages = ["made_ops"]
+commands = [["make"], ["cp", "made.so", "copied here.so"]]
+requires = ["six>=1.16"]
+
+[[project.library]]
+file = "made_ops/_ops.so"
+built = "copied here.so"
+
+[[project]]
+name = "pure"
+kind = "pyproject"
+path = "pure"
+packages = ["pure_ops"]
+
+[[project]]
+name = "done"
+kind = "prebuilt"
+path = "done"
+packages = ["done_ops"]
+"""
+
+
+@pytest.fixture
+def sdk(tmp_path: Path) -> Path:
+    """Headers and framework library of a stand-in TensorFlow."""
+    folder = tmp_path / "sdk"
+    fakewheels.framework(folder / "tensorflow")
+    header = folder / "tensorflow/include/tensorflow/core/op.h"
+    header.parent.mkdir(parents=True)
+    header.write_text("#define FROM_THE_HEADER 1\n")
+    return folder
+
+
+def write(folder: Path, files: dict[str, str]) -> None:
+    for name, text in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Path:
+    """A configuration with one project of each kind, one of them in a repository."""
+    folder, repository = tmp_path / "settings", tmp_path / "repository"
+    write(
+        repository,
+        {
+            "cc/a.cc": PRINTING.format(name="a"),
+            "cc/kernels/b.cc": PRINTING.format(name="bee"),
+            "more/c.cc": PRINTING.format(name="c"),
+            "more/other.cc": "#error never compiled\n",
+            "LICENSE": "theirs\n",
+        },
+    )
+    write(
+        folder,
+        {
+            "changes/name.patch": "--- a/cc/kernels/b.cc\n+++ b/cc/kernels/b.cc\n@@ -4,1 +4,1 @@\n"
+            f"-{LINE}\n+{LINE.replace('bee', 'b', 1)}\n",
+            "by_cmake/CMakeLists.txt": CMAKE,
+            "by_cmake/op.cc": "int helper();\n" + HOST.format(name="d").replace("PLUS;", "PLUS + helper();"),
+            "by_cmake/helper.cc": "int helper() { return 10; }\n",
+            "by_cmake/python/cmake_ops/__init__.py": "WHO = 'cmake'\n",
+            "by_cmake/python/cmake_ops/old.o": "not for a wheel",
+            "by_cmake/TERMS": "their terms\n",
+            "made/Makefile": MAKE,
+            "made/op.cc": HOST.format(name="e"),
+            "pure/pyproject.toml": SETUP,
+            "pure/LICENSE": "pure\n",
+            "pure/pure_ops/__init__.py": "WHO = 'pure'\n",
+            "done/done_ops/__init__.py": "WHO = 'done'\n",
+        },
+    )
+    git = ["git", "-C", str(repository), "-c", "user.name=a", "-c", "user.email=a@b.example"]
+    for words in (["init", "-q"], ["add", "."], ["commit", "-q", "-m", "one"]):
+        subprocess.run([*git, *words], check=True)
+    commit = subprocess.run([*git, "rev-parse", "HEAD"], check=True, capture_output=True, text=True).stdout.strip()
+    (folder / "ops.toml").write_text(OPS_TOML.format(git=repository.as_uri(), commit=commit))
+    return folder
+
+
+def compiled(settings: Path, sdk: Path, tmp_path: Path, name: str = "work") -> Path:
+    """The ops wheel of all projects of that configuration."""
+    projects = ops_projects.load(settings)
+    return ops_wheel.compile_ops(
+        [(one, ops_sources.fetch(one, settings, tmp_path / "cache")) for one in projects],
+        target=TARGET,
+        sdk=sdk,
+        toolchain=toolchain.choose(TARGET.line, cache=tmp_path / "cache"),
+        workspace=tmp_path / name,
+        log=tmp_path / "log",
+    )
+
+
+def said(site: Path, library: str) -> str:
+    """What a library prints when it is loaded."""
+    ask = [sys.executable, "-c", f"import ctypes; ctypes.CDLL({str(site / library)!r})"]
+    return subprocess.run(ask, check=True, capture_output=True, text=True).stdout
+
+
+def value(site: Path, library: str, function: str) -> int:
+    """What a function of a library returns that lies beside a TensorFlow."""
+    ask = f"import ctypes; print(ctypes.CDLL({str(site / library)!r}).{function}())"
+    done = subprocess.run([sys.executable, "-c", ask], check=True, capture_output=True, text=True)
+    return int(done.stdout)
+
+
+def test_projects_of_every_kind_are_in_one_wheel_and_their_libraries_work(
+    settings: Path, sdk: Path, tmp_path: Path
+) -> None:
+    wheel = compiled(settings, sdk, tmp_path)
+    assert wheel.name == f"tfwheel_ops-{TARGET.version}-py3-none-linux_x86_64.whl"
+    members = fakewheels.members_of(wheel)
+    info = f"tfwheel_ops-{TARGET.version}.dist-info"
+    assert sorted(name for name in members if not name.startswith(info)) == [
+        "cmake_ops/__init__.py", "cmake_ops/_ops.so", "cmake_ops/libhelper.so", "done_ops/__init__.py",
+        "kernel_ops/__init__.py", "kernel_ops/deep/_ops.so", "made_ops/__init__.py", "made_ops/_ops.so",
+        "pure_ops/__init__.py",
+    ]  # fmt: skip
+    assert b"tf.load_op_library(str(Path(__file__).parent / 'deep/_ops.so'))" in members["kernel_ops/__init__.py"]
+    licenses = {name.partition("/licenses/")[2] for name in members if "/licenses/" in name}
+    assert licenses == {"kernels/LICENSE", "by-cmake/TERMS", "pure/LICENSE"}
+    text = members[f"{info}/METADATA"].decode()
+    requires = {line.partition(": ")[2] for line in text.splitlines() if line.startswith("Requires-Dist")}
+    assert requires == {"tensorflow==2.20.*", "numpy>=1.26", "six>=1.16"}
+    site = tmp_path / "site"
+    with WheelReader(wheel) as reader:
+        for name in reader.names():
+            reader.extract(name, site / name)
+    shutil.copytree(sdk / "tensorflow", site / "tensorflow")
+    shutil.rmtree(sdk)
+    shutil.rmtree(tmp_path / "work")
+    assert said(site, "kernel_ops/deep/_ops.so").split("\n")[:-1] == ["a 222", "b 222", "c 222"]
+    assert value(site, "cmake_ops/_ops.so", "d") == 233
+    assert value(site, "made_ops/_ops.so", "e") == 224
+    with (site / "cmake_ops/_ops.so").open("rb") as stream:
+        assert elf.dynamic(stream).runpath == "$ORIGIN:$ORIGIN/../tensorflow"
+
+
+def test_two_builds_give_the_same_bytes(settings: Path, sdk: Path, tmp_path: Path) -> None:
+    first = compiled(settings, sdk, tmp_path).read_bytes()
+    shutil.rmtree(tmp_path / "work")
+    assert compiled(settings, sdk, tmp_path).read_bytes() == first
+
+
+def test_a_tree_of_the_configuration_is_not_written_to(settings: Path, sdk: Path, tmp_path: Path) -> None:
+    before = sorted(settings.rglob("*"))
+    compiled(settings, sdk, tmp_path)
+    assert sorted(settings.rglob("*")) == before
+
+
+def change(settings: Path, old: str, new: str) -> None:
+    path = settings / "ops.toml"
+    assert old in path.read_text()
+    path.write_text(path.read_text().replace(old, new))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ('"cc", "more', '"no-such", "more', "the custom-op project `kernels` has no source `no-such`"),
+        ('packages = ["done_ops"]', 'packages = ["other_ops"]', "`done` has no package `other_ops`, a folder with an"),
+        ('packages = ["pure_ops"]', 'packages = ["other_ops"]', "`pure` has no package `other_ops`"),
+        ('built = "copied here.so"', 'built = "x.so"', "`made` did not make x.so"),
+        ('licenses = ["TERMS"]', 'licenses = ["NONE"]', "`by-cmake` has no licence file NONE"),
+        ('path = "by_cmake"', 'path = "by_cmake"\nfolder = "deeper"', "`by-cmake` has no folder deeper"),
+    ],
+)
+def test_a_project_that_does_not_give_what_it_says_is_named(  # noqa: PLR0917 -- fixtures and parameters
+    settings: Path, sdk: Path, tmp_path: Path, old: str, new: str, words: str
+) -> None:
+    change(settings, old, new)
+    with pytest.raises(OpsSourceError, match=words):
+        compiled(settings, sdk, tmp_path)
+
+
+def test_a_wheel_with_more_than_its_packages_is_refused(settings: Path, sdk: Path, tmp_path: Path) -> None:
+    done = fakewheels.write_wheel(
+        settings, {"done_ops/__init__.py": b"", "tensorflow/evil.py": b""}, name="done", version="1", tag="py3-none-any"
+    )
+    change(settings, 'path = "done"', f'path = "{done.name}"')
+    with pytest.raises(OpsSourceError, match="`done` brings `tensorflow`, which `packages` does not name"):
+        compiled(settings, sdk, tmp_path)
+
+
+def test_a_prebuilt_wheel_is_taken_with_its_requirements(settings: Path, sdk: Path, tmp_path: Path) -> None:
+    done = fakewheels.write_wheel(
+        settings,
+        {"done_ops/__init__.py": b"WHO = 'wheel'"},
+        name="done",
+        version="1",
+        tag="py3-none-any",
+        extra="Requires-Dist: attrs>=20\n",
+    )
+    change(settings, 'path = "done"', f'path = "{done.name}"')
+    members = fakewheels.members_of(compiled(settings, sdk, tmp_path))
+    assert members["done_ops/__init__.py"] == b"WHO = 'wheel'"
+    assert any(b"Requires-Dist: attrs>=20\n" in data for name, data in members.items() if name.endswith("/METADATA"))
+
+
+def test_all_errors_of_all_files_come_in_one_round_with_hints(settings: Path, sdk: Path, tmp_path: Path) -> None:
+    write(settings, {"by_cmake/op.cc": "int one = nothing;\n", "by_cmake/helper.cc": "#include <gpu/cub/device.h>\n"})
+    with pytest.raises(CompileError) as caught:
+        compiled(settings, sdk, tmp_path)
+    assert "the custom ops `by-cmake` do not compile for ops-tf2.20.0-cpu" in caught.value.message
+    assert "nothing" in caught.value.message
+    assert "gpu/cub/device.h" in caught.value.message
+    assert "Write `cub/` for `gpu/cub/`." in caught.value.remedy
+
+
+def test_a_commit_that_cannot_be_fetched_says_what_git_says(settings: Path, sdk: Path, tmp_path: Path) -> None:
+    text = (settings / "ops.toml").read_text()
+    commit = text.partition('commit = "')[2][:40]
+    change(settings, commit, "0" * 40)
+    with pytest.raises(OpsSourceError, match=f"git cannot fetch {'0' * 40} of file://.*kernels") as caught:
+        compiled(settings, sdk, tmp_path)
+    assert "fatal" in caught.value.message or "not our ref" in caught.value.message
+    assert not list((tmp_path / "cache").glob("ops-sources/*"))
+
+
+def test_a_patch_that_does_not_fit_is_named(settings: Path, sdk: Path, tmp_path: Path) -> None:
+    write(settings, {"changes/name.patch": (settings / "changes/name.patch").read_text().replace("-static", "-Static")})
+    with pytest.raises(PatchError, match=r"name\.patch: cc/kernels/b\.cc, hunk 1 does not apply: line 4"):
+        compiled(settings, sdk, tmp_path)
+
+
+# --- libraries that a repair copies in -------------------------------------------------------------------
+
+
+def with_openmp(tmp_path: Path) -> Path:
+    """An ops wheel whose library needs OpenMP's."""
+    library = fakewheels.compile_library(
+        tmp_path / "build" / "_ops.so",
+        "#include <omp.h>\nint threads(void) { int n = 0;\n#pragma omp parallel\n n = omp_get_num_threads();\n"
+        " return n; }\n",
+        "-fopenmp",
+    )
+    return fakewheels.write_wheel(
+        tmp_path,
+        {"tfwheel_ops/__init__.py": b"", "tfwheel_ops/_ops.so": library.read_bytes()},
+        name="tfwheel_ops",
+        version=TARGET.version,
+        tag="py3-none-linux_x86_64",
+    )
+
+
+def test_openmp_is_copied_in_only_where_a_project_allows_it(tmp_path: Path) -> None:
+    wheel = with_openmp(tmp_path)
+    with pytest.raises(RepairError, match=r"copied libraries into .*: libgomp-\w+\.so") as caught:
+        repair.repair(wheel, tmp_path / "out", fakewheels.RULES, epoch=0)
+    assert "`grafts` in ops.toml" in caught.value.remedy
+    rules = replace(fakewheels.RULES, ops=OpsRules(grafts=("libgomp.so*",)))
+    made, report = repair.repair(wheel, tmp_path / "out", rules, epoch=0)
+    assert [name.partition("-")[0] for name in report["grafted"]] == ["libgomp"]
+    site = tmp_path / "site"
+    with WheelReader(made) as reader:
+        for name, file in ops_package.placed(reader).items():
+            path = site / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(b"".join(file.content))
+    assert {path.name for path in site.iterdir()} == {"_tfwheel_ops", "_fwheel_ops.libs", "tfwheel_ops.py"}
+    assert value(site, "_tfwheel_ops/_ops.so", "threads") >= 1
+    with (site / "_tfwheel_ops/_ops.so").open("rb") as stream:
+        assert elf.dynamic(stream).runpath == "$ORIGIN/../_fwheel_ops.libs"

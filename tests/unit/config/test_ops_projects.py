@@ -1,0 +1,167 @@
+"""What ops.toml may say, and what is said of each fault."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tfwheel.config import ops_projects
+from tfwheel.config.errors import ConfigError
+from tfwheel.config.paths import CONFIG_DIR
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+COMMIT = "0123456789" * 4
+SOURCES = """
+[[project]]
+name = "theirs"
+kind = "sources"
+git = "https://example.org/theirs"
+commit = "0123456789012345678901234567890123456789"
+packages = ["their_ops"]
+grafts = ["libgomp.so*"]
+autoload = false
+
+[[project.library]]
+file = "their_ops/deep/_ops.so"
+sources = ["kernels"]
+archs = "at-least"
+
+[[project.library]]
+file = "their_ops/_late.so"
+sources = ["late/*.cc"]
+archs = "none"
+autoload = true
+"""
+COMMAND = """
+[[project]]
+name = "made"
+kind = "command"
+path = "made"
+packages = ["made_ops"]
+commands = [["make", "-j2"]]
+
+[[project.library]]
+file = "made_ops/libmade.so.2"
+built = "out/libmade.so.2"
+archs = "none"
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A configuration folder that has the tree of a project."""
+    (tmp_path / "made").mkdir()
+    (tmp_path / "changes").mkdir()
+    return tmp_path
+
+
+def loaded(folder: Path, text: str) -> tuple[ops_projects.OpsProject, ...]:
+    (folder / "ops.toml").write_text(text)
+    return ops_projects.load(folder)
+
+
+def test_what_is_shipped_is_what_holds_without_the_file(tmp_path: Path) -> None:
+    assert ops_projects.load(CONFIG_DIR) == ops_projects.USUAL == ops_projects.load(tmp_path)
+    assert ops_projects.rules(ops_projects.USUAL).packages == ("tfwheel_ops",)
+
+
+def test_several_projects_promise_what_each_says(folder: Path) -> None:
+    rules = ops_projects.rules(loaded(folder, SOURCES + COMMAND))
+    assert rules.packages == ("their_ops", "made_ops")
+    assert rules.grafts == ("libgomp.so*",)
+    assert rules.archs == {
+        "their_ops/deep/_ops.so": "at-least",
+        "their_ops/_late.so": "none",
+        "made_ops/libmade.so.2": "none",
+    }
+    assert not rules.without_gpu_code
+    members = ["their_ops/deep/_ops.so", "their_ops/_late.so", "made_ops/libmade.so.2", "made_ops/x.so", "other/y.so"]
+    assert rules.op_libraries(members) == ["made_ops/x.so", "their_ops/_late.so", "their_ops/deep/_ops.so"]
+    assert rules.autoloaded(members) == ["made_ops/x.so", "their_ops/_late.so"]
+
+
+@pytest.mark.parametrize(("text", "without"), [(COMMAND, True), (SOURCES, False)])
+def test_ops_for_the_cpu_alone_promise_no_gpu_code(folder: Path, text: str, *, without: bool) -> None:
+    assert ops_projects.rules(loaded(folder, text)).without_gpu_code is without
+
+
+def test_members_of_a_merged_wheel_have_their_path_in_the_ops_wheel() -> None:
+    rules = ops_projects.rules(ops_projects.USUAL)
+    assert rules.file_of("_tfwheel_ops/_ops.so") == "tfwheel_ops/_ops.so"
+    assert rules.file_of("tfwheel_ops/_ops.so") == "tfwheel_ops/_ops.so"
+    assert rules.file_of("_other/_ops.so") == "_other/_ops.so"
+
+
+def test_the_pattern_of_a_graft_is_that_of_the_name_which_auditwheel_gives() -> None:
+    rules = ops_projects.OpsRules(grafts=("libgomp.so*", "libomp.so.5"))
+    assert rules.graft_patterns == ("libgomp-*.so*", "libomp-*.so.5")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ('path = "made"\n', "", "give it either `path`, a folder beside this file, or `git` and `commit`"),
+        ('path = "made"\n', f'path = "made"\ngit = "https://example.org/x"\ncommit = "{COMMIT}"\n', "give it either"),
+        ('path = "made"\n', 'git = "https://example.org/x"\n', "`git` and `commit` belong together"),
+        ('path = "made"\n', 'path = "made"\ncommit = "abc"\n', "the full name of a commit, 40 digits"),
+        ('path = "made"\n', 'git = "https://me:secret@example.org/x"\n', "without a password"),
+        ('path = "made"\n', 'path = "no-such"\n', r"`path` is no-such, and there is no .*no-such"),
+        ('path = "made"\n', 'path = "/made"\n', "a path relative to its folder"),
+        ('path = "made"\n', 'path = "made"\npatches = "no-such"\n', "there is no folder .*no-such"),
+        ('path = "made"\n', 'path = "made"\nfolder = "a/../../b"\n', "without `..`"),
+        ('["made_ops"]', '["tensorflow"]', "the name of a Python package of its own"),
+        ('["made_ops"]', '["made-ops"]', "the name of a Python package of its own"),
+        ('["made_ops"]', '["made_ops", "made_ops"]', "the package `made_ops` is named twice"),
+        ('["made_ops"]', "[]", "packages"),
+        ('"command"', '"comand"', "kind"),
+        ('"command"', '"cmake"', "`commands` is for projects of the kind command, and this one is `cmake`"),
+        ('commands = [["make", "-j2"]]\n', "", "needs `commands`"),
+        ('["make", "-j2"]', "", "commands"),
+        ('commands = [["make"', 'link = ["z"]\ncommands = [["make"', "`link` is for projects of the kind sources"),
+        ('file = "made_ops/', 'file = "other/', "is other/libmade.so.2, which is in none of its packages"),
+        ('.so.2"\nbuilt', '.dll"\nbuilt', "which is no name of a shared library"),
+        ('built = "out', 'sources = ["a.cc"]\nbuilt = "out', "compiles no `sources`"),
+        ('built = "out', 'built = "../out', "without `..`"),
+        ('archs = "none"', 'archs = "some"', "archs"),
+        ("[[project.library]]", "[[project.libary]]", "unknown key"),
+        ('name = "made"', 'name = "Made"', "small letters"),
+    ],
+)
+def test_a_fault_is_named_with_its_project(folder: Path, old: str, new: str, words: str) -> None:
+    assert old in COMMAND
+    with pytest.raises(ConfigError, match=words):
+        loaded(folder, COMMAND.replace(old, new))
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (SOURCES.replace('sources = ["kernels"]\n', ""), "a project of the kind `sources` needs `sources`"),
+        (SOURCES.replace("_late.so", "deep/_ops.so"), "two libraries have the file their_ops/deep/_ops.so"),
+        (SOURCES.partition("[[project.library]]")[0], r"needs a `\[\[project.library\]\]` with its `file`"),
+        (SOURCES.replace('sources = ["late', 'built = "x.so"\nsources = ["late'), "that something else builds"),
+        (SOURCES + COMMAND.replace('"made"\nkind', '"theirs"\nkind'), "project `theirs` is there twice"),
+        (SOURCES + COMMAND.replace("made_ops", "their_ops"), "named twice .by `theirs`, too."),
+        (SOURCES + COMMAND.replace("made_ops", "_their_ops"), "named twice .by `theirs`, too."),
+        ("", "project"),
+    ],
+)
+def test_what_two_tables_must_agree_on_is_checked(folder: Path, text: str, words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        loaded(folder, text)
+
+
+def test_what_decides_the_sources_changes_with_them_and_with_what_is_made_of_them(folder: Path) -> None:
+    (folder / "made" / "a.cc").write_text("one")
+    text = COMMAND.replace('path = "made"\n', 'path = "made"\npatches = "changes"\n')
+    facts = [ops_projects.identity(loaded(folder, text)[0], folder)]
+    (folder / "made" / "a.cc").write_text("two")
+    facts.append(ops_projects.identity(loaded(folder, text)[0], folder))
+    (folder / "changes" / "a.patch").write_text("three")
+    facts.append(ops_projects.identity(loaded(folder, text)[0], folder))
+    facts.append(ops_projects.identity(loaded(folder, text.replace("-j2", "-j4"))[0], folder))
+    assert len({str(one) for one in facts}) == 4
+    assert ops_projects.identity(loaded(folder, SOURCES)[0], folder)["tree"] == COMMIT
