@@ -28,18 +28,17 @@ class ContainerImageError(MissingToolError):
 # --- the build -------------------------------------------------------------------------------------------
 
 
-class OpsSourceError(FactoryError):
-    """Correct the custom-op project: its sources cannot be fetched, or it does not give what ops.toml says."""
-
-    exit_code = 32
-    default_remedy = "Correct that project in build_config/ops.toml; git must be able to fetch it without asking."
-
-
 class CompileError(FactoryError):
     """Correct the source: an op does not compile."""
 
     exit_code = 31
     default_remedy = "Correct the source named above; the compiler's output is in the log."
+
+
+class OpsSourceError(CompileError):
+    """The sources of a custom-op project cannot be fetched, or it does not give what ops.toml says."""
+
+    default_remedy = "Correct that project in build_config/ops.toml; git must be able to fetch it without asking."
 
 
 class ContainerBuildError(ProgramError):

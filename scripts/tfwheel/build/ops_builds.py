@@ -8,7 +8,7 @@ import sys
 import tomllib
 import zipfile
 from dataclasses import dataclass, field
-from importlib import metadata
+from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
 from packaging.requirements import InvalidRequirement, Requirement
@@ -300,6 +300,6 @@ def _is_ready(tree: Path) -> bool:
     requires = _build_system(tree).get("requires", ["setuptools"])
     try:
         wanted = [Requirement(str(one)) for one in requires] if isinstance(requires, list) else []
-        return bool(wanted) and all(one.specifier.contains(metadata.version(one.name)) for one in wanted)
-    except (InvalidRequirement, metadata.PackageNotFoundError):
+        return bool(wanted) and all(one.specifier.contains(version(one.name)) for one in wanted)
+    except (InvalidRequirement, PackageNotFoundError):
         return False
