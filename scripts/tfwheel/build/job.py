@@ -111,7 +111,9 @@ class Job:
         """Return the test programs of the custom-op projects that have some, by project."""
         tested = [project for project in self.config.ops if project.tests]
         trees = [ops_sources.fetch(project, self.paths.settings, self.paths.cache) for project in tested]
-        return {one.name: ops_sources.tests(one, tree) for one, tree in zip(tested, trees, strict=True)}
+        return {
+            one.name: ops_sources.tests(one, tree, self.paths.settings) for one, tree in zip(tested, trees, strict=True)
+        }
 
     @property
     def patches(self) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import sys
 import tomllib
@@ -31,7 +32,7 @@ DEVICE_SUFFIXES = (".cu", ".cu.cc")
 SOURCE_SUFFIXES = (".cc", ".cpp", ".cxx", ".c", *DEVICE_SUFFIXES)
 LICENSES = ("LICENSE*", "LICENCE*", "COPYING*", "NOTICE*")
 # A package that nobody wrote: it only loads its libraries.
-PACKAGE = '''"""The ops of {project}: ``{package}.ops`` has them as TensorFlow generates them."""
+PACKAGE = '''"""The ops of {project} as TensorFlow generates them, by library: {libraries}."""
 
 from pathlib import Path
 
@@ -39,7 +40,7 @@ import tensorflow as tf
 
 {loads}
 
-__all__ = ["ops"]
+__all__ = [{names}]
 '''
 CMAKE = """\
 cmake_minimum_required(VERSION 3.26...4.0)
@@ -222,11 +223,23 @@ def _complete(order: Order, package: Path) -> None:
     if (package / "__init__.py").exists():
         return
     inside = [one.file.partition("/")[2] for one in order.project.library if one.file.startswith(f"{package.name}/")]
-    loads = [f"ops = tf.load_op_library(str(Path(__file__).parent / {file!r}))" for file in inside]
-    if not loads:
+    names = {"ops": file for file in inside} if len(inside) == 1 else {_attribute(file): file for file in inside}
+    if not names:
         return
-    text = PACKAGE.format(project=order.project.name, package=package.name, loads="\n".join(loads))
+    loads = [f"{name} = tf.load_op_library(str(Path(__file__).parent / {file!r}))" for name, file in names.items()]
+    text = PACKAGE.format(
+        project=order.project.name,
+        libraries=", ".join(names),
+        loads="\n".join(loads),
+        names=", ".join(map(repr, names)),
+    )
     (package / "__init__.py").write_text(text, encoding="utf-8")
+
+
+def _attribute(file: str) -> str:
+    """Return the name that a library has in the package that only loads it: ``_image_ops.so`` is ``image_ops``."""
+    stem = file.rpartition("/")[2].partition(".")[0]
+    return re.sub(r"\W", "_", stem.removeprefix("lib").strip("_")) or "ops"
 
 
 def _licenses(order: Order) -> dict[str, Path]:

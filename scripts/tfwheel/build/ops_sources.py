@@ -83,11 +83,15 @@ def _patch(folder: Path, tree: Path) -> None:
         (tree / name).write_bytes(data)
 
 
-def tests(project: OpsProject, tree: Path) -> list[Path]:
-    """Return the test programs of a project; OpsSourceError for a pattern that names none."""
+def tests(project: OpsProject, tree: Path, settings: Path) -> list[Path]:
+    """Return the test programs of a project, of its tree or of the configuration; OpsSourceError for one that is not.
+
+    A pattern may name several.
+    """
     found: list[Path] = []
     for pattern in project.tests:
-        named = sorted(path for path in tree.glob(pattern) if path.is_file())
+        places = (folder.glob(pattern) for folder in (tree, settings) if folder.is_dir())
+        named = next(filter(None, (sorted(path for path in found if path.is_file()) for found in places)), [])
         if not named:
             message = f"the custom-op project `{project.name}` has no test {pattern}"
             raise OpsSourceError(message, remedy="Correct `tests` of that project: paths of Python programs.")
