@@ -223,7 +223,7 @@ def _complete(order: Order, package: Path) -> None:
     if (package / "__init__.py").exists():
         return
     inside = [one.file.partition("/")[2] for one in order.project.library if one.file.startswith(f"{package.name}/")]
-    names = {"ops": file for file in inside} if len(inside) == 1 else {_attribute(file): file for file in inside}
+    names = {"ops": inside[0]} if len(inside) == 1 else {_attribute(file): file for file in inside}
     if not names:
         return
     loads = [f"{name} = tf.load_op_library(str(Path(__file__).parent / {file!r}))" for name, file in names.items()]

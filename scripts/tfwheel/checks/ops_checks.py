@@ -161,7 +161,8 @@ def _attempt(report: dict[str, Any], name: str, device: str, check: Callable[[],
         entry["detail"] = check()
     except Exception as error:
         entry["passed"] = False
-        entry["detail"] = (f"{type(error).__name__}: {error}".splitlines() or [""])[0]
+        words = [line.strip() for line in str(error).splitlines() if line.strip()]  # numpy's begin with an empty line
+        entry["detail"] = ": ".join([type(error).__name__, *words[:1]])
     entry["seconds"] = round(time.perf_counter() - start, 3)
     print(f"check {label}: {'ok' if entry['passed'] else entry['detail']} ({entry['seconds']} s)", flush=True)
     report["checks"].append(entry)
