@@ -12,6 +12,8 @@ from tfwheel.config.paths import CONFIG_DIR
 from tfwheel.config.schema import (
     BaseEntry,
     BasesFile,
+    CompanionEntry,
+    CompanionsFile,
     ExclusionEntry,
     IndexSettings,
     LineEntry,
@@ -38,6 +40,7 @@ class Config:
     bases: tuple[Base, ...]
     repair: RepairRules
     index: IndexSettings = field(default_factory=IndexSettings)
+    companions: tuple[CompanionEntry, ...] = ()
 
 
 def load(directory: Path = CONFIG_DIR) -> Config:
@@ -47,6 +50,8 @@ def load(directory: Path = CONFIG_DIR) -> Config:
     bases = read(directory / "bases.toml", BasesFile) if (directory / "bases.toml").exists() else BasesFile()
     repair = read(directory / "repair.toml", RepairFile)
     index = read(directory / "index.toml", IndexSettings) if (directory / "index.toml").exists() else IndexSettings()
+    beside = directory / "companions.toml"
+    companions = read(beside, CompanionsFile) if beside.exists() else CompanionsFile()
     lines = {name: _line(name, entry, directory / "lines.toml") for name, entry in entries.items()}
     locked = tuple(_base(entry) for entry in bases.base)
     cross_checks.labels(lines, directory / "lines.toml")
@@ -56,6 +61,7 @@ def load(directory: Path = CONFIG_DIR) -> Config:
     cross_checks.bases(bases.base, directory / "bases.toml")
     cross_checks.official(targets, lines, locked, directory / "lines.toml")
     cross_checks.requirements(targets, lines, locked, directory / "targets.toml")
+    cross_checks.companions(companions.companion, beside)
     return Config(
         directory=directory,
         releases=tuple(targets.release),
@@ -64,6 +70,7 @@ def load(directory: Path = CONFIG_DIR) -> Config:
         bases=locked,
         repair=RepairRules(ceiling=repair.ceiling, max_bytes=repair.max_bytes, exclude=tuple(repair.exclude)),
         index=index,
+        companions=tuple(companions.companion),
     )
 
 
