@@ -165,6 +165,12 @@ def smoke(session: nox.Session) -> None:
 
 
 @nox.session(venv_backend="none", requires=["factory"], default=False)
+def companions(session: nox.Session) -> None:
+    """Try tensorflow-text, tf-keras and others beside finished wheels (`-- TARGET ...`, by default all in dist/)."""
+    enter(session, "try_companions", *session.posargs)
+
+
+@nox.session(venv_backend="none", requires=["factory"], default=False)
 def serve(session: nox.Session) -> None:
     """Serve dist/site/ on this machine and print the install commands (`-- --port 8000`)."""
     enter(session, "serve_index", *session.posargs)

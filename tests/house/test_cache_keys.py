@@ -32,7 +32,10 @@ MODULES = {
 
 
 # Programs that run where this package is not installed.
-PROGRAMS = {"checks.ops_checks", "checks.smoke_checks", "colab.snapshot_program", "gpu.fatbinary_program"}
+PROGRAMS = {
+    *("checks.companion_checks", "checks.ops_checks", "checks.smoke_checks"),
+    *("colab.snapshot_program", "gpu.fatbinary_program"),
+}
 
 
 def is_for_annotations(node: ast.AST) -> bool:

@@ -37,6 +37,7 @@ KEYS: dict[str, Any] = {
     "lines.toml": schema.LineEntry,
     "repair.toml": schema.RepairFile,
     "index.toml": schema.IndexSettings,
+    "companions.toml": schema.CompanionsFile,
     "runners.toml": ci_settings.RunnersFile,
     "subsets.toml": ci_settings.SubsetsFile,
     "gpus.toml": gpu_support.GpusFile,

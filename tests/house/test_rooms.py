@@ -36,7 +36,12 @@ PROGRAM_MODULES = {"subprocess", "multiprocessing", "pty", "popen2", "concurrent
 NETWORK_MODULES = {"_socket", "aiohttp", "asyncio", "ftplib", "http.client", "httpx", "requests", "socket", "ssl"}
 NETWORK_MODULES |= {"urllib", "urllib.request", "urllib3"}
 NAMES_THAT_SAY_NOTHING = {"utils", "util", "helpers", "helper", "tools", "common", "misc", "base", "core", "lib"}
-STANDALONE = {"gpu.fatbinary_program", "checks.smoke_checks", "colab.snapshot_program"}  # run without this package
+STANDALONE = {  # run without this package
+    "checks.companion_checks",
+    "checks.smoke_checks",
+    "colab.snapshot_program",
+    "gpu.fatbinary_program",
+}
 STANDALONE_ROOM = "doctor"  # one file for users, made of the room's modules: it has doors of its own
 DOOR_LINES = 37  # besides its imports
 

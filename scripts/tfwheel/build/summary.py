@@ -41,6 +41,8 @@ class SummaryRow:
         """The result in one or two words."""
         if self.record is None or self.fault:
             return "missing" if self.fault == NOTHING_CAME else "WRONG"
+        if self.record.companions and not self.record.passed_companions:
+            return "FAILED"
         if self.record.smoke is None:
             return "not tested"
         failed = not self.record.passed_smoke or (self.record.gpu_smoke and not self.record.passed_gpu_smoke)
@@ -104,7 +106,7 @@ def render(rows: Sequence[SummaryRow], gpus: Sequence[Gpu] = ()) -> str:
     lines = ["# Wheels", "", f"{len(rows)} in all: {', '.join(counts) or 'none'}. {ran} passed on a GPU.", ""]
     if rows:
         lines += ["| " + " | ".join(cells) + " |" for cells in (COLUMNS, ["---"] * len(COLUMNS), *map(_cells, rows))]
-        lines += ["", *_gpu_table(rows, gpus)]
+        lines += ["", *_gpu_table(rows, gpus), *_companions_table(rows)]
         lines += ["<details><summary>In full: digests, sources</summary>", ""]
         lines += [_in_full(row.record) for row in rows if row.record]
         lines += ["", "</details>"]
@@ -178,6 +180,25 @@ def _gpu_table(rows: Sequence[SummaryRow], gpus: Sequence[Gpu]) -> list[str]:
     return ["What each GPU runs of the code that was found in the wheels:", "", *table, ""] if cells else []
 
 
+def _companions_table(rows: Sequence[SummaryRow]) -> list[str]:
+    """Return the table of what was tried beside the wheels; nothing where nothing was."""
+    found = [(row.record, row.record.companions) for row in rows if row.record and row.record.companions]
+    cells = [
+        [
+            _code(record.target),
+            _text(name),
+            _text(one.get("version", "")),
+            _text(_of_these_bytes(report, record.sha256, one.get("result", ""))),
+            _text(one.get("official", "")),
+        ]
+        for record, report in found
+        for name, one in report.get("projects", {}).items()
+    ]
+    columns = ("target", "project", "version", "beside the wheel", "beside the official wheel")
+    table = ["| " + " | ".join(row) + " |" for row in (columns, ["---"] * len(columns), *cells)]
+    return ["Projects that build on TensorFlow, installed beside the wheels:", "", *table, ""] if cells else []
+
+
 def _in_full(record: Record) -> str:
     """Return one item of the list below the table."""
     facts = [f"sha256 {_code(record.sha256)}"]
@@ -202,9 +223,12 @@ def _on_gpu(record: Record) -> str:
 
 
 def _verdict(report: dict[str, Any], sha256: str, passed: str) -> str:
-    if report.get("wheel_sha256") != sha256:
-        return "its report is about other bytes"
-    return passed if report.get("passed") is True else f"failed: {report.get('reason')}"
+    result = passed if report.get("passed") is True else f"failed: {report.get('reason')}"
+    return _of_these_bytes(report, sha256, result)
+
+
+def _of_these_bytes(report: dict[str, Any], sha256: str, result: str) -> str:
+    return result if report.get("wheel_sha256") == sha256 else "its report is about other bytes"
 
 
 def _text(words: str) -> str:

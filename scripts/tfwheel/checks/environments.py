@@ -1,4 +1,4 @@
-"""Make a fresh virtual environment for the smoke test of a wheel, in the background."""
+"""Make a fresh virtual environment for tests of a wheel, in the background."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Environment:
 
     def raise_disk_full(self, why: str) -> NoReturn:
         """Raise DiskFullError for this environment."""
-        message = f"the smoke test in {self.folder.parent} {why}"
+        message = f"the test in {self.folder.parent} {why}"
         raise DiskFullError(message, remedy="Free some space, or set TMPDIR to a larger folder.")
 
 

@@ -74,6 +74,13 @@ class SmokeError(FactoryError):
     default_remedy = "Read the log named above; the wheel was not published."
 
 
+class CompanionError(FactoryError):
+    """Look into it before publishing: a project that works beside the official TensorFlow fails beside the wheel."""
+
+    exit_code = 66
+    default_remedy = "Read the logs of both runs, named above; the record of the wheel has every result."
+
+
 class GpuRequiredError(FactoryError):
     """Use a machine with a GPU: `--require-gpu` was given, and no GPU computed anything."""
 

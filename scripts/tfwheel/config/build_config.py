@@ -12,6 +12,8 @@ from tfwheel.config.paths import CONFIG_DIR
 from tfwheel.config.schema import (
     BaseEntry,
     BasesFile,
+    CompanionEntry,
+    CompanionsFile,
     ExclusionEntry,
     IndexSettings,
     LineEntry,
@@ -41,6 +43,7 @@ class Config:
     repair: RepairRules
     ops: tuple[OpsProject, ...] = ops_projects.USUAL
     index: IndexSettings = field(default_factory=IndexSettings)
+    companions: tuple[CompanionEntry, ...] = ()
 
 
 def load(directory: Path = CONFIG_DIR) -> Config:
@@ -51,6 +54,8 @@ def load(directory: Path = CONFIG_DIR) -> Config:
     repair = read(directory / "repair.toml", RepairFile)
     projects = ops_projects.load(directory)
     index = read(directory / "index.toml", IndexSettings) if (directory / "index.toml").exists() else IndexSettings()
+    beside = directory / "companions.toml"
+    companions = read(beside, CompanionsFile) if beside.exists() else CompanionsFile()
     lines = {name: _line(name, entry, directory / "lines.toml") for name, entry in entries.items()}
     locked = tuple(_base(entry) for entry in bases.base)
     cross_checks.labels(lines, directory / "lines.toml")
@@ -60,6 +65,7 @@ def load(directory: Path = CONFIG_DIR) -> Config:
     cross_checks.bases(bases.base, directory / "bases.toml")
     cross_checks.official(targets, lines, locked, directory / "lines.toml")
     cross_checks.requirements(targets, lines, locked, directory / "targets.toml")
+    cross_checks.companions(companions.companion, beside)
     return Config(
         directory=directory,
         releases=tuple(targets.release),
@@ -74,6 +80,7 @@ def load(directory: Path = CONFIG_DIR) -> Config:
         ),
         ops=projects,
         index=index,
+        companions=tuple(companions.companion),
     )
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from tfwheel.config.schema import BaseEntry, ReleaseEntry, TargetsFile
+    from tfwheel.config.schema import BaseEntry, CompanionEntry, ReleaseEntry, TargetsFile
     from tfwheel.config.targets import Base, Line
 
 
@@ -120,6 +120,18 @@ def bases(entries: Sequence[BaseEntry], path: Path) -> None:
                 f"for Python {entry.python}"
             )
             raise ConfigError(message, remedy="Delete that entry, and run `nox -s update-pins`, which writes it.")
+
+
+def companions(entries: Sequence[CompanionEntry], path: Path) -> None:
+    """Check that no project is a companion twice, and that the requirement of each is for the project itself."""
+    for number, entry in enumerate(entries):
+        if entry.project in {other.project for other in entries[:number]}:
+            message = f"{path}: {entry.project} is a companion twice"
+            raise ConfigError(message, remedy="Delete one of both.")
+        wanted = Requirement(entry.requirements("2.20.0")[0]).name
+        if canonicalize_name(wanted) != entry.project:
+            message = f"{path}: `companion[{number}].requirement` is for {wanted}, not for {entry.project}"
+            raise ConfigError(message, remedy="Write what else is needed into `beside`.")
 
 
 def official(targets: TargetsFile, lines: Mapping[str, Line], locked: Sequence[Base], path: Path) -> None:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 LONGEST_REQUIREMENT = 500  # characters
+MINOR = "{minor}"  # stands for the minor version of TensorFlow in a requirement
 # The glibc versions (2.x) that auditwheel has a policy for, from CentOS 5 to now.
 GLIBC = (5, 12, 17, 24, 26, 27, 28, 31, 34, 35, 36, 37, 38, 39, 40, 41)
 
@@ -57,6 +58,19 @@ def _own_requirement(text: str) -> str:
     named = re.findall(r"\bextra\b", marker)
     if named and (len(named) > 1 or " or " in marker or not re.search(r'\bextra == "[^"]+"', marker)):
         message = 'name one extra, alone or joined by `and`, as in `numpy<2; extra == "and-cuda"`'
+        raise ValueError(message)
+    return text
+
+
+def _template(text: str) -> str:
+    """Check a requirement in which ``{minor}`` stands for a minor version of TensorFlow."""
+    filled = text.replace(MINOR, "2.20")
+    if "{" in filled:
+        message = f"`{MINOR}` is all that may be in braces, as in `tensorflow-text=={MINOR}.*`"
+        raise ValueError(message)
+    requirement = Requirement(_requirement(filled))
+    if requirement.url or requirement.marker:
+        message = f"a name and versions, without a URL and a marker, as in `tensorflow-text=={MINOR}.*`"
         raise ValueError(message)
     return text
 
@@ -180,6 +194,7 @@ Repository = Annotated[
 ]
 OfficialRequirement = Annotated[str, AfterValidator(_requirement)]
 RequirementText = Annotated[str, Field(max_length=LONGEST_REQUIREMENT), AfterValidator(_own_requirement)]
+RequirementTemplate = Annotated[str, Field(max_length=LONGEST_REQUIREMENT), AfterValidator(_template)]
 PinnedText = Annotated[str, Field(max_length=LONGEST_REQUIREMENT), AfterValidator(_pinned)]
 Reason = Annotated[str, Field(min_length=10)]
 ColabRule = bool | Literal["warn"]

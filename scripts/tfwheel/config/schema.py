@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from tfwheel.config.field_types import (
+    MINOR,
     Build,
     BuilderName,
     Capability,
@@ -25,6 +26,7 @@ from tfwheel.config.field_types import (
     PythonVersion,
     Reason,
     Repository,
+    RequirementTemplate,
     RequirementText,
     Sha256,
     SiteUrl,
@@ -191,3 +193,33 @@ class CeilingFile(Table):
     member: str = ""
     sha256: Sha256 | None = None
     edit: list[EditEntry] = Field(default_factory=list)
+
+
+class CompanionEntry(Table):
+    """One ``[[companion]]`` of ``companions.toml``: a project that builds on TensorFlow, and what is tried of it.
+
+    ``requirement`` is what pip installs beside a wheel, by default the newest version that goes with it; ``{minor}`` in
+    it stands for the minor version of TensorFlow ("2.20"). ``beside`` are further requirements, without which the
+    project does not work. ``check`` names a function of the program that runs there, by default the project's.
+    """
+
+    project: Project
+    requirement: RequirementTemplate = ""
+    beside: list[RequirementTemplate] = Field(default_factory=list)
+    check: str = ""
+
+    @property
+    def check_name(self) -> str:
+        """The name of the check."""
+        return self.check or self.project
+
+    def requirements(self, tensorflow: str) -> list[str]:
+        """Return what pip installs beside this version of TensorFlow, as in `2.20.0+cu125.3`, the project first."""
+        minor = ".".join(tensorflow.split(".")[:2])
+        return [text.replace(MINOR, minor) for text in (self.requirement or self.project, *self.beside)]
+
+
+class CompanionsFile(Table):
+    """``companions.toml``."""
+
+    companion: list[CompanionEntry] = Field(default_factory=list)

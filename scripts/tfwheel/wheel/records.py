@@ -1,4 +1,4 @@
-"""Read and write the record beside each wheel, ``<wheel>.record.json``: its inputs, gates, smoke tests and times.
+"""Read and write the record beside each wheel, ``<wheel>.record.json``: its inputs, gates, tests and times.
 
 The stages of a build share nothing else. Each adds its part; publishing reads the whole.
 """
@@ -34,6 +34,7 @@ class _Report(TypedDict, total=False):
     evidence: str
     gpu: str | dict[str, Any]
     times: dict[str, float]
+    projects: dict[str, dict[str, str]]
 
 
 class _Base(TypedDict):
@@ -52,6 +53,8 @@ class Record:
     wheel: images ("sm_80", "compute_90") by kind (``gpu_support.KINDS``). ``retarget`` says how official libraries got
     theirs.
     ``smoke`` is the report of the last smoke run, None before the first; ``gpu_smoke`` that of the last one on a GPU.
+    ``companions`` is the report of the last run of projects that build on TensorFlow beside the wheel: in ``projects``,
+    by name, "version", "result" and, where that is not "passed", "official", the result beside the official wheel.
     ``cached`` lists the parts that came from a cache: "official wheel", "toolchain", "headers", "ops". ``builder`` is
     the result of ``provenance.builder``. ``inputs`` is the digest of the settings that all Pythons of the version share
     (``config.inputs``); empty if unknown. ``fit`` is the judgement about the wheel in each of Colab's runtimes that was
@@ -76,6 +79,7 @@ class Record:
     gates: dict[str, str] = field(default_factory=dict)
     smoke: dict[str, Any] | None = None
     gpu_smoke: dict[str, Any] | None = None
+    companions: dict[str, Any] | None = None
     times: dict[str, float] = field(default_factory=dict)
     cached: list[str] = field(default_factory=list)
     builder: dict[str, str] = field(default_factory=dict)
@@ -95,6 +99,11 @@ class Record:
     def passed_gpu_smoke(self) -> bool:
         """Whether the last smoke run on a GPU passed, on the bytes that this record describes."""
         return self._passed(self.gpu_smoke)
+
+    @property
+    def passed_companions(self) -> bool:
+        """Whether everything that works beside the official wheel worked beside these bytes in the last run."""
+        return self._passed(self.companions)
 
     def worse(self, *reports: dict[str, Any] | None) -> dict[str, Any] | None:
         """Return the first report that did not pass on these bytes, else the first one; None without any."""
@@ -154,7 +163,7 @@ def _check(record: Record) -> None:
     parts of reports of another type.
     """
     msgspec.json.encode(asdict(record))
-    for report in filter(None, (record.smoke, record.gpu_smoke)):
+    for report in filter(None, (record.smoke, record.gpu_smoke, record.companions)):
         msgspec.convert(report, _Report)
     if record.base is not None:
         msgspec.convert(record.base, _Base)
@@ -178,5 +187,7 @@ def joined(record: Record, tested: Record) -> Record:
             message = f"{record.target}: the record of a smoke test is about another wheel: {name} {other}, not {one}"
             raise BadWheelError(message, remedy="Take both records from one run; never mix those of two.")
     return record.grown(
-        smoke=record.worse(record.smoke, tested.smoke), gpu_smoke=record.worse(record.gpu_smoke, tested.gpu_smoke)
+        smoke=record.worse(record.smoke, tested.smoke),
+        gpu_smoke=record.worse(record.gpu_smoke, tested.gpu_smoke),
+        companions=record.worse(record.companions, tested.companions),
     )

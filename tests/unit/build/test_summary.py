@@ -262,3 +262,28 @@ def test_it_is_written_to_the_reports_and_added_to_the_jobs_summary(
     assert shown.read_text() == "before\n" + text
     monkeypatch.delenv("GITHUB_STEP_SUMMARY")
     assert not ci.add_to_summary(text)
+
+
+# --- companions ------------------------------------------------------------------------------------------
+
+
+def test_what_was_tried_beside_a_wheel_has_a_table(tmp_path: Path) -> None:
+    fine = {"version": "2.20.1", "result": "passed"}
+    bad = {"version": "2.20.0", "result": "failed: a|b", "official": "passed"}
+    keep(
+        tmp_path,
+        record(companions=report(projects={"tf-keras": fine})),
+        record(CPU, companions=report(passed=False, projects={"tf-keras": fine, "ydf-tf": bad})),
+        record(OPS, companions=report(sha256="00" * 32, projects={"tf-keras": fine})),
+    )
+    text = summary.render(summary.rows(tmp_path))
+    assert [row(text, name)["result"] for name in (CU12, CPU, OPS)] == ["passed", "FAILED", "FAILED"]
+    rows = text.partition("installed beside the wheels:")[2].splitlines()
+    assert f"| `{CU12}` | tf-keras | 2.20.1 | passed |  |" in rows
+    assert f"| `{CPU}` | ydf-tf | 2.20.0 | failed: a\\|b | passed |" in rows
+    assert f"| `{OPS}` | tf-keras | 2.20.1 | its report is about other bytes |  |" in rows
+
+
+def test_a_wheel_without_companions_has_no_such_table(tmp_path: Path) -> None:
+    keep(tmp_path, record())
+    assert "beside the wheels" not in summary.render(summary.rows(tmp_path))

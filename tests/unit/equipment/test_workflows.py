@@ -229,6 +229,17 @@ def test_the_gpu_job_runs_where_there_is_a_gpu_and_never_for_a_pull_request(
         assert expressions.expand(str(job.runs_on), context) == gpu_runner
 
 
+@pytest.mark.parametrize("event", ["pull_request", "push", "schedule", "workflow_dispatch"])
+def test_companions_are_tried_every_night_and_their_report_is_kept_whatever_it_says(event: str) -> None:
+    steps = WORKFLOWS["wheel.yml"].jobs["smoke"].steps
+    number, step = next((number, step) for number, step in enumerate(steps) if "companions" in (step.run or ""))
+    context = {"github": {"event_name": event}}
+    assert expressions.condition(step.condition, context, {"success": lambda: True}) == (event == "schedule")
+    later = steps[number + 1 :]
+    assert [(one.uses or "").partition("@")[0] for one in later] == ["actions/upload-artifact"]
+    assert later[0].condition == "always()"
+
+
 def test_a_pull_request_hands_on_no_gpu_whatever_its_plan_says() -> None:
     assert "gpu_runner" not in WORKFLOWS["ci.yml"].jobs["wheels"].given
 

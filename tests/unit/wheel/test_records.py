@@ -70,7 +70,7 @@ def test_a_record_of_before_there_were_gpu_reports_reads_as_one_without(tmp_path
     records.save(RECORD, tmp_path / RECORD.file)
     path = records.path_for(tmp_path / RECORD.file)
     old = json.loads(path.read_text())
-    del old["gpu_smoke"], old["cached"]
+    del old["gpu_smoke"], old["companions"], old["cached"]
     path.write_text(json.dumps(old))
     assert records.load(path) == RECORD
 
@@ -91,6 +91,8 @@ def test_a_part_of_another_type_is_refused(tmp_path: Path, name: str, value: obj
         {"smoke": {"date": 5}},
         {"gpu_smoke": {"gpu": [1]}},
         {"smoke": {"times": {"a": None}}},
+        {"companions": {"projects": ["tf-keras"]}},
+        {"companions": {"projects": {"tf-keras": {"version": 2}}}},
         {"smoke": {"times": {"a": 10**400}}},
         {"smoke": {"client": "\ud800"}},
         {"base": {"file": "x"}},
@@ -124,6 +126,15 @@ def test_joining_takes_what_the_gpu_job_found_and_nothing_else() -> None:
     joined = records.joined(cpu, cpu.grown(smoke=report, gpu_smoke=report, gates={"made": "up"}))
     assert joined == cpu.grown(gpu_smoke=report)
     assert records.joined(joined, cpu) == joined
+
+
+def test_joining_takes_what_companions_did_and_keeps_what_failed() -> None:
+    good = {"passed": True, "wheel_sha256": RECORD.sha256, "projects": {"tf-keras": {"result": "passed"}}}
+    bad = good | {"passed": False}
+    passed, failed = (RECORD.grown(companions=report) for report in (good, bad))
+    assert (passed.passed_companions, failed.passed_companions, RECORD.passed_companions) == (True, False, False)
+    assert records.joined(RECORD, passed) == passed
+    assert records.joined(passed, failed) == records.joined(failed, passed) == failed
 
 
 @pytest.mark.parametrize("name", ["file", "sha256", "key"])
