@@ -81,12 +81,13 @@ def made(folder: Path, official: Path, *, rpath: bool) -> MergedWheel:
         )
 
 
-def opened(folder: Path, wheel: Path, **environment: str) -> int:
-    """The number of the libcudart that the installed wheel opens; pip's package has the right one."""
+def opened(folder: Path, wheel: Path, *, pip: bool = True, **environment: str) -> int:
+    """The number of the libcudart that the installed wheel opens; a package of pip has the right one."""
     site = folder / "site"
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(site)
-    cudart(site / "nvidia" / "cuda_runtime" / "lib", RIGHT)
+    if pip:
+        cudart(site / "nvidia" / "cuda_runtime" / "lib", RIGHT)
     argv = [sys.executable, "-c", PROGRAM, str(site / FRAMEWORK)]
     clean = {name: value for name, value in os.environ.items() if name != "LD_LIBRARY_PATH"}
     done = subprocess.run(argv, env=clean | environment, capture_output=True, text=True, check=True)
@@ -101,6 +102,12 @@ def test_pip_wins_over_the_variable_with_rpath_and_not_without(
     assert opened(tmp_path, wheel) == RIGHT
     poisoned = cudart(tmp_path / "other-cuda", WRONG)
     assert opened(tmp_path, wheel, LD_LIBRARY_PATH=str(poisoned)) == number
+
+
+def test_without_packages_of_pip_the_variable_serves(tmp_path: Path, official: Path) -> None:
+    wheel = made(tmp_path, official, rpath=True).wheel
+    elsewhere = cudart(tmp_path / "other-cuda", WRONG)
+    assert opened(tmp_path, wheel, pip=False, LD_LIBRARY_PATH=str(elsewhere)) == WRONG
 
 
 def test_the_wheel_passes_the_gates_and_its_notice_names_the_library(tmp_path: Path, official: Path) -> None:
