@@ -1,4 +1,4 @@
-"""Retargets the libraries of a build in the background, and checks them with the GPU gates.
+"""Changes the libraries of a build in the background, and checks them with the GPU gates.
 
 The only module that imports both the code that writes the libraries and the code that checks them.
 """
@@ -35,9 +35,9 @@ def fetch_tools(job: Job) -> None:
 
 @contextmanager
 def retargeted_in_background(job: Job, base: Path) -> Iterator[Future[RetargetedLibraries]]:
-    """Retarget the libraries of an official wheel in a thread while the block runs.
+    """Change the libraries of an official wheel in a thread while the block runs.
 
-    The result is empty if the line does not retarget. When the block fails, the thread is cancelled; GPU code compiled
+    The result is empty if the line changes none. When the block fails, the thread is cancelled; GPU code compiled
     by then stays in the cache. ``result()`` of the future raises the errors of ``libraries.native``.
     """
     pool = ptxas.WorkerPool()
@@ -49,38 +49,43 @@ def retargeted_in_background(job: Job, base: Path) -> Iterator[Future[Retargeted
 
 
 def make(job: Job, base: Path, *, pool: ptxas.WorkerPool, cache: Path | None = None) -> RetargetedLibraries:
-    """Retarget the libraries of an official wheel for the line of a target; ``cache`` replaces the default cache."""
-    wanted = job.target.line.retarget
-    if wanted is None:
+    """Change the libraries of an official wheel for the line of a target; ``cache`` replaces the default cache."""
+    line = job.target.line
+    if line.retarget is None and not line.rpath:
         return RetargetedLibraries()
     cache = cache or job.paths.cache
-    compiler = ptxas.prepare(wanted.tools, cache=job.paths.cache)
+    compiler = ptxas.prepare(line.retarget.tools, cache=job.paths.cache) if line.retarget else None
     with console.step("retarget", job.times):
         return libraries.native(
-            wanted,
+            line,
             tensorflow=job.target.tensorflow,
             base=base,
             locked=job.base,
             ceilings=job.ceilings,
-            compiler=replace(compiler, cache=cache / "gpu-code", pool=pool),
+            compiler=replace(compiler, cache=cache / "gpu-code", pool=pool) if compiler else None,
             cache=cache,
             work=job.work,
-            check=check(wanted, job.paths.cache),
+            check=check(line.retarget, job.paths.cache),
         )
 
 
-def check(wanted: Retarget, cache: Path) -> Check:
-    """Return the check of a retargeted library: the GPU gates, with the archs that its line promises and that fit."""
+def check(wanted: Retarget | None, cache: Path) -> Check:
+    """Return the check of a changed library: the GPU gates, with the archs that its line promises and that fit.
+
+    Where only declared bytes differ, it is the gate for the others.
+    """
 
     def run(result: RetargetResult) -> dict[str, str]:
         left_out = {arch for family in result.report.families.values() for arch in family.left_out}
         library = gpu_gates.Retargeted(
             original=result.official,
             patched=result.patched,
-            archs=gpu_gates.promised(wanted, left_out=left_out),
+            archs=gpu_gates.promised(wanted, left_out=left_out) if wanted else {},
             edits=result.edits,
             symbols=result.report.symbols,
         )
+        if not result.retargeted:
+            return gpu_gates.run_edit_gates(library)
         return gpu_gates.run_retarget_gates(library, cache=cache)
 
     return Check(key=sources.digest(__name__), run=run)

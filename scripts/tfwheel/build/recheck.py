@@ -15,9 +15,9 @@ from tfwheel.build import official_wheel, ops_wheel
 from tfwheel.build.errors import OddPartsError, UntrueRecordError
 from tfwheel.build.job import FinishedWheel, Job
 from tfwheel.checks import gpu_gates, wheel_gates
-from tfwheel.config import build_config, plan
+from tfwheel.config import build_config, changed_libraries, plan
 from tfwheel.index.errors import WheelMissingError
-from tfwheel.retarget import libraries, xla_ceiling
+from tfwheel.retarget import search_path, xla_ceiling
 from tfwheel.system import console, files
 from tfwheel.wheel import overlay, records
 from tfwheel.wheel.deflate import Deflated
@@ -113,12 +113,12 @@ class _Recheck:
         merged.wheel.unlink()
         facts = _facts(job, passed) | {"project": overlay.NAME, "python": job.target.python}
         _compare(staged.record, facts | {"base": {"file": job.base.file, "sha256": job.base.sha256}})
-        found = {name: self._check_library(base, name, ceiling) for name in self._retargeted()}
+        found = {name: self._check_library(base, name, ceiling) for name in self._changed()}
         if found or staged.record.retarget:
             _compare_retarget(staged.record, found)
 
-    def _retargeted(self) -> list[str]:
-        return libraries.members(self.job.base, self.wanted) if self.wanted else []
+    def _changed(self) -> tuple[str, ...]:
+        return changed_libraries.changed(self.job.target.line, self.job.base)
 
     def _merged_again(self, base: Path, ceiling: Ceiling | None) -> MergedWheel:
         """Merge the parts as the build did, with the GPU code of this wheel, which the GPU gates check."""
@@ -131,21 +131,24 @@ class _Recheck:
                 target=job.target,
                 patches=job.patches,
                 out_dir=job.work / "merged",
-                libraries={name: _packed(wheel, name, job.work) for name in self._retargeted()},
+                libraries={name: _packed(wheel, name, job.work) for name in self._changed()},
                 requires=xla_ceiling.requirements(ceiling, job.base.requires_dist),
                 rules=job.config.repair.ops,
             )
 
     def _check_library(self, base: Path, member: str, ceiling: Ceiling | None) -> dict[str, Any]:
         """Run the GPU gates on one library; returns the part of its facts that they can find."""
-        name, work, wanted = PurePosixPath(member).name, self.job.work, self.wanted
+        name, work, line = PurePosixPath(member).name, self.job.work, self.job.target.line
+        wanted = line.retarget if line.retarget and self._is_retargeted(member, line.retarget) else None
         original, patched = work / f"official-{name}", work / name
         with WheelReader(base) as official, WheelReader(self.staged.wheel) as wheel:
             official.extract(member, original)
             wheel.extract(member, patched)
-        edits: tuple[ByteEdit, ...] = ()
+        edits: list[ByteEdit] = []
         if ceiling and ceiling.member == member and wanted:
-            edits = xla_ceiling.edits(ceiling, original, cuda=wanted.xla or "")
+            edits += xla_ceiling.edits(ceiling, original, cuda=wanted.xla or "")
+        if member in changed_libraries.with_rpath(line, self.job.base):
+            edits += search_path.edits(original)
         library = gpu_gates.Retargeted(
             original=original,
             patched=patched,
@@ -154,11 +157,18 @@ class _Recheck:
             symbols=wanted.symbols if wanted else True,
         )
         with console.step(f"gates of {name}"):
-            gates = gpu_gates.run_retarget_gates(library, cache=self.job.paths.cache)
+            gates = (
+                gpu_gates.run_retarget_gates(library, cache=self.job.paths.cache)
+                if wanted
+                else gpu_gates.run_edit_gates(library)
+            )
         found = {"gates": gates, "sha256": {"before": files.sha256_of(original), "after": files.sha256_of(patched)}}
         for path in (original, patched):
             path.unlink()
         return found
+
+    def _is_retargeted(self, member: str, wanted: Retarget) -> bool:
+        return member in changed_libraries.retargeted(wanted, self.job.base)
 
 
 # --- comparisons -----------------------------------------------------------------------------------------

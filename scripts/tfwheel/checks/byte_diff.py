@@ -143,6 +143,8 @@ def _pointers(
         shift = sections[name].address - sections[name].offset
         pairs = zip(before[name], after.get(name, []), strict=False)
         addresses |= {old.offset + shift: new.offset + shift for old, new in pairs}
+    if not addresses:
+        return
     for table in (section for section in sections.values() if section.kind == "SHT_RELA" and section.address):
         if table.size % elf.RELA.size:
             message = f"{table.name} has {table.size:,} bytes, which are no relocations of {elf.RELA.size}"

@@ -14,7 +14,7 @@ class ContentsGateError(GateError):
 
 
 class RunpathGateError(GateError):
-    """The RUNPATH of a TensorFlow library is missing or changed, so it would not find CUDA at run time."""
+    """The search path of a TensorFlow library is missing, changed or another than its line asks for."""
 
     default_remedy = "Repair only the ops wheel: no tool may rewrite TensorFlow's own libraries."
 

@@ -123,6 +123,11 @@ def run_retarget_gates(library: Retargeted, *, cache: Path) -> dict[str, str]:
         raise RetargetGateError(message) from error
 
 
+def run_edit_gates(library: Retargeted) -> dict[str, str]:
+    """Check a library of which only declared bytes may differ; return what ``run_retarget_gates`` does."""
+    return {"untouched": unchanged(library, {}, {})}
+
+
 def archs(pair: Pair) -> str:
     """Check that each container has exactly the images that ``_expected`` derives from the promise; count them."""
     counts: dict[tuple[str, str], int] = {}

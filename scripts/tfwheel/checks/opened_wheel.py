@@ -124,9 +124,13 @@ class OpenedWheel:
 
     @cached_property
     def gpu_code(self) -> dict[str, tuple[str, ...]]:
-        """The GPU code that was found in the wheel by kind (``gpu_support.KINDS``); a kind it lacks is left out."""
+        """The GPU code that was found in the wheel by kind (``gpu_support.KINDS``); a kind it lacks is left out.
+
+        Other libraries of TensorFlow that the line retargets have copies of kernels, which nothing promises.
+        """
+        theirs = self.official.locked.archs if self.official else {}
         core = [code.by_kind for name, code in self.code.items() if name in self.core]
-        ops = [code.by_kind for name, code in self.code.items() if name not in self.core]
+        ops = [code.by_kind for name, code in self.code.items() if name not in self.core and name not in theirs]
         return code_inventory.merged(core) | code_inventory.merged(
             {gpu_support.OPS: images} for kinds in ops for images in kinds.values()
         )

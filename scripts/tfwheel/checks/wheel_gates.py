@@ -30,6 +30,7 @@ from tfwheel.checks.errors import (
     SizeGateError,
 )
 from tfwheel.checks.opened_wheel import MergedFiles, OpenedWheel, opened, opened_ops
+from tfwheel.config import changed_libraries
 from tfwheel.config.gpu_support import KINDS
 from tfwheel.gpu import elf
 from tfwheel.system import scratch
@@ -92,20 +93,29 @@ def contents(opened_wheel: OpenedWheel) -> str:
 
 
 def runpath(opened_wheel: OpenedWheel) -> str:
-    """Check that each official library has its locked RUNPATH; an unchanged library is not read again."""
-    locked = opened_wheel.official.locked.runpaths if opened_wheel.official else {}
+    """Check that each official library has its locked RUNPATH; an unchanged library is not read again.
+
+    On a line with `rpath`, the libraries that open CUDA's must have it as DT_RPATH, and no others.
+    """
+    official = opened_wheel.official
+    locked = official.locked.runpaths if official else {}
+    first = changed_libraries.with_rpath(opened_wheel.target.line, official.locked) if official else ()
     for name, expected in locked.items():
-        if opened_wheel.is_official(name):
+        if name not in first and opened_wheel.is_official(name):
             continue
         if name not in opened_wheel.libraries:
             message = f"{opened_wheel.name}: `{name}` is gone, or was changed undeclared"
             raise RunpathGateError(message)
         with opened_wheel.libraries[name].open("rb") as stream:
-            found = elf.dynamic(stream).runpath
-        if found != expected:
-            message = f"{opened_wheel.name}: `{name}` has the RUNPATH {found or '(none)'}; locked is {expected}"
+            found = elf.dynamic(stream)
+        if found.runpath != expected:
+            message = f"{opened_wheel.name}: `{name}` has the RUNPATH {found.runpath or '(none)'}; locked is {expected}"
             raise RunpathGateError(message)
-    return f"{len(locked)} libraries of TensorFlow as locked"
+        if found.first != (name in first):
+            tag, wanted = ("DT_RPATH", "DT_RUNPATH") if found.first else ("DT_RUNPATH", "DT_RPATH")
+            message = f"{opened_wheel.name}: `{name}` has {tag}; the line asks for {wanted}"
+            raise RunpathGateError(message)
+    return f"{len(locked)} libraries of TensorFlow as locked" + (f", DT_RPATH in {_some(first)}" if first else "")
 
 
 def graft(opened_wheel: OpenedWheel) -> str:
@@ -157,13 +167,13 @@ def platform(opened_wheel: OpenedWheel) -> str:
 def arch(opened_wheel: OpenedWheel) -> str:
     """Check that the GPU code in its own libraries is what the line promises; a line without CUDA has none.
 
-    That is exactly so, unless ops.toml promises something else of a library (``OpsRules.archs``). Leaves out retargeted
-    libraries of TensorFlow, which gpu_gates.py checks.
+    That is exactly so, unless ops.toml promises something else of a library (``OpsRules.archs``). Leaves out libraries
+    of TensorFlow that the line changes, which gpu_gates.py checks.
     """
-    promised = opened_wheel.target.line.gpu_code
-    retargeted = opened_wheel.target.line.retarget
-    others = retargeted.libraries if retargeted else ()
-    own = [name for name in opened_wheel.libraries if PurePosixPath(name).name not in others]
+    line, official = opened_wheel.target.line, opened_wheel.official
+    promised = line.gpu_code
+    others = changed_libraries.changed(line, official.locked) if official else ()
+    own = [name for name in opened_wheel.libraries if name not in others]
     found = {name: opened_wheel.code[name].images for name in own}
     with_code = {name: archs for name, archs in found.items() if archs}
     for name, archs in found.items():

@@ -9,6 +9,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
+from tfwheel.config import changed_libraries
 from tfwheel.config.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -35,6 +36,12 @@ def check(line: Line, base: Base, path: Path) -> None:
     if line.retarget:
         _check_libraries(line.name, line.retarget, base, path)
         _check_images(line.name, line.retarget, base, path)
+    if line.rpath and not changed_libraries.loaders(base):
+        message = (
+            f"{path}: `{line.name}.rpath` is for libraries that find NVIDIA's packages of pip by their RUNPATH, "
+            f"and TensorFlow {base.version} has none"
+        )
+        raise ConfigError(message, remedy="Leave `rpath` out, or give that TensorFlow a line of its own.")
 
 
 def cuda_of(base: Base) -> tuple[int, ...] | None:
@@ -47,10 +54,13 @@ def cuda_of(base: Base) -> tuple[int, ...] | None:
 
 def _check_libraries(name: str, wanted: Retarget, base: Base, path: Path) -> None:
     there = [PurePosixPath(member).name for member in base.archs]
-    if missing := [library for library in wanted.libraries if library not in there]:
+    if not there:
+        message = f"{path}: `{name}.retarget` is for GPU code, and TensorFlow {base.version} has no library with any"
+        raise ConfigError(message, remedy="Leave the table out, or run `nox -s update-pins -- --renew`.")
+    if missing := changed_libraries.missing(wanted, base):
         message = (
             f"{path}: `{name}.retarget.libraries` names {missing[0]}, and TensorFlow {base.version} has no such "
-            f"library with GPU code; it has {', '.join(there) or 'none'}"
+            f"library with GPU code; it has {', '.join(there)}"
         )
         raise ConfigError(message, remedy="Correct `libraries`, or give that TensorFlow a line of its own.")
 

@@ -97,6 +97,12 @@ def _line(name: str, entry: LineEntry, path: Path) -> Line:
     if entry.retarget and not entry.cuda:
         message = f"{path}: `{name}.retarget` is for GPU code, and the line has no CUDA version"
         raise ConfigError(message)
+    if entry.rpath and not entry.cuda:
+        message = f"{path}: `{name}.rpath` is about the search for CUDA, and the line has no CUDA version"
+        raise ConfigError(message)
+    if entry.rpath and entry.builder != "overlay":
+        message = f"{path}: `{name}.rpath` changes an official library, and the builder `{entry.builder}` has none"
+        raise ConfigError(message)
     return Line(
         name=name,
         label=entry.label,
@@ -107,6 +113,7 @@ def _line(name: str, entry: LineEntry, path: Path) -> Line:
         toolkit=tuple(entry.toolkit),
         builder=entry.builder,
         retarget=_retarget(f"{path}: `{name}.retarget", entry.retarget) if entry.retarget else None,
+        rpath=entry.rpath,
     )
 
 

@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from packaging.requirements import InvalidRequirement, Requirement
-from pydantic import AfterValidator, Field, TypeAdapter, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, TypeAdapter, ValidationError
 
 from tfwheel.system import urls
 
@@ -135,6 +135,17 @@ ProjectName = Annotated[
 FileName = Annotated[
     str, text_like("[A-Za-z0-9_][A-Za-z0-9._+-]{0,199}", "a file name without a path, as in `libtensorflow_cc.so.2`")
 ]
+
+
+def _names_or_all(value: object) -> object:
+    """Take the word "all" for a list of itself."""
+    if value != "all" and not isinstance(value, (list, tuple)):
+        message = 'must be a list of file names, or "all" for each library with GPU code'
+        raise ValueError(message)
+    return (value,) if isinstance(value, str) else value
+
+
+LibraryNames = Annotated[tuple[FileName, ...], Field(min_length=1, strict=False), BeforeValidator(_names_or_all)]
 WheelName = Annotated[
     str,
     text_like(

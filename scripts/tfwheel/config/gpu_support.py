@@ -6,12 +6,11 @@ The one rule for what a GPU runs is ``doctor.gpu_rules``.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
-from tfwheel.config import plan, schema, toml_files, xla_data
+from tfwheel.config import changed_libraries, plan, schema, toml_files, xla_data
 from tfwheel.config.errors import NotLockedError
 from tfwheel.doctor import gpu_rules
 
@@ -111,7 +110,7 @@ def retargeted(base: Base, line: Line) -> dict[str, tuple[str, ...]]:
     ptx = (f"compute_{wanted.ptx}",) if wanted.ptx else ()
     archs = {"fatbin": wanted.archs, "generated": wanted.generated}
     asked = {kind: (*(f"sm_{arch}" for arch in archs[kind]), *ptx) for kind in base.families}
-    if all(PurePosixPath(library).name in wanted.libraries for library in base.core):
+    if set(base.core) <= set(changed_libraries.retargeted(wanted, base)):
         return asked
     return {kind: tuple(one for one in asked[kind] if one in official) for kind, official in base.families.items()}
 

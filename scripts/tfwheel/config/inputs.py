@@ -21,13 +21,15 @@ ELSEWHERE = {"name", "label", "builder"}
 def digest(config: Config, target: Target) -> str:
     """Return a digest of the version, ops, patches, requirements and line of a target, equal for all its Pythons.
 
-    The factory's code and tools are not part of it: what is published stays true when they change.
+    The factory's code and tools are not part of it: what is published stays true when they change. A switch that is off
+    is not part of it either, so that a new one changes no digest.
     """
+    line = {name: value for name, value in asdict(target.line).items() if name not in ELSEWHERE and value is not False}
     ceilings = config.directory / "xla" / f"{target.tensorflow}.toml"
     return digests.of_facts(
         version=target.version,
         requires=target.requires,
-        line={name: value for name, value in asdict(target.line).items() if name not in ELSEWHERE},
+        line=line,
         ops=_ops(config),
         patches=digests.of_tree(config.directory / "patches" / target.tensorflow),
         ceilings=hashlib.sha256(ceilings.read_bytes()).hexdigest() if ceilings.is_file() else "",

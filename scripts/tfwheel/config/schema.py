@@ -13,10 +13,10 @@ from tfwheel.config.field_types import (
     Capability,
     ColabRule,
     CudaVersion,
-    FileName,
     GpuImage,
     HexBytes,
     Label,
+    LibraryNames,
     LineName,
     OfficialRequirement,
     PinnedText,
@@ -76,17 +76,14 @@ class Retarget(Table):
     ``archs`` are the compute capabilities ("120") that get SASS, ``ptx`` is the one whose PTX is kept (None: none is).
     ``generated`` is for the kernels that MLIR generated, which cannot be moved: archs in order of priority, of which
     those without room fail the build. ``tools`` pin the packages that have ptxas and libnvfatbin, in this order.
-    ``libraries`` are the file names of the libraries to rewrite. ``symbols`` says whether the symbol tables are kept.
-    ``xla`` is the newest CUDA version for which XLA generates code.
+    ``libraries`` are the file names of the libraries to rewrite, or ``changed_libraries.ALL``. ``symbols`` says whether
+    the symbol tables are kept. ``xla`` is the newest CUDA version for which XLA generates code.
     """
 
     archs: Annotated[tuple[Capability, ...], Field(min_length=1, strict=False)]
     generated: Annotated[tuple[Capability, ...], Field(min_length=1, strict=False)]
     tools: Annotated[tuple[PinnedText, PinnedText], Field(strict=False)]
-    libraries: Annotated[tuple[FileName, ...], Field(min_length=1, strict=False)] = (
-        "libtensorflow_cc.so.2",
-        "libtensorflow_framework.so.2",
-    )
+    libraries: LibraryNames = ("libtensorflow_cc.so.2", "libtensorflow_framework.so.2")
     ptx: Capability | None = None
     symbols: bool = True
     xla: CudaVersion | None = None
@@ -103,6 +100,7 @@ class LineEntry(Table):
     toolkit: list[PinnedText] = Field(default_factory=list)
     builder: BuilderName = "overlay"
     retarget: Retarget | None = None
+    rpath: bool = False
 
 
 class RepairFile(Table):

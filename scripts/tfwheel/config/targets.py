@@ -60,7 +60,7 @@ class Line:
     ``cuda`` is the exact toolkit version, None for a line without GPU code. ``archs`` are compute
     capabilities without the dot ("75") that get SASS, ``ptx`` the one that gets PTX. ``toolkit`` are pinned
     requirements for the parts of that toolkit on PyPI. ``retarget`` says which GPU code the official libraries get;
-    None leaves them unchanged.
+    None leaves it unchanged. ``rpath`` says whether NVIDIA's packages of pip win over LD_LIBRARY_PATH.
     """
 
     name: str
@@ -72,6 +72,7 @@ class Line:
     toolkit: tuple[str, ...] = ()
     builder: BuilderName = "overlay"
     retarget: Retarget | None = None
+    rpath: bool = False
 
     @property
     def gpu_code(self) -> tuple[str, ...]:

@@ -12,11 +12,13 @@ from importlib.metadata import PathDistribution
 from pathlib import Path
 from typing import Any
 
+from tfwheel.doctor.fatbins import searches_own_folders_first
 from tfwheel.doctor.files import found_in, is_there, text_of
 from tfwheel.doctor.settings import settings_of
 
 CPU_FLAGS = ("sse4_2", "avx", "avx2", "fma", "avx512f", "avx512_bf16", "amx_tile")
 CUDA_LIBRARIES = ("libcudart.so.12", "libcudart.so.13", "libcudnn.so.9", "libcublas.so.12", "libcublas.so.13")
+LOADER = "tensorflow/libtensorflow_framework.so.2"  # opens CUDA's libraries
 COLAB_DRIVER_FOLDER = "/usr/lib64-nvidia"
 # Modules that a kernel keeps in memory, and the distribution that each comes from.
 WATCHED = {
@@ -198,9 +200,12 @@ def library_places(site: Path) -> dict[str, list[str]]:
     """Return where CUDA's libraries are, in the order in which TensorFlow's wheels find them.
 
     That is LD_LIBRARY_PATH, then the RUNPATH of the wheels (NVIDIA's packages beside them), then the system's folders.
+    A wheel with DT_RPATH searches those packages first.
     """
     places = [Path(one) for one in os.environ.get("LD_LIBRARY_PATH", "").split(":") if one]
-    places += found_in(site / "nvidia", "*/lib")
+    packages = found_in(site / "nvidia", "*/lib")
+    first = searches_own_folders_first(site / LOADER)
+    places = [*packages, *places] if first else [*places, *packages]
     places += [Path(one) for one in _system_folders()]
     found: dict[str, list[str]] = {}
     for library in CUDA_LIBRARIES:

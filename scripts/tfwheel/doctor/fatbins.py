@@ -1,4 +1,4 @@
-"""Which GPU code an installed library has, read from the file, mapped and not loaded; pure.
+"""Which GPU code an installed library has and where it searches first, read from the file, mapped, not loaded; pure.
 
 NVIDIA does not document the format of fat binaries; ``gpu.fatbin`` says where its layout comes from. This reader trusts
 no number: whatever cannot be is a ValueError.
@@ -28,6 +28,8 @@ PTX_HEAD = 2000  # bytes of PTX to look for its target in
 NO_BITS = 8  # the type of a section without bytes in the file
 MOST_SECTIONS, MOST_IN_CONTAINER = 1 << 16, 1 << 12
 PTX_TARGET = re.compile(rb"^\.target\s+sm_\d+([af])\b", re.MULTILINE)
+DYNAMIC, RPATH, RUNPATH = struct.Struct("<QQ"), 15, 29  # a row of the dynamic section, and two of its tags
+MOST_ROWS = 4096
 ELF_HEADER, ELF_SECTION = struct.Struct("<16sHHIQQQIHHHHHH"), struct.Struct("<IIQQQQIIQQ")
 
 
@@ -50,6 +52,21 @@ def gpu_code_of(library: Path) -> dict[str, list[str]]:
             big = [names for names in big if any(one.startswith("compute_") for one in names)] or big
     kinds = {"fatbin": big, "generated": generated}
     return {kind: sort_images(frozenset.intersection(*all_of)) for kind, all_of in kinds.items() if all_of}
+
+
+def searches_own_folders_first(library: Path) -> bool:
+    """Return whether the folders in a library are searched before LD_LIBRARY_PATH: DT_RPATH without DT_RUNPATH.
+
+    That is the rule of ld.so(8). A file that is not there, or is not an ELF library, searches none.
+    """
+    try:
+        with library.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            found = next(((start, end) for name, start, end in elf_sections(data) if name == ".dynamic"), (0, 0))
+            rows = min((found[1] - found[0]) // DYNAMIC.size, MOST_ROWS)
+            tags = {tag for tag, _ in DYNAMIC.iter_unpack(data[found[0] : found[0] + rows * DYNAMIC.size])}
+    except (OSError, ValueError):
+        return False
+    return RPATH in tags and RUNPATH not in tags
 
 
 def common_code(parts: list[dict[str, list[str]]]) -> dict[str, list[str]]:

@@ -39,7 +39,7 @@ MOST_SECTIONS = 1 << 17  # the largest cubin of TensorFlow has a few thousand
 LARGEST_TABLE = 64 << 20  # bytes of a table that is read whole; those of TensorFlow have under 1 MiB
 STEP = 256  # bytes read at once for a name
 NAMES_PER_BYTE = 8  # names may share their ends, and so be longer together than their table; linkers share little
-_RUNPATH, _RPATH, _NEEDED = 29, 15, 1  # tags of the dynamic section
+RUNPATH, RPATH, _NEEDED = 29, 15, 1  # tags of the dynamic section
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,11 +47,13 @@ class Dynamic:
     """The requirements of a library at load time.
 
     ``runpath`` is DT_RUNPATH, or the older DT_RPATH if only that is there, without repeated folders: official libraries
-    repeat theirs by the hundred, and a second search finds nothing new. ``versions`` maps a family of symbol versions
+    repeat theirs by the hundred, and a second search finds nothing new. ``first`` says whether it is DT_RPATH, which is
+    searched before LD_LIBRARY_PATH (ld.so(8)). ``versions`` maps a family of symbol versions
     ("GLIBC", "GLIBCXX", "CXXABI") to the highest required one ("2.17").
     """
 
     runpath: str | None = None
+    first: bool = False
     needed: tuple[str, ...] = ()
     versions: dict[str, str] = field(default_factory=dict)
 
@@ -90,9 +92,11 @@ def dynamic(stream: BinaryIO) -> Dynamic:
                 strings = _strings(stream, parts, part.link)
                 data = _read(stream, part.offset, part.size)
                 names += [strings.text(at) for at in symbol_versions.needed(data, part.info)]
-        path = dict(texts).get(_RUNPATH, dict(texts).get(_RPATH))
+        paths = dict(texts)
+        path = paths.get(RUNPATH, paths.get(RPATH))
         return Dynamic(
             runpath=path and ":".join(dict.fromkeys(path.split(":"))),
+            first=RPATH in paths and RUNPATH not in paths,
             needed=tuple(text for tag, text in texts if tag == _NEEDED),
             versions=symbol_versions.highest(names),
         )
@@ -273,7 +277,7 @@ def _tags(stream: BinaryIO, part: Section) -> Iterator[tuple[int, int]]:
     for tag, value in DYNAMIC.iter_unpack(_read(stream, part.offset, part.size)):
         if not tag:
             return
-        if tag in (_RUNPATH, _RPATH, _NEEDED):
+        if tag in (RUNPATH, RPATH, _NEEDED):
             yield tag, value
     message = "a dynamic section has no end"
     raise ValueError(message)

@@ -49,6 +49,12 @@ class UnknownLayoutError(GpuCodeError):
     default_remedy = "Fetch the library again if it was cut; otherwise do not retarget it."
 
 
+class SearchPathError(GpuCodeError):
+    """A library has not the one DT_RUNPATH that `rpath` of a line turns into DT_RPATH."""
+
+    default_remedy = "Fetch the library again if it was cut; otherwise leave `rpath` out of the line in lines.toml."
+
+
 class XlaCeilingError(GpuCodeError):
     """The CUDA version built into XLA is not where `build_config/xla/` declares it, or is another one."""
 

@@ -1,4 +1,4 @@
-"""Make official libraries with other GPU code, deflated for the wheel, and keep them in the cache.
+"""Make official libraries with other GPU code or search path, deflated for the wheel, and keep them in the cache.
 
 A library that several Pythons share byte for byte is made once for all of them.
 """
@@ -15,21 +15,22 @@ from importlib.metadata import version
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from tfwheel.retarget import rewrite, xla_ceiling
+from tfwheel.config import changed_libraries
+from tfwheel.retarget import rewrite, search_path, xla_ceiling
 from tfwheel.retarget.errors import NoGpuCodeError
+from tfwheel.retarget.rewrite import Report
 from tfwheel.system import console, digests, kept_folders, sources
 from tfwheel.wheel.deflate import LEVEL, Deflated, deflate
 from tfwheel.wheel.reader import WheelReader
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
     from pathlib import Path
 
     from tfwheel.config.schema import Retarget
-    from tfwheel.config.targets import Base
+    from tfwheel.config.targets import Base, Line
     from tfwheel.gpu.byte_edit import ByteEdit
     from tfwheel.retarget.ptxas import PtxCompiler
-    from tfwheel.retarget.rewrite import Report
     from tfwheel.retarget.xla_ceiling import Ceiling
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -47,12 +48,16 @@ class Replacement:
 
 @dataclass(frozen=True, kw_only=True)
 class RetargetResult:
-    """A retargeted library and the official one; both files are deleted after the check."""
+    """A changed library and the official one; both files are deleted after the check.
+
+    ``retargeted`` says whether it has other GPU code, and not declared edits alone.
+    """
 
     official: Path
     patched: Path
     report: Report
     edits: Sequence[ByteEdit]
+    retargeted: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +70,7 @@ class Check:
 
 @dataclass(frozen=True, kw_only=True)
 class RetargetedLibraries:
-    """The results of retargeting for a wheel: replaced libraries and additional requirements."""
+    """The changed libraries of a wheel, and additional requirements."""
 
     libraries: tuple[Replacement, ...] = ()
     requires: tuple[str, ...] = ()
@@ -77,32 +82,35 @@ class RetargetedLibraries:
 
     @property
     def record(self) -> dict[str, Any] | None:
-        """The facts for the record, by member; None if nothing was retargeted."""
+        """The facts for the record, by member; None if no library was changed."""
         facts = {library.member: dict(library.facts) for library in self.libraries}
         return {"libraries": facts, "requires": list(self.requires)} if facts else None
 
 
 def native(
-    wanted: Retarget,
+    line: Line,
     *,
     tensorflow: str,
     base: Path,
     locked: Base,
     ceilings: Path,
-    compiler: PtxCompiler,
+    compiler: PtxCompiler | None,
     cache: Path,
     work: Path,
     check: Check,
 ) -> RetargetedLibraries:
-    """Return the libraries of an official wheel with the GPU code that a line asks for.
+    """Return the libraries of an official wheel with the GPU code and the search path that a line asks for.
 
     ``ceilings`` is the folder with the data about XLA in each TensorFlow version, ``cache`` the folder for results,
-    ``work`` a scratch folder for two copies of each library. Raises what ``replacements`` raises, and NoGpuCodeError.
+    ``work`` a scratch folder for two copies of each library; ``compiler`` may be None for a line that does not
+    retarget. Raises what ``replacements`` raises, and NoGpuCodeError.
     """
-    ceiling = xla_ceiling.load(ceilings, tensorflow) if wanted.xla else None
+    wanted = line.retarget
+    ceiling = xla_ceiling.load(ceilings, tensorflow) if wanted and wanted.xla else None
     made = replacements(
         base,
-        members(locked, wanted),
+        members(locked, wanted) if wanted else [],
+        rpath=changed_libraries.with_rpath(line, locked),
         wanted=wanted,
         compiler=compiler,
         ceiling=ceiling,
@@ -116,19 +124,20 @@ def native(
 
 def members(locked: Base, wanted: Retarget) -> list[str]:
     """Return the members of an official wheel that a line retargets; raise NoGpuCodeError for one without GPU code."""
-    by_name = {PurePosixPath(member).name: member for member in locked.archs}
-    if missing := [name for name in wanted.libraries if name not in by_name]:
-        message = f"{locked.file} has no library {missing[0]} with GPU code; it has {', '.join(by_name) or 'none'}"
+    if missing := changed_libraries.missing(wanted, locked):
+        there = ", ".join(PurePosixPath(member).name for member in locked.archs)
+        message = f"{locked.file} has no library {missing[0]} with GPU code; it has {there or 'none'}"
         raise NoGpuCodeError(message, remedy="Correct `libraries` of the line's [retarget] in lines.toml.")
-    return [by_name[name] for name in wanted.libraries]
+    return list(changed_libraries.retargeted(wanted, locked))
 
 
 def replacements(
     base: Path,
     names: Sequence[str],
     *,
-    wanted: Retarget,
-    compiler: PtxCompiler,
+    rpath: Collection[str] = (),
+    wanted: Retarget | None,
+    compiler: PtxCompiler | None,
     ceiling: Ceiling | None,
     cache: Path,
     work: Path,
@@ -136,19 +145,30 @@ def replacements(
 ) -> list[Replacement]:
     """Return the replacements of these members of an official wheel, from the cache or made in ``work``.
 
-    Makes two at a time, so that one keeps the cores busy while the other is unpacked or checked. ``ceiling`` is the
-    data about XLA in that TensorFlow, None to leave XLA unchanged. Raises what ``rewrite.retarget_library``,
-    ``xla_ceiling.edits`` and ``check`` raise, BadWheelError and DiskFullError; work on the other library then stops.
+    ``names`` get the GPU code that is ``wanted``, and those of ``rpath`` DT_RPATH. Makes two at a time, so that one
+    keeps the cores busy while the other is unpacked or checked. ``ceiling`` is the data about XLA in that TensorFlow,
+    None to leave XLA unchanged. Raises what ``rewrite.retarget_library``, ``xla_ceiling.edits``, ``search_path.edits``
+    and ``check`` raise, BadWheelError and DiskFullError; work on the other library then stops.
     """
     with WheelReader(base) as wheel, ThreadPoolExecutor(max_workers=2) as pool:
         makers = [
-            _Maker(wheel=wheel, member=name, wanted=wanted, compiler=compiler, ceiling=ceiling, work=work, check=check)
-            for name in names
+            _Maker(
+                wheel=wheel,
+                member=name,
+                wanted=wanted if name in names else None,
+                rpath=name in rpath,
+                compiler=compiler,
+                ceiling=ceiling,
+                work=work,
+                check=check,
+            )
+            for name in dict.fromkeys([*names, *rpath])
         ]
         making = [pool.submit(maker.kept, cache) for maker in makers]
         done, _ = wait(making, return_when=FIRST_EXCEPTION)
         if failed := next((one for one in making if one in done and one.exception()), None):
-            compiler.pool.cancel()
+            if compiler:
+                compiler.pool.cancel()
             pool.shutdown(wait=False, cancel_futures=True)
             failed.result()
         return [one.result() for one in making]
@@ -156,12 +176,13 @@ def replacements(
 
 @dataclass(frozen=True, kw_only=True)
 class _Maker:
-    """Makes the replacement of one member."""
+    """Makes the replacement of one member; without ``wanted`` its GPU code stays as it is."""
 
     wheel: WheelReader
     member: str
-    wanted: Retarget
-    compiler: PtxCompiler
+    wanted: Retarget | None
+    rpath: bool
+    compiler: PtxCompiler | None
     ceiling: Ceiling | None
     work: Path
     check: Check
@@ -174,14 +195,15 @@ class _Maker:
     @property
     def edits_of(self) -> Ceiling | None:
         """The data about XLA's ceiling, if it is in this library."""
-        return self.ceiling if self.ceiling and self.ceiling.member == self.member else None
+        return self.ceiling if self.wanted and self.ceiling and self.ceiling.member == self.member else None
 
     def key(self) -> str:
         """Return a digest of everything that decides the bytes of the stream."""
         return digests.of_facts(
             library=self.sha256,
-            wanted=self.wanted.model_dump(),
-            compiler=self.compiler.identity,
+            wanted=self.wanted.model_dump(exclude={"libraries"}) if self.wanted else None,
+            rpath=self.rpath,
+            compiler=self.compiler.identity if self.wanted and self.compiler else None,
             ceiling=repr(self.edits_of),
             compression={"level": LEVEL, "zlib-ng": version("zlib-ng"), "lz4": version("lz4")},
             code=sources.digest(__name__),
@@ -201,7 +223,7 @@ class _Maker:
             cache / "libraries" / self.key(),
             make,
             cache=cache,
-            busy=f"another run makes new GPU code for {name}",
+            busy=f"another run makes another {name}",
             kept=lambda folder: kept_folders.is_whole(folder) and self._read(folder) is not None,
         )
         if not made:
@@ -230,26 +252,45 @@ class _Maker:
             with console.step(f"unpack {name}"):
                 self.wheel.extract(self.member, official)
                 shutil.copyfile(official, library)
-            edits = xla_ceiling.edits(self.edits_of, library, cuda=self.wanted.xla or "") if self.edits_of else ()
-            with console.step(f"new GPU code for {name}"):
-                report = rewrite.retarget_library(library, wanted=self.wanted, compiler=self.compiler)
-            _apply(edits, library)
+            xla, search = self._edits(library)
+            report = self._retargeted(library)
+            _apply([*xla, *search], library)
             with ThreadPoolExecutor(max_workers=1) as aside:  # its result counts only after the gates
                 deflating = aside.submit(deflate, library, folder / STREAM)
                 with console.step(f"gates of {name}"):
                     passed = self.check.run(
-                        RetargetResult(official=official, patched=library, report=report, edits=edits)
+                        RetargetResult(
+                            official=official,
+                            patched=library,
+                            report=report,
+                            edits=[*xla, *search],
+                            retargeted=self.wanted is not None,
+                        )
                     )
                 with console.step(f"deflate {name}"):
                     deflated = deflating.result()
         facts = asdict(report) | {
             "sha256": {"before": self.sha256, "after": deflated.sha256},
             "size": deflated.size,
-            "xla": [{"what": edit.what, "offset": edit.offset, "bytes": edit.replacement.hex()} for edit in edits],
+            "xla": [_shown(edit) for edit in xla],
+            "search_path": [_shown(edit) for edit in search],
             "gates": dict(passed),
         }
         shown = asdict(deflated) | {"path": STREAM}
         (folder / FACTS).write_text(json.dumps({"facts": facts, "deflated": shown}, indent=2), encoding="utf-8")
+
+    def _edits(self, library: Path) -> tuple[Sequence[ByteEdit], Sequence[ByteEdit]]:
+        """Return the edits of XLA and of the search path in an official library, checked before anything is written."""
+        lifted = self.wanted.xla if self.wanted else None
+        xla = xla_ceiling.edits(self.edits_of, library, cuda=lifted or "") if self.edits_of else ()
+        return xla, search_path.edits(library) if self.rpath else ()
+
+    def _retargeted(self, library: Path) -> Report:
+        """Rewrite the GPU code of a library, if that is wanted."""
+        if self.wanted is None or self.compiler is None:
+            return Report.of_untouched(library)
+        with console.step(f"new GPU code for {library.name}"):
+            return rewrite.retarget_library(library, wanted=self.wanted, compiler=self.compiler)
 
 
 def _is_sound(deflated: Deflated) -> bool:
@@ -257,6 +298,10 @@ def _is_sound(deflated: Deflated) -> bool:
     numbers = (deflated.size, deflated.crc, deflated.packed_size)
     texts = (deflated.sha256, deflated.packed_sha256)
     return all(isinstance(one, int) and one >= 0 for one in numbers) and all(map(_SHA256.fullmatch, texts))
+
+
+def _shown(edit: ByteEdit) -> dict[str, Any]:
+    return {"what": edit.what, "offset": edit.offset, "bytes": edit.replacement.hex()}
 
 
 def _apply(edits: Sequence[ByteEdit], library: Path) -> None:

@@ -34,6 +34,11 @@ class Report:
     symbols: bool
     tools: tuple[str, ...]
 
+    @classmethod
+    def of_untouched(cls, path: Path) -> Report:
+        """The report on a library whose GPU code stays as it is."""
+        return cls(library=path.name, families={}, pointers=0, symbols=True, tools=())
+
 
 def retarget_library(path: Path, *, wanted: Retarget, compiler: PtxCompiler) -> Report:
     """Rewrite the GPU code of a library in place; pass a copy, which a failure may leave useless.

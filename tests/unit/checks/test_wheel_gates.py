@@ -11,6 +11,7 @@ import fakeelf
 from fakewheels import (
     FRAMEWORK,
     INFO,
+    LINE,
     MANYLINUX,
     METADATA,
     OP_LIBRARY,
@@ -135,6 +136,28 @@ def test_a_library_that_lost_its_runpath_fails_the_runpath_gate(
     declared = changed(tmp_path, base, {PYWRAP: fakeelf.dynamic_elf(*tags)})
     with pytest.raises(RunpathGateError, match=words):
         judge(wheel_gates.runpath, declared, base)
+
+
+FIRST = target(replace(LINE, rpath=True))
+
+
+def test_a_line_with_rpath_has_it_in_the_library_that_opens_cuda_and_no_other(base: Path, tmp_path: Path) -> None:
+    rpath, other = (fakeelf.dynamic_elf((tag, RUNPATH)) for tag in (fakeelf.DT_RPATH, fakeelf.DT_RUNPATH))
+    right = changed(tmp_path / "right", base, {FRAMEWORK: rpath})
+    assert judge(wheel_gates.runpath, right, base, aim=FIRST) == (
+        f"2 libraries of TensorFlow as locked, DT_RPATH in {FRAMEWORK}"
+    )
+    assert judge(wheel_gates.arch, right, base, aim=FIRST) == "no GPU code in 0 libraries of its own"
+    for number, (changes, aim, words) in enumerate(
+        [
+            ({FRAMEWORK: rpath}, target(), f"`{FRAMEWORK}` has DT_RPATH; the line asks for DT_RUNPATH"),
+            ({FRAMEWORK: other}, FIRST, f"`{FRAMEWORK}` has DT_RUNPATH; the line asks for DT_RPATH"),
+            ({}, FIRST, f"`{FRAMEWORK}` is gone, or was changed undeclared"),
+            ({FRAMEWORK: rpath, PYWRAP: rpath}, FIRST, f"`{PYWRAP}` has DT_RPATH; the line asks for DT_RUNPATH"),
+        ]
+    ):
+        with pytest.raises(RunpathGateError, match=words):
+            judge(wheel_gates.runpath, changed(tmp_path / str(number), base, dict(changes)), base, aim=aim)
 
 
 def test_the_libraries_of_tensorflow_itself_pass_the_graft_gate(base: Path, tmp_path: Path) -> None:

@@ -106,6 +106,16 @@ def test_what_the_plan_promises_and_the_wheel_has_passes_the_promise_gate(tmp_pa
     assert f"`{CORE}`: sm_70, sm_80, sm_120, compute_90" in said
 
 
+def test_another_library_of_tensorflow_is_no_library_of_ops(tmp_path: Path) -> None:
+    every = replace(NATIVE, retarget=RETARGET.model_copy(update={"libraries": ("all",)}))
+    said, found = promise(tmp_path, {CORE: core(BIG), PYWRAP: core(SLIM, generated=()), OP_LIBRARY: OPS}, every)
+    assert found == {"fatbin": ("sm_70", "sm_120", "compute_90")} | {
+        "generated": ("sm_70", "sm_120", "compute_90"),
+        "ops": ("sm_75", "sm_80", "compute_90"),
+    }
+    assert f"`{PYWRAP}`: sm_70" in said
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [

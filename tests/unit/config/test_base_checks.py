@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from smallconfig import BASES, RETARGET, load, refusal, swap
+from smallconfig import BASES, LINES, RETARGET, load, refusal, swap
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -45,6 +45,26 @@ def test_a_line_that_can_be_made_is_read(tmp_path: Path) -> None:
 )
 def test_what_a_line_asks_for_and_cannot_have_is_refused(tmp_path: Path, old: str, new: str, said: str) -> None:
     assert said in refusal(tmp_path, lines=swap(RETARGET, old, new))
+
+
+def test_all_libraries_are_those_of_the_lock(tmp_path: Path) -> None:
+    every = swap(RETARGET, 'xla = "12.8"', 'libraries = "all"')
+    assert load(tmp_path, lines=every).lines["cu12"].retarget
+    none = BASES[: BASES.index("[base.archs]")]
+    said = refusal(tmp_path, lines=every, bases=none)
+    assert said == "lines.toml: `cu12.retarget` is for GPU code, and TensorFlow 2.20.0 has no library with any"
+
+
+def test_the_search_path_must_be_one_that_leads_to_the_packages_of_pip(tmp_path: Path) -> None:
+    line = swap(LINES, "[cu12]", "[cu12]\nrpath = true")
+    assert refusal(tmp_path, lines=line) == (
+        "lines.toml: `cu12.rpath` is for libraries that find NVIDIA's packages of pip by their RUNPATH, "
+        "and TensorFlow 2.20.0 has none"
+    )
+    path = '"tensorflow/libtensorflow_cc.so.2" = "$ORIGIN/../nvidia/cuda_runtime/lib"'
+    leading = swap(BASES, '"tensorflow/a.so" = "$ORIGIN"', path)
+    assert load(tmp_path, lines=line, bases=leading).lines["cu12"].rpath
+    assert not load(tmp_path, bases=leading).lines["cu12"].rpath
 
 
 def test_generated_code_is_judged_by_itself(tmp_path: Path) -> None:

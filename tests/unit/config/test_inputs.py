@@ -58,6 +58,7 @@ def test_the_line_and_the_requirements_count_and_the_python_and_the_lines_name_d
         replace(target, requires=("numpy<3",)),
         replace(target, line=replace(target.line, archs=("75",))),
         replace(target, line=replace(target.line, retarget=None)),
+        replace(target, line=replace(target.line, rpath=True)),
     ):
         assert inputs.digest(config, other) != first
 

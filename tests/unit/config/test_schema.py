@@ -155,11 +155,39 @@ def test_a_free_name_needs_a_reason_and_an_address_a_slash(tmp_path: Path, text:
         ("==12.9.86", ">=12.9", "`cu12.retarget.tools[0]`: must be an exact version"),
         (', "nvidia-nvfatbin-cu12==12.8.90"]', "]", "`cu12.retarget.tools[1]` is missing"),
         ('xla = "12.8"', "xla = 12.8", '`cu12.retarget.xla` must be quoted: write "12.8"'),
+        ('xla = "12.8"', 'libraries = "some"', '`cu12.retarget.libraries`: must be a list of file names, or "all" for'),
+        ('xla = "12.8"', 'libraries = "ALL"', '`cu12.retarget.libraries`: must be a list of file names, or "all" for'),
+        ('xla = "12.8"', "libraries = true", '`cu12.retarget.libraries`: must be a list of file names, or "all" for'),
+        ('xla = "12.8"', "libraries = []", "`cu12.retarget.libraries`: list should have at least 1 item"),
+        ('xla = "12.8"', 'libraries = ["a/b.so"]', "`cu12.retarget.libraries[0]`: must be a file name without a path"),
         ("[cu12.retarget]", "[cpu.retarget]", "`cpu.retarget` is for GPU code, and the line has no CUDA version"),
     ],
 )
 def test_mistakes_about_official_gpu_code_are_named(tmp_path: Path, old: str, new: str, words: str) -> None:
     assert words in refusal(tmp_path, lines=swap(RETARGET, old, new))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("[cu12]", "[cu12]\nrpath = 1", "`cu12.rpath`: input should be a valid boolean"),
+        ("[cu12]", '[cu12]\nrpath = "yes"', "`cu12.rpath`: input should be a valid boolean"),
+        ("[cu12]", "[cu12]\nrpaths = true", "unknown key `cu12.rpaths`; did you mean `rpath`?"),
+        ("[cpu]", "[cpu]\nrpath = true", "`cpu.rpath` is about the search for CUDA, and the line has no CUDA version"),
+        (
+            "[cu12]",
+            '[cu12]\nbuilder = "ops"\nrpath = true',
+            "`cu12.rpath` changes an official library, and the builder `ops` has none",
+        ),
+        (
+            "[cu12]",
+            '[cu12]\nbuilder = "source"\nrpath = true',
+            "`cu12.rpath` changes an official library, and the builder `source` has none",
+        ),
+    ],
+)
+def test_mistakes_about_the_search_for_cuda_are_named(tmp_path: Path, old: str, new: str, words: str) -> None:
+    assert words in refusal(tmp_path, lines=swap(LINES, old, new))
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+import fakeelf
 from tfwheel.config.paths import ROOT
 from tfwheel.doctor import environment, facts, probes, settings
 
@@ -53,6 +54,35 @@ def test_libraries_are_found_in_the_order_of_the_loader(tmp_path: Path, monkeypa
     monkeypatch.setenv("LD_LIBRARY_PATH", "")
     assert facts.library_places(site)["libcudnn.so.9"][0] == str(site / "nvidia/cudnn/lib/libcudnn.so.9")
     assert facts.shadowed_libraries(facts.library_places(site)) == []
+
+
+@pytest.mark.parametrize(
+    ("tags", "first"),
+    [
+        ([(fakeelf.DT_RPATH, "$ORIGIN")], True),
+        ([(fakeelf.DT_RUNPATH, "$ORIGIN")], False),
+        ([(fakeelf.DT_RPATH, "$ORIGIN"), (fakeelf.DT_RUNPATH, "$ORIGIN")], False),
+        ([], False),
+        (None, False),
+    ],
+)
+def test_a_wheel_with_rpath_is_not_concerned_by_the_variable(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    tags: list[tuple[int, str]] | None,
+    *,
+    first: bool,
+) -> None:
+    hiding, site = tmp_path / "old", tmp_path / "site"
+    for folder in (hiding, site / "nvidia" / "cudnn" / "lib", site / "tensorflow"):
+        folder.mkdir(parents=True)
+        (folder / "libcudnn.so.9").touch()
+    data = b"no library" if tags is None else fakeelf.dynamic_elf(*tags)
+    (site / "tensorflow" / "libtensorflow_framework.so.2").write_bytes(data)
+    monkeypatch.setenv("LD_LIBRARY_PATH", str(hiding))
+    places = facts.library_places(site)
+    assert places["libcudnn.so.9"][0].startswith(str(site if first else hiding))
+    assert bool(facts.shadowed_libraries(places)) is not first
 
 
 @pytest.mark.parametrize(

@@ -42,8 +42,10 @@ def test_reads_search_path_needs_and_the_highest_versions() -> None:
 
 
 def test_an_old_rpath_counts_as_search_path_unless_there_is_a_runpath() -> None:
-    assert dynamic(io.BytesIO(dynamic_elf((DT_RPATH, "/old")))).runpath == "/old"
-    assert dynamic(io.BytesIO(dynamic_elf((DT_RPATH, "/old"), (DT_RUNPATH, "/new")))).runpath == "/new"
+    old = dynamic(io.BytesIO(dynamic_elf((DT_RPATH, "/old"))))
+    both = dynamic(io.BytesIO(dynamic_elf((DT_RPATH, "/old"), (DT_RUNPATH, "/new"))))
+    assert (old.runpath, old.first) == ("/old", True)
+    assert (both.runpath, both.first) == ("/new", False)
 
 
 def test_a_file_without_dynamic_section_asks_for_nothing() -> None:

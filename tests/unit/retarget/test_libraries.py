@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+import fakeelf
 import fakewheels
 from gpulibraries import machine_code, ptx, usual
+from tfwheel.build import gpu_code
+from tfwheel.checks.errors import RetargetGateError
 from tfwheel.config.schema import Retarget
 from tfwheel.retarget import gpu_image, libraries, ptxas
-from tfwheel.retarget.errors import DoesNotFitError, NoGpuCodeError
+from tfwheel.retarget.errors import DoesNotFitError, NoGpuCodeError, SearchPathError
 from tfwheel.wheel.reader import WheelReader
 
 if TYPE_CHECKING:
@@ -121,6 +124,89 @@ def test_another_python_with_the_same_library_is_served_from_the_cache(
     said = capsys.readouterr().err
     assert "libtensorflow_cc.so.2: from the cache" in said
     assert "unpack" not in said
+
+
+# --- the search path -------------------------------------------------------------------------------------
+
+FRAMEWORK = fakewheels.FRAMEWORK
+LIBRARY = fakeelf.dynamic_elf((fakeelf.DT_NEEDED, "libm.so.6"), (fakeelf.DT_RUNPATH, fakewheels.RUNPATH))
+
+
+def searching(folder: Path, library: bytes = LIBRARY, check: libraries.Check | None = None) -> Replacement:
+    """The library that opens CUDA's, on a line that asks for nothing but `rpath`."""
+    members = {FRAMEWORK: library, "tensorflow/__init__.py": b""}
+    base = fakewheels.write_wheel(folder, members, name="tensorflow", version="2.20.0", tag=TAG)
+    work = folder / "work"
+    work.mkdir(exist_ok=True)
+    native = libraries.native(
+        replace(fakewheels.LINE, rpath=True),
+        tensorflow="2.20.0",
+        base=base,
+        locked=fakewheels.locked(base),
+        ceilings=folder / "none",
+        compiler=None,
+        cache=folder / "cache",
+        work=work,
+        check=check or gpu_code.check(None, folder),
+    )
+    (made,) = native.libraries
+    assert (native.requires, list(work.iterdir())) == ((), [])
+    return made
+
+
+def test_one_byte_is_another_where_a_line_asks_for_rpath_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = searching(tmp_path)
+    data = zlib.decompress(b"".join(made.deflated.chunks()), wbits=-zlib.MAX_WBITS)
+    changes = [(at, was, now) for at, (was, now) in enumerate(zip(LIBRARY, data, strict=True)) if was != now]
+    ((at, was, now),) = changes
+    assert (made.member, was, now) == (FRAMEWORK, fakeelf.DT_RUNPATH, fakeelf.DT_RPATH)
+    what = "DT_RUNPATH becomes DT_RPATH: pip's CUDA packages before LD_LIBRARY_PATH"
+    assert made.facts["search_path"] == [{"what": what, "offset": at, "bytes": "0f"}]
+    assert (made.facts["xla"], made.facts["families"]) == ([], {})
+    size = len(LIBRARY)
+    words = f"{size - 1:,} of {size:,} bytes must be the official ones and are; 0 pointers follow their containers"
+    assert made.facts["gates"] == {"untouched": words}
+    capsys.readouterr()
+    assert searching(tmp_path).deflated == made.deflated
+    assert "libtensorflow_framework.so.2: from the cache" in capsys.readouterr().err
+
+
+def test_a_library_without_the_one_tag_is_refused_and_not_kept(tmp_path: Path) -> None:
+    with pytest.raises(SearchPathError, match="has DT_RPATH; one DT_RUNPATH"):
+        searching(tmp_path, fakeelf.dynamic_elf((fakeelf.DT_RPATH, fakewheels.RUNPATH)))
+    assert streams(tmp_path) == []
+
+
+def test_a_byte_that_nobody_declared_fails_the_gate(tmp_path: Path) -> None:
+    def meddle(result: libraries.RetargetResult) -> dict[str, str]:
+        data = bytearray(result.patched.read_bytes())
+        data[100] ^= 1
+        result.patched.write_bytes(data)
+        return dict(gpu_code.check(None, tmp_path).run(result))
+
+    with pytest.raises(RetargetGateError, match="byte 100: changed from"):
+        searching(tmp_path, check=libraries.Check(key="meddle", run=meddle))
+    assert streams(tmp_path) == []
+
+
+def test_new_gpu_code_and_the_search_path_are_made_together_or_not_at_all(tmp_path: Path) -> None:
+    work = tmp_path / "work"
+    work.mkdir()
+    with pytest.raises(SearchPathError, match=r"libtensorflow_cc\.so\.2 has no search path"):
+        libraries.replacements(
+            a_base(tmp_path),
+            [CC],
+            rpath=[CC],
+            wanted=WANTED,
+            compiler=compiler(tmp_path),
+            ceiling=None,
+            cache=tmp_path / "cache",
+            work=work,
+            check=CHECK,
+        )
+    assert (list(work.iterdir()), streams(tmp_path)) == ([], [])
 
 
 def test_other_wishes_make_another_stream(tmp_path: Path) -> None:
