@@ -33,13 +33,14 @@ CUDA_NEWER_ABI = 8  # from this EI_ABIVERSION on, e_flags has the arch in bits 8
 EXTENDED = 0xFFFF  # SHN_XINDEX: the number is in the first section header
 KINDS = {
     0: "SHT_NULL", 1: "SHT_PROGBITS", 2: "SHT_SYMTAB", 3: "SHT_STRTAB", 4: "SHT_RELA", 6: "SHT_DYNAMIC",
-    8: "SHT_NOBITS", 9: "SHT_REL", 11: "SHT_DYNSYM", 17: "SHT_GROUP", 19: "SHT_RELR", 0x6FFFFFFE: "SHT_GNU_verneed",
+    8: "SHT_NOBITS", 9: "SHT_REL", 11: "SHT_DYNSYM", 17: "SHT_GROUP", 19: "SHT_RELR", 0x6FFFFFFD: "SHT_GNU_verdef",
+    0x6FFFFFFE: "SHT_GNU_verneed", 0x6FFFFFFF: "SHT_GNU_versym",
 }  # fmt: skip
 MOST_SECTIONS = 1 << 17  # the largest cubin of TensorFlow has a few thousand
 LARGEST_TABLE = 64 << 20  # bytes of a table that is read whole; those of TensorFlow have under 1 MiB
 STEP = 256  # bytes read at once for a name
 NAMES_PER_BYTE = 8  # names may share their ends, and so be longer together than their table; linkers share little
-_RUNPATH, _RPATH, _NEEDED = 29, 15, 1  # tags of the dynamic section
+_RUNPATH, _RPATH, _SONAME, _NEEDED = 29, 15, 14, 1  # tags of the dynamic section
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,10 +49,11 @@ class Dynamic:
 
     ``runpath`` is DT_RUNPATH, or the older DT_RPATH if only that is there, without repeated folders: official libraries
     repeat theirs by the hundred, and a second search finds nothing new. ``versions`` maps a family of symbol versions
-    ("GLIBC", "GLIBCXX", "CXXABI") to the highest required one ("2.17").
+    ("GLIBC", "GLIBCXX", "CXXABI") to the highest required one ("2.17"). ``soname`` is the name that others need it by.
     """
 
     runpath: str | None = None
+    soname: str | None = None
     needed: tuple[str, ...] = ()
     versions: dict[str, str] = field(default_factory=dict)
 
@@ -89,10 +91,11 @@ def dynamic(stream: BinaryIO) -> Dynamic:
             elif part.kind == "SHT_GNU_verneed":
                 strings = _strings(stream, parts, part.link)
                 data = _read(stream, part.offset, part.size)
-                names += [strings.text(at) for at in symbol_versions.needed(data, part.info)]
+                names += [strings.text(one.name) for one in symbol_versions.needed(data, part.info)]
         path = dict(texts).get(_RUNPATH, dict(texts).get(_RPATH))
         return Dynamic(
             runpath=path and ":".join(dict.fromkeys(path.split(":"))),
+            soname=dict(texts).get(_SONAME),
             needed=tuple(text for tag, text in texts if tag == _NEEDED),
             versions=symbol_versions.highest(names),
         )
@@ -273,7 +276,7 @@ def _tags(stream: BinaryIO, part: Section) -> Iterator[tuple[int, int]]:
     for tag, value in DYNAMIC.iter_unpack(_read(stream, part.offset, part.size)):
         if not tag:
             return
-        if tag in (_RUNPATH, _RPATH, _NEEDED):
+        if tag in (_RUNPATH, _RPATH, _SONAME, _NEEDED):
             yield tag, value
     message = "a dynamic section has no end"
     raise ValueError(message)
