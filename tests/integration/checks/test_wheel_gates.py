@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 CPU_VERSION = "2.20.0+cpu.1"
-ORDER = ["contents", "runpath", "graft", "platform", "arch", "promise", "size", "metadata", "sbom"]
+ORDER = ["contents", "runpath", "graft", "platform", "symbols", "arch", "promise", "size", "metadata", "sbom"]
 
 
 @pytest.fixture(scope="module")
@@ -75,23 +75,24 @@ def test_a_merged_wheel_passes_every_gate_and_auditwheel_agrees_with_its_tag(
     assert found["contents"] == "11 files: 5 as in the official wheel, 6 declared"
     assert found["runpath"] == "2 libraries of TensorFlow as locked"
     assert found["metadata"] == f"tensorflow {CPU_VERSION}, 1 requirements, twine check --strict passed"
+    assert found["symbols"] == "2 symbols of 1 libraries of its own, each in what they link"
     assert not any("\n" in finding for finding in found.values())
     output = run([sys.executable, "-m", "auditwheel", "show", "--json", made.wheel])
     shown = json.loads(output[output.index("{") : output.rindex("}") + 1])
     assert shown["overall_tag"] == found["platform"].split(",")[0]
 
 
-def test_a_repaired_ops_wheel_passes_every_gate(repaired: Path) -> None:
+def test_a_repaired_ops_wheel_passes_every_gate(fake_base: Path, repaired: Path) -> None:
     with pytest.raises(ArchGateError, match=f"no GPU code in {OP_LIBRARY}"):
-        run_ops_gates(repaired, target=target(LINE), rules=RULES)
-    found = run_ops_gates(repaired, target=target(replace(CPU, label="cu125")), rules=RULES).findings
+        run_ops_gates(repaired, base=fake_base, target=target(LINE), rules=RULES)
+    found = run_ops_gates(repaired, base=fake_base, target=target(replace(CPU, label="cu125")), rules=RULES).findings
     assert list(found) == ORDER
     assert found["contents"].endswith("0 as in the official wheel, 6 declared")
 
 
-def test_an_ops_wheel_of_another_version_fails_the_metadata_gate(repaired: Path) -> None:
+def test_an_ops_wheel_of_another_version_fails_the_metadata_gate(fake_base: Path, repaired: Path) -> None:
     with pytest.raises(MetadataGateError, match=r"disagree on the version: 2.20.0"):
-        run_ops_gates(repaired, target=target(CPU), rules=RULES)
+        run_ops_gates(repaired, base=fake_base, target=target(CPU), rules=RULES)
 
 
 def test_a_library_whose_runpath_a_tool_rewrote_fails_the_runpath_gate(fake_base: Path, tmp_path: Path) -> None:
