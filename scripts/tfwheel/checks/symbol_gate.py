@@ -70,4 +70,4 @@ def _check(member: str, libraries: Libraries) -> None:
 
 
 def _list(words: Iterable[str]) -> str:
-    return ", ".join(f"`{word}`" for word in words)
+    return ", ".join(f"`{symbol_hints.shown(word)}`" for word in words)

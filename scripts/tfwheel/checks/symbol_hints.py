@@ -36,8 +36,8 @@ def explained(missing: Sequence[Reference], scope: Scope, libraries: Libraries) 
     lines = []
     for one in missing:
         why = elsewhere[one] or _other(one.name, alike.get(one.name, []), plain)
-        version = f" of version {one.version} of `{one.library}`" if one.version else ""
-        lines.append(f"`{_short(plain[one.name])}`{version}: {why}")
+        version = f" of version {shown(one.version)} of `{shown(str(one.library))}`" if one.version else ""
+        lines.append(f"`{shown(plain[one.name])}`{version}: {why}")
     absent = _absent(missing, scope, libraries)
     if absent:
         lines.append(
@@ -57,9 +57,9 @@ def _elsewhere(one: Reference, scope: Scope, libraries: Libraries) -> str:
             continue
         path = libraries.held(name)
         if one.name in libraries.defined(path) if path else libraries.has_here(name, one.name):
-            return f"it is in `{name}`, which is not linked"
+            return f"it is in `{shown(name)}`, which is not linked"
     of_other_version = [name for name, path in scope.held.items() if one.name in libraries.defined(path)]
-    return f"`{of_other_version[0]}` has it, but not so" if of_other_version else ""
+    return f"`{shown(of_other_version[0])}` has it, but not so" if of_other_version else ""
 
 
 def _alike(names: Sequence[str], libraries: Libraries) -> dict[str, list[tuple[str, str]]]:
@@ -106,7 +106,7 @@ def _other(name: str, alike: Sequence[tuple[str, str]], plain: dict[str, str]) -
     if alike:
         nearest = difflib.get_close_matches(plain[name], [plain[other] for other, _ in alike], n=1, cutoff=0)
         other, library = next(one for one in alike if plain[one[0]] in nearest)
-        return f"`{library}` has `{_short(plain[other])}`; this library was compiled for another TensorFlow"
+        return f"`{library}` has `{shown(plain[other])}`; this library was compiled for another TensorFlow"
     return "no library here has it"
 
 
@@ -115,7 +115,9 @@ def _absent(missing: Sequence[Reference], scope: Scope, libraries: Libraries) ->
     if all(one.version for one in missing):
         return []
     versioned = {one.library for _, found in libraries.own.values() for one in found.references}
-    return sorted(f"`{name}`" for name in scope.system | scope.excluded if name not in versioned and not here(name))
+    return sorted(
+        f"`{shown(name)}`" for name in scope.system | scope.excluded if name not in versioned and not here(name)
+    )
 
 
 def _demangled(names: Sequence[str]) -> dict[str, str]:
@@ -135,5 +137,7 @@ def _without_abi(plain: str) -> str:
     return plain.replace("std::__cxx11::", "std::").replace("[abi:cxx11]", "").replace(OLD_STRING, "std::string")
 
 
-def _short(text: str) -> str:
-    return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
+def shown(text: str) -> str:
+    """Return a name from a file as a message may have it: of bounded length, on one line."""
+    plain = "".join(one if one.isprintable() else "?" for one in text[:LONGEST])
+    return plain if len(text) <= LONGEST else f"{plain}..."

@@ -12,7 +12,7 @@ from fakewheels import FRAMEWORK, MANYLINUX, OP_LIBRARY, PYWRAP, RULES, locked, 
 from gates import changed, judge_ops
 from tfwheel.checks.errors import SymbolsGateError
 from tfwheel.checks.linked_libraries import here
-from tfwheel.checks.opened_wheel import opened
+from tfwheel.checks.opened_wheel import opened, opened_ops
 from tfwheel.checks.symbol_gate import symbols
 from tfwheel.checks.symbol_hints import _before_parameters
 from tfwheel.errors import BadWheelError
@@ -127,9 +127,29 @@ def test_a_symbol_without_a_version_must_be_as_old_as_the_tag(base: Path, tmp_pa
     assert "`gettid`" in refused(tmp_path, base, undefined("gettid"))
 
 
-def test_no_symbol_is_an_option_of_the_demangler(base: Path, tmp_path: Path) -> None:
-    for name in ("--help", "@/etc/passwd", "_Z\n", "_Z1f --version"):
-        assert f"`{name}`: no library here has it" in refused(tmp_path / name.strip("/@-\n")[:2], base, undefined(name))
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("--help", "`--help`"),
+        ("@/etc/passwd", "`@/etc/passwd`"),
+        ("_Z1f --version", "`_Z1f --version`"),
+        ("_Z1\x1b[2J\n", "`_Z1?[2J?`"),
+        ("x" * 5000, f"`{'x' * 200}...`"),
+    ],
+)
+def test_names_are_no_options_of_the_demangler_and_no_commands_of_the_terminal(
+    base: Path, tmp_path: Path, name: str, words: str
+) -> None:
+    assert f"{words}: no library here has it" in refused(tmp_path, base, undefined(name))
+
+
+def test_a_wheel_that_was_opened_without_its_tensorflow_is_not_judged(tmp_path: Path) -> None:
+    wheel = write_wheel(tmp_path, {OP_LIBRARY: linked_elf()}, name="tfwheel_ops", version="1", tag="py3-none-any")
+    with (
+        opened_ops(wheel, target=target(), rules=RULES) as candidate,
+        pytest.raises(ValueError, match="without the off"),
+    ):
+        symbols(candidate)
 
 
 def test_of_many_missing_symbols_a_few_are_named_and_the_others_counted(base: Path, tmp_path: Path) -> None:
