@@ -5,8 +5,9 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 
-SHT_PROGBITS, SHT_SYMTAB, SHT_STRTAB, SHT_DYNAMIC, SHT_NOBITS, SHT_VERNEED = 1, 2, 3, 6, 8, 0x6FFFFFFE
-DT_NEEDED, DT_RPATH, DT_RUNPATH = 1, 15, 29
+SHT_PROGBITS, SHT_SYMTAB, SHT_STRTAB, SHT_DYNAMIC, SHT_NOBITS, SHT_DYNSYM = 1, 2, 3, 6, 8, 11
+SHT_VERDEF, SHT_VERNEED, SHT_VERSYM = 0x6FFFFFFD, 0x6FFFFFFE, 0x6FFFFFFF
+DT_NEEDED, DT_SONAME, DT_RPATH, DT_RUNPATH = 1, 14, 15, 29
 MAGIC = 0xBA55ED50
 PTX, ELF = 1, 2
 
@@ -70,3 +71,67 @@ def container(*entries: bytes, version: int = 1, header_size: int = 16) -> bytes
     """A container of these entries."""
     body = b"".join(entries)
     return struct.pack("<IHHQ", MAGIC, version, header_size, len(body)) + body
+
+
+@dataclass(frozen=True, kw_only=True)
+class Symbol:
+    """A dynamic symbol, public and defined unless said otherwise; ``version`` is one of this library, or needed of one.
+
+    With ``library`` it is undefined, of that version of that library.
+    """
+
+    name: str
+    defined: bool = True
+    version: str = ""
+    library: str = ""
+    binding: int = 1
+    visibility: int = 0
+    hidden: bool = False
+
+
+def undefined(name: str, version: str = "", library: str = "", *, binding: int = 1) -> Symbol:
+    """A symbol that the library asks others for."""
+    return Symbol(name=name, defined=False, version=version, library=library, binding=binding)
+
+
+def linked_elf(*symbols: Symbol, needed: tuple[str, ...] = (), soname: str = "") -> bytes:
+    """A library with these dynamic symbols, as a linker lays their tables out."""
+    defined = [*dict.fromkeys(one.version for one in symbols if one.version and one.defined)]
+    asked = [*dict.fromkeys((one.library, one.version) for one in symbols if one.version and not one.defined)]
+    strings = bytearray(b"\0")
+
+    def text(word: str) -> int:
+        strings.extend(word.encode() + b"\0")
+        return len(strings) - len(word.encode()) - 1
+
+    index = {("", version): 2 + number for number, version in enumerate(defined)}
+    index |= {one: 2 + len(defined) + number for number, one in enumerate(asked)}
+    table, numbers = bytearray(24), bytearray(2)
+    for one in symbols:
+        table += struct.pack("<IBBHQQ", text(one.name), one.binding << 4 | 2, one.visibility, int(one.defined), 0, 0)
+        number = index["" if one.defined else one.library, one.version] if one.version else int(one.defined)
+        numbers += struct.pack("<H", number | (0x8000 if one.hidden else 0))
+    definitions = b"".join(
+        struct.pack("<HHHHIII", 1, 0, 2 + at, 1, 0, 20, 28 if at < len(defined) - 1 else 0)
+        + struct.pack("<II", text(version), 0)
+        for at, version in enumerate(defined)
+    )
+    needs = b"".join(
+        struct.pack("<HHIII", 1, 1, text(library), 16, 32 if at < len(asked) - 1 else 0)
+        + struct.pack("<IHHII", 0, 0, index[library, version], text(version), 0)
+        for at, (library, version) in enumerate(asked)
+    )
+    tags = [(DT_NEEDED, text(name)) for name in needed] + ([(DT_SONAME, text(soname))] if soname else [])
+    dynamic = b"".join(struct.pack("<QQ", *tag) for tag in [*tags, (0, 0)])
+    parts = [
+        Part(name=".dynstr", data=bytes(strings), kind=SHT_STRTAB),
+        Part(name=".dynamic", data=dynamic, kind=SHT_DYNAMIC, link=1, entry_size=16),
+        Part(name=".dynsym", data=bytes(table), kind=SHT_DYNSYM, link=1, info=1, entry_size=24),
+    ]
+    if defined or asked:
+        parts.append(Part(name=".gnu.version", data=bytes(numbers), kind=SHT_VERSYM, link=3, entry_size=2))
+    if defined:
+        parts.append(Part(name=".gnu.version_d", data=definitions, kind=SHT_VERDEF, link=1, info=len(defined)))
+    if asked:
+        parts.append(Part(name=".gnu.version_r", data=needs, kind=SHT_VERNEED, link=1, info=len(asked)))
+    return elf(*parts)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import fakeelf
-from fakewheels import RULES, Declared, fake_final, locked, target
+from fakewheels import RULES, VERSION, Declared, fake_final, locked, target, write_wheel
 from gpulibraries import packed, ptx
-from tfwheel.checks.opened_wheel import opened
+from tfwheel.checks.opened_wheel import opened, opened_ops
+from tfwheel.checks.symbol_gate import symbols
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,6 +50,19 @@ def judge(
     """What one gate says about a merged wheel."""
     with opened(declared, base=base, locked=locked(base), target=aim or target(), rules=rules) as candidate:
         return gate(candidate)
+
+
+def judge_ops(
+    folder: Path,
+    base: Path,
+    members: dict[str, bytes],
+    rules: RepairRules = RULES,
+    tag: str = "manylinux_2_17_x86_64",
+) -> str:
+    """What the gate of symbols says about an ops wheel with these members, beside an official wheel."""
+    wheel = write_wheel(folder, members, name="tfwheel_ops", version=VERSION, tag=f"py3-none-{tag}")
+    with opened_ops(wheel, target=target(), rules=rules, beside=base) as candidate:
+        return symbols(candidate)
 
 
 def changed(folder: Path, base: Path, changes: dict[str, bytes | None] | None = None, **more: str) -> Declared:

@@ -28,7 +28,7 @@ from tfwheel.checks import byte_diff
 from tfwheel.checks.gpu_gates import Retargeted
 from tfwheel.config.schema import Retarget
 from tfwheel.errors import FactoryError
-from tfwheel.gpu import code_inventory, cuda_binutils, elf, fatbin
+from tfwheel.gpu import code_inventory, cuda_binutils, dynamic_symbols, elf, fatbin
 from tfwheel.retarget import ptxas
 from tfwheel.retarget.rewrite import retarget_library
 
@@ -44,6 +44,15 @@ LOADED = dynamic_elf(
 NAMED = fakeelf.elf(
     Part(name=".strtab", data=b"\0add\0mul\0", kind=SHT_STRTAB),
     Part(name=".symtab", data=bytes(24) + b"\1\0\0\0\x12\x10" + bytes(18), kind=SHT_SYMTAB, link=1, entry_size=24),
+)
+LINKED = fakeelf.linked_elf(
+    fakeelf.Symbol(name="add", version="TF_1"),
+    fakeelf.Symbol(name="sub", version="TF_2", hidden=True),
+    fakeelf.Symbol(name="mul"),
+    fakeelf.undefined("memcpy", "GLIBC_2.14", "libc.so.6"),
+    fakeelf.undefined("div"),
+    needed=("libc.so.6",),
+    soname="libadd.so",
 )
 USUAL = gpulibraries.usual().to_bytes()
 SLACK = gpulibraries.changed(stored=True, slack=64).to_bytes()
@@ -93,6 +102,18 @@ def library(choice: Random, _: Path) -> bool:
             question()
             read += 1
     return read == 6
+
+
+def symbols(choice: Random, folder: Path) -> bool:
+    """Whether the dynamic symbols of a broken library can be read, both those that it has and those that it uses."""
+    path = folder / "library.so"
+    path.write_bytes(mutated(LINKED, choice, numbers_of_elf(LINKED, (64, len(LINKED) - 8 * 64))))
+    try:
+        dynamic_symbols.interface(path)
+        list(dynamic_symbols.definitions(path))
+    except FactoryError:
+        return False
+    return True
 
 
 def images(choice: Random, folder: Path) -> bool:
@@ -171,7 +192,7 @@ def _broken_library(choice: Random) -> bytes:
 
 
 READERS: dict[str, Callable[[Random, Path], bool]] = {
-    one.__name__: one for one in (wheel, unzipped, library, images, rewritten, compared, cached)
+    one.__name__: one for one in (wheel, unzipped, library, symbols, images, rewritten, compared, cached)
 }
 
 

@@ -93,7 +93,7 @@ def _build(job: Job, place: ContainerHost, base: Path, key: str, *, beside: Job)
     with console.step("compare with the native build", job.times):
         _compare(built.wheel, beside.kept(job.target.ops_id), target=job.target, rules=job.config.repair)
     tools = built.tools | _compilers(built.wheel)
-    return pipeline.finish_ops(job, built.wheel, built.repair, key=key, tools=tools)
+    return pipeline.finish_ops(job, built.wheel, built.repair, base=base, key=key, tools=tools)
 
 
 def _order(job: Job, base: Path) -> ContainerBuild:

@@ -186,19 +186,21 @@ def _compile(job: Job, chain: Toolchain, base: Path, key: str) -> FinishedWheel:
         raw = ops_wheel.compile_ops(projects, target=target, sdk=sdk, toolchain=chain, workspace=job.work, log=log)
     with console.step("auditwheel repair", job.times):
         wheel, report = repair.repair(raw, job.work / "repaired", job.config.repair, epoch=WHEEL_EPOCH, log=log)
-    return finish_ops(job, wheel, report, key=key, tools=digests.tool_versions() | chain.versions)
+    return finish_ops(job, wheel, report, base=base, key=key, tools=digests.tool_versions() | chain.versions)
 
 
-def finish_ops(job: Job, wheel: Path, report: dict[str, Any], *, key: str, tools: dict[str, str]) -> FinishedWheel:
+def finish_ops(
+    job: Job, wheel: Path, report: dict[str, Any], *, base: Path, key: str, tools: dict[str, str]
+) -> FinishedWheel:
     """Add the SBOM to a repaired ops wheel, run its gates and keep it.
 
-    ``report`` is the report of its repair, ``tools`` the versions of the tools that made it. Raises the errors of the
-    gates.
+    ``report`` is the report of its repair, ``base`` the official wheel that it was compiled for, ``tools`` the versions
+    of the tools that made it. Raises the errors of the gates.
     """
     target, rules = job.target, job.config.repair
     sbom.embed(wheel, sbom.of_ops(project=ops_wheel.PROJECT, target=target, ops=job.ops, tools=tools))
     with console.step("gates of the ops wheel", job.times):
-        passed = wheel_gates.run_ops_gates(wheel, target=target, rules=rules)
+        passed = wheel_gates.run_ops_gates(wheel, base=base, target=target, rules=rules)
     record = Record(
         target=target.ops_id,
         project=ops_wheel.PROJECT,

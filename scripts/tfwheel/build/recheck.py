@@ -77,8 +77,9 @@ def _record(wheel: Path) -> records.Record:
 
 def _check_ops(job: Job, ops: FinishedWheel) -> None:
     """Run the gates on an ops wheel, and compare its record with their findings."""
+    base = official_wheel.fetch(job.base, job.paths.cache)
     with console.step(f"gates of {ops.wheel.name}"):
-        passed = wheel_gates.run_ops_gates(ops.wheel, target=job.target, rules=job.config.repair)
+        passed = wheel_gates.run_ops_gates(ops.wheel, base=base, target=job.target, rules=job.config.repair)
     _compare(ops.record, _facts(job, passed) | {"project": ops_wheel.PROJECT, "python": None, "base": None})
 
 

@@ -31,6 +31,15 @@ class PlatformGateError(GateError):
     default_remedy = "Build the ops on an older distribution, or raise `ceiling` in repair.toml if every user has it."
 
 
+class SymbolsGateError(GateError):
+    """A library of the wheel needs symbols or libraries that nobody has where it is loaded."""
+
+    default_remedy = (
+        "Compile the library against headers and libraries of this very TensorFlow, with _GLIBCXX_USE_CXX11_ABI=1, and "
+        "link what has the symbols; with `-Wl,--no-undefined` the linker names each one that is missing."
+    )
+
+
 class ArchGateError(GateError):
     """The compute capabilities of the SASS or PTX in the built libraries are not those of the line."""
 

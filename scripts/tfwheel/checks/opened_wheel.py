@@ -73,7 +73,8 @@ class OpenedWheel:
 
     ``own`` maps each member that it does not share with an official wheel to its unpacked file, which does not exist
     if the member is missing. ``project`` is its normalised name, ``tag`` the start of its tags ("cp312-cp312").
-    ``core`` maps each library whose kernels TensorFlow runs to its unpacked file, whoever made it.
+    ``core`` maps each library whose kernels TensorFlow runs to its unpacked file, whoever made it. ``beside`` is the
+    official wheel whose libraries its own ones are loaded beside; without it their symbols cannot be checked.
     """
 
     wheel: WheelReader
@@ -84,6 +85,7 @@ class OpenedWheel:
     own: Mapping[str, Path]
     core: Mapping[str, Path] = field(default_factory=dict)
     official: OpenedOfficial | None = None
+    beside: WheelReader | None = None
 
     @property
     def name(self) -> str:
@@ -185,12 +187,16 @@ def opened(
             official=OpenedOfficial(
                 wheel=official, locked=locked, kept={new: old for new, old in new_names.items() if new not in own}
             ),
+            beside=official,
         )
 
 
 @contextmanager
-def opened_ops(path: Path, *, target: Target, rules: RepairRules) -> Iterator[OpenedWheel]:
-    """Open an ops wheel; ``own`` are its package and its metadata, and it may hold nothing else."""
+def opened_ops(path: Path, *, target: Target, rules: RepairRules, beside: Path | None = None) -> Iterator[OpenedWheel]:
+    """Open an ops wheel, with the official wheel ``beside`` it to have its symbols checked.
+
+    ``own`` are its package and its metadata, and it may hold nothing else.
+    """
     with ExitStack() as stack:
         wheel = stack.enter_context(WheelReader(path))
         folders = [*rules.ops.packages, wheel.dist_info, *([GRAFTED] if rules.ops.grafts else [])]
@@ -202,6 +208,7 @@ def opened_ops(path: Path, *, target: Target, rules: RepairRules) -> Iterator[Op
             project=OPS_PROJECT,
             tag="py3-none",
             own=_unpacked(wheel, own, stack),
+            beside=stack.enter_context(WheelReader(beside)) if beside else None,
         )
 
 

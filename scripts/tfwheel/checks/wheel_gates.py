@@ -12,13 +12,11 @@ from fnmatch import fnmatch
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from auditwheel.architecture import Architecture  # type: ignore[import-untyped]
-from auditwheel.libc import Libc  # type: ignore[import-untyped]
-from auditwheel.policy import WheelPolicies  # type: ignore[import-untyped]
 from packaging.metadata import Metadata
 from packaging.tags import parse_tag
-from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
+from packaging.utils import canonicalize_name
 
+from tfwheel.checks import platform_tags
 from tfwheel.checks.errors import (
     ArchGateError,
     ContentsGateError,
@@ -30,6 +28,7 @@ from tfwheel.checks.errors import (
     SizeGateError,
 )
 from tfwheel.checks.opened_wheel import MergedFiles, OpenedWheel, opened, opened_ops
+from tfwheel.checks.symbol_gate import symbols
 from tfwheel.config import changed_libraries
 from tfwheel.config.gpu_support import KINDS
 from tfwheel.gpu import elf
@@ -68,9 +67,12 @@ def run_gates(merged: MergedFiles, *, base: Path, locked: Base, target: Target, 
         return _passed(opened_wheel)
 
 
-def run_ops_gates(wheel: Path, *, target: Target, rules: RepairRules) -> Passed:
-    """Check a repaired ops wheel with the same gates; return and raise what ``run_gates`` does."""
-    with opened_ops(wheel, target=target, rules=rules) as opened_wheel:
+def run_ops_gates(wheel: Path, *, base: Path, target: Target, rules: RepairRules) -> Passed:
+    """Check a repaired ops wheel with the same gates; return and raise what ``run_gates`` does.
+
+    ``base`` is the official wheel of any Python of its TensorFlow and line, which has the symbols that the ops use.
+    """
+    with opened_ops(wheel, target=target, rules=rules, beside=base) as opened_wheel:
         return _passed(opened_wheel)
 
 
@@ -139,15 +141,11 @@ def graft(opened_wheel: OpenedWheel) -> str:
 def platform(opened_wheel: OpenedWheel) -> str:
     """Check that the platform tags are within the ceiling, and cover the symbols that the wheel's own libraries need.
 
-    The policies are auditwheel's (PEP 600). Of several tags the oldest counts: a wheel installs where one fits.
+    The policies are auditwheel's (PEP 600).
     """
-    policies = WheelPolicies(libc=Libc.GLIBC, arch=Architecture.x86_64)
+    policies = platform_tags.policies()
     ceiling = policies.get_policy_by_name(opened_wheel.rules.ceiling)
-    try:
-        claimed = max(policies.get_policy_by_name(tag.platform) for tag in _tags(opened_wheel))
-    except LookupError as error:
-        message = f"{opened_wheel.name}: not a manylinux wheel for x86_64 ({error})"
-        raise PlatformGateError(message) from error
+    claimed = platform_tags.claimed(opened_wheel)
     if claimed < ceiling:
         message = f"{opened_wheel.name} needs {claimed.name}, and the ceiling is {ceiling.name}"
         raise PlatformGateError(message)
@@ -231,7 +229,7 @@ def metadata(opened_wheel: OpenedWheel) -> str:
     The rules are the core metadata specification (by packaging), PEP 427, and ``twine check --strict``.
     """
     parsed = _parsed(opened_wheel)
-    tags = _tags(opened_wheel)
+    tags = platform_tags.tags(opened_wheel)
     project, version = opened_wheel.name.split("-")[:2]
     disagreements = {
         "project": {canonicalize_name(parsed.name), canonicalize_name(project), opened_wheel.project},
@@ -269,7 +267,7 @@ def sbom(opened_wheel: OpenedWheel) -> str:
     )
 
 
-GATES = (contents, runpath, graft, platform, arch, promise, size, metadata, sbom)
+GATES = (contents, runpath, graft, platform, symbols, arch, promise, size, metadata, sbom)
 
 
 def _passed(opened_wheel: OpenedWheel) -> Passed:
@@ -283,13 +281,6 @@ def _parsed(opened_wheel: OpenedWheel) -> Metadata:
     except ExceptionGroup as group:
         message = f"{opened_wheel.name}: METADATA: {'; '.join(str(error) for error in group.exceptions)}"
         raise MetadataGateError(message) from group
-
-
-def _tags(opened_wheel: OpenedWheel) -> frozenset[Tag]:
-    try:
-        return parse_wheel_filename(opened_wheel.name)[3]
-    except InvalidWheelFilename as error:
-        raise MetadataGateError(str(error)) from error
 
 
 def _tags_in_wheel_file(opened_wheel: OpenedWheel) -> set[Tag]:

@@ -33,13 +33,14 @@ CUDA_NEWER_ABI = 8  # from this EI_ABIVERSION on, e_flags has the arch in bits 8
 EXTENDED = 0xFFFF  # SHN_XINDEX: the number is in the first section header
 KINDS = {
     0: "SHT_NULL", 1: "SHT_PROGBITS", 2: "SHT_SYMTAB", 3: "SHT_STRTAB", 4: "SHT_RELA", 6: "SHT_DYNAMIC",
-    8: "SHT_NOBITS", 9: "SHT_REL", 11: "SHT_DYNSYM", 17: "SHT_GROUP", 19: "SHT_RELR", 0x6FFFFFFE: "SHT_GNU_verneed",
+    8: "SHT_NOBITS", 9: "SHT_REL", 11: "SHT_DYNSYM", 17: "SHT_GROUP", 19: "SHT_RELR", 0x6FFFFFFD: "SHT_GNU_verdef",
+    0x6FFFFFFE: "SHT_GNU_verneed", 0x6FFFFFFF: "SHT_GNU_versym",
 }  # fmt: skip
 MOST_SECTIONS = 1 << 17  # the largest cubin of TensorFlow has a few thousand
 LARGEST_TABLE = 64 << 20  # bytes of a table that is read whole; those of TensorFlow have under 1 MiB
 STEP = 256  # bytes read at once for a name
 NAMES_PER_BYTE = 8  # names may share their ends, and so be longer together than their table; linkers share little
-RUNPATH, RPATH, _NEEDED = 29, 15, 1  # tags of the dynamic section
+RUNPATH, RPATH, _SONAME, _NEEDED = 29, 15, 14, 1  # tags of the dynamic section
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,11 +50,12 @@ class Dynamic:
     ``runpath`` is DT_RUNPATH, or the older DT_RPATH if only that is there, without repeated folders: official libraries
     repeat theirs by the hundred, and a second search finds nothing new. ``first`` says whether it is DT_RPATH, which is
     searched before LD_LIBRARY_PATH (ld.so(8)). ``versions`` maps a family of symbol versions
-    ("GLIBC", "GLIBCXX", "CXXABI") to the highest required one ("2.17").
+    ("GLIBC", "GLIBCXX", "CXXABI") to the highest required one ("2.17"). ``soname`` is the name that others need it by.
     """
 
     runpath: str | None = None
     first: bool = False
+    soname: str | None = None
     needed: tuple[str, ...] = ()
     versions: dict[str, str] = field(default_factory=dict)
 
@@ -91,12 +93,13 @@ def dynamic(stream: BinaryIO) -> Dynamic:
             elif part.kind == "SHT_GNU_verneed":
                 strings = _strings(stream, parts, part.link)
                 data = _read(stream, part.offset, part.size)
-                names += [strings.text(at) for at in symbol_versions.needed(data, part.info)]
-        paths = dict(texts)
-        path = paths.get(RUNPATH, paths.get(RPATH))
+                names += [strings.text(one.name) for one in symbol_versions.needed(data, part.info)]
+        tags = dict(texts)
+        path = tags.get(RUNPATH, tags.get(RPATH))
         return Dynamic(
             runpath=path and ":".join(dict.fromkeys(path.split(":"))),
-            first=RPATH in paths and RUNPATH not in paths,
+            first=RPATH in tags and RUNPATH not in tags,
+            soname=tags.get(_SONAME),
             needed=tuple(text for tag, text in texts if tag == _NEEDED),
             versions=symbol_versions.highest(names),
         )
@@ -277,7 +280,7 @@ def _tags(stream: BinaryIO, part: Section) -> Iterator[tuple[int, int]]:
     for tag, value in DYNAMIC.iter_unpack(_read(stream, part.offset, part.size)):
         if not tag:
             return
-        if tag in (RUNPATH, RPATH, _NEEDED):
+        if tag in (RUNPATH, RPATH, _SONAME, _NEEDED):
             yield tag, value
     message = "a dynamic section has no end"
     raise ValueError(message)

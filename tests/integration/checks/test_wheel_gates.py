@@ -19,13 +19,21 @@ from fakewheels import (
     Declared,
     compile_library,
     fake_final,
+    fake_ops,
     framework,
     locked,
     members_of,
+    op_library,
     target,
 )
 from tfwheel.build.repair import repair
-from tfwheel.checks.errors import ArchGateError, MetadataGateError, PlatformGateError, RunpathGateError
+from tfwheel.checks.errors import (
+    ArchGateError,
+    MetadataGateError,
+    PlatformGateError,
+    RunpathGateError,
+    SymbolsGateError,
+)
 from tfwheel.checks.wheel_gates import run_gates, run_ops_gates
 from tfwheel.system.processes import run
 from tfwheel.wheel import sbom
@@ -34,13 +42,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 CPU_VERSION = "2.20.0+cpu.1"
-ORDER = ["contents", "runpath", "graft", "platform", "arch", "promise", "size", "metadata", "sbom"]
+ORDER = ["contents", "runpath", "graft", "platform", "symbols", "arch", "promise", "size", "metadata", "sbom"]
 
 
 @pytest.fixture(scope="module")
-def repaired(fake_ops: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def repaired(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The ops wheel as auditwheel leaves it, with its SBOM."""
-    wheel = repair(fake_ops, tmp_path_factory.mktemp("repaired"), RULES, epoch=0, log=None)[0]
+    made = fake_ops(tmp_path_factory.mktemp("ops"))
+    wheel = repair(made, tmp_path_factory.mktemp("repaired"), RULES, epoch=0, log=None)[0]
     sbom.embed(wheel, sbom.of_ops(project="tfwheel-ops", target=target(LINE), ops=["op"], tools={}))
     return wheel
 
@@ -75,23 +84,40 @@ def test_a_merged_wheel_passes_every_gate_and_auditwheel_agrees_with_its_tag(
     assert found["contents"] == "11 files: 5 as in the official wheel, 6 declared"
     assert found["runpath"] == "2 libraries of TensorFlow as locked"
     assert found["metadata"] == f"tensorflow {CPU_VERSION}, 1 requirements, twine check --strict passed"
+    assert found["symbols"] == "2 symbols of 1 libraries of its own, each in what they link"
     assert not any("\n" in finding for finding in found.values())
     output = run([sys.executable, "-m", "auditwheel", "show", "--json", made.wheel])
     shown = json.loads(output[output.index("{") : output.rindex("}") + 1])
     assert shown["overall_tag"] == found["platform"].split(",")[0]
 
 
-def test_a_repaired_ops_wheel_passes_every_gate(repaired: Path) -> None:
+def test_a_repaired_ops_wheel_passes_every_gate(fake_base: Path, repaired: Path) -> None:
     with pytest.raises(ArchGateError, match=f"no GPU code in {OP_LIBRARY}"):
-        run_ops_gates(repaired, target=target(LINE), rules=RULES)
-    found = run_ops_gates(repaired, target=target(replace(CPU, label="cu125")), rules=RULES).findings
+        run_ops_gates(repaired, base=fake_base, target=target(LINE), rules=RULES)
+    found = run_ops_gates(repaired, base=fake_base, target=target(replace(CPU, label="cu125")), rules=RULES).findings
     assert list(found) == ORDER
     assert found["contents"].endswith("0 as in the official wheel, 6 declared")
 
 
-def test_an_ops_wheel_of_another_version_fails_the_metadata_gate(repaired: Path) -> None:
+def test_an_ops_wheel_of_another_version_fails_the_metadata_gate(fake_base: Path, repaired: Path) -> None:
     with pytest.raises(MetadataGateError, match=r"disagree on the version: 2.20.0"):
-        run_ops_gates(repaired, target=target(CPU), rules=RULES)
+        run_ops_gates(repaired, base=fake_base, target=target(CPU), rules=RULES)
+
+
+def test_a_library_that_cannot_be_loaded_passes_repair_and_fails_the_symbols_gate(
+    fake_base: Path, tmp_path: Path
+) -> None:
+    broken = op_library(tmp_path / "op", "int nobody_has_this(void);\nint more(void) { return nobody_has_this(); }\n")
+    unrepaired = fake_ops(tmp_path / "ops", library=broken.read_bytes())
+    wheel = repair(unrepaired, tmp_path / "repaired", RULES, epoch=0, log=None)[0]
+    words = (
+        r"`tfwheel_ops/_ops.so` does not load beside TensorFlow 2.20.0(.|\n)*`nobody_has_this`: no library here has it"
+    )
+    with pytest.raises(SymbolsGateError, match=words):
+        run_ops_gates(wheel, base=fake_base, target=target(), rules=RULES)
+    made = merged(tmp_path, fake_base, ops_members(wheel))
+    with pytest.raises(SymbolsGateError, match=words):
+        run_gates(made, base=fake_base, locked=locked(fake_base), target=target(CPU), rules=RULES)
 
 
 def test_a_library_whose_runpath_a_tool_rewrote_fails_the_runpath_gate(fake_base: Path, tmp_path: Path) -> None:
