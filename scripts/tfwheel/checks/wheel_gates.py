@@ -17,20 +17,19 @@ from packaging.tags import parse_tag
 from packaging.utils import canonicalize_name
 
 from tfwheel.checks import platform_tags
+from tfwheel.checks.code_gates import arch, promise
 from tfwheel.checks.errors import (
-    ArchGateError,
     ContentsGateError,
     GraftGateError,
     MetadataGateError,
     PlatformGateError,
-    PromiseGateError,
     RunpathGateError,
     SizeGateError,
 )
 from tfwheel.checks.opened_wheel import MergedFiles, OpenedWheel, opened, opened_ops
 from tfwheel.checks.symbol_gate import symbols
+from tfwheel.checks.wording import listed, some
 from tfwheel.config import changed_libraries
-from tfwheel.config.gpu_support import KINDS
 from tfwheel.gpu import elf
 from tfwheel.system import scratch
 from tfwheel.system.errors import CommandError
@@ -38,7 +37,6 @@ from tfwheel.system.processes import run
 from tfwheel.wheel import sbom as wheel_sbom
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
     from pathlib import Path
 
     from packaging.tags import Tag
@@ -46,7 +44,6 @@ if TYPE_CHECKING:
     from tfwheel.config.targets import Base, RepairRules, Target
 
 OWN_LIBRARIES = {"tensorflow/libtensorflow_framework.so.2", "tensorflow/libtensorflow_cc.so.2"}
-SHOWN = 5  # names in one message; the others are counted
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,7 +86,7 @@ def contents(opened_wheel: OpenedWheel) -> str:
     }
     for fault, found in faults.items():
         if found:
-            message = f"{opened_wheel.name} {fault}: {_some(found)}"
+            message = f"{opened_wheel.name} {fault}: {some(found)}"
             raise ContentsGateError(message)
     return f"{len(names)} files: {len(kept)} as in the official wheel, {len(opened_wheel.own)} declared"
 
@@ -117,7 +114,7 @@ def runpath(opened_wheel: OpenedWheel) -> str:
             tag, wanted = ("DT_RPATH", "DT_RUNPATH") if found.first else ("DT_RUNPATH", "DT_RPATH")
             message = f"{opened_wheel.name}: `{name}` has {tag}; the line asks for {wanted}"
             raise RunpathGateError(message)
-    return f"{len(locked)} libraries of TensorFlow as locked" + (f", DT_RPATH in {_some(first)}" if first else "")
+    return f"{len(locked)} libraries of TensorFlow as locked" + (f", DT_RPATH in {some(first)}" if first else "")
 
 
 def graft(opened_wheel: OpenedWheel) -> str:
@@ -155,63 +152,11 @@ def platform(opened_wheel: OpenedWheel) -> str:
         needed = policies.versioned_symbols_policy({name: needs})
         if needed < claimed:
             message = (
-                f"{opened_wheel.name}: `{name}` needs {needed.name} for {_some(needs)}; "
+                f"{opened_wheel.name}: `{name}` needs {needed.name} for {some(needs)}; "
                 f"the file name says {claimed.name}"
             )
             raise PlatformGateError(message)
     return f"{claimed.name}, ceiling {ceiling.name}"
-
-
-def arch(opened_wheel: OpenedWheel) -> str:
-    """Check that the GPU code in its own libraries is what the line promises; a line without CUDA has none.
-
-    That is exactly so, unless ops.toml promises something else of a library (``OpsRules.archs``). Leaves out libraries
-    of TensorFlow that the line changes, which gpu_gates.py checks.
-    """
-    line, official = opened_wheel.target.line, opened_wheel.official
-    promised = line.gpu_code
-    others = changed_libraries.changed(line, official.locked) if official else ()
-    own = [name for name in opened_wheel.libraries if name not in others]
-    found = {name: opened_wheel.code[name].images for name in own}
-    with_code = {name: archs for name, archs in found.items() if archs}
-    for name, archs in found.items():
-        rule = opened_wheel.arch_rule(name)
-        if _breaks(rule, archs, promised):
-            words = "ops.toml promises none" if rule == "none" else f"the line promises {_list(promised)}"
-            message = f"{opened_wheel.name}: `{name}` has GPU code for {_list(archs)}; {words}"
-            raise ArchGateError(message)
-    if found and promised and not with_code and not opened_wheel.rules.ops.without_gpu_code:
-        message = f"{opened_wheel.name}: no GPU code in {_some(found)}; the line promises {_list(promised)}"
-        raise ArchGateError(message)
-    return f"{_list(promised) if with_code else 'no GPU code'} in {len(found)} libraries of its own"
-
-
-def _breaks(rule: str | None, found: Collection[str], promised: Collection[str]) -> bool:
-    """Return whether a library has other GPU code than its rule of ops.toml allows; without one it may have none."""
-    if rule == "none":
-        return bool(found)
-    if rule == "at-least":
-        return not set(promised).issubset(found)
-    return set(found) != set(promised) and bool(found or rule)
-
-
-def promise(opened_wheel: OpenedWheel) -> str:
-    """Check that the wheel has, of each kind of GPU code, all that the plan promises; say what each library has.
-
-    What the plan promises is what `nox -s plan -- --gpus` and the documents show.
-    """
-    found = opened_wheel.gpu_code
-    for kind, images in opened_wheel.promised.items():
-        missing = [image for image in images if image not in found.get(kind, ())]
-        if missing:
-            message = (
-                f"{opened_wheel.name}: the plan promises {_list(missing)} for all {KINDS[kind]}; "
-                f"what all of them have is {_list(found.get(kind, ()))}"
-            )
-            raise PromiseGateError(message)
-    parts = [f"{KINDS[kind]}: {_list(images)}" for kind, images in found.items()]
-    parts += [f"`{name}`: {_list(code.images)}" for name, code in opened_wheel.code.items() if code.images]
-    return "; ".join(parts) or "no GPU code"
 
 
 def size(opened_wheel: OpenedWheel) -> str:
@@ -241,7 +186,7 @@ def metadata(opened_wheel: OpenedWheel) -> str:
     for what, values in disagreements.items():
         if len(values) > 1:
             message = (
-                f"{opened_wheel.name}: file name, metadata and target disagree on the {what}: {_list(sorted(values))}"
+                f"{opened_wheel.name}: file name, metadata and target disagree on the {what}: {listed(sorted(values))}"
             )
             raise MetadataGateError(message)
     pythons = parsed.requires_python
@@ -313,12 +258,3 @@ def _ask_twine(opened_wheel: OpenedWheel) -> None:
 
 def _info_file(opened_wheel: OpenedWheel, name: str) -> bytes:
     return opened_wheel.wheel.read(f"{opened_wheel.wheel.dist_info}/{name}")
-
-
-def _some(names: Collection[str]) -> str:
-    shown = sorted(names)[:SHOWN]
-    return ", ".join(shown) + (f" and {len(names) - len(shown)} more" if len(names) > len(shown) else "")
-
-
-def _list(words: Collection[str]) -> str:
-    return ", ".join(words) or "none"
