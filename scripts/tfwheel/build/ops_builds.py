@@ -14,22 +14,18 @@ from typing import TYPE_CHECKING
 
 from packaging.requirements import InvalidRequirement, Requirement
 
-from tfwheel.build import compiler_errors
+from tfwheel.build import compiler_errors, ops_kernels
 from tfwheel.build.errors import CompileError, OpsSourceError
-from tfwheel.config.paths import CONFIG_DIR
 from tfwheel.system import digests
 from tfwheel.system.errors import CommandError
 from tfwheel.system.processes import run
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from tfwheel.config.ops_projects import LibraryEntry, OpsProject
+    from tfwheel.config.ops_projects import OpsProject
 
-MODULES = CONFIG_DIR / "ops" / "cmake"  # how a library of ops is compiled and linked: OpLibrary.cmake and what it uses
-DEVICE_SUFFIXES = (".cu", ".cu.cc")
-SOURCE_SUFFIXES = (".cc", ".cpp", ".cxx", ".c", *DEVICE_SUFFIXES)
 LICENSES = ("LICENSE*", "LICENCE*", "COPYING*", "NOTICE*")
 # A package that nobody wrote: it only loads its libraries.
 PACKAGE = '''"""The ops of {project} as TensorFlow generates them, by library: {libraries}."""
@@ -42,14 +38,6 @@ import tensorflow as tf
 
 __all__ = [{names}]
 '''
-CMAKE = """\
-cmake_minimum_required(VERSION 3.26...4.0)
-project(ops LANGUAGES C CXX)
-set(OPS_ROOT "{root}")
-list(APPEND CMAKE_MODULE_PATH "{modules}")
-include(OpLibrary)
-{libraries}
-"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,11 +92,9 @@ def _pyproject(order: Order) -> BuiltProject:
 
 def _sources(order: Order) -> BuiltProject:
     """Compile the sources of each library with the factory's own CMake modules."""
-    libraries = [_library(order, number, library) for number, library in enumerate(order.project.library)]
-    text = CMAKE.format(root=order.tree, modules=MODULES, libraries="\n".join(libraries))
     here = order.work / "cmake"
     here.mkdir(parents=True)
-    (here / "CMakeLists.txt").write_text(text, encoding="utf-8")
+    (here / "CMakeLists.txt").write_text(ops_kernels.cmake_lists(order.project, order.tree), encoding="utf-8")
     return _taken(order, _installed(here, order, []))
 
 
@@ -157,39 +143,6 @@ def _installed(source: Path, order: Order, options: Sequence[str]) -> Path:
     return prefix
 
 
-def _library(order: Order, number: int, library: LibraryEntry) -> str:
-    """Return the call of CMake that makes a library; raise OpsSourceError for sources that are none."""
-    sources = sorted({path for pattern in library.sources for path in _matching(order, pattern)})
-    given = {
-        "FILE": [library.file],
-        "SOURCES": [str(path) for path in sources],
-        "INCLUDES": [str(order.tree / folder) for folder in (".", *order.project.include)],
-        "DEFINITIONS": order.project.definitions,
-        "LIBRARIES": order.project.link,
-        "CXX_STANDARD": [str(order.project.cxx_standard)],
-    }
-    words = [f"{key} {' '.join(map(_quoted, values))}" for key, values in given.items() if values]
-    return f"add_op_library(ops{number} {' '.join(words)})"
-
-
-def _matching(order: Order, pattern: str) -> Iterator[Path]:
-    """Yield the sources that a pattern names; a folder stands for all sources in it."""
-    where = order.tree / pattern
-    found = where.rglob("*") if where.is_dir() else order.tree.glob(pattern)
-    sources = [path for path in found if path.is_file() and path.suffix in (".cc", ".cpp", ".cxx", ".c", ".cu")]
-    if not sources:
-        message = f"the custom-op project `{order.project.name}` has no source `{pattern}`"
-        raise OpsSourceError(
-            message, remedy=f"Correct `sources`; a source is a file with {', '.join(SOURCE_SUFFIXES)}."
-        )
-    yield from sources
-
-
-def _quoted(word: str) -> str:
-    """Return a word as CMake reads it, whatever is in it."""
-    return f"[==[{word}]==]"
-
-
 def _taken(order: Order, built: Path) -> BuiltProject:
     """Collect the packages of a project from its tree, and its libraries from where they were built."""
     folder, project = order.work / "taken", order.project
@@ -215,7 +168,9 @@ def _roots(order: Order, built: Path) -> tuple[Path, ...]:
 
 def _unwanted(folder: str, names: list[str]) -> set[str]:
     """Return what no wheel has: caches, and sources that were compiled."""
-    return digests.ignored(folder, names) | {name for name in names if name.endswith((*SOURCE_SUFFIXES, ".o", ".pyc"))}
+    return digests.ignored(folder, names) | {
+        name for name in names if name.endswith((*ops_kernels.SUFFIXES, ".o", ".pyc"))
+    }
 
 
 def _complete(order: Order, package: Path) -> None:

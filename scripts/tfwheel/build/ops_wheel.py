@@ -10,7 +10,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from tfwheel.build import ops_builds, ops_packing
+from tfwheel.build import ops_builds, ops_kernels, ops_packing
 from tfwheel.build.ops_builds import Order
 from tfwheel.config import ops_projects
 from tfwheel.config.targets import WHEEL_EPOCH
@@ -66,7 +66,7 @@ def compile_key(
         archs=target.line.archs,
         ptx=target.line.ptx,
         projects=[ops_projects.identity(project, settings) for project in projects],
-        modules=digests.of_tree(ops_builds.MODULES),
+        modules=digests.of_tree(ops_kernels.MODULES),
         sdk=sdk,
         toolchain=toolchain.identity,
         tools=digests.tool_versions(),

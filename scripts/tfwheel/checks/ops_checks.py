@@ -28,6 +28,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import ModuleType
 
+# Module, function and the place of the op's name among its arguments.
+CALLS = (
+    ("pywrap_tfe", "TFE_Py_FastPathExecute", 1),
+    ("eager.execute", "execute", 0),
+    ("framework.op_def_library", "_apply_op_helper", 0),
+)
 NO_GPU = {"CPU": {"CUDA_VISIBLE_DEVICES": "-1"}}
 
 
@@ -171,22 +177,33 @@ def _attempt(report: dict[str, Any], name: str, device: str, check: Callable[[],
 
 @contextmanager
 def _noting(report: dict[str, Any]) -> Iterator[None]:
-    """Note in the report the name of each op that runs while the block does, eagerly or in a graph that it makes."""
+    """Note in the report the name of each op that runs while the block does, eagerly or in a graph that it makes.
+
+    All wrappers that TensorFlow generates call one of CALLS, by its name in its module. Callbacks of TensorFlow's own
+    (``op_callbacks``) belong to a context, and its test cases begin with another one.
+    """
     ran: set[str] = set()
-
-    def note(op_type: str, *_rest: object, **_more: object) -> None:
-        ran.add(op_type)
-
     try:
-        callbacks: Any = importlib.import_module("tensorflow.python.framework.op_callbacks")
-    except ImportError:  # a TensorFlow without it, or none that can be imported: the checks say so
+        modules = {name: importlib.import_module(f"tensorflow.python.{name}") for name, _, _ in CALLS}
+        for name, function, place in CALLS:
+            setattr(modules[name], function, _noted(getattr(modules[name], function), place, ran))
+    except (ImportError, AttributeError):  # another TensorFlow, or none that can be imported: the checks say so
         report["ran"] = None
         yield
         return
-    callbacks.add_op_callback(note)
     yield
-    callbacks.clear_op_callbacks()
     report["ran"] = sorted(ran)
+
+
+def _noted(call: Callable[..., Any], place: int, ran: set[str]) -> Callable[..., Any]:
+    """Return a function that notes its argument at ``place``, the name of an op, and calls the other one."""
+
+    def noting(*words: Any, **options: Any) -> Any:  # noqa: ANN401 -- whatever TensorFlow's function takes
+        name = words[place] if len(words) > place else options.get("op_name", "")
+        ran.add(name.decode() if isinstance(name, bytes) else str(name))
+        return call(*words, **options)
+
+    return noting
 
 
 @contextmanager

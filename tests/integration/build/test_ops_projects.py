@@ -198,9 +198,10 @@ def value(site: Path, library: str, function: str) -> int:
 
 
 def test_projects_of_every_kind_are_in_one_wheel_and_their_libraries_work(
-    settings: Path, sdk: Path, tmp_path: Path
+    settings: Path, sdk: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     wheel = compiled(settings, sdk, tmp_path)
+    assert "no library is compiled of more/other.cc\n" in capfd.readouterr().err
     assert wheel.name == f"tfwheel_ops-{TARGET.version}-py3-none-linux_x86_64.whl"
     members = fakewheels.members_of(wheel)
     info = f"tfwheel_ops-{TARGET.version}.dist-info"

@@ -6,14 +6,11 @@ import json
 import sys
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
 from tfwheel.checks import ops_checks
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 PASSED = {
     "op": "swiglu",
@@ -39,23 +36,31 @@ def tensorflow(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> ModuleType:
     tf = ModuleType("tensorflow")
     registry: dict[str, object] = {"MatMul": object()}
     loaded: dict[str, list[str]] = {}
-    callbacks: list[Callable[..., None]] = []
 
     def load_op_library(path: str) -> str:
         new = [] if {Path(one).resolve() for one in loaded} & {Path(path).resolve()} else ["Theirs", "Other"]
         registry.update(dict.fromkeys(loaded.setdefault(path, new), object()))
         return path
 
-    def run(op: str) -> None:
-        for callback in callbacks:
-            callback(op, (), {}, ())
+    calls = {
+        "pywrap_tfe": SimpleNamespace(TFE_Py_FastPathExecute=lambda *_words: None),
+        "eager.execute": SimpleNamespace(execute=lambda *_words, **_options: None),
+        "framework.op_def_library": SimpleNamespace(_apply_op_helper=lambda *_words, **_options: None),
+    }
+
+    def run(op: str, way: int = 0) -> None:
+        """As the wrapper that TensorFlow generates for an op does, on its fast path and on its others."""
+        if way == 0:
+            calls["pywrap_tfe"].TFE_Py_FastPathExecute(None, op, "a name")
+        elif way == 1:
+            calls["eager.execute"].execute(op.encode(), 1, inputs=[])
+        else:
+            calls["framework.op_def_library"]._apply_op_helper(op, x=1)
 
     kernel = SimpleNamespace(device_type="CPU")
     modules = {
         "tensorflow": tf,
-        "tensorflow.python.framework.op_callbacks": SimpleNamespace(
-            add_op_callback=callbacks.append, clear_op_callbacks=callbacks.clear
-        ),
+        **{f"tensorflow.python.{name}": module for name, module in calls.items()},
         "tensorflow.python.framework.op_def_registry": SimpleNamespace(get=registry.get),
         "tensorflow.python.client.pywrap_tf_session": SimpleNamespace(
             TF_LoadLibrary=load_op_library, TF_GetOpList=loaded.get, TF_DeleteLibraryHandle=lambda _handle: None
@@ -165,6 +170,18 @@ def test_on_the_cpu_no_gpu_is_seen(tmp_path: Path, device: str, visible: str) ->
     assert ops_checks.os.environ["CUDA_VISIBLE_DEVICES"] == visible
 
 
-def test_without_callbacks_it_is_not_known_what_ran(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "tensorflow.python.framework.op_callbacks", None)
+@pytest.mark.parametrize("way", [0, 1, 2])
+def test_an_op_is_noted_on_each_way_into_tensorflow(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tensorflow: ModuleType, way: int
+) -> None:
+    def selftest(_device: str) -> list[dict[str, Any]]:
+        tensorflow.run("Theirs", way)
+        return []
+
+    monkeypatch.setattr(sys.modules["their_ops"], "selftest", selftest, raising=False)
+    assert tried(tmp_path, "use", "--package", "their_ops")["ran"] == ["Theirs"]
+
+
+def test_in_another_tensorflow_it_is_not_known_what_ran(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "tensorflow.python.pywrap_tfe", None)
     assert tried(tmp_path, "use", "--package", "their_ops")["ran"] is None

@@ -1,0 +1,80 @@
+"""Writes the CMakeLists.txt of a custom-op project that is kernels alone: which sources make which library."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tfwheel.build.errors import OpsSourceError
+from tfwheel.config.paths import CONFIG_DIR
+from tfwheel.system import console
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from tfwheel.config.ops_projects import LibraryEntry, OpsProject
+
+MODULES = CONFIG_DIR / "ops" / "cmake"  # how a library of ops is compiled and linked: OpLibrary.cmake and what it uses
+SHOWN = 5  # sources in one message; the others are counted
+SUFFIXES = (".cc", ".cpp", ".cxx", ".c", ".cu")  # of sources; `.cu.cc` is for GPUs, too
+TEXT = """\
+cmake_minimum_required(VERSION 3.26...4.0)
+project(ops LANGUAGES C CXX)
+set(OPS_ROOT "{root}")
+list(APPEND CMAKE_MODULE_PATH "{modules}")
+include(OpLibrary)
+{libraries}
+"""
+
+
+def cmake_lists(project: OpsProject, tree: Path) -> str:
+    """Return the text of a CMakeLists.txt that compiles and installs the libraries of a project.
+
+    Says which sources beside those that are compiled no library uses. Raises OpsSourceError for sources that are none.
+    """
+    sources = [_sources(project, tree, library) for library in project.library]
+    _name_others({path for paths in sources for path in paths}, tree)
+    calls = [_call(project, tree, number, paths) for number, paths in enumerate(sources)]
+    return TEXT.format(root=tree, modules=MODULES, libraries="\n".join(calls))
+
+
+def _call(project: OpsProject, tree: Path, number: int, sources: Iterable[Path]) -> str:
+    given = {
+        "FILE": [project.library[number].file],
+        "SOURCES": [str(path) for path in sources],
+        "INCLUDES": [str(tree / folder) for folder in (".", *project.include)],
+        "DEFINITIONS": project.definitions,
+        "LIBRARIES": project.link,
+        "CXX_STANDARD": [str(project.cxx_standard)],
+    }
+    words = [f"{key} {' '.join(map(_quoted, values))}" for key, values in given.items() if values]
+    return f"add_op_library(ops{number} {' '.join(words)})"
+
+
+def _sources(project: OpsProject, tree: Path, library: LibraryEntry) -> list[Path]:
+    """Return the sources of a library; a folder stands for all sources in it."""
+    found: set[Path] = set()
+    for pattern in library.sources:
+        where = tree / pattern
+        named = where.rglob("*") if where.is_dir() else tree.glob(pattern)
+        sources = [path for path in named if path.is_file() and path.suffix in SUFFIXES]
+        if not sources:
+            message = f"the custom-op project `{project.name}` has no source `{pattern}`"
+            raise OpsSourceError(message, remedy=f"Correct `sources`; a source is a file with {', '.join(SUFFIXES)}.")
+        found.update(sources)
+    return sorted(found)
+
+
+def _name_others(compiled: set[Path], tree: Path) -> None:
+    """Say which sources in the folders of compiled ones are not compiled."""
+    beside = {path for folder in {one.parent for one in compiled} for path in folder.iterdir()}
+    others = sorted(path for path in beside - compiled if path.is_file() and path.suffix in SUFFIXES)
+    if others:
+        shown = ", ".join(str(path.relative_to(tree)) for path in others[:SHOWN])
+        more = f" and {len(others) - SHOWN} more" if len(others) > SHOWN else ""
+        console.say(f"  no library is compiled of {shown}{more}")
+
+
+def _quoted(word: str) -> str:
+    """Return a word as CMake reads it, whatever is in it."""
+    return f"[==[{word}]==]"
