@@ -33,6 +33,7 @@ MODULES = {
 
 # Programs that run where this package is not installed.
 PROGRAMS = {"checks.smoke_checks", "colab.snapshot_program", "gpu.fatbinary_program"}
+PROGRAMS |= {"gpu.nvcc_program", "gpu.nvcc_options"}
 
 
 def is_for_annotations(node: ast.AST) -> bool:
