@@ -8,7 +8,7 @@ import pytest
 
 import fakewheels
 from tfwheel.build import ops_wheel, project_sdk
-from tfwheel.wheel.errors import BadWheelError
+from tfwheel.errors import BadWheelError
 
 
 def wheel(folder: Path, members: dict[str, bytes]) -> Path:
