@@ -34,7 +34,7 @@ MODULES = {
 # Programs that run where this package is not installed.
 PROGRAMS = {
     *("checks.companion_checks", "checks.ops_checks", "checks.smoke_checks"),
-    *("colab.snapshot_program", "gpu.fatbinary_program"),
+    *("colab.snapshot_program", "gpu.fatbinary_program", "gpu.nvcc_options", "gpu.nvcc_program"),
 }
 
 

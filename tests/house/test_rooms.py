@@ -36,11 +36,14 @@ PROGRAM_MODULES = {"subprocess", "multiprocessing", "pty", "popen2", "concurrent
 NETWORK_MODULES = {"_socket", "aiohttp", "asyncio", "ftplib", "http.client", "httpx", "requests", "socket", "ssl"}
 NETWORK_MODULES |= {"urllib", "urllib.request", "urllib3"}
 NAMES_THAT_SAY_NOTHING = {"utils", "util", "helpers", "helper", "tools", "common", "misc", "base", "core", "lib"}
-STANDALONE = {  # run without this package
+STANDALONE = {  # run without this package; nvcc_program with nvcc_options beside it
     "checks.companion_checks",
+    "checks.ops_checks",
     "checks.smoke_checks",
     "colab.snapshot_program",
     "gpu.fatbinary_program",
+    "gpu.nvcc_options",
+    "gpu.nvcc_program",
 }
 STANDALONE_ROOM = "doctor"  # one file for users, made of the room's modules: it has doors of its own
 DOOR_LINES = 37  # besides its imports
@@ -119,7 +122,10 @@ def test_only_one_module_starts_programs(path: Path) -> None:
 
 @pytest.mark.parametrize("name", sorted(STANDALONE))
 def test_a_program_of_its_own_imports_nothing_of_the_package(name: str) -> None:
-    assert not rooms_imported(PACKAGE / f"{name.replace('.', '/')}.py")
+    path = PACKAGE / f"{name.replace('.', '/')}.py"
+    assert not rooms_imported(path) - {room_of(path)}
+    own = {module for module in map(name_of, MODULES) if f"tfwheel.{module}" in imports(path)}
+    assert own <= STANDALONE
 
 
 @pytest.mark.parametrize("path", [path for path in MODULES if room_of(path) == STANDALONE_ROOM], ids=name_of)
@@ -132,6 +138,7 @@ def test_the_doctor_is_of_the_standard_library_and_runs_on_python_39(path: Path)
 
 def test_temporary_folders_come_from_where_they_are_swept() -> None:
     allowed = {"system.scratch", "system.files"}  # the second: beside the file that is replaced
+    allowed.add("gpu.nvcc_program")  # compilers started by other people's builds, which we do not sweep
     assert {name_of(path) for path in MODULES if "tempfile" in imports(path)} <= allowed
     equipment = [path for path in SCRIPTS.rglob("*.py") if path not in MODULES]
     assert not [path for path in equipment if "tempfile" in imports(path)]

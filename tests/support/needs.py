@@ -11,6 +11,7 @@ from tfwheel.system import distribution
 
 PACKAGES = {name: package for programs in NEEDS.values() for name, package in programs.items()}
 PACKAGES |= {"nvcc": "nvidia-cuda-toolkit", "unshare": "util-linux"}  # not installed for us: the one is gigabytes
+PACKAGES |= {"ccache": "ccache", "make": "make"}
 
 
 def programs(*names: str) -> list[str]:

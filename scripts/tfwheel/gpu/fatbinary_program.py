@@ -1,7 +1,8 @@
 """Replace the program ``fatbinary`` for clang by calls of NVIDIA's libnvfatbin: CUDA 12 on PyPI lacks the program.
 
 Every toolchain tree has a copy of this file as ``bin/fatbinary.py``, so it imports the standard library alone. Supports
-``-64 --create OUT --image=profile=sm_80,file=F`` (clang 20 and older) and ``--image3=kind=elf,sm=80,file=F`` (newer).
+``-64 --create OUT --image=profile=sm_80,file=F`` (clang 20 and older) and ``--image3=kind=elf,sm=80,file=F`` (newer),
+and ``--omit=80`` of ``nvcc_program``, since clang compiles no PTX without the machine code of that architecture.
 The library's functions are declared in NVIDIA's ``nvFatbin.h``.
 """
 
@@ -97,6 +98,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("-g", dest="debug", action="store_true", help="the images carry debug information")
     parser.add_argument("--create", type=Path, required=True, metavar="FILE", help="where the container goes")
     parser.add_argument("--image", "--image3", dest="images", type=image, action="append", required=True)
+    parser.add_argument("--omit", action="append", default=[], metavar="ARCH", help="leave out its machine code")
     return parser.parse_args(arguments)
 
 
@@ -107,7 +109,8 @@ def main(arguments: Sequence[str], library: Path) -> int:
     try:
         container = FatbinWriter(library, [*OPTIONS, *(["-g"] if wanted.debug else [])])
         for part in wanted.images:
-            container.add(part)
+            if part.kind != "elf" or part.arch not in wanted.omit:
+                container.add(part)
         temporary.write_bytes(container.to_bytes())
         temporary.replace(wanted.create)
     except (OSError, NvFatbinError) as error:

@@ -37,7 +37,16 @@ PACKED = {
     "cuda_runtime/include/cuda_bf16.h": "include/cuda_bf16.h",
     "curand/include/curand_mtgp32_kernel.h": "include/curand_mtgp32_kernel.h",
     "cuda_cccl/include/nv/target": "include/nv/target",
+    "cuda_runtime/lib/libcudart.so.12": "lib64/libcudart.so.12",
+    "curand/lib/libcurand.so.10": "lib64/libcurand.so.10",
     "nvfatbin/lib/libnvfatbin.so.12": "lib64/libnvfatbin.so.12",
+}
+# What is ours in the tree.
+OURS = {
+    *("bin/fatbinary", "bin/fatbinary.py", "bin/nvcc", "version.json", kept_folders.WHOLE),
+    *("programs/__main__.py", "programs/tfwheel/gpu/nvcc_options.py", "programs/tfwheel/gpu/nvcc_program.py"),
+    *("lib64/libcudadevrt.a", "lib64/libcudart.so", "lib64/libcudart_static.a"),
+    *("lib64/libcurand.so", "lib64/libnvfatbin.so"),
 }
 
 
@@ -45,7 +54,7 @@ class Packages:
     """Stands in for the packages on PyPI: unpacks ``files``, counts the calls."""
 
     def __init__(self) -> None:
-        self.files = dict.fromkeys([*PACKED, "curand/lib/libcurand.so.10", "cuda_nvcc/nvvm/lib64/libnvvm.so"], "x")
+        self.files = dict.fromkeys([*PACKED, "cuda_nvcc/nvvm/lib64/libnvvm.so", "cuda_nvcc/lib/__init__.py"], "x")
         self.calls = 0
 
     def install(self, requirements: Sequence[str], target: Path) -> None:
@@ -141,10 +150,20 @@ def test_another_compiler_or_another_part_is_another_identity(tmp_path: Path, mo
 def test_the_tree_is_what_clang_looks_for_and_no_more(tmp_path: Path, packages: Packages) -> None:
     tree = cuda_tree.make(CU12, tmp_path)
     files = {str(path.relative_to(tree)) for path in tree.rglob("*") if path.is_file()}
-    assert files == {*PACKED.values(), "bin/fatbinary", "bin/fatbinary.py", kept_folders.WHOLE}
+    assert files == {*PACKED.values(), *OURS}
     assert set(cuda_tree.REQUIRED) <= files
-    assert all(os.access(tree / "bin" / name, os.X_OK) for name in ("ptxas", "fatbinary"))
+    assert all(os.access(tree / "bin" / name, os.X_OK) for name in ("ptxas", "fatbinary", "nvcc"))
+    assert (tree / "lib64/libcudart.so").readlink() == Path("libcudart.so.12")
     assert packages.calls == 1
+
+
+def test_the_versions_of_the_tree_are_those_of_its_parts() -> None:
+    line = replace(CU12, toolkit=("nvidia-cuda-nvcc-cu12==12.5.82", "nvidia-cuda-cccl-cu12==12.5.39.post1"))
+    assert {name: part["version"] for name, part in cuda_tree.versions(line).items()} == {
+        "cuda": "12.5.1",
+        "cuda_nvcc": "12.5.82",
+        "cuda_cccl": "12.5.39.post1",
+    }
 
 
 def test_the_second_call_takes_the_tree_that_is_there(tmp_path: Path, packages: Packages) -> None:

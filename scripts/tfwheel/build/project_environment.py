@@ -1,0 +1,78 @@
+"""Makes the environment of a project that has its own build (CMake, Makefile, setup.py): where everything is."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tfwheel.build import ops_wheel
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tfwheel.build.toolchain import Toolchain
+    from tfwheel.config.targets import Line, Target
+
+# As tf.sysconfig of each official TensorFlow from 2.16 on has them: C++17, and what Eigen aligns for.
+CXX_FLAGS = ("-D_GLIBCXX_USE_CXX11_ABI=1", "--std=c++17", "-DEIGEN_MAX_ALIGN_BYTES=64")
+C_COMPILERS = {"g++": "gcc", "clang++": "clang", "c++": "cc"}
+
+
+def variables(*, target: Target, sdk: Path, toolchain: Toolchain, path: str) -> dict[str, str]:
+    """Return the variables that a project's own build gets; index/docs/customise.md has what each is for.
+
+    ``sdk`` is the folder of ``project_sdk.unpack``, ``path`` the PATH that the programs of the toolchain go before.
+    """
+    tensorflow = sdk / "tensorflow"
+    programs = [str(Path(sys.executable).parent), *([str(toolchain.cuda_root / "bin")] if toolchain.cuda_root else [])]
+    compiler = _c_compiler(toolchain.host.path)
+    return {
+        **ops_wheel.settings(target, sdk),
+        **toolchain.environment(),
+        **({"CC": str(compiler)} if compiler else {}),
+        **_cuda(target.line, toolchain),
+        "PATH": os.pathsep.join([*programs, *([path] if path else [])]),
+        "TENSORFLOW_ROOT": str(tensorflow),
+        "TENSORFLOW_VERSION": target.tensorflow,
+        "TF_CFLAGS": shlex.join([f"-I{tensorflow / 'include'}", *CXX_FLAGS]),
+        "TF_LFLAGS": shlex.join([f"-L{tensorflow}", "-l:libtensorflow_framework.so.2"]),
+    }
+
+
+def _cuda(line: Line, toolchain: Toolchain) -> Mapping[str, str]:
+    """Return where CUDA is and what to compile for; nothing on a line without GPU code."""
+    if not toolchain.cuda_root:
+        return {}
+    root = str(toolchain.cuda_root)
+    # An nvcc compiles; where there is none, the one of our CUDA tree has clang compile.
+    nvcc = toolchain.device.path if toolchain.device and toolchain.kind == "nvcc" else toolchain.cuda_root / "bin/nvcc"
+    found = {
+        "CUDAARCHS": cmake_archs(line),
+        "CUDACXX": str(nvcc),
+        "CUDAHOSTCXX": str(toolchain.host.path),
+        "CUDA_HOME": root,
+        "CUDA_PATH": root,
+        "CUDAToolkit_ROOT": root,
+    }
+    if toolchain.launcher and toolchain.launcher.name == "ccache":
+        # Its time and size alone would not tell another clang behind our nvcc.
+        found["CCACHE_COMPILERCHECK"] = "%compiler% --version"
+    return found
+
+
+def cmake_archs(line: Line) -> str:
+    """Return the GPU code of a line as CMake's CMAKE_CUDA_ARCHITECTURES says it: ``75-real;90`` has PTX for 9.0."""
+    names = [arch if arch == line.ptx else f"{arch}-real" for arch in line.archs]
+    alone = [f"{line.ptx}-virtual"] if line.ptx and line.ptx not in line.archs else []
+    return ";".join([*names, *alone])
+
+
+def _c_compiler(cxx: Path) -> Path | None:
+    """Return the C compiler beside a C++ compiler, such as gcc-13 beside g++-13; None where there is none."""
+    found = re.fullmatch(r"(.*?)(clang\+\+|g\+\+|c\+\+)(-[\d.]+)?", cxx.name)
+    compiler = cxx.with_name(f"{found[1]}{C_COMPILERS[found[2]]}{found[3] or ''}") if found else None
+    return compiler if compiler and compiler.is_file() else None
