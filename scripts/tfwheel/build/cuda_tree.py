@@ -30,9 +30,9 @@ exec "{python}" -IS "${{here%/*}}/../programs" "$@"
 NVCC_MAIN = """import sys
 from pathlib import Path
 
-from tfwheel.gpu.nvcc_program import main
+from tfwheel.gpu import nvcc_program
 
-sys.exit(main(sys.argv[1:], Path(__file__).resolve().parents[1]))
+sys.exit(nvcc_program.main(sys.argv[1:], Path(__file__).resolve().parents[1]))
 """
 FOLDERS = ("bin", "include", "nvvm/libdevice")  # the folders of each part that a compiler reads
 # PyPI has the CUDA runtime as a shared library alone, and no device runtime. What links the static one, as nvcc and

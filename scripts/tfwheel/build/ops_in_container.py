@@ -10,7 +10,16 @@ import re
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
-from tfwheel.build import cibuildwheel, compiler_errors, cuda_tree, official_wheel, ops_wheel, pipeline, verification
+from tfwheel.build import (
+    cibuildwheel,
+    compiler_errors,
+    cuda_tree,
+    official_wheel,
+    pipeline,
+    project_environment,
+    tensorflow_sdk,
+    verification,
+)
 from tfwheel.build.cibuildwheel import ContainerBuild, ContainerHost
 from tfwheel.build.errors import CompileError, ContainerBuildError
 from tfwheel.build.job import FinishedWheel, Job
@@ -98,13 +107,13 @@ def _build(job: Job, place: ContainerHost, base: Path, key: str, *, beside: Job)
 
 def _order(job: Job, base: Path) -> ContainerBuild:
     target = job.target
-    sdk = ops_wheel.unpack_sdk(base, job.paths.cache)
+    sdk = tensorflow_sdk.unpack_sdk(base, job.paths.cache)
     parts = target.line.toolkit
     return ContainerBuild(
         settings=job.paths.settings,
         package=_package(job),
         python=target.python_tag,
-        environment=ops_wheel.settings(target, cibuildwheel.SDK),
+        environment=project_environment.settings(target, cibuildwheel.SDK),
         sdk=sdk,
         cuda=cuda_tree.make(target.line, job.paths.cache, python=cibuildwheel.PYTHON) if parts else None,
         official=base if job.base.project == overlay.NAME else None,
@@ -164,7 +173,7 @@ def _key(job: Job, base: Path, place: ContainerHost) -> str:
     """Return a digest of everything that decides the container's wheel, or whether it passes the gates."""
     return digests.of_facts(
         target={name: value for name, value in asdict(job.target).items() if name != "default"},
-        sdk=ops_wheel.sdk_key(base),
+        sdk=tensorflow_sdk.sdk_key(base),
         project=digests.of_tree(job.paths.settings / _package(job)),
         parts=cuda_tree.key(job.target.line),
         image=place.image_id,

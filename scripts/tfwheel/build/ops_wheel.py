@@ -1,60 +1,28 @@
 """The `ops` builder: compiles the custom-op projects once per TensorFlow minor and line, for every Python.
 
-An op's library uses no CPython symbol and links only ``libtensorflow_framework.so.2``. So it needs only the headers
-and that library, unpacked from an official wheel; TensorFlow itself is never installed.
+An op uses no CPython symbol, and TensorFlow itself is never installed: headers and libraries are unpacked from
+an official wheel (``project_sdk``).
 """
 
 from __future__ import annotations
 
 import os
-import sys
 from typing import TYPE_CHECKING
 
-from tfwheel.build import ops_builds, ops_kernels, ops_packing
+from tfwheel.build import ops_builds, ops_kernels, ops_packing, project_environment
 from tfwheel.build.ops_builds import Order
 from tfwheel.config import ops_projects
-from tfwheel.config.targets import WHEEL_EPOCH
-from tfwheel.system import console, digests, kept_folders
-from tfwheel.wheel.reader import WheelReader
+from tfwheel.system import digests
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path, PurePosixPath
+    from pathlib import Path
 
     from tfwheel.build.toolchain import Toolchain
     from tfwheel.config.ops_projects import OpsProject
     from tfwheel.config.targets import Target
 
 PROJECT = ops_packing.PROJECT
-FRAMEWORK = "tensorflow/libtensorflow_framework.so.2"
-HEADERS = "tensorflow/include/"
-# The only headers that differ between Pythons; no op may use them.
-PYTHON_HEADERS = "tensorflow/include/external/local_config_python/"
-
-
-def sdk_key(base: Path) -> str:
-    """Return a digest of the headers an op may use, the same for every Python of a TensorFlow version."""
-    with WheelReader(base) as wheel:
-        names = sorted(name for name in wheel.names() if _is_shared_header(name))
-        return digests.of_facts(headers=[(name, wheel.member(name).crc, wheel.member(name).size) for name in names])
-
-
-def kept_sdk(base: Path, cache: Path) -> Path:
-    """Return the cache folder for headers and framework library of an official wheel; it need not exist."""
-    return cache / "sdks" / sdk_key(base)
-
-
-def unpack_sdk(base: Path, cache: Path) -> Path:
-    """Unpack headers and framework library of an official wheel into the cache once; returns the folder."""
-
-    def unpack(folder: Path) -> None:
-        with WheelReader(base) as wheel:
-            names = [name for name in wheel.names() if _is_shared_header(name)] + [FRAMEWORK]
-            for name in console.track(names, name="unpack TensorFlow headers"):
-                wheel.extract(name, folder / name)
-
-    busy = f"another run unpacks the headers of {base.name}"
-    return kept_folders.keep(kept_sdk(base, cache), unpack, cache=cache, busy=busy)
 
 
 def compile_key(
@@ -86,12 +54,14 @@ def compile_ops(
 
     Raises CompileError, with the compiler's last error first, when an op does not compile, and OpsSourceError.
     """
+    path = os.environ.get("PATH", "")
+    environment = project_environment.variables(target=target, sdk=sdk, toolchain=toolchain, path=path)
     built = []
     for project, tree in projects:
         order = Order(
             project=project,
             tree=tree,
-            variables=_environment(target, sdk, toolchain),
+            variables=environment,
             work=workspace / "ops" / project.name,
             log=log,
             what=target.ops_id,
@@ -101,27 +71,3 @@ def compile_ops(
             ops_packing.set_search_paths(made)
         built.append(made)
     return ops_packing.pack(built, target=target, out_dir=workspace / "ops-dist")
-
-
-def settings(target: Target, sdk: Path | PurePosixPath) -> dict[str, str]:
-    """Return the variables of the custom-op project except its compilers; ``sdk`` is the path that compilers see."""
-    return {
-        "SOURCE_DATE_EPOCH": str(WHEEL_EPOCH),
-        "TENSORFLOW_SDK": str(sdk),
-        "TFWHEEL_OPS_VERSION": target.version,
-        "OPS_CUDA_ARCHS": ";".join(target.line.archs),
-        "OPS_PTX": target.line.ptx or "",
-    }
-
-
-def _environment(target: Target, sdk: Path, toolchain: Toolchain) -> dict[str, str]:
-    """Return all variables of the custom-op project; ``build_config/ops/CMakeLists.txt`` documents each one."""
-    return {
-        "PATH": os.pathsep.join([os.path.dirname(sys.executable), os.environ.get("PATH", "")]),  # noqa: PTH120
-        **settings(target, sdk),
-        **toolchain.environment(),
-    }
-
-
-def _is_shared_header(name: str) -> bool:
-    return name.startswith(HEADERS) and not name.startswith(PYTHON_HEADERS) and not name.endswith("/")

@@ -11,7 +11,17 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from tfwheel.build import gpu_code, official_wheel, ops_wheel, repair, summary, toolchain, verification
+from tfwheel.build import (
+    gpu_code,
+    official_wheel,
+    ops_wheel,
+    project_sdk,
+    repair,
+    summary,
+    tensorflow_sdk,
+    toolchain,
+    verification,
+)
 from tfwheel.build.job import FinishedWheel, Job
 from tfwheel.checks import wheel_gates
 from tfwheel.config import ops_projects
@@ -157,7 +167,7 @@ def _ops(job: Job, chain: Toolchain, base: Path, *, force: bool) -> Iterator[Fin
         target=job.target,
         projects=job.config.ops,
         settings=job.paths.settings,
-        sdk=ops_wheel.sdk_key(base),
+        sdk=tensorflow_sdk.sdk_key(base),
         toolchain=chain,
     )
     key = digests.of_facts(
@@ -177,9 +187,9 @@ def _ops(job: Job, chain: Toolchain, base: Path, *, force: bool) -> Iterator[Fin
 def _compile(job: Job, chain: Toolchain, base: Path, key: str) -> FinishedWheel:
     """Compile, repair and finish the ops wheel."""
     target, log = job.target, job.log("ops")
-    kept = ops_wheel.kept_sdk(base, job.paths.cache)
+    kept = tensorflow_sdk.kept_sdk(base, job.paths.cache)
     with console.step("TensorFlow headers", job.times), job.recording_cache_hit("headers", kept):
-        sdk = ops_wheel.unpack_sdk(base, job.paths.cache)
+        sdk = project_sdk.unpack(base, job.paths.cache, cc=any(project.tensorflow_cc for project in job.config.ops))
     with console.step("sources of the ops", job.times):
         projects = job.ops_sources()
     with console.step("compile ops", job.times):

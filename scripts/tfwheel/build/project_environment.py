@@ -6,10 +6,10 @@ import os
 import re
 import shlex
 import sys
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from tfwheel.build import ops_wheel
+from tfwheel.config.targets import WHEEL_EPOCH
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,7 +31,7 @@ def variables(*, target: Target, sdk: Path, toolchain: Toolchain, path: str) -> 
     programs = [str(Path(sys.executable).parent), *([str(toolchain.cuda_root / "bin")] if toolchain.cuda_root else [])]
     compiler = _c_compiler(toolchain.host.path)
     return {
-        **ops_wheel.settings(target, sdk),
+        **settings(target, sdk),
         **toolchain.environment(),
         **({"CC": str(compiler)} if compiler else {}),
         **_cuda(target.line, toolchain),
@@ -40,6 +40,17 @@ def variables(*, target: Target, sdk: Path, toolchain: Toolchain, path: str) -> 
         "TENSORFLOW_VERSION": target.tensorflow,
         "TF_CFLAGS": shlex.join([f"-I{tensorflow / 'include'}", *CXX_FLAGS]),
         "TF_LFLAGS": shlex.join([f"-L{tensorflow}", "-l:libtensorflow_framework.so.2"]),
+    }
+
+
+def settings(target: Target, sdk: Path | PurePosixPath) -> dict[str, str]:
+    """Return the variables of the custom-op project except its compilers; ``sdk`` is the path that compilers see."""
+    return {
+        "SOURCE_DATE_EPOCH": str(WHEEL_EPOCH),
+        "TENSORFLOW_SDK": str(sdk),
+        "TFWHEEL_OPS_VERSION": target.version,
+        "OPS_CUDA_ARCHS": ";".join(target.line.archs),
+        "OPS_PTX": target.line.ptx or "",
     }
 
 

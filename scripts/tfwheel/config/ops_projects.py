@@ -65,7 +65,8 @@ class OpsProject(Table):
     the commit ``commit`` of a repository ``git``, changed by the patches in the folder ``patches``. ``packages`` are
     the Python packages that it brings: folders below ``root``. ``include``, ``definitions``, ``link`` and
     ``cxx_standard`` are for the compiler, ``configure`` are options of CMake, ``commands`` are programs with their
-    arguments. ``grafts`` are patterns of libraries that auditwheel may copy in, ``tests`` programs in Python.
+    arguments. ``tensorflow_cc`` asks for libtensorflow_cc (1 GB) beside the framework library. ``grafts`` are patterns
+    of libraries that auditwheel may copy in, ``tests`` programs in Python.
     """
 
     name: ProjectId
@@ -84,6 +85,7 @@ class OpsProject(Table):
     cxx_standard: Literal[14, 17, 20, 23] = 17
     configure: list[Word] = Field(default_factory=list)
     commands: list[Annotated[list[Word], Field(min_length=1)]] = Field(default_factory=list)
+    tensorflow_cc: bool = False
     grafts: list[LibraryPattern] = Field(default_factory=list)
     licenses: list[InnerPath] = Field(default_factory=list)
     requires: list[RequirementText] = Field(default_factory=list)

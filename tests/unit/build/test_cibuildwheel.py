@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 import fakewheels
-from tfwheel.build import cibuildwheel, ops_wheel
+from tfwheel.build import cibuildwheel, project_environment
 from tfwheel.build.errors import ContainerEngineError
 from tfwheel.config.errors import ConfigError
 from tfwheel.config.paths import CONFIG_DIR
@@ -47,7 +47,7 @@ def order(**changes: object) -> cibuildwheel.ContainerBuild:
         "settings": Path("/checkout/build_config"),
         "package": "ops",
         "python": "cp312",
-        "environment": ops_wheel.settings(fakewheels.target(), cibuildwheel.SDK),
+        "environment": project_environment.settings(fakewheels.target(), cibuildwheel.SDK),
         "sdk": Path("/cache/sdk"),
         "cuda": Path("/cache/cuda"),
         "official": Path("/cache/tensorflow.whl"),

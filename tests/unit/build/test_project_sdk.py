@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 import fakewheels
-from tfwheel.build import ops_wheel, project_sdk
+from tfwheel.build import project_sdk, tensorflow_sdk
 from tfwheel.errors import BadWheelError
 
 
 def wheel(folder: Path, members: dict[str, bytes]) -> Path:
-    found = {"tensorflow/include/tensorflow/op.h": b"#pragma once\n", ops_wheel.FRAMEWORK: b"framework", **members}
+    found = {"tensorflow/include/tensorflow/op.h": b"#pragma once\n", tensorflow_sdk.FRAMEWORK: b"framework", **members}
     return fakewheels.write_wheel(folder, found, name="tensorflow", version="2.20.0", tag="cp312-cp312-linux_x86_64")
 
 
@@ -50,7 +50,7 @@ def test_another_large_library_is_another_folder(tmp_path: Path) -> None:
 def test_where_the_headers_were_cleaned_away_all_is_made_again(tmp_path: Path) -> None:
     base = wheel(tmp_path, {})
     sdk = project_sdk.unpack(base, tmp_path / "cache")
-    (ops_wheel.kept_sdk(base, tmp_path / "cache") / ops_wheel.FRAMEWORK).unlink()
+    (tensorflow_sdk.kept_sdk(base, tmp_path / "cache") / tensorflow_sdk.FRAMEWORK).unlink()
     assert project_sdk.unpack(base, tmp_path / "cache") == sdk
     assert (sdk / "tensorflow/libtensorflow_framework.so").read_bytes() == b"framework"
 

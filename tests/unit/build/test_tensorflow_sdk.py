@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import fakewheels
-from tfwheel.build import ops_wheel
+from tfwheel.build import tensorflow_sdk
 from tfwheel.errors import BadWheelError
 from tfwheel.system import kept_folders
 
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 # --- headers and library ---------------------------------------------------------------------------------
 
-SHARED = {"tensorflow/include/tensorflow/core/op.h": b"// op\n", ops_wheel.FRAMEWORK: b"a library"}
-OTHERS = {ops_wheel.PYTHON_HEADERS + "Python.h": b"// Python\n", "tensorflow/__init__.py": b""}
+SHARED = {"tensorflow/include/tensorflow/core/op.h": b"// op\n", tensorflow_sdk.FRAMEWORK: b"a library"}
+OTHERS = {tensorflow_sdk.PYTHON_HEADERS + "Python.h": b"// Python\n", "tensorflow/__init__.py": b""}
 
 
 @pytest.fixture
@@ -45,37 +45,37 @@ def contents(folder: Path) -> dict[str, bytes]:
 def test_headers_and_library_get_their_folder_once_they_are_on_the_disk(
     base: Path, tmp_path: Path, synced: list[set[str]]
 ) -> None:
-    sdk = ops_wheel.unpack_sdk(base, tmp_path)
-    assert sdk == ops_wheel.kept_sdk(base, tmp_path)
+    sdk = tensorflow_sdk.unpack_sdk(base, tmp_path)
+    assert sdk == tensorflow_sdk.kept_sdk(base, tmp_path)
     assert contents(sdk) == SHARED
     assert synced == [set()]
     assert list(tmp_path.glob("sdks/*")) == [sdk]
 
 
 def test_what_is_unpacked_is_not_unpacked_again(base: Path, tmp_path: Path, synced: list[set[str]]) -> None:
-    marker = ops_wheel.unpack_sdk(base, tmp_path) / "marker"
+    marker = tensorflow_sdk.unpack_sdk(base, tmp_path) / "marker"
     marker.touch()
-    ops_wheel.unpack_sdk(base, tmp_path)
+    tensorflow_sdk.unpack_sdk(base, tmp_path)
     assert marker.exists()
     assert len(synced) == 1
 
 
 @pytest.mark.usefixtures("synced")
 def test_a_folder_that_was_emptied_is_made_again(base: Path, tmp_path: Path) -> None:
-    (ops_wheel.unpack_sdk(base, tmp_path) / ops_wheel.FRAMEWORK).unlink()
-    assert contents(ops_wheel.unpack_sdk(base, tmp_path)) == SHARED
+    (tensorflow_sdk.unpack_sdk(base, tmp_path) / tensorflow_sdk.FRAMEWORK).unlink()
+    assert contents(tensorflow_sdk.unpack_sdk(base, tmp_path)) == SHARED
 
 
 def test_a_bad_wheel_leaves_no_folder_and_the_next_run_works(
     base: Path, tmp_path: Path, synced: list[set[str]]
 ) -> None:
     good = base.read_bytes()
-    with ops_wheel.WheelReader(base) as wheel:
-        at = wheel.extent(ops_wheel.FRAMEWORK).data
+    with tensorflow_sdk.WheelReader(base) as wheel:
+        at = wheel.extent(tensorflow_sdk.FRAMEWORK).data
     base.write_bytes(good[:at] + bytes([good[at] ^ 0x10]) + good[at + 1 :])
     with pytest.raises(BadWheelError):
-        ops_wheel.unpack_sdk(base, tmp_path)
-    assert not ops_wheel.kept_sdk(base, tmp_path).exists()
+        tensorflow_sdk.unpack_sdk(base, tmp_path)
+    assert not tensorflow_sdk.kept_sdk(base, tmp_path).exists()
     assert not synced
     base.write_bytes(good)
-    assert contents(ops_wheel.unpack_sdk(base, tmp_path)) == SHARED
+    assert contents(tensorflow_sdk.unpack_sdk(base, tmp_path)) == SHARED
