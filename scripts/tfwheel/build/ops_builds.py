@@ -10,6 +10,7 @@ import tomllib
 import zipfile
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
+from string import Template
 from typing import TYPE_CHECKING
 
 from packaging.requirements import InvalidRequirement, Requirement
@@ -100,7 +101,7 @@ def _sources(order: Order) -> BuiltProject:
 
 def _cmake(order: Order) -> BuiltProject:
     """Configure, build and install a project by its own CMakeLists.txt."""
-    return _taken(order, _installed(order.tree, order, order.project.configure))
+    return _taken(order, _installed(order.tree, order, _filled(order, "configure", order.project.configure)))
 
 
 def _command(order: Order) -> BuiltProject:
@@ -108,7 +109,7 @@ def _command(order: Order) -> BuiltProject:
     copy = order.work / "tree"
     shutil.copytree(order.tree, copy, symlinks=True, ignore=digests.ignored)
     for command in order.project.commands:
-        _run(command, order, cwd=copy)
+        _run(_filled(order, "commands", command), order, cwd=copy)
     return _taken(order, copy)
 
 
@@ -131,6 +132,16 @@ def _run(argv: Sequence[str | Path], order: Order, *, cwd: Path | None = None) -
         message += compiler_errors.words(error.output) or error.message
         remedy = ["Correct the source named above.", *compiler_errors.hints(error.output)]
         raise CompileError(message, remedy=" ".join([*remedy, f"The whole log is {order.log}."])) from error
+
+
+def _filled(order: Order, key: str, words: Sequence[str]) -> list[str]:
+    """Return words with the variables of the build in place of their names: `$TENSORFLOW_ROOT`; `$$` is a dollar."""
+    try:
+        return [Template(word).substitute(order.variables) for word in words]
+    except (KeyError, ValueError) as error:
+        message = f"`{key}` of the custom-op project `{order.project.name}` names a variable that no build has: {error}"
+        remedy = f"There are {', '.join(sorted(order.variables))}; write `$$` for a dollar."
+        raise OpsSourceError(message, remedy=remedy) from error
 
 
 def _installed(source: Path, order: Order, options: Sequence[str]) -> Path:
@@ -177,7 +188,8 @@ def _complete(order: Order, package: Path) -> None:
     """Write an ``__init__.py`` that loads the libraries, for a package that has none."""
     if (package / "__init__.py").exists():
         return
-    inside = [one.file.partition("/")[2] for one in order.project.library if one.file.startswith(f"{package.name}/")]
+    libraries = [one.file for one in order.project.library if one.autoload is not False]
+    inside = [file.partition("/")[2] for file in libraries if file.startswith(f"{package.name}/")]
     names = {"ops": inside[0]} if len(inside) == 1 else {_attribute(file): file for file in inside}
     if not names:
         return

@@ -36,6 +36,7 @@ def variables(*, target: Target, sdk: Path, toolchain: Toolchain, path: str) -> 
         **({"CC": str(compiler)} if compiler else {}),
         **_cuda(target.line, toolchain),
         "PATH": os.pathsep.join([*programs, *([path] if path else [])]),
+        "OPS_GPU": "ON" if target.line.archs or target.line.ptx else "OFF",
         "TENSORFLOW_ROOT": str(tensorflow),
         "TENSORFLOW_VERSION": target.tensorflow,
         "TF_CFLAGS": shlex.join([f"-I{tensorflow / 'include'}", *CXX_FLAGS]),

@@ -32,6 +32,9 @@ LINE = PRINTING.format(name="bee").splitlines()[3]
 CMAKE = """
 cmake_minimum_required(VERSION 3.20)
 project(theirs LANGUAGES CXX)
+if(NOT "${THEIR_VERSION} ${GPU} ${PRICE}" STREQUAL "2.20.0 OFF $1")
+  message(FATAL_ERROR "${THEIR_VERSION} ${GPU} ${PRICE}")
+endif()
 add_library(helper SHARED helper.cc)
 add_library(by_cmake MODULE op.cc)
 target_include_directories(by_cmake PRIVATE "$ENV{TENSORFLOW_SDK}/tensorflow/include")
@@ -75,7 +78,7 @@ kind = "cmake"
 path = "by_cmake"
 packages = ["cmake_ops"]
 root = "python"
-configure = ["-DPLUS=2"]
+configure = ["-DPLUS=2", "-DTHEIR_VERSION=$TENSORFLOW_VERSION", "-DGPU=$OPS_GPU", "-DPRICE=$$1"]
 licenses = ["TERMS"]
 
 [[project.library]]
@@ -255,6 +258,8 @@ def change(settings: Path, old: str, new: str) -> None:
         ('packages = ["done_ops"]', 'packages = ["other_ops"]', "`done` has no package `other_ops`, a folder with an"),
         ('packages = ["pure_ops"]', 'packages = ["other_ops"]', "`pure` has no package `other_ops`"),
         ('built = "copied here.so"', 'built = "x.so"', "`made` did not make x.so"),
+        ('"-DPLUS=2"', '"-DPLUS=$NO_SUCH"', "`configure` of the .* `by-cmake` names a variable .*: 'NO_SUCH'"),
+        ('[["make"]', '[["make", "$"]', "`commands` of the .* `made` names a variable .*: Invalid placeholder"),
         ('licenses = ["TERMS"]', 'licenses = ["NONE"]', "`by-cmake` has no licence file NONE"),
         ('path = "by_cmake"', 'path = "by_cmake"\nfolder = "deeper"', "`by-cmake` has no folder deeper"),
     ],
