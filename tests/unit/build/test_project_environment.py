@@ -43,6 +43,7 @@ def test_a_line_with_gpu_code_names_the_nvcc_of_the_tree_and_the_clang_behind_it
         "OPS_CUDA_ARCHS": "75;90",
         "OPS_CUDA_PATH": "/cache/cuda",
         "OPS_DEVICE_COMPILER": "/usr/bin/clang++-19",
+        "OPS_GPU": "ON",
         "OPS_PTX": "90",
         "PATH": f"{PROGRAMS}:/cache/cuda/bin:/bin",
         "SOURCE_DATE_EPOCH": "1577836800",
@@ -60,6 +61,7 @@ def test_a_line_with_gpu_code_names_the_nvcc_of_the_tree_and_the_clang_behind_it
 def test_a_line_without_gpu_code_says_nothing_of_cuda() -> None:
     found = variables(target=replace(TARGET, line=CPU), sdk=SDK, toolchain=NO_CUDA, path="")
     assert {name: found[name] for name in found if "CUDA" in name} == {"OPS_CUDA_ARCHS": ""}
+    assert found["OPS_GPU"] == "OFF"
     assert found["PATH"] == PROGRAMS
 
 
