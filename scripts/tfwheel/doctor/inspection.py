@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 OWNED = ("tensorflow/", "_tfwheel_ops/")  # folders whose owners are asked for
 CORE = ("libtensorflow_cc.so.2", "libtensorflow_framework.so.2", "lib_pywrap_tensorflow_common.so")
-OPS_FOLDERS = ("_tfwheel_ops", "tfwheel_ops")
 CHUNK_BYTES = 1 << 22
 MADE_LATER = (".pyc", "/INSTALLER", "/REQUESTED", "/direct_url.json", "/RECORD")
 
@@ -96,9 +95,12 @@ def altered_files(site: Path, record: Mapping[str, tuple[str, str]]) -> list[str
 def gpu_code_on(site: Path) -> dict[str, list[str]]:
     """Return the GPU code of the installed TensorFlow by kind, read from its libraries; empty without any."""
     parts = [code for code in (_code(site / "tensorflow" / name) for name in CORE) if code]
-    libraries = [library for folder in OPS_FOLDERS for library in found_in(site / folder, "**/*.so")]
+    # TensorFlow's wheel has a package of ops in a folder `_NAME`, and NAME.py beside it.
+    folders = ["tfwheel_ops", *("_" + path.stem for path in found_in(site, "*.py"))]
+    libraries = [library for folder in folders for library in found_in(site / folder, "**/*.so")]
     ops = [code["fatbin"] for code in map(_code, libraries) if code.get("fatbin")]
-    return {**common_code(parts), **({"ops": ops[0]} if ops else {})}
+    shared = [image for image in ops[0] if all(image in other for other in ops)] if ops else []
+    return {**common_code(parts), **({"ops": shared} if shared else {})}
 
 
 def _code(library: Path) -> dict[str, list[str]]:

@@ -52,7 +52,7 @@ def site(tmp_path: Path) -> Path:
     """TensorFlow and its ops, and a companion that owns nothing of it."""
     library = LIBRARY.to_bytes()
     files = {"tensorflow/__init__.py": b"", "tensorflow/libtensorflow_cc.so.2": library}
-    install(tmp_path, "tensorflow", WHEEL["version"], files | {"_tfwheel_ops/_ops.so": library})
+    install(tmp_path, "tensorflow", WHEEL["version"], files | {"_tfwheel_ops/_ops.so": library, "tfwheel_ops.py": b""})
     install(tmp_path, "tensorflow_text", "2.20.1", {"tensorflow_text/__init__.py": b""})
     return tmp_path
 
@@ -144,6 +144,14 @@ def test_what_this_gpu_runs_is_read_from_the_installed_libraries(
     assert found["problems"] == ([problem] if problem else [])
     shown = inspection_lines(found)
     assert all(f"This GPU runs of {kind}: {answer}" in shown for kind, answer in runs.items())
+
+
+def test_of_ops_of_several_packages_the_code_counts_that_all_have(site: Path) -> None:
+    (site / "_theirs" / "deep").mkdir(parents=True)
+    (site / "_theirs" / "deep" / "_ops.so").write_bytes(Library(movable=[kernels("a", (80,))]).to_bytes())
+    assert inspect(site)["gpu_code"]["ops"] == ["sm_70", "sm_80", "compute_90"]  # a folder alone is no package
+    (site / "theirs.py").write_text("")
+    assert inspect(site)["gpu_code"]["ops"] == ["sm_80", "compute_90"]
 
 
 def test_what_is_loaded_and_what_is_hidden_are_problems(site: Path) -> None:
