@@ -17,7 +17,9 @@ RENAMED = (
 def words(output: str) -> str:
     """Extract the errors from a build log, the last one first, each with the lines below it."""
     lines = output.splitlines()
-    starts = [index for index, line in enumerate(lines) if re.search(r"\b(fatal )?error\b\s*:|CMake Error", line)]
+    starts = [
+        index for index, line in enumerate(lines) if re.search(r"\b(fatal )?error\b\s*:|\bfatal\s+:|CMake Error", line)
+    ]
     blocks = ["\n".join(lines[start : start + LINES]) for start in reversed(starts[-SHOWN:])]
     return "\n".join(blocks or reversed(lines[-15:]))
 

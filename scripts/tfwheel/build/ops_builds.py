@@ -100,8 +100,10 @@ def _sources(order: Order) -> BuiltProject:
 
 
 def _cmake(order: Order) -> BuiltProject:
-    """Configure, build and install a project by its own CMakeLists.txt."""
-    return _taken(order, _installed(order.tree, order, _filled(order, "configure", order.project.configure)))
+    """Configure, build and install a project by its own CMakeLists.txt, for the GPUs of the line."""
+    archs = order.variables.get("CUDAARCHS")  # for projects that would have a default of their own
+    usual = [f"-DCMAKE_CUDA_ARCHITECTURES={archs}"] if archs else []
+    return _taken(order, _installed(order.tree, order, [*usual, *_filled(order, "configure", order.project.configure)]))
 
 
 def _command(order: Order) -> BuiltProject:

@@ -28,6 +28,13 @@ def test_the_last_error_comes_first_with_its_source_lines() -> None:
     assert said[4] == "/src/rms_norm.cc:10:3: error: 'foo' was not declared in this scope"
 
 
+def test_what_nvcc_refuses_is_found_below_the_error_of_cmake() -> None:
+    said = compiler_errors.words(
+        "CMake Error at CMakeLists.txt:3:\n  one\n  two\n  three\n    nvcc fatal   : no -arch=x\n"
+    )
+    assert said.splitlines()[0].strip() == "nvcc fatal   : no -arch=x"
+
+
 def test_a_cmake_error_is_found_too() -> None:
     said = compiler_errors.words("-- one\nCMake Error at CMakeLists.txt:3 (message):\n  no TensorFlow\n")
     assert said.startswith("CMake Error at CMakeLists.txt:3")
