@@ -27,7 +27,7 @@ RETIRED = {
     *range(12, 20), 32, *range(34, 37), *range(43, 50), *range(51, 60), 61, 70, *range(74, 79), 86,
     *range(102, 110), *range(111, 119), 120, 123, 124,
 }  # fmt: skip
-STANDALONE = {"NvFatbinError", "ListingError"}  # of programs that run where this package is not installed
+STANDALONE = {"NvFatbinError", "NvccError", "ListingError"}  # of programs that run where this package is not installed
 
 
 def trees() -> Iterator[tuple[Path, ast.Module]]:

@@ -23,7 +23,7 @@ C_COMPILERS = {"g++": "gcc", "clang++": "clang", "c++": "cc"}
 
 
 def variables(*, target: Target, sdk: Path, toolchain: Toolchain, path: str) -> dict[str, str]:
-    """Return the variables that a project's own build gets; index/docs/customise.md has what each is for.
+    """Return the variables that a project's own build gets; index/docs/ops.md has what each is for.
 
     ``sdk`` is the folder of ``project_sdk.unpack``, ``path`` the PATH that the programs of the toolchain go before.
     """
