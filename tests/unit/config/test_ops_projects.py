@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tfwheel.config import ops_projects
 from tfwheel.config.errors import ConfigError
-from tfwheel.config.paths import CONFIG_DIR
+from tfwheel.config.paths import CONFIG_DIR, ROOT
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 COMMIT = "0123456789" * 4
+EXAMPLES = re.findall(r"```toml\n(.*?)```", (ROOT / "index" / "docs" / "ops.md").read_text(), re.DOTALL)
 SOURCES = """
 [[project]]
 name = "theirs"
@@ -81,6 +83,14 @@ def test_several_projects_promise_what_each_says(folder: Path) -> None:
     members = ["their_ops/deep/_ops.so", "their_ops/_late.so", "made_ops/libmade.so.2", "made_ops/x.so", "other/y.so"]
     assert rules.op_libraries(members) == ["made_ops/x.so", "their_ops/_late.so", "their_ops/deep/_ops.so"]
     assert rules.autoloaded(members) == ["made_ops/x.so", "their_ops/_late.so"]
+
+
+@pytest.mark.parametrize("text", EXAMPLES)
+def test_each_example_of_the_document_is_one(folder: Path, text: str) -> None:
+    (folder / "ops-patches" / "custom-op").mkdir(parents=True)
+    (project,) = loaded(folder, text)
+    assert project.library
+    assert len(EXAMPLES) == 2
 
 
 @pytest.mark.parametrize(("text", "without"), [(COMMAND, True), (SOURCES, False)])
