@@ -17,14 +17,14 @@ from tfwheel.gpu import code_inventory, elf, fatbin
 from tfwheel.retarget import xla_finder
 from tfwheel.system import console, pip, scratch
 from tfwheel.system.files import sha256_of, write_atomically
-from tfwheel.wheel import core_metadata, overlay
+from tfwheel.wheel import core_metadata
 from tfwheel.wheel.reader import WheelReader
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from tfwheel.config.build_config import Config
-    from tfwheel.config.targets import Target
+    from tfwheel.config.targets import Line, Target
 
 HEADER = "# Machine-written by `nox -s update-pins`: the official wheels that are overlaid. To review, not to edit.\n\n"
 XLA_HEADER = (
@@ -66,23 +66,24 @@ def update_ceiling(config: Config, version: str, cache: Path, *, python: str | N
     Raises ConfigError for a version or Python that cannot be, and where no line asks for a CUDA version, DownloadError,
     NoOfficialWheelError or XlaCeilingError.
     """
-    wanted = _wanted_cuda(config, version)
-    locked = [base for base in config.bases if (base.project, base.version) == (overlay.NAME, version)]
+    line, wanted = _asking(config, version)
+    locked = [base for base in config.bases if (base.project, base.version) == (line.base, version)]
     base = next((one for one in locked if python in (None, one.python)), None)
     with scratch.folder("xla", where=scratch.within(cache)) as work:
         wheel = (
             official_wheel.fetch(base, cache)
             if base
-            else pip.download_wheel(project=overlay.NAME, version=version, python=python or USUAL_PYTHON, dest=work)
+            else pip.download_wheel(project=line.base, version=version, python=python or USUAL_PYTHON, dest=work)
         )
         facts = xla_finder.find(wheel, tensorflow=version, cuda=wanted, work=work)
     _write_ceiling(config.directory / "xla", facts)
 
 
-def _wanted_cuda(config: Config, version: str) -> str:
-    """Return the CUDA version that the lines of a TensorFlow version ask XLA for, or if there is none, any line."""
+def _asking(config: Config, version: str) -> tuple[Line, str]:
+    """Return a line of a TensorFlow version, or if there is none any line, that asks XLA for CUDA, and which."""
     lines = [config.lines[name] for one in config.releases if one.tensorflow == version for name in one.lines]
-    asked = [line.retarget.xla for line in (*lines, *config.lines.values()) if line.retarget and line.retarget.xla]
+    every = (*lines, *config.lines.values())
+    asked = [(line, line.retarget.xla) for line in every if line.retarget and line.retarget.xla]
     if not asked:
         message = "no line of lines.toml says to which CUDA version XLA is to be raised"
         raise ConfigError(message, remedy='Give the [retarget] of a line `xla = "12.8"`.')

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,8 @@ if TYPE_CHECKING:
     from tfwheel.config.schema import Retarget
     from tfwheel.config.targets import Base, Line
 
-RUNTIME = "nvidia-cuda-runtime-cu12"  # the extra `and-cuda` asks for the one that TensorFlow was built with, or newer
+# The extra `and-cuda` asks for the one that TensorFlow was built with, or newer; from CUDA 13 on it has no suffix.
+RUNTIME = re.compile(r"nvidia-cuda-runtime(-cu[0-9]+)?")
 
 
 def check(line: Line, base: Base, path: Path) -> None:
@@ -46,7 +48,7 @@ def check(line: Line, base: Base, path: Path) -> None:
 
 def cuda_of(base: Base) -> tuple[int, ...] | None:
     """Return the CUDA version (major, minor) that an official wheel was built with, as its requirements say it."""
-    found = [one for one in map(Requirement, base.requires_dist) if canonicalize_name(one.name) == RUNTIME]
+    found = [one for one in map(Requirement, base.requires_dist) if RUNTIME.fullmatch(canonicalize_name(one.name))]
     lowest = [part.version for one in found for part in one.specifier if part.operator in ("==", ">=")]
     known = len(lowest) == 1 and "*" not in lowest[0]
     return Version(lowest[0]).release[:2] if known else None
