@@ -10,6 +10,7 @@ from tfwheel.build import official_wheel, ops_wheel
 from tfwheel.build.job import FinishedWheel
 from tfwheel.checks import environments, ops_trial, smoke, wheel_gates
 from tfwheel.checks.ops_trial import OpsUnderTest
+from tfwheel.checks.wording import some
 from tfwheel.colab import wheel_facts
 from tfwheel.colab.fit_table import Judge
 from tfwheel.index import local_index
@@ -136,7 +137,7 @@ def _noted(finished: FinishedWheel, outcome: _SmokeOutcome, *, require_gpu: bool
     smoke.require_passed(report, log=outcome.log)
     console.say(f"  smoke test passed, gpu: {_gpu(record)}")
     if idle := ops_trial.not_run(report):
-        console.warn(f"no test ran {', '.join(idle)}: name programs that do in `tests` of ops.toml")
+        console.warn(f"no test ran the ops {some(idle)}: name programs that do in `tests` of ops.toml")
     return replace(finished, record=record)
 
 
