@@ -71,6 +71,26 @@ def test_the_documents_say_what_the_plan_says(name: str) -> None:
     assert {tuple(row[:3]): row[KINDS] for row in rows}.items() <= plan_says.items()
 
 
+def test_the_table_of_every_version_says_what_the_plan_says() -> None:
+    rows = cells(tables.text(CONFIG, kind="gpus"), *gpu_support.COLUMNS[:2])
+    kinds = {tuple(row[:3]): " / ".join(row[4:6]) for row in rows}
+    xla = {row[0]: row[-1] for row in rows if row[2] == "G4"}
+    text = (ROOT / "index/docs/gpu.md").read_text(encoding="utf-8").partition("## Every version")[2]
+    said = cells(text, "TensorFlow", "line", "MB")
+    assert {tuple(row[:2]) for row in said} | {("2.19.0", "cu12"), ("2.20.0", "cu12t4")} == {
+        (target.tensorflow, target.line.name) for target in TARGETS.values() if target.line.cuda
+    }
+    for version, line, size, *by_gpu, on_g4 in said:
+        official = [one.size for one in CONFIG.bases if (one.project, one.version) == ("tensorflow", version)]
+        assert size.partition(" → ")[0] in {f"{one / 1e6:.1f}" for one in official}
+        for gpu, words in zip(("L4", "H100", "G4"), by_gpu, strict=True):
+            before, after = kinds[version, "official", gpu], kinds[version, line, gpu]
+            assert words == (after if before == after else f"{before} → {after}")
+        assert on_g4.removeprefix("ptxas ") in xla[version]
+        assert kinds[version, line, "T4"] == kinds[version, "official", "T4"] == "SASS sm_70 / SASS sm_70"
+    assert {row[-1] for row in rows if row[2] in ("T4", "L4", "H100")} == {"compiled there"}
+
+
 def test_the_page_says_of_every_wheel_and_gpu_what_the_plan_says() -> None:
     groups, plan_says, compared = page(), planned(), 0
     for target in TARGETS.values():

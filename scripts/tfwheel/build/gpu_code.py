@@ -70,17 +70,16 @@ def make(job: Job, base: Path, *, pool: ptxas.WorkerPool, cache: Path | None = N
 
 
 def check(wanted: Retarget | None, cache: Path) -> Check:
-    """Return the check of a changed library: the GPU gates, with the archs that its line promises and that fit.
+    """Return the check of a changed library: the GPU gates, with the archs that its line promises.
 
     Where only declared bytes differ, it is the gate for the others.
     """
 
     def run(result: RetargetResult) -> dict[str, str]:
-        left_out = {arch for family in result.report.families.values() for arch in family.left_out}
         library = gpu_gates.Retargeted(
             original=result.official,
             patched=result.patched,
-            archs=gpu_gates.promised(wanted, left_out=left_out) if wanted else {},
+            archs=gpu_gates.promised(wanted) if wanted else {},
             edits=result.edits,
             symbols=result.report.symbols,
         )

@@ -21,7 +21,7 @@ from tfwheel.gpu.errors import FatbinError
 from tfwheel.system.errors import CommandError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from tfwheel.config.schema import Retarget
@@ -96,14 +96,11 @@ class Pair:
         return fatbin.image(entry, self.bytes_of(entry, official=official))
 
 
-def promised(wanted: Retarget, *, left_out: Collection[str] = ()) -> dict[str, tuple[str, ...]]:
-    """Return the images that a line promises, by section: the value of ``Retargeted.archs``.
-
-    ``left_out`` are the archs ("120") for which the generated kernels had no room, according to the library's record.
-    """
+def promised(wanted: Retarget) -> dict[str, tuple[str, ...]]:
+    """Return the images that a line promises, by section: the value of ``Retargeted.archs``."""
     ptx = (f"compute_{wanted.ptx}",) if wanted.ptx else ()
     moved = (*(f"sm_{arch}" for arch in wanted.archs), *ptx)
-    generated = (*(f"sm_{arch}" for arch in wanted.generated if arch not in left_out), *ptx)
+    generated = (*(f"sm_{arch}" for arch in wanted.generated), *ptx)
     return {".nv_fatbin": moved, RELOCATABLE: moved, fatbin.DATA_SECTION: generated}
 
 

@@ -74,8 +74,9 @@ class Retarget(Table):
     """A table ``[LINE.retarget]`` of ``lines.toml``: the GPU code that official libraries get in place of their own.
 
     ``archs`` are the compute capabilities ("120") that get SASS, ``ptx`` is the one whose PTX is kept (None: none is).
-    ``generated`` is for the kernels that MLIR generated, which cannot be moved: archs in order of priority, of which
-    those without room fail the build. ``tools`` pin the packages that have ptxas and libnvfatbin, in this order.
+    ``generated`` is for the kernels that MLIR generated, which cannot be moved: archs in order of priority; one that
+    has no room in all of them fails the build. ``tools`` pin the packages that have ptxas and libnvfatbin, in this
+    order.
     ``libraries`` are the file names of the libraries to rewrite, or ``changed_libraries.ALL``. ``symbols`` says whether
     the symbol tables are kept. ``xla`` is the newest CUDA version for which XLA generates code.
     """

@@ -28,7 +28,10 @@ class NoGpuCodeError(GpuCodeError):
 class DoesNotFitError(GpuCodeError):
     """The cubins of the wanted archs are larger than the room in the library."""
 
-    default_remedy = "Drop an arch from the line's [retarget] in lines.toml; the message above has their sizes."
+    default_remedy = (
+        "Drop an arch from the line's [retarget] in lines.toml; the message above has the bytes. Where a few are "
+        "lacking, the code of another ptxas (`tools`) may fit."
+    )
 
 
 class RelocationError(GpuCodeError):

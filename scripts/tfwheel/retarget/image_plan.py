@@ -2,8 +2,8 @@
 
 Kept entries are copied byte for byte (the one exception is in ``_movable``); new ones are compiled from the library's
 own PTX. There are three families. Containers of nvcc (``.nv_fatbin``) can move and get every arch. Containers of
-relocatable code (``__nv_relfatbin``) only lose archs. Kernels that MLIR generated (``.rodata``) cannot move and get as
-many archs as there is room for.
+relocatable code (``__nv_relfatbin``) only lose archs. Kernels that MLIR generated (``.rodata``) cannot move, so every
+arch must have room in each of them.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ MOVABLE, RELOCATABLE, GENERATED = ".nv_fatbin", "__nv_relfatbin", fatbin.DATA_SE
 class Family:
     """Numbers about one kind of GPU code: images per arch ("sm_80": 248) before and after, and containers in total.
 
-    ``new`` counts images that were compiled or lost their suffix, ``left_out`` maps an arch without room to the missing
-    bytes, ``without_source`` counts containers without PTX to compile, ``tightened`` counts entries (of generated code:
-    containers) that were recompressed at LZ4's highest level to fit. ``room`` and ``used`` are in bytes.
+    ``new`` counts images that were compiled or lost their suffix, ``without_source`` counts containers without PTX to
+    compile, ``tightened`` counts entries (of generated code: containers) that were recompressed at LZ4's highest level
+    to fit. ``room`` and ``used`` are in bytes.
     """
 
     containers: int
@@ -48,7 +48,6 @@ class Family:
     new: Mapping[str, int]
     room: int
     used: int
-    left_out: Mapping[str, int] = field(default_factory=dict)
     without_source: int = 0
     tightened: int = 0
 
@@ -69,7 +68,6 @@ class SectionPlan:
     containers: Sequence[FatbinContainer]
     images: Sequence[Sequence[PlannedImage]]
     room: int
-    left_out: Mapping[str, int] = field(default_factory=dict)
     without_source: int = 0
     tightened: int = 0
 
@@ -100,7 +98,6 @@ class SectionPlan:
             new=_count(image.name for image in images if image.new),
             room=self.room,
             used=sum(self.sizes),
-            left_out=self.left_out,
             without_source=self.without_source,
             tightened=self.tightened,
         )
@@ -201,39 +198,48 @@ class ImagePlanner:
         return DoesNotFitError(message)
 
     def _generated(self, members: Sequence[FatbinContainer], made: Made) -> SectionPlan:
-        """Add archs in order of priority while every container has room for them; raise DoesNotFitError for none."""
+        """Give every container every arch; raise DoesNotFitError if one has no room, with what fits by priority."""
         chosen: list[str] = []
-        left_out: dict[str, int] = {}
+        lacking: dict[str, list[int]] = {}
         for arch in self.wanted.generated:
-            over = max(
-                section_layout.size_of(image.piece for image in self._fitting(container, [*chosen, arch], made))
-                - container.size
-                for container in members
-            )
-            if over > 0:
-                left_out[arch] = over
+            tried = [(container, self._fitting(container, [*chosen, arch], made)) for container in members]
+            over = [section_layout.size_of(image.piece for image in images) - old.size for old, images in tried]
+            if max(over) > 0:
+                lacking[arch] = [each for each in over if each > 0]
             else:
                 chosen.append(arch)
-        if not chosen:
-            message = f"{self.layout.path.name}: {GENERATED} has no room for any of {', '.join(left_out)}"
-            raise DoesNotFitError(message)
+        if lacking:
+            raise self._no_room(lacking, chosen, number=len(members))
         images = [self._fitting(container, chosen, made) for container in members]
         return SectionPlan(
             containers=members,
             images=images,
             room=sum(container.size for container in members),
-            left_out=left_out,
             tightened=sum(
                 each != self._images(container, chosen, made) for container, each in zip(members, images, strict=True)
             ),
         )
 
+    def _no_room(self, lacking: Mapping[str, Sequence[int]], fits: Sequence[str], *, number: int) -> DoesNotFitError:
+        listed = "; ".join(
+            f"{arch} has no room in {len(over):,} of {number:,} kernels, which lack up to {max(over):,} bytes"
+            for arch, over in lacking.items()
+        )
+        message = (
+            f"{self.layout.path.name}: {GENERATED}: {listed}; in the order of `generated`, "
+            f"{', '.join(fits) or 'nothing'} fits"
+        )
+        return DoesNotFitError(message)
+
     def _fitting(self, container: FatbinContainer, archs: Sequence[str], made: Made) -> list[PlannedImage]:
-        """Return the entries of a planned container; recompress the new ones if they do not fit otherwise."""
-        images = self._images(container, archs, made)
+        """Return the entries of a planned container, recompressed as far as needed: none, the new ones, or all."""
+        loose = self._images(container, archs, made)
+        if section_layout.size_of(image.piece for image in loose) <= container.size:
+            return loose
+        images = [self._tightened(image) if image.new else image for image in loose]
         if section_layout.size_of(image.piece for image in images) <= container.size:
             return images
-        return [self._tightened(image) if image.new else image for image in images]
+        return [self._tightened(image) for image in images]
 
     def _images(self, container: FatbinContainer, archs: Sequence[str], made: Made) -> list[PlannedImage]:
         """Return the entries of a planned container: cubins in numeric order, then PTX."""

@@ -15,7 +15,6 @@ from tfwheel.build import gpu_code
 from tfwheel.checks import gpu_gates
 from tfwheel.config.schema import Retarget
 from tfwheel.retarget import ptxas
-from tfwheel.retarget.image_plan import Family
 from tfwheel.retarget.libraries import RetargetedLibraries, RetargetResult
 from tfwheel.retarget.rewrite import Report
 
@@ -63,14 +62,13 @@ def test_a_block_that_fails_does_not_wait_for_what_has_not_begun(job: Job, monke
     assert gone == []
 
 
-def test_the_gates_are_told_what_the_line_promises_less_what_had_no_room(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_gates_are_told_what_the_line_promises(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[Retargeted] = []
     monkeypatch.setattr(gpu_gates, "run_retarget_gates", lambda library, **_: asked.append(library) or {"a": "b"})
     wanted = Retarget(archs=("70", "120"), generated=("70", "120"), tools=("ptxas==1", "nvfatbin==1"), ptx="90")
-    generated = Family(containers=1, before={}, after={}, new={}, room=1, used=1, left_out={"120": 8})
-    report = Report(library="x", families={"generated": generated}, pointers=0, symbols=False, tools=())
+    report = Report(library="x", families={}, pointers=0, symbols=False, tools=())
     result = RetargetResult(official=NOWHERE, patched=NOWHERE, report=report, edits=())
     assert gpu_code.check(wanted, NOWHERE).run(result) == {"a": "b"}
     assert asked[0].archs[".nv_fatbin"] == ("sm_70", "sm_120", "compute_90")
-    assert asked[0].archs[".rodata"] == ("sm_70", "compute_90")
+    assert asked[0].archs[".rodata"] == ("sm_70", "sm_120", "compute_90")
     assert not asked[0].symbols

@@ -19,6 +19,7 @@ from tfwheel.gpu import fatbin
 from tfwheel.gpu.elf import sections
 from tfwheel.gpu.errors import FatbinError
 from tfwheel.retarget import gpu_image
+from tfwheel.retarget.errors import DoesNotFitError
 from tfwheel.retarget.rewrite import retarget_library
 
 if TYPE_CHECKING:
@@ -152,26 +153,34 @@ def test_without_symbols_both_tables_and_their_headers_are_zeros(tmp_path: Path)
         assert span == spans(before)[name]
 
 
-def test_archs_of_generated_code_are_taken_by_priority_as_long_as_there_is_room(tmp_path: Path) -> None:
-    wanted = WANTED.model_copy(update={"generated": ("120", "70", "80"), "archs": ("70", "80", "90", "120")})
-    _, after, report = retarget(tmp_path, usual(), wanted, sizes={"add": 300, "mul": 300})
-    chosen = [name for name, _ in images(after, ".rodata")[0]]
-    assert "sm_120" in chosen
-    assert set(report.families["generated"].left_out) == {"70", "80"} - {name[3:] for name in chosen}
+@pytest.mark.parametrize(("first", "second"), [("120", "70"), ("70", "120")])
+def test_archs_without_room_in_generated_code_are_refused_and_what_fits_is_said(
+    tmp_path: Path, first: str, second: str
+) -> None:
+    library = changed(generated=[kernels("add", (70,), size=900), kernels("mul", (70,), size=900)]).to_bytes()
+    wanted = WANTED.model_copy(update={"generated": (first, second)})
+    with pytest.raises(DoesNotFitError, match=rf"{second} has no room in 2 of 2 kernels, .*`generated`, {first} fits"):
+        retarget(tmp_path, library, wanted, sizes={"add": 700, "mul": 700})
+    assert (tmp_path / "library.so").read_bytes() == library
 
 
-def test_what_is_left_out_says_how_much_was_lacking(tmp_path: Path) -> None:
+def test_one_kernel_without_room_is_enough_and_says_how_much_was_lacking(tmp_path: Path) -> None:
     big = "".join(map(str, range(4000)))
     library = usual()
     made = compiler(tmp_path)
     kept = made.place_of(gpu_image.portable(ptx("mul")), "120")
     kept.write_bytes(packed(ELF, 120, b"\x7fELF" + big.encode()))
     path = library.write(tmp_path / "library.so")
-    report = retarget_library(path, wanted=WANTED, compiler=made)
-    (arch, lacking), *_ = report.families["generated"].left_out.items()
+    with pytest.raises(DoesNotFitError) as caught:
+        retarget_library(path, wanted=WANTED, compiler=made)
     kept_size, room = len(fatbin.tightened(kept.read_bytes())), len(library.generated[3])
-    others = len(machine_code(70, "mul")) + len(packed(PTX, 90, ptx("mul"))) + fatbin.HEADER_SIZE
-    assert (arch, lacking) == ("120", others + kept_size - room)
+    others = len(fatbin.tightened(machine_code(70, "mul"))) + len(fatbin.tightened(packed(PTX, 90, ptx("mul"))))
+    lacking = others + kept_size + fatbin.HEADER_SIZE - room
+    assert caught.value.message == (
+        f"library.so: .rodata: 120 has no room in 1 of 2 kernels, which lack up to {lacking:,} bytes; "
+        "in the order of `generated`, 70 fits"
+    )
+    assert "tools" in caught.value.remedy
 
 
 def test_what_lacks_a_little_room_is_compressed_further(tmp_path: Path) -> None:
@@ -186,11 +195,32 @@ def test_what_lacks_a_little_room_is_compressed_further(tmp_path: Path) -> None:
     made = compiler(tmp_path)
     made.place_of(gpu_image.portable(ptx("add")), "120").write_bytes(loose)
     report = retarget_library(path, wanted=WANTED, compiler=made)
-    assert (report.families["generated"].left_out, report.families["generated"].tightened) == ({}, 1)
+    assert report.families["generated"].tightened == 1
     first, second = images(path.read_bytes(), ".rodata")
     assert dict(first)["sm_120"] == b"\x7fELF" + words
     assert machine_code(120, "mul") in path.read_bytes()
     assert [name for name, _ in first] == [name for name, _ in second] == ["sm_70", "sm_120", "compute_90"]
+
+
+def test_what_stays_in_generated_code_is_compressed_further_only_where_the_new_is_not_enough(tmp_path: Path) -> None:
+    words = b"".join(b"%d ," % (number * number % 997) for number in range(900))
+    kept, text = packed(ELF, 70, b"\x7fELF" + words), packed(PTX, 90, ptx("add"))
+    new = fatbin.tightened(packed(ELF, 120, b"\x7fELF" + words))
+    room = container(fatbin.tightened(packed(ELF, 60, b"\x7fELF" + words[:-200])), kept, text)
+    assert len(fatbin.pack([fatbin.tightened(kept), new, text])) <= len(room) < len(fatbin.pack([kept, new, text]))
+    path = changed(generated=[room, kernels("mul", (60, 70, 80))]).write(tmp_path / "library.so")
+    made = compiler(tmp_path)
+    made.place_of(gpu_image.portable(ptx("add")), "120").write_bytes(new)
+    report = retarget_library(path, wanted=WANTED, compiler=made)
+    assert report.families["generated"].tightened == 1
+    after = path.read_bytes()
+    assert dict(images(after, ".rodata")[0]) == {
+        "sm_70": b"\x7fELF" + words,
+        "sm_120": b"\x7fELF" + words,
+        "compute_90": ptx("add"),
+    }
+    assert kept not in after
+    assert machine_code(70, "mul") in after
 
 
 def test_what_can_move_is_compressed_further_only_as_far_as_needed(tmp_path: Path) -> None:
