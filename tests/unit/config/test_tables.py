@@ -99,8 +99,11 @@ def test_the_table_is_aligned_markdown() -> None:
 
 
 def test_the_readme_shows_the_matrix_as_it_is() -> None:
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert tables.table(tables.rows(build_config.load())) in readme, "paste the output of `nox -s plan` into README.md"
+    config, (readme, page) = build_config.load(), (ROOT / "README.md", ROOT / "index" / "docs" / "build.md")
+    paste = "paste the output of `nox -s plan{}` into {}"
+    assert tables.table(tables.rows(config)) in page.read_text(encoding="utf-8"), paste.format("", page.name)
+    default = tables.table(tables.rows(config, default=True))
+    assert default in readme.read_text(encoding="utf-8"), paste.format(" -- --default", readme.name)
 
 
 SHOWN = [
