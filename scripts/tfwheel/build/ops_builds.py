@@ -150,6 +150,7 @@ def _installed(source: Path, order: Order, options: Sequence[str]) -> Path:
     """Configure, build and install with CMake; return the folder it installed into. All errors come in one run."""
     build, prefix = order.work / "build", order.work / "installed"
     usual = ["-G", "Ninja", "-DCMAKE_BUILD_TYPE=Release", f"-DCMAKE_INSTALL_PREFIX={prefix}"]
+    usual += ["-DCMAKE_BUILD_WITH_INSTALL_RPATH=ON"]  # a search path that is replaced leaves its length behind
     _run(["cmake", "-S", source, "-B", build, *usual, *options], order)
     _run(["cmake", "--build", build, "--", "-k", "0"], order)
     _run(["cmake", "--install", build], order)

@@ -58,11 +58,12 @@ def compile_ops(
     environment = project_environment.variables(target=target, sdk=sdk, toolchain=toolchain, path=path)
     built = []
     for project, tree in projects:
+        work = workspace / "ops" / project.name
         order = Order(
-            project=project,
+            project=project if target.line.gpu_code else project.without_gpu(),
             tree=tree,
-            variables=environment,
-            work=workspace / "ops" / project.name,
+            variables=environment | project_environment.hiding(tree, work, sdk),
+            work=work,
             log=log,
             what=target.ops_id,
         )

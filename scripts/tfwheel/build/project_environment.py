@@ -44,6 +44,12 @@ def variables(*, target: Target, sdk: Path, toolchain: Toolchain, path: str) -> 
     }
 
 
+def hiding(*folders: Path) -> dict[str, str]:
+    """Return compiler flags, added to those of the user, that keep the paths of folders out of what is compiled."""
+    maps = [f"-ffile-prefix-map={folder}=." for folder in folders]
+    return {name: " ".join(filter(None, [os.environ.get(name), shlex.join(maps)])) for name in ("CFLAGS", "CXXFLAGS")}
+
+
 def settings(target: Target, sdk: Path | PurePosixPath) -> dict[str, str]:
     """Return the variables of the custom-op project except its compilers; ``sdk`` is the path that compilers see."""
     return {

@@ -47,7 +47,8 @@ class LibraryEntry(Table):
 
     ``file`` is its path in the wheel. Kind "sources" compiles it of ``sources`` (patterns of paths in the project),
     "cmake", "command" and "prebuilt" take the file ``built`` (by default that of the same path). ``archs`` promises its
-    GPU code: that of the line ("exact"), at least that ("at-least"), or "none". ``autoload`` says whether TensorFlow
+    GPU code: that of the line ("exact"), at least that ("at-least"), or "none". ``gpu_only`` says that it is made on
+    lines with GPU code alone. ``autoload`` says whether TensorFlow
     loads it, None as the project does.
     """
 
@@ -55,6 +56,7 @@ class LibraryEntry(Table):
     sources: list[InnerPath] = Field(default_factory=list)
     built: InnerPath | None = None
     archs: Literal["exact", "at-least", "none"] = "exact"
+    gpu_only: bool = False
     autoload: bool | None = None
 
 
@@ -91,6 +93,10 @@ class OpsProject(Table):
     requires: list[RequirementText] = Field(default_factory=list)
     tests: list[InnerPath] = Field(default_factory=list)
     autoload: bool = True
+
+    def without_gpu(self) -> OpsProject:
+        """Return the project as it is on a line without GPU code."""
+        return self.model_copy(update={"library": [one for one in self.library if not one.gpu_only]})
 
 
 class OpsFile(Table):

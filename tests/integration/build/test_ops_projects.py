@@ -26,9 +26,10 @@ if TYPE_CHECKING:
 TARGET = fakewheels.target(Line(name="cpu", label="cpu", base="tensorflow"))
 HOST = '#include "tensorflow/core/op.h"\nextern "C" int tf_version(void);\n'
 HOST += 'extern "C" int {name}(void) {{ return tf_version() + FROM_THE_HEADER + PLUS; }}\n'
+HOST += 'extern "C" const char *{name}_file(void) {{ return __FILE__; }}\n'
 # The library of a project with sources shows nothing: it does its work when it is loaded, as ops register.
 PRINTING = HOST + 'static int printed = __builtin_printf("%s %d\\n", "{name}", {name}());\n'
-LINE = PRINTING.format(name="bee").splitlines()[3]
+LINE = PRINTING.format(name="bee").splitlines()[4]
 CMAKE = """
 cmake_minimum_required(VERSION 3.20)
 project(theirs LANGUAGES CXX)
@@ -42,7 +43,7 @@ target_compile_definitions(by_cmake PRIVATE PLUS=${PLUS})
 target_link_libraries(by_cmake PRIVATE helper "$ENV{TENSORFLOW_SDK}/tensorflow/libtensorflow_framework.so.2")
 install(TARGETS helper by_cmake LIBRARY DESTINATION lib)
 """
-MAKE = 'all:\n\t$(CXX) -shared -fPIC -DPLUS=3 "-I$(TENSORFLOW_SDK)/tensorflow/include" -o made.so op.cc '
+MAKE = 'all:\n\t$(CXX) $(CXXFLAGS) -shared -fPIC -DPLUS=3 "-I$(TENSORFLOW_SDK)/tensorflow/include" -o made.so op.cc '
 MAKE += '"$(TENSORFLOW_SDK)/tensorflow/libtensorflow_framework.so.2"\n'
 SETUP = """
 [build-system]
@@ -84,6 +85,10 @@ licenses = ["TERMS"]
 [[project.library]]
 file = "cmake_ops/_ops.so"
 built = "lib/libby_cmake.so"
+
+[[project.library]]
+file = "cmake_ops/libdevice.so"
+gpu_only = true
 
 [[project.library]]
 file = "cmake_ops/libhelper.so"
@@ -150,7 +155,7 @@ def settings(tmp_path: Path) -> Path:
     write(
         folder,
         {
-            "changes/name.patch": "--- a/cc/kernels/b.cc\n+++ b/cc/kernels/b.cc\n@@ -4,1 +4,1 @@\n"
+            "changes/name.patch": "--- a/cc/kernels/b.cc\n+++ b/cc/kernels/b.cc\n@@ -5,1 +5,1 @@\n"
             f"-{LINE}\n+{LINE.replace('bee', 'b', 1)}\n",
             "by_cmake/CMakeLists.txt": CMAKE,
             "by_cmake/op.cc": "int helper();\n" + HOST.format(name="d").replace("PLUS;", "PLUS + helper();"),
@@ -233,10 +238,17 @@ def test_projects_of_every_kind_are_in_one_wheel_and_their_libraries_work(
         assert elf.dynamic(stream).runpath == "$ORIGIN:$ORIGIN/../tensorflow"
 
 
-def test_two_builds_give_the_same_bytes(settings: Path, sdk: Path, tmp_path: Path) -> None:
-    first = compiled(settings, sdk, tmp_path).read_bytes()
+def test_two_builds_give_the_same_bytes_in_any_folder(settings: Path, sdk: Path, tmp_path: Path) -> None:
+    wheel = compiled(settings, sdk, tmp_path)
+    first, before = wheel.read_bytes(), fakewheels.members_of(wheel)
+    (tmp_path / "deep er").mkdir()
+    for folder in (settings, sdk):
+        folder.rename(tmp_path / "deep er" / folder.name)
     shutil.rmtree(tmp_path / "work")
-    assert compiled(settings, sdk, tmp_path).read_bytes() == first
+    moved = tmp_path / "deep er"
+    again = compiled(moved / "settings", moved / "sdk", tmp_path, "other work")
+    assert [name for name, data in fakewheels.members_of(again).items() if data != before[name]] == []
+    assert again.read_bytes() == first
 
 
 def test_a_tree_of_the_configuration_is_not_written_to(settings: Path, sdk: Path, tmp_path: Path) -> None:
@@ -318,7 +330,7 @@ def test_a_commit_that_cannot_be_fetched_says_what_git_says(settings: Path, sdk:
 
 def test_a_patch_that_does_not_fit_is_named(settings: Path, sdk: Path, tmp_path: Path) -> None:
     write(settings, {"changes/name.patch": (settings / "changes/name.patch").read_text().replace("-static", "-Static")})
-    with pytest.raises(PatchError, match=r"name\.patch: cc/kernels/b\.cc, hunk 1 does not apply: line 4"):
+    with pytest.raises(PatchError, match=r"name\.patch: cc/kernels/b\.cc, hunk 1 does not apply: line 5"):
         compiled(settings, sdk, tmp_path)
 
 
