@@ -43,7 +43,10 @@ class SymbolsGateError(GateError):
 class ArchGateError(GateError):
     """The compute capabilities of the SASS or PTX in the built libraries are not those of the line."""
 
-    default_remedy = "Compare `archs` and `ptx` of the line in lines.toml with the compiler's flags in the log."
+    default_remedy = (
+        "Compare `archs` and `ptx` of the line in lines.toml with the compiler's flags in the log. Of ops for the CPU "
+        'alone, or with code for more GPUs, say so: `archs = "none"` or "at-least" of that library in ops.toml.'
+    )
 
 
 class PromiseGateError(GateError):
