@@ -6,17 +6,14 @@ import argparse
 import sys
 
 from tfwheel import cli
-from tfwheel.build import new_releases, pins
+from tfwheel.build import pins
 from tfwheel.config import build_config, plan
 from tfwheel.config.paths import Paths
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Measure every base wheel of the targets; keep existing locks unless --renew is given; --new proposes more."""
+    """Measure every base wheel of the targets; keep existing locks unless --renew is given."""
     settings = build_config.load()
-    if arguments.new:
-        print(new_releases.proposed(settings))  # noqa: T201 -- the product
-        return
     pins.update(settings, plan.targets(settings), Paths.here().cache, renew=arguments.renew)
     build_config.load()  # what a line cannot have of a new official wheel is said now
 
@@ -24,5 +21,4 @@ def main(arguments: argparse.Namespace) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--renew", action="store_true", help="also measure the locked wheels again")
-    parser.add_argument("--new", action="store_true", help="print releases that could be added; write nothing")
     sys.exit(cli.enter(parser, main))

@@ -14,7 +14,6 @@ from tfwheel.config import changed_libraries
 from tfwheel.config.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from pathlib import Path
 
     from tfwheel.config.schema import Retarget
@@ -49,12 +48,7 @@ def check(line: Line, base: Base, path: Path) -> None:
 
 def cuda_of(base: Base) -> tuple[int, ...] | None:
     """Return the CUDA version (major, minor) that an official wheel was built with, as its requirements say it."""
-    return cuda_in(base.requires_dist)
-
-
-def cuda_in(requires: Iterable[str]) -> tuple[int, ...] | None:
-    """Return the CUDA version (major, minor) that requirements of an official wheel name; None without one."""
-    found = [one for one in map(Requirement, requires) if RUNTIME.fullmatch(canonicalize_name(one.name))]
+    found = [one for one in map(Requirement, base.requires_dist) if RUNTIME.fullmatch(canonicalize_name(one.name))]
     lowest = [part.version for one in found for part in one.specifier if part.operator in ("==", ">=")]
     known = len(lowest) == 1 and "*" not in lowest[0]
     return Version(lowest[0]).release[:2] if known else None

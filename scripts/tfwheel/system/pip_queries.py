@@ -17,14 +17,13 @@ if TYPE_CHECKING:
 MISSING = re.compile(r"No matching distribution found for ([A-Za-z0-9._-]+)==")
 
 
-def versions(project: str, *, python: str, pre: bool = False) -> list[str]:
-    """Return the versions of a project that have a wheel for a Python ("3.12") on x86_64 Linux, newest first.
+def versions(project: str, *, python: str) -> list[str]:
+    """Return the final versions of a project that have a wheel for a Python ("3.12") on x86_64 Linux, newest first.
 
-    Final ones alone, unless ``pre`` asks for all. Empty if there is none. Raises PackageIndexError when the index did
-    not answer.
+    Empty if there is none. Raises PackageIndexError when the index did not answer.
     """
     try:
-        said = run([*PIP, "index", "versions", "--json", *_target(python), *(["--pre"] if pre else []), project])
+        said = run([*PIP, "index", "versions", "--json", *_target(python), project])
     except CommandError as error:
         if "No matching distribution" in error.output:
             return []
