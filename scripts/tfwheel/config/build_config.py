@@ -64,6 +64,7 @@ def load(directory: Path = CONFIG_DIR) -> Config:
     locked = tuple(_base(entry) for entry in bases.base)
     cross_checks.labels(lines, directory / "lines.toml")
     cross_checks.names(targets, lines, directory / "targets.toml")
+    cross_checks.thin(targets, lines, directory / "targets.toml")
     cross_checks.patches(targets, directory / "patches")
     cross_checks.xla(targets, lines, directory)
     cross_checks.bases(bases.base, directory / "bases.toml")
