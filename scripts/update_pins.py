@@ -6,7 +6,7 @@ import argparse
 import sys
 
 from tfwheel import cli
-from tfwheel.build import pins
+from tfwheel.build import new_versions, pins
 from tfwheel.config import build_config, plan
 from tfwheel.config.paths import Paths
 
@@ -14,11 +14,18 @@ from tfwheel.config.paths import Paths
 def main(arguments: argparse.Namespace) -> None:
     """Measure every base wheel of the targets; keep existing locks unless --renew is given."""
     settings = build_config.load()
+    if arguments.new:
+        print(new_versions.propose(settings), end="")  # noqa: T201 -- the product
+        return
     pins.update(settings, plan.targets(settings), Paths.here().cache, renew=arguments.renew)
     build_config.load()  # what a line cannot have of a new official wheel is said now
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--renew", action="store_true", help="also measure the locked wheels again")
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--renew", action="store_true", help="also measure the locked wheels again")
+    which.add_argument(
+        "--new", action="store_true", help="lock nothing; propose TensorFlow versions that are not built"
+    )
     sys.exit(cli.enter(parser, main))

@@ -38,6 +38,7 @@ KEYS: dict[str, Any] = {
     "repair.toml": schema.RepairFile,
     "index.toml": schema.IndexSettings,
     "companions.toml": schema.CompanionsFile,
+    "watched.toml": schema.WatchedFile,
     "runners.toml": ci_settings.RunnersFile,
     "subsets.toml": ci_settings.SubsetsFile,
     "gpus.toml": gpu_support.GpusFile,

@@ -25,7 +25,7 @@ PROTOBUF, NUMPY = "protobuf", "numpy"
 # Distributions that install a folder `tensorflow/`: of two, the later one overwrites files of the other.
 OWNERS = {
     *("intel-tensorflow", "tensorflow", "tensorflow-cpu", "tensorflow-cuda13", "tensorflow-gpu", "tensorflow-intel"),
-    *("tensorflow-macos", "tensorflow-rocm", "tf-nightly", "tf-nightly-cpu"),
+    *("tensorflow-macos", "tensorflow-rocm", "tf-nightly", "tf-nightly-cpu", "tf-nightly-cuda13"),
 }
 NUMPY_2_SINCE = Version("2.18")  # the first TensorFlow whose extensions load with numpy 2 (its release notes)
 

@@ -107,7 +107,8 @@ def compare(old: Runtime, new: Runtime, known: Distributions) -> Drift:
 def newer_than(config: Config, judge: Judge) -> dict[str, list[str]]:
     """Ask pip's index for official TensorFlows newer than all that are known here, by project, the newest first.
 
-    Of a project of which nothing is known here, all versions are new. Raises DownloadError.
+    Of a project of which nothing is known here, all versions are new, and of reserved names unfinished ones, too.
+    Raises DownloadError.
     """
     pythons = sorted({runtime.python_minor for runtime in judge.runtimes}, key=Version)
     found = {}
@@ -119,6 +120,22 @@ def newer_than(config: Config, judge: Judge) -> dict[str, list[str]]:
         offered = {version for python in pythons for version in pip_queries.versions(project, python=python)}
         if fresh := [version for version in offered if newest is None or Version(version) > newest]:
             found[project] = sorted(fresh, key=Version, reverse=True)
+    for project, fresh in on_reserved_names(config, pythons).items():
+        found[project] = sorted({*fresh, *found.get(project, ())}, key=Version, reverse=True)
+    return found
+
+
+def on_reserved_names(config: Config, pythons: Sequence[str]) -> dict[str, list[str]]:
+    """Ask pip's index what is new under the names of ``watched.toml``, finished or not, the newest first.
+
+    Raises DownloadError.
+    """
+    found = {}
+    for entry in config.watched:
+        asked = (pip_queries.versions(entry.project, python=python, unfinished=True) for python in pythons)
+        offered = {version for versions in asked for version in versions}
+        if fresh := [version for version in offered if Version(version) > Version(entry.seen)]:
+            found[entry.project] = sorted(fresh, key=Version, reverse=True)
     return found
 
 

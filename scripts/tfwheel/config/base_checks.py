@@ -14,6 +14,7 @@ from tfwheel.config import changed_libraries
 from tfwheel.config.errors import ConfigError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from tfwheel.config.schema import Retarget
@@ -25,9 +26,9 @@ RUNTIME = re.compile(r"nvidia-cuda-runtime(-cu[0-9]+)?")
 
 def check(line: Line, base: Base, path: Path) -> None:
     """Check one official wheel; ``path`` is that of lines.toml."""
-    built = cuda_of(base)
-    if line.cuda and built and Version(line.cuda).release[:2] != built:
-        words = ".".join(map(str, built))
+    built = cuda_of(base.requires_dist)
+    if not fits_cuda(line, built):
+        words = ".".join(map(str, built or ()))
         message = (
             f"{path}: `{line.name}.cuda` is {line.cuda}, and official TensorFlow {base.version} is built with {words}"
         )
@@ -46,9 +47,14 @@ def check(line: Line, base: Base, path: Path) -> None:
         raise ConfigError(message, remedy="Leave `rpath` out, or give that TensorFlow a line of its own.")
 
 
-def cuda_of(base: Base) -> tuple[int, ...] | None:
+def fits_cuda(line: Line, built: tuple[int, ...] | None) -> bool:
+    """Return whether a line has the CUDA version (major, minor) of an official wheel, or one of them none is known."""
+    return not (line.cuda and built) or Version(line.cuda).release[:2] == built
+
+
+def cuda_of(requires_dist: Iterable[str]) -> tuple[int, ...] | None:
     """Return the CUDA version (major, minor) that an official wheel was built with, as its requirements say it."""
-    found = [one for one in map(Requirement, base.requires_dist) if RUNTIME.fullmatch(canonicalize_name(one.name))]
+    found = [one for one in map(Requirement, requires_dist) if RUNTIME.fullmatch(canonicalize_name(one.name))]
     lowest = [part.version for one in found for part in one.specifier if part.operator in ("==", ">=")]
     known = len(lowest) == 1 and "*" not in lowest[0]
     return Version(lowest[0]).release[:2] if known else None

@@ -21,6 +21,8 @@ from tfwheel.config.schema import (
     RepairFile,
     Retarget,
     TargetsFile,
+    WatchedEntry,
+    WatchedFile,
 )
 from tfwheel.config.targets import RESERVED, Base, Line, RepairRules
 from tfwheel.config.toml_files import nearest, read
@@ -44,6 +46,7 @@ class Config:
     ops: tuple[OpsProject, ...] = ops_projects.USUAL
     index: IndexSettings = field(default_factory=IndexSettings)
     companions: tuple[CompanionEntry, ...] = ()
+    watched: tuple[WatchedEntry, ...] = ()
 
 
 def load(directory: Path = CONFIG_DIR) -> Config:
@@ -56,10 +59,12 @@ def load(directory: Path = CONFIG_DIR) -> Config:
     index = read(directory / "index.toml", IndexSettings) if (directory / "index.toml").exists() else IndexSettings()
     beside = directory / "companions.toml"
     companions = read(beside, CompanionsFile) if beside.exists() else CompanionsFile()
+    watched = read(directory / "watched.toml", WatchedFile) if (directory / "watched.toml").exists() else WatchedFile()
     lines = {name: _line(name, entry, directory / "lines.toml") for name, entry in entries.items()}
     locked = tuple(_base(entry) for entry in bases.base)
     cross_checks.labels(lines, directory / "lines.toml")
     cross_checks.names(targets, lines, directory / "targets.toml")
+    cross_checks.thin(targets, lines, directory / "targets.toml")
     cross_checks.patches(targets, directory / "patches")
     cross_checks.xla(targets, lines, directory)
     cross_checks.bases(bases.base, directory / "bases.toml")
@@ -81,6 +86,7 @@ def load(directory: Path = CONFIG_DIR) -> Config:
         ops=projects,
         index=index,
         companions=tuple(companions.companion),
+        watched=tuple(watched.watched),
     )
 
 

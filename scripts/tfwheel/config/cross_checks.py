@@ -9,7 +9,7 @@ from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel
 
 from tfwheel.config import base_checks, xla_data
 from tfwheel.config.errors import ConfigError
-from tfwheel.config.targets import SESSIONS, session_of
+from tfwheel.config.targets import SESSIONS, TENSORFLOW, session_of
 from tfwheel.config.toml_files import nearest
 
 if TYPE_CHECKING:
@@ -60,6 +60,19 @@ def names(targets: TargetsFile, lines: Mapping[str, Line], path: Path) -> None:
                 f"line {exclusion.line} matches nothing that a release names"
             )
             raise ConfigError(message)
+
+
+def thin(targets: TargetsFile, lines: Mapping[str, Line], path: Path) -> None:
+    """Check that no thin wheel has GPU code for a base of another name than `tensorflow`, which it requires."""
+    for release in targets.release:
+        for line in (lines[name] for name in release.lines):
+            if (release.builder or line.builder) == "ops" and line.cuda and line.base != TENSORFLOW:
+                message = (
+                    f"{path}: TensorFlow {release.tensorflow} on the line `{line.name}` is the thin wheel with the "
+                    f"ops, which requires `{TENSORFLOW}`: pip would install that, and not {line.base}, whose CUDA the "
+                    "line has"
+                )
+                raise ConfigError(message, remedy='Take `builder = "overlay"`, which needs no other wheel.')
 
 
 def patches(targets: TargetsFile, folder: Path) -> None:

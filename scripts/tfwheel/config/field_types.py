@@ -7,6 +7,8 @@ import re
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from packaging.requirements import InvalidRequirement, Requirement
+from packaging.version import InvalidVersion
+from packaging.version import Version as Pep440
 from pydantic import AfterValidator, BeforeValidator, Field, TypeAdapter, ValidationError
 
 from tfwheel.system import urls
@@ -85,6 +87,25 @@ def _pinned(text: str) -> str:
     return text
 
 
+def _any_version(text: str) -> str:
+    try:
+        Pep440(text)
+    except InvalidVersion as error:
+        message = "must be a version (PEP 440), as in `2.20.0` or `0.0.1.dev0`"
+        raise ValueError(message) from error
+    return text
+
+
+def _no_nightly(text: str) -> str:
+    if re.search(r"[.-]?dev[0-9]*$", text):
+        message = (
+            "a nightly build is no base: PyPI removes each after some months, and its lock would name nothing; "
+            "take a final version or a candidate, as in `2.20.0` or `2.22.0rc0`"
+        )
+        raise ValueError(message)
+    return text
+
+
 NUMBER = "(0|[1-9][0-9]{0,3})"  # without leading zeros: PEP 440 and file names would read 2.020 as 2.20
 
 
@@ -98,8 +119,10 @@ def _site_url(text: str) -> str:
 
 BuilderName = Literal["overlay", "ops", "source"]
 RELEASE = rf"{NUMBER}\.{NUMBER}\.{NUMBER}"
+AnyVersion = Annotated[str, AfterValidator(_any_version)]
 Version = Annotated[
     str,
+    AfterValidator(_no_nightly),
     text_like(
         rf"{RELEASE}((a|b|rc){NUMBER})?",
         "a version of three numbers without leading zeros, as in `2.20.0`, or a pre-release, as in `2.22.0rc0`",

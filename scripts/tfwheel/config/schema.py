@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from tfwheel.config.field_types import (
     MINOR,
+    AnyVersion,
     Build,
     BuilderName,
     Capability,
@@ -222,3 +223,16 @@ class CompanionsFile(Table):
     """``companions.toml``."""
 
     companion: list[CompanionEntry] = Field(default_factory=list)
+
+
+class WatchedEntry(Table):
+    """One ``[[watched]]`` of ``watched.toml``: a reserved name, and the newest version that was seen there."""
+
+    project: Project
+    seen: AnyVersion
+
+
+class WatchedFile(Table):
+    """``watched.toml``."""
+
+    watched: list[WatchedEntry] = Field(default_factory=list)

@@ -18,8 +18,9 @@ CORE = re.compile(r"libtensorflow_\w+\.so[.\d]*")
 # An extension module of one Python, or of its stable ABI (PEP 3149, PEP 384).
 EXTENSION = re.compile(r"\.(cpython-\w+|abi3)(-[\w-]+)?\.so$")
 WHEEL_EPOCH = 1_577_836_800  # 2020-01-01: the date of every file in a wheel of ours (SOURCE_DATE_EPOCH)
+TENSORFLOW = "tensorflow"  # the name under which every merged wheel is published, whatever its base is called
 # The nox session that builds a line, by how the line's name begins.
-SESSIONS = {"cpu": "build-cpu", "cu12": "build-cuda12"}
+SESSIONS = {"cpu": "build-cpu", "cu12": "build-cuda12", "cu13": "build-cuda13"}
 RESERVED = frozenset({"docs", "install"})  # folders at the root of the site, beside those of the lines
 
 

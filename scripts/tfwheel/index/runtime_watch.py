@@ -121,9 +121,7 @@ class Watch:
     def _officials(self) -> list[str]:
         if not self.official:
             return []
-        lines = [
-            f"- {project} {', '.join(versions)}: {_advice(project)}" for project, versions in self.official.items()
-        ]
+        lines = [f"- {project} {', '.join(versions)}: {advice(project)}" for project, versions in self.official.items()]
         return ["## New official versions", "\n".join(lines)]
 
 
@@ -170,7 +168,10 @@ def _judged(
     return tuple(Judged(name=name, before=before, after=after) for name, (before, after) in pairs)
 
 
-def _advice(project: str) -> str:
+def advice(project: str) -> str:
+    """Return what to do about new versions of an official build of TensorFlow."""
+    if project.startswith("tf-nightly"):
+        return "nightly builds, which are no base: candidates and final versions will follow."
     if project == "tensorflow-cuda13":
         return 'official wheels with CUDA 13: a line with `base = "tensorflow-cuda13"` in lines.toml can overlay them.'
     sessions = "`nox -s update-pins` and `nox -s update-distributions`"

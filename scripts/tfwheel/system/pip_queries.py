@@ -17,13 +17,15 @@ if TYPE_CHECKING:
 MISSING = re.compile(r"No matching distribution found for ([A-Za-z0-9._-]+)==")
 
 
-def versions(project: str, *, python: str) -> list[str]:
+def versions(project: str, *, python: str, unfinished: bool = False) -> list[str]:
     """Return the final versions of a project that have a wheel for a Python ("3.12") on x86_64 Linux, newest first.
 
-    Empty if there is none. Raises PackageIndexError when the index did not answer.
+    ``unfinished`` adds candidates and development versions. pip leaves out yanked ones (PEP 592). Empty if there is
+    none. Raises PackageIndexError when the index did not answer.
     """
+    pre = ["--pre"] if unfinished else []
     try:
-        said = run([*PIP, "index", "versions", "--json", *_target(python), project])
+        said = run([*PIP, "index", "versions", "--json", *pre, *_target(python), project])
     except CommandError as error:
         if "No matching distribution" in error.output:
             return []

@@ -40,14 +40,17 @@ def edit_metadata(
 ) -> bytes:
     """Return METADATA with another Name and Version, requirements replaced or added, and licence files added.
 
-    ``requires`` replace the official requirements that they cover (see ``covers``), ``adds`` replace none. Every other
-    line, and the description, keeps its bytes. License-File needs metadata 2.4 (PEP 639), so an older Metadata-Version
-    is raised. Raises BadWheelError for METADATA that installers would read in another way, and for a requirement of an
-    extra beside which an official one without the extra would stay.
+    ``requires`` replace the official requirements that they cover (see ``covers``), ``adds`` replace none. What it
+    requires of itself, as in `tensorflow-cpu[gcs]; extra == "all"`, it then requires of the new name: under the old one
+    installers would fetch the official wheel beside it. Every other line, and the description, keeps its bytes.
+    License-File needs metadata 2.4 (PEP 639), so an older Metadata-Version is raised. Raises BadWheelError for METADATA
+    that installers would read in another way, and for a requirement of an extra beside which an official one without
+    the extra would stay.
     """
     with _refusing():
         fields_of(data)
         headers, newline, rest = _split(data)
+        headers = _with_own_name(headers, name)
         headers = _with_requirements(headers, requires, adds)
         headers = _with_value(headers, "Name", name)
         headers = _with_value(headers, "Version", version)
@@ -147,6 +150,17 @@ def _key(line: str) -> str:
 def _with_value(headers: Sequence[str], key: str, value: str) -> list[str]:
     header(headers, key)
     return [f"{key}: {value}" if _key(line) == key.lower() else line for line in headers]
+
+
+def _with_own_name(headers: Sequence[str], name: str) -> list[str]:
+    """Give the requirements of METADATA's own name another name, the rest of them as it is."""
+    old = canonicalize_name(header(headers, "Name"))
+    found = []
+    for line in headers:
+        for own in (one for one in _required(line) if canonicalize_name(Requirement(one).name) == old):
+            line = f"{line.partition(':')[0]}: {name}{own[len(Requirement(own).name) :]}"  # noqa: PLW2901 -- one a line
+        found.append(line)
+    return found
 
 
 def _with_requirements(headers: Sequence[str], requires: Sequence[str], adds: Sequence[str]) -> list[str]:

@@ -10,7 +10,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from tfwheel.config.paths import ROOT
-from tfwheel.config.targets import WHEEL_EPOCH
+from tfwheel.config.targets import TENSORFLOW, WHEEL_EPOCH
 from tfwheel.errors import BadWheelError
 from tfwheel.wheel import autoload, core_metadata, metadata, ops_package, sbom
 from tfwheel.wheel.patches import apply_folder
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from tfwheel.config.targets import Base, OpsRules, Target
     from tfwheel.wheel.deflate import Deflated
 
-NAME = "tensorflow"  # also where the base is tensorflow-cpu: packages that require tensorflow are satisfied
+NAME = TENSORFLOW  # packages that require it are satisfied
 LICENSE = ROOT / "LICENSE"  # Apache-2.0, the licence of TensorFlow, too: official wheels since 2.16 have no copy of it
 TOP_LEVEL = "top_level.txt"
 NOTICE = """\

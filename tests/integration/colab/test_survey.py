@@ -107,8 +107,23 @@ def test_an_official_version_that_is_newer_than_all_known_ones_is_found() -> Non
     judge = Judge(runtimes=(RUNTIME,), known=known)
     candidate = next(base for base in build_config.load().bases if base.version == "2.22.0rc0")
     for bases in ((), (candidate,)):  # which is newer, and hides nothing
-        settings = type("Settings", (), {"bases": bases})()
+        settings = type("Settings", (), {"bases": bases, "watched": ()})()
         assert drift.newer_than(settings, judge) == {"tensorflow": ["2.21.0"]}
+
+
+@pytest.mark.usefixtures("links")
+def test_a_first_release_under_a_reserved_name_is_found(tmp_path: Path) -> None:
+    watched = build_config.load().watched
+    judge = Judge(runtimes=(RUNTIME,), known=Distributions())
+    settings = type("Settings", (), {"bases": (), "watched": watched})()
+    folder = tmp_path / "links"
+    for entry in watched:
+        stubworld.stub(folder, entry.project, entry.seen, [])
+    assert not {one.project for one in watched} & drift.newer_than(settings, judge).keys()
+    stubworld.stub(folder, "tensorflow-cuda13", "2.23.0rc0", [])
+    stubworld.stub(folder, "tf-nightly-cuda13", "2.24.0.dev20261101", [])
+    found = drift.newer_than(settings, judge)
+    assert (found["tensorflow-cuda13"], found["tf-nightly-cuda13"]) == (["2.23.0rc0"], ["2.24.0.dev20261101"])
 
 
 def test_the_snapshot_program_describes_the_environment_that_runs_it() -> None:

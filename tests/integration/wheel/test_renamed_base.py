@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import csv
+import hashlib
 import importlib.metadata
 import os
 import subprocess
@@ -10,8 +13,10 @@ import zipfile
 from typing import TYPE_CHECKING
 
 import pytest
+from platformdirs import user_cache_path
 
 import fakewheels
+from tfwheel.config import build_config
 from tfwheel.config.targets import Line, Target
 from tfwheel.wheel.overlay import merge_overlay
 from tfwheel.wheel.reader import WheelReader
@@ -23,6 +28,8 @@ PYTHON = "{}.{}".format(*sys.version_info)
 TAG = "cp{}{}".format(*sys.version_info)
 EXTRA = """\
 Requires-Dist: packaging-like>=1
+Requires-Dist: {project}[and-cuda]==2.23.0; extra == "all"
+Provides-Extra: all
 Requires-Dist: nvidia-cuda-runtime>=13.0.48,<14; extra == "and-cuda"
 Provides-Extra: and-cuda
 """
@@ -39,7 +46,9 @@ def official(folder: Path, project: str) -> Path:
     info = f"{project}-2.23.0.dist-info"
     members = {**MEMBERS, f"{info}/entry_points.txt": ENTRY_POINTS, f"{info}/top_level.txt": b"tensorflow\n"}
     tag = f"{TAG}-{TAG}-{fakewheels.MANYLINUX}"
-    return fakewheels.write_wheel(folder, members, name=project, version="2.23.0", tag=tag, extra=EXTRA)
+    return fakewheels.write_wheel(
+        folder, members, name=project, version="2.23.0", tag=tag, extra=EXTRA.format(project=project)
+    )
 
 
 def merged(folder: Path, project: str) -> Path:
@@ -69,7 +78,9 @@ def test_nothing_in_the_wheel_has_the_other_name_but_what_tells_its_origin(tmp_p
         assert project not in reader.read(f"{info}/RECORD").decode()
         assert f"Made from: {project}-2.23.0-" in reader.read(f"{info}/licenses/NOTICE").decode()
     assert "Name: tensorflow\nVersion: 2.23.0+cu130.4\n" in text
-    assert {line for line in EXTRA.splitlines() if line.startswith("Requires")} <= set(text.splitlines())
+    wanted = EXTRA.format(project="tensorflow")
+    assert {line for line in wanted.splitlines() if line.startswith("Requires")} <= set(text.splitlines())
+    assert project not in text
 
 
 @pytest.mark.parametrize("project", ["tensorflow_cuda13", "tensorflow_cpu"])
@@ -106,3 +117,38 @@ def test_installers_find_the_requirements_of_the_extra(tmp_path: Path) -> None:
         zipfile.Path(wheel, "tensorflow-2.23.0+cu130.4.dist-info/")  # type: ignore[arg-type]
     )
     assert 'nvidia-cuda-runtime>=13.0.48,<14; extra == "and-cuda"' in (found.requires or [])
+
+
+def test_all_metadata_of_the_real_wheel_for_cpus_follows_the_name(tmp_path: Path) -> None:
+    cache = user_cache_path("tfwheel") / "bases"
+    config = build_config.load()
+    bases = [base for base in config.bases if base.project == "tensorflow-cpu"]
+    found = [(base, path) for base in bases if (path := cache / base.sha256 / base.file).is_file()]
+    if not found:
+        pytest.skip(f"no official wheel for CPUs is in {cache}: `nox -s build-cpu` brings it there")
+    locked, base = found[0]
+    target = Target(tensorflow=locked.version, python=locked.python, line=config.lines["cpu"], build=9)
+    made = merge_overlay(
+        base=base, locked=locked, ops=None, target=target, patches=tmp_path / "none", out_dir=tmp_path / "out"
+    )
+    info, old = f"tensorflow-{target.version}.dist-info", f"tensorflow_cpu-{locked.version}.dist-info"
+    assert made.wheel.name.startswith(f"tensorflow-{target.version}-")
+    with WheelReader(made.wheel) as ours, WheelReader(base) as official:
+        assert (ours.dist_info, official.dist_info) == (info, old)
+        assert [name for name in ours.names() if "tensorflow_cpu" in name] == []
+        assert ours.read(f"{info}/entry_points.txt") == official.read(f"{old}/entry_points.txt")
+        metadata = ours.read(f"{info}/METADATA").decode().partition("\n\n")[0]
+        record = {row[0]: row[1] for row in csv.reader(ours.read(f"{info}/RECORD").decode().splitlines())}
+        assert {name for name in ours.names() if not name.endswith("/")} == record.keys()
+    with zipfile.ZipFile(made.wheel) as archive:
+        wrong = [name for name, digest in record.items() if digest and digest != digest_of(archive, name)]
+    assert wrong == []
+    assert f"\nName: tensorflow\nVersion: {target.version}\n" in metadata
+    assert "tensorflow_cpu" not in metadata.replace("-", "_")
+
+
+def digest_of(archive: zipfile.ZipFile, name: str) -> str:
+    """The digest of a member, as RECORD has it."""
+    with archive.open(name) as stream:
+        digest = hashlib.file_digest(stream, "sha256").digest()
+    return "sha256=" + base64.urlsafe_b64encode(digest).rstrip(b"=").decode()

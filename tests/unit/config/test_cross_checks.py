@@ -29,7 +29,17 @@ def test_patches_for_a_version_that_is_not_built_are_refused(tmp_path: Path, fol
 
 def test_a_line_that_no_session_builds_is_refused(tmp_path: Path) -> None:
     named = refusal(tmp_path, lines=LINES.replace("[cu12]", "[l4]"), targets=TARGETS.replace('"cu12"', '"l4"'))
-    assert "no nox session builds the line `l4`: its name begins with none of cpu, cu12" in named
+    assert "no nox session builds the line `l4`: its name begins with none of cpu, cu12, cu13" in named
+
+
+def test_a_thin_wheel_for_the_gpu_code_of_another_project_is_refused(tmp_path: Path) -> None:
+    lines = LINES.replace('base = "tensorflow"\n', 'base = "tensorflow-cuda13"\n')
+    load(tmp_path, lines=lines, bases=None)  # as an overlay, it is called `tensorflow` itself
+    targets = TARGETS.replace('lines = ["cu12", "cpu"]', 'lines = ["cu12", "cpu"]\nbuilder = "ops"')
+    said = refusal(tmp_path, lines=lines, targets=targets, bases=None)
+    assert "on the line `cu12` is the thin wheel with the ops, which requires `tensorflow`" in said
+    assert "and not tensorflow-cuda13, whose CUDA the line has" in said
+    load(tmp_path, targets=targets)  # of a GPU line of `tensorflow`, and of CPUs from `tensorflow-cpu`
 
 
 def test_a_target_of_whose_xla_nothing_is_known_is_not_locked(tmp_path: Path) -> None:

@@ -130,6 +130,8 @@ def test_a_new_official_version_is_named_with_what_to_do(paths: Paths) -> None:
         found.check()
     found = runtime_watch.look(CONFIG, paths, JUDGE, newer=None, official={"tensorflow-cuda13": ["2.21.0"]})
     assert 'a line with `base = "tensorflow-cuda13"` in lines.toml' in found.text
+    found = runtime_watch.look(CONFIG, paths, JUDGE, newer=None, official={"tf-nightly-cuda13": ["2.24.0.dev1"]})
+    assert "- tf-nightly-cuda13 2.24.0.dev1: nightly builds, which are no base: " in found.text
 
 
 def test_where_nothing_is_published_the_planned_wheels_are_judged(paths: Paths) -> None:

@@ -50,6 +50,20 @@ def test_name_and_version_change_and_nothing_else() -> None:
     assert edited() == expected
 
 
+@pytest.mark.parametrize(
+    ("own", "renamed"),
+    [
+        ('tensorflow-cpu[and-cuda]; extra == "all"', 'tensorflow[and-cuda]; extra == "all"'),
+        ("Tensorflow.CPU ==2.20.0", "tensorflow ==2.20.0"),
+        ("tensorflow-cpu-plugin>=1", "tensorflow-cpu-plugin>=1"),
+    ],
+)
+def test_what_it_requires_of_itself_follows_its_name(own: str, renamed: str) -> None:
+    text = OFFICIAL.replace("Requires-Dist: absl-py>=1.0.0", f"Requires-Dist: {own}")
+    assert f"\nRequires-Dist: {renamed}\n" in edited(text)
+    assert edited(text).count("Requires-Dist") == OFFICIAL.count("Requires-Dist")
+
+
 def test_newlines_are_kept() -> None:
     windows = OFFICIAL.replace("\n", "\r\n")
     assert edited(windows) == edited().replace("\n", "\r\n")
