@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import count as count_from
 from typing import TYPE_CHECKING
 
 from tfwheel.build.errors import OpsSourceError
@@ -20,8 +21,8 @@ SUFFIXES = (".cc", ".cpp", ".cxx", ".c", ".cu")  # of sources; `.cu.cc` is for G
 TEXT = """\
 cmake_minimum_required(VERSION 3.26...4.0)
 project(ops LANGUAGES C CXX)
-set(OPS_ROOT "{root}")
-list(APPEND CMAKE_MODULE_PATH "{modules}")
+set(OPS_ROOT {root})
+list(APPEND CMAKE_MODULE_PATH {modules})
 include(OpLibrary)
 {libraries}
 """
@@ -35,7 +36,7 @@ def cmake_lists(project: OpsProject, tree: Path) -> str:
     sources = [_sources(project, tree, library) for library in project.library]
     _name_others({path for paths in sources for path in paths}, tree)
     calls = [_call(project, tree, number, paths) for number, paths in enumerate(sources)]
-    return TEXT.format(root=tree, modules=MODULES, libraries="\n".join(calls))
+    return TEXT.format(root=_quoted(str(tree)), modules=_quoted(str(MODULES)), libraries="\n".join(calls))
 
 
 def _call(project: OpsProject, tree: Path, number: int, sources: Iterable[Path]) -> str:
@@ -76,5 +77,6 @@ def _name_others(compiled: set[Path], tree: Path) -> None:
 
 
 def _quoted(word: str) -> str:
-    """Return a word as CMake reads it, whatever is in it."""
-    return f"[==[{word}]==]"
+    """Return a word as CMake reads it, whatever is in it (cmake-language(7), bracket argument)."""
+    level = next(mark for mark in ("=" * count for count in count_from(0)) if f"]{mark}]" not in f"{word}]")
+    return f"[{level}[{word}]{level}]"

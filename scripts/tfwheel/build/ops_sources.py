@@ -67,11 +67,21 @@ def _check_out(name: str, url: str, commit: str, folder: Path) -> None:
         said = error.output.strip().splitlines() or [error.message.splitlines()[0]]
         message = f"git cannot fetch {commit} of {url} for the custom ops `{name}`: {said[-1]}"
         raise OpsSourceError(message) from error
+    _refuse_links_outside(name, folder)
     for path in list(folder.rglob(".git")):  # those of submodules are files
         if path.is_dir():
             shutil.rmtree(path)
         else:
             path.unlink()
+
+
+def _refuse_links_outside(name: str, folder: Path) -> None:
+    """Raise OpsSourceError for a symbolic link of a repository that leads out of it: its target would be published."""
+    for path in folder.rglob("*"):
+        if path.is_symlink() and not path.resolve().is_relative_to(folder.resolve()):
+            message = f"the repository of the custom-op project `{name}` has a symbolic link that leads out of it: "
+            message += str(path.relative_to(folder))
+            raise OpsSourceError(message, remedy="Take another commit, or copy the project into build_config/.")
 
 
 def _patch(folder: Path, tree: Path) -> None:

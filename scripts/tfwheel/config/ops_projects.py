@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
@@ -155,6 +156,7 @@ def identity(project: OpsProject, directory: Path) -> dict[str, object]:
         "project": project.model_dump(exclude_defaults=True),
         "tree": digests.of_tree(directory / project.path) if project.path else project.commit,
         "patches": digests.of_tree(directory / project.patches) if project.patches else "",
+        "tests": [digests.of_tree(path) for pattern in project.tests for path in sorted(directory.glob(pattern))],
     }
 
 
@@ -167,6 +169,8 @@ def _faults(project: OpsProject, directory: Path) -> Iterator[str]:
     for key, kinds in ONLY.items():
         if project.kind not in kinds and key in project.model_fields_set:
             yield f"`{key}` is for projects of the kind {' and '.join(kinds)}, and this one is `{project.kind}`"
+    if shadowed := sorted(sys.stdlib_module_names.intersection(project.packages)):
+        yield f"the package `{shadowed[0]}` is one of Python itself, which would be imported in its place"
     yield from _faults_of_kind(project)
     yield from _faults_of_libraries(project)
     if project.path and not (directory / project.path).exists():

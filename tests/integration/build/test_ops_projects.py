@@ -119,6 +119,8 @@ path = "done"
 packages = ["done_ops"]
 """
 
+LINKED = OPS_TOML.partition('[[project]]\nname = "by-cmake"')[0].replace('patches = "changes"\n', "")
+
 
 @pytest.fixture
 def sdk(tmp_path: Path) -> Path:
@@ -138,6 +140,14 @@ def write(folder: Path, files: dict[str, str]) -> None:
         path.write_text(text)
 
 
+def committed(repository: Path) -> str:
+    """Make a repository of a folder; return its commit."""
+    git = ["git", "-C", str(repository), "-c", "user.name=a", "-c", "user.email=a@b.example"]
+    for words in (["init", "-q"], ["add", "."], ["commit", "-q", "-m", "one"]):
+        subprocess.run([*git, *words], check=True)
+    return subprocess.run([*git, "rev-parse", "HEAD"], check=True, capture_output=True, text=True).stdout.strip()
+
+
 @pytest.fixture
 def settings(tmp_path: Path) -> Path:
     """A configuration with one project of each kind, one of them in a repository."""
@@ -147,7 +157,7 @@ def settings(tmp_path: Path) -> Path:
         {
             "cc/a.cc": PRINTING.format(name="a"),
             "cc/kernels/b.cc": PRINTING.format(name="bee"),
-            "more/c.cc": PRINTING.format(name="c"),
+            "more/c ]==] $x.cc": PRINTING.format(name="c"),
             "more/other.cc": "#error never compiled\n",
             "LICENSE": "theirs\n",
         },
@@ -171,11 +181,7 @@ def settings(tmp_path: Path) -> Path:
             "done/done_ops/__init__.py": "WHO = 'done'\n",
         },
     )
-    git = ["git", "-C", str(repository), "-c", "user.name=a", "-c", "user.email=a@b.example"]
-    for words in (["init", "-q"], ["add", "."], ["commit", "-q", "-m", "one"]):
-        subprocess.run([*git, *words], check=True)
-    commit = subprocess.run([*git, "rev-parse", "HEAD"], check=True, capture_output=True, text=True).stdout.strip()
-    (folder / "ops.toml").write_text(OPS_TOML.format(git=repository.as_uri(), commit=commit))
+    (folder / "ops.toml").write_text(OPS_TOML.format(git=repository.as_uri(), commit=committed(repository)))
     return folder
 
 
@@ -326,6 +332,22 @@ def test_a_commit_that_cannot_be_fetched_says_what_git_says(settings: Path, sdk:
         compiled(settings, sdk, tmp_path)
     assert "fatal" in caught.value.message or "not our ref" in caught.value.message
     assert not list((tmp_path / "cache").glob("ops-sources/*"))
+
+
+@pytest.mark.parametrize(("target", "refused"), [("../../secret", True), ("/etc/hostname", True), ("cc/a.cc", False)])
+def test_a_link_out_of_a_repository_is_refused(tmp_path: Path, target: str, *, refused: bool) -> None:
+    repository, settings = tmp_path / "linked", tmp_path / "settings"
+    write(repository, {"cc/a.cc": "", "LICENSE": "x\n"})
+    (repository / "notes").symlink_to(target)
+    settings.mkdir()
+    (settings / "ops.toml").write_text(LINKED.format(git=repository.as_uri(), commit=committed(repository)))
+    (project,) = ops_projects.load(settings)
+    if refused:
+        with pytest.raises(OpsSourceError, match="has a symbolic link that leads out of it: notes"):
+            ops_sources.fetch(project, settings, tmp_path / "cache")
+        assert not list((tmp_path / "cache").glob("ops-sources/*"))
+    else:
+        assert (ops_sources.fetch(project, settings, tmp_path / "cache") / "notes").is_symlink()
 
 
 def test_a_patch_that_does_not_fit_is_named(settings: Path, sdk: Path, tmp_path: Path) -> None:

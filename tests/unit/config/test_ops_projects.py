@@ -123,6 +123,7 @@ def test_the_pattern_of_a_graft_is_that_of_the_name_which_auditwheel_gives() -> 
         ('path = "made"\n', 'path = "made"\npatches = "no-such"\n', "there is no folder .*no-such"),
         ('path = "made"\n', 'path = "made"\nfolder = "a/../../b"\n', "without `..`"),
         ('["made_ops"]', '["tensorflow"]', "the name of a Python package of its own"),
+        ('["made_ops"]', '["made_ops", "json"]', "the package `json` is one of Python itself"),
         ('["made_ops"]', '["made-ops"]', "the name of a Python package of its own"),
         ('["made_ops"]', '["made_ops", "made_ops"]', "the package `made_ops` is named twice"),
         ('["made_ops"]', "[]", "packages"),
@@ -173,5 +174,10 @@ def test_what_decides_the_sources_changes_with_them_and_with_what_is_made_of_the
     (folder / "changes" / "a.patch").write_text("three")
     facts.append(ops_projects.identity(loaded(folder, text)[0], folder))
     facts.append(ops_projects.identity(loaded(folder, text.replace("-j2", "-j4"))[0], folder))
-    assert len({str(one) for one in facts}) == 4
+    (folder / "their_test.py").write_text("five")
+    tested = text.replace('path = "made"', 'path = "made"\ntests = ["*_test.py"]')
+    facts.append(ops_projects.identity(loaded(folder, tested)[0], folder))
+    (folder / "their_test.py").write_text("six")
+    facts.append(ops_projects.identity(loaded(folder, tested)[0], folder))
+    assert len({str(one) for one in facts}) == 6
     assert ops_projects.identity(loaded(folder, SOURCES)[0], folder)["tree"] == COMMIT
