@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
     from tfwheel.config.ops_projects import OpsProject
 
+OF_PYPI = "12."  # the CUDA versions whose parts on PyPI make a compiler here: clang, and libnvfatbin.so.12
+
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
@@ -100,6 +102,12 @@ def _line(name: str, entry: LineEntry, path: Path) -> Line:
     if not entry.cuda and (entry.archs or entry.ptx or entry.toolkit):
         message = f"{path}: `{name}` has GPU code (`archs`, `ptx`, `toolkit`) but no CUDA version"
         raise ConfigError(message)
+    if entry.toolkit and entry.cuda and not entry.cuda.startswith(OF_PYPI):
+        message = (
+            f"{path}: `{name}.cuda` is {entry.cuda}, and the compiler that is made of the parts in `toolkit` is for "
+            f"CUDA {OF_PYPI}x alone"
+        )
+        raise ConfigError(message, remedy="Leave `toolkit` out, and install NVIDIA's own compiler, nvcc, of that CUDA.")
     if entry.retarget and not entry.cuda:
         message = f"{path}: `{name}.retarget` is for GPU code, and the line has no CUDA version"
         raise ConfigError(message)

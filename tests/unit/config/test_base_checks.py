@@ -47,6 +47,13 @@ def test_what_a_line_asks_for_and_cannot_have_is_refused(tmp_path: Path, old: st
     assert said in refusal(tmp_path, lines=swap(RETARGET, old, new))
 
 
+def test_a_compiler_of_the_parts_of_pypi_is_for_cuda_12(tmp_path: Path) -> None:
+    newer = swap(LINES, 'base = "tensorflow"\ncuda = "12.5.1"', 'base = "tensorflow-cuda13"\ncuda = "13.0.2"')
+    said = refusal(tmp_path, lines=newer, bases=None)
+    assert said.startswith("lines.toml: `cu12.cuda` is 13.0.2, and the compiler that is made of the parts in `toolkit`")
+    load(tmp_path, lines=swap(newer, 'toolkit = ["nvidia-nvfatbin-cu12==12.5.82"]', ""), bases=None)
+
+
 def test_all_libraries_are_those_of_the_lock(tmp_path: Path) -> None:
     every = swap(RETARGET, 'xla = "12.8"', 'libraries = "all"')
     assert load(tmp_path, lines=every).lines["cu12"].retarget
