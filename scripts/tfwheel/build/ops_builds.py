@@ -82,12 +82,18 @@ def build(order: Order) -> BuiltProject:
 
 
 def _pyproject(order: Order) -> BuiltProject:
-    """Build the wheel of a project with `python -m build` (PEP 517), and unpack it."""
-    out = order.work / "dist"
+    """Build the wheel of a project with `python -m build` (PEP 517), and unpack it.
+
+    scikit-build-core has a folder of its own for what it makes; others write into the tree, and so get a copy.
+    """
+    out, tree = order.work / "dist", order.tree
+    if not _by_cmake(tree):
+        tree = order.work / "tree"
+        shutil.copytree(order.tree, tree, symlinks=True, ignore=digests.ignored)
     argv: list[str | Path] = [sys.executable, "-m", "build", "--wheel", "--outdir", out]
-    argv += ["--no-isolation"] if _is_ready(order.tree) else []
-    argv += [f"--config-setting=build-dir={order.work / 'build'}"] if _by_cmake(order.tree) else []
-    _run([*argv, order.tree], order)
+    argv += ["--no-isolation"] if _is_ready(tree) else []
+    argv += [f"--config-setting=build-dir={order.work / 'build'}"] if _by_cmake(tree) else []
+    _run([*argv, tree], order)
     return _unpacked(order, next(out.glob("*.whl")))
 
 
@@ -282,7 +288,7 @@ def _is_ready(tree: Path) -> bool:
     """Return whether this environment has what a project's build requires; otherwise pip fetches that for the build."""
     requires = _build_system(tree).get("requires", ["setuptools"])
     try:
-        wanted = [Requirement(str(one)) for one in requires] if isinstance(requires, list) else []
-        return bool(wanted) and all(one.specifier.contains(version(one.name)) for one in wanted)
-    except (InvalidRequirement, PackageNotFoundError):
+        wanted = [Requirement(str(one)) for one in requires]  # type: ignore[attr-defined] # what is no list raises
+        return all(one.specifier.contains(version(one.name)) for one in wanted)
+    except (InvalidRequirement, PackageNotFoundError, TypeError):
         return False

@@ -257,6 +257,26 @@ def test_two_builds_give_the_same_bytes_in_any_folder(settings: Path, sdk: Path,
     assert again.read_bytes() == first
 
 
+BACKEND = """
+import zipfile
+from pathlib import Path
+def build_wheel(folder, config_settings=None, metadata_directory=None):
+    Path("build").mkdir()
+    with zipfile.ZipFile(f"{folder}/written-1-py3-none-any.whl", "w") as archive:
+        archive.writestr("pure_ops/__init__.py", "WHO = 'written'")
+        archive.writestr("written-1.dist-info/METADATA", "Metadata-Version: 2.1\\nName: written\\nVersion: 1\\n\\n")
+    return "written-1-py3-none-any.whl"
+"""
+BUILD_SYSTEM = '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
+
+
+def test_a_backend_that_writes_into_its_tree_gets_a_copy(settings: Path, sdk: Path, tmp_path: Path) -> None:
+    write(settings, {"pure/pyproject.toml": BUILD_SYSTEM, "pure/backend.py": BACKEND})
+    members = fakewheels.members_of(compiled(settings, sdk, tmp_path))
+    assert members["pure_ops/__init__.py"] == b"WHO = 'written'"
+    assert not (settings / "pure" / "build").exists()
+
+
 def test_a_tree_of_the_configuration_is_not_written_to(settings: Path, sdk: Path, tmp_path: Path) -> None:
     before = sorted(settings.rglob("*"))
     compiled(settings, sdk, tmp_path)
