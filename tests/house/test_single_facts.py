@@ -77,5 +77,7 @@ def test_a_row_on_a_missing_version_names_the_index_too() -> None:
 
 
 def test_the_tests_have_every_python_that_is_built_for() -> None:
+    """Of a release candidate, its own job brings the Python: few machines have the newest one yet."""
+    finals = [one for one in build_config.load().releases if not Version(one.tensorflow).is_prerelease]
     found = pythons(ROOT / ".github" / "workflows" / "ci.yml")
-    assert any(set(step) == OF_TARGETS for step in found)
+    assert any(set(step) == {python for one in finals for python in one.pythons} for step in found)
