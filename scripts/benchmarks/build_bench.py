@@ -175,6 +175,7 @@ def merge_once(paths: Paths, target_id: str, folder: Path) -> None:
         out_dir=folder,
         libraries=native.deflated,
         requires=native.requires,
+        rules=job.config.repair.ops,
     )
 
 

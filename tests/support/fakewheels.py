@@ -105,10 +105,16 @@ def compile_library(path: Path, source: str, *flags: str) -> Path:
     return path
 
 
+# Of the CUDA runtime, which TensorFlow's library exports: what GPU code calls.
+CUDA_STUBS = ("__cudaRegisterFatBinary", "__cudaRegisterFatBinaryEnd", "__cudaRegisterFunction", "cudaLaunchKernel")
+CUDA_STUBS += ("__cudaUnregisterFatBinary", "__cudaPushCallConfiguration", "__cudaPopCallConfiguration")
+
+
 def framework(folder: Path, *, runpath: str = RUNPATH) -> Path:
-    """A ``libtensorflow_framework.so.2`` with TensorFlow's RUNPATH."""
+    """A ``libtensorflow_framework.so.2`` with TensorFlow's RUNPATH, and its stubs of the CUDA runtime."""
     flags = ["-Wl,-soname,libtensorflow_framework.so.2", f"-Wl,--enable-new-dtags,-rpath,{runpath}"]
-    return compile_library(folder / "libtensorflow_framework.so.2", "int tf_version(void) { return 220; }", *flags)
+    source = "int tf_version(void) { return 220; }\n" + "".join(f"void {name}(void) {{}}\n" for name in CUDA_STUBS)
+    return compile_library(folder / "libtensorflow_framework.so.2", source, *flags)
 
 
 def op_library(folder: Path, source: str = "") -> Path:

@@ -45,7 +45,7 @@ def git(folder: Path, *words: str) -> str:
 
 def checkout(root: Path) -> Path:
     """A checkout with one commit, and no wheels yet."""
-    shutil.copytree(ROOT / "build_config", root / "build_config", ignore=shutil.ignore_patterns("ops", "patches"))
+    shutil.copytree(ROOT / "build_config", root / "build_config", ignore=shutil.ignore_patterns("src", "patches"))
     (root / "build_config" / "targets.toml").write_text(TARGETS)
     (root / "build_config" / "index.toml").write_text(INDEX)
     (root / "CHANGELOG.md").write_text(CHANGELOG)

@@ -57,7 +57,10 @@ class RepairError(FactoryError):
     """Link the ops against fewer libraries: auditwheel could not make the wheel portable."""
 
     exit_code = 42
-    default_remedy = "Link only against libtensorflow_framework.so.2, or allow the copy: `grafts` in ops.toml."
+    default_remedy = (
+        "Link only against libtensorflow_framework.so.2, name the library in repair.toml's `exclude` if every user has "
+        "it, or allow the copy: `grafts` in ops.toml."
+    )
 
 
 # --- before a wheel is signed ----------------------------------------------------------------------------

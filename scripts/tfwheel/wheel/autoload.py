@@ -20,12 +20,12 @@ LINES = """
 def _load_custom_ops():
   import pathlib
   import warnings
-  from tensorflow.python.framework import load_library
 
   site = pathlib.Path(__file__).parents[1]
   for package, file in {libraries}:
     folder = site / package if (site / package).is_dir() else site / ("_" + package)
     try:
+      from tensorflow.python.framework import load_library
       load_library.load_library(str(folder / file))
     except Exception as error:  # never in the way of TensorFlow itself
       warnings.warn("TensorFlow could not load its custom ops in {{}}: {{}}".format(folder / file, error))

@@ -37,17 +37,10 @@ CMAKE = """\
 cmake_minimum_required(VERSION 3.26...4.0)
 project(tfwheel_ops LANGUAGES CXX)
 list(APPEND CMAKE_MODULE_PATH "${CMAKE_CURRENT_SOURCE_DIR}/cmake")
-foreach(name IN ITEMS TENSORFLOW_SDK OPS_CUDA_ARCHS OPS_PTX OPS_DEVICE_COMPILER OPS_CUDA_PATH)
-  set(${name} "$ENV{${name}}")
-endforeach()
-include(TensorFlowSdk)
-include(DeviceCode)
-add_library(_ops MODULE src/op.cc)
-target_link_libraries(_ops PRIVATE TensorFlow::framework)
-set_target_properties(_ops PROPERTIES PREFIX "" BUILD_WITH_INSTALL_RPATH ON INSTALL_RPATH "$ORIGIN/../tensorflow")
-add_device_code(_ops "${CMAKE_CURRENT_SOURCE_DIR}/src/op.cu")
+include(OpLibrary)
+set(sources "${CMAKE_CURRENT_SOURCE_DIR}/src/op.cc" "${CMAKE_CURRENT_SOURCE_DIR}/src/op.cu")
+add_op_library(_ops FILE tfwheel_ops/_ops.so SOURCES ${sources})
 configure_file(cmake/_build_info.py.in _build_info.py @ONLY)
-install(TARGETS _ops LIBRARY DESTINATION tfwheel_ops)
 install(FILES "${CMAKE_CURRENT_BINARY_DIR}/_build_info.py" DESTINATION tfwheel_ops)
 """
 OPS_TEST = """\
@@ -202,7 +195,7 @@ def test_a_failure_of_another_step_says_which_and_shows_its_end(factory: Factory
 def test_a_wheel_without_the_gpu_code_of_its_line_is_refused(
     factory: Factory, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    factory.write("CMakeLists.txt", "\n".join(line for line in CMAKE.splitlines() if "add_device_code" not in line))
+    factory.write("CMakeLists.txt", CMAKE.replace(' "${CMAKE_CURRENT_SOURCE_DIR}/src/op.cu"', ""))
     with pytest.raises(ArchGateError, match="no GPU code in"):
         factory.build()
     assert f"there is no native build of {factory.ops} to compare with" in capfd.readouterr().err

@@ -23,8 +23,6 @@ from tfwheel.system.processes import run
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-RUNTIME = ("__cudaRegisterFatBinary", "__cudaRegisterFatBinaryEnd", "__cudaRegisterFunction", "cudaLaunchKernel")
-RUNTIME += ("__cudaUnregisterFatBinary", "__cudaPushCallConfiguration", "__cudaPopCallConfiguration")
 # As sources of TensorFlow's own projects are written.
 HOST = """
 #include "twice.h"
@@ -61,10 +59,7 @@ def variables(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     header = sdk / "tensorflow/include/tensorflow/core/of_tensorflow.h"
     header.parent.mkdir(parents=True)
     header.write_text("#define FACTOR 2\n")
-    stubs = "".join(f"void {name}(void) {{}}\n" for name in RUNTIME)
-    fakewheels.compile_library(
-        sdk / "tensorflow/libtensorflow_framework.so.2", stubs, "-Wl,-soname,libtensorflow_framework.so.2"
-    )
+    fakewheels.framework(sdk / "tensorflow")
     return {
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         "TENSORFLOW_SDK": str(sdk),

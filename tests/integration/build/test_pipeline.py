@@ -362,7 +362,7 @@ def alter(folder: Path, start: str, changes: dict[str, bytes | None]) -> None:
     del members[row]
     info = row.removesuffix("/RECORD")
     with_record = members | {row: fakewheels.record_of(members, info)}
-    fakewheels.write_zip(wheel, with_record, executable="libtensorflow")  # as in these two wheels
+    fakewheels.write_zip(wheel, with_record)
     sha256 = files.sha256_of(wheel)
     size = wheel.stat().st_size
     gates = old.gates | {"size": old.gates["size"].replace(f"{old.size:,}", f"{size:,}")}
@@ -393,10 +393,11 @@ INFO = "tensorflow-2.99.0+cpu.1.dist-info"
     [
         (
             "tensorflow",
-            {"tensorflow/__init__.py": b"import evil"},
+            {"tensorflow/include/tensorflow/core/op.h": b"// evil"},
             ContentsGateError,
-            "undeclared, in: tensorflow/__init__",
+            "undeclared, in: tensorflow/include/tensorflow/core/op.h",
         ),
+        ("tensorflow", {"tensorflow/__init__.py": b"import evil"}, OddPartsError, "parts give: tensorflow/__init__"),
         ("tensorflow", {"tensorflow/evil.py": b"import evil"}, ContentsGateError, "neither its base nor a declared"),
         ("tensorflow", {"tensorflow/version.py": b"import evil"}, OddPartsError, "parts give: tensorflow/version.py"),
         (

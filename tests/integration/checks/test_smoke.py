@@ -14,7 +14,8 @@ import pytest
 import fakewheels
 import sharing
 from tfwheel.checks import environments, smoke
-from tfwheel.config.targets import Line, Target
+from tfwheel.checks.ops_trial import OpsUnderTest
+from tfwheel.config.targets import Line, OpsRules, Target
 from tfwheel.index import local_index
 from tfwheel.system import files
 from tfwheel.system import scratch as scratch_folders
@@ -75,7 +76,8 @@ def candidate(
         size=wheel.stat().st_size,
         key="k",
     )
-    return smoke.WheelUnderTest(target=target, record=record, wheel=wheel, index_url=url, official=official)
+    ops = OpsUnderTest.of(wheel, OpsRules(), {})
+    return smoke.WheelUnderTest(target=target, record=record, wheel=wheel, index_url=url, official=official, ops=ops)
 
 
 def tried(
@@ -137,7 +139,7 @@ def test_the_ops_of_a_merged_wheel_are_tried(tmp_path: Path, tried_again: Callab
     members = {"tensorflow/__init__.py": FAKE.read_bytes(), "tfwheel_ops.py": OPS.encode()}
     report = tried_again(make(tmp_path, members=members)).report
     assert report["passed"] is True
-    assert report["checks"][-1]["name"] == "custom ops"
+    assert report["checks"][-1]["name"] == "selftest of tfwheel_ops"
 
 
 @pytest.fixture
@@ -159,8 +161,8 @@ def test_a_wheel_with_ops_passes_and_leaves_nothing_but_its_log(tmp_path: Path, 
     assert report["wheel_sha256"] == files.sha256_of(wheel)
     assert report["client"].startswith("pip 2")
     assert report["python"].startswith(f"{MINOR}.")
-    assert set(report["times"]) == {"smoke: environment", "smoke: install", "smoke: checks"}
-    assert report["checks"][-1]["name"] == "custom ops"
+    assert set(report["times"]) == {"smoke: environment", "smoke: install", "smoke: checks", "smoke: custom ops"}
+    assert report["checks"][-1]["name"] == "selftest of tfwheel_ops"
     assert "tensorflow==2.20.0+cpu.1" in log
     assert not list(scratch.glob("smoke-*"))
 
@@ -172,7 +174,7 @@ def test_an_ops_wheel_is_tried_beside_the_official_one(tmp_path: Path, tried_aga
     ops = make(tmp_path, members=members, name="tfwheel_ops", version="2.20.0+cpu.1", extra=extra)
     report = tried_again(ops, official=official).report
     assert report["passed"] is True
-    assert report["checks"][-1]["name"] == "custom ops"
+    assert report["checks"][-1]["name"] == "selftest of tfwheel_ops"
 
 
 def test_what_is_required_is_there_before_the_wheel_and_nothing_else_brings_it(tmp_path: Path) -> None:
