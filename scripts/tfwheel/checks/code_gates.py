@@ -41,7 +41,7 @@ def arch(opened_wheel: OpenedWheel) -> str:
 
 def _breaks(rule: str | None, found: Collection[str], promised: Collection[str]) -> bool:
     """Return whether a library has other GPU code than its rule of ops.toml allows; without one it may have none."""
-    if rule == "none":
+    if rule == "none" or not promised:
         return bool(found)
     if rule == "at-least":
         return not set(promised).issubset(found)

@@ -14,6 +14,7 @@ from tfwheel.checks import wheel_gates
 from tfwheel.checks.errors import ArchGateError, PromiseGateError
 from tfwheel.checks.opened_wheel import opened
 from tfwheel.config.schema import Retarget
+from tfwheel.config.targets import OpsRules
 from tfwheel.gpu import code_inventory
 
 if TYPE_CHECKING:
@@ -65,6 +66,17 @@ def test_other_gpu_code_fails_the_arch_gate(
 ) -> None:
     with pytest.raises(ArchGateError, match=words):
         judge(wheel_gates.arch, changed(tmp_path, base, {OP_LIBRARY: fat(*found)}), base, aim=target(line))
+
+
+@pytest.mark.parametrize("rule", ["exact", "at-least", "none"])
+def test_a_line_without_gpu_code_has_none_whatever_is_promised_of_a_library(
+    base: Path, tmp_path: Path, rule: str
+) -> None:
+    rules = replace(RULES, ops=OpsRules(archs={OP_LIBRARY: rule}))
+    aim = target(CPU)
+    assert judge(wheel_gates.arch, changed(tmp_path / "none", base, {OP_LIBRARY: fat()}), base, rules, aim)
+    with pytest.raises(ArchGateError, match=r"has GPU code for sm_75; .* promises? none"):
+        judge(wheel_gates.arch, changed(tmp_path, base, {OP_LIBRARY: fat(gpu_code(75))}), base, rules, aim)
 
 
 BIG, SLIM = (gpu_code(70), gpu_code(120), portable(90)), (gpu_code(70),)
