@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import keyword
 import re
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -106,6 +107,34 @@ def _no_nightly(text: str) -> str:
     return text
 
 
+# Packages that are in each environment with TensorFlow: those of its requirements, and of what installs them.
+TAKEN = {
+    *(
+        "absl",
+        "astunparse",
+        "flatbuffers",
+        "gast",
+        "google",
+        "grpc",
+        "h5py",
+        "keras",
+        "libclang",
+        "markdown",
+        "ml_dtypes",
+    ),
+    *("namex", "numpy", "nvidia", "opt_einsum", "optree", "packaging", "pip", "requests", "rich", "setuptools", "six"),
+    *("tensorboard", "tensorflow", "termcolor", "tf_keras", "typing_extensions", "werkzeug", "wheel", "wrapt"),
+}
+
+
+def _package(text: str) -> str:
+    """Check that a package shadows no other one that users of TensorFlow have."""
+    if text.lower() in TAKEN or keyword.iskeyword(text):
+        message = f"must be the name of a Python package of its own, as in `my_ops`; `{text}` is another one or no name"
+        raise ValueError(message)
+    return text
+
+
 NUMBER = "(0|[1-9][0-9]{0,3})"  # without leading zeros: PEP 440 and file names would read 2.020 as 2.20
 
 
@@ -181,10 +210,8 @@ ProjectId = Annotated[
 ]
 PackageName = Annotated[
     str,
-    text_like(
-        "(?!(tensorflow|keras|nvidia|numpy)$)[A-Za-z_][A-Za-z0-9_]{0,99}",
-        "the name of a Python package of its own, as in `my_ops`",
-    ),
+    text_like("[A-Za-z_][A-Za-z0-9_]{0,99}", "the name of a Python package, as in `my_ops`"),
+    AfterValidator(_package),
 ]
 RelativePath = Annotated[
     str,
@@ -192,11 +219,14 @@ RelativePath = Annotated[
         r"(?!/)[^\\\x00]{1,400}", "a path relative to its folder, with forward slashes, as in `my_ops/kernels/add.cc`"
     ),
 ]
+PART = r"(?!\.{1,2}(/|$))[^/\\\x00]+"
+# Written in one way alone: other modules compare these as text.
 InnerPath = Annotated[
     str,
+    Field(max_length=400),
     text_like(
-        r"(?!/)(?!(.*/)?\.\.(/|$))[^\\\x00]{1,400}",
-        "a path inside the project, with forward slashes and without `..`, as in `my_ops/kernels/add.cc`",
+        rf"\.|{PART}(/{PART})*",
+        "a path inside the project, with single forward slashes and without `.` and `..`, as in `my_ops/add.cc`",
     ),
 ]
 LibraryPattern = Annotated[
