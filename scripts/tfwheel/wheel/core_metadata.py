@@ -37,8 +37,11 @@ def edit_metadata(
     requires: Sequence[str] = (),
     adds: Sequence[str] = (),
     license_files: Sequence[str] = (),
+    python: str = "",
 ) -> bytes:
     """Return METADATA with another Name and Version, requirements replaced or added, and licence files added.
+
+    ``python`` is a Requires-Python in place of the one that is there.
 
     ``requires`` replace the official requirements that they cover (see ``covers``), ``adds`` replace none. What it
     requires of itself, as in `tensorflow-cpu[gcs]; extra == "all"`, it then requires of the new name: under the old one
@@ -54,6 +57,8 @@ def edit_metadata(
         headers = _with_requirements(headers, requires, adds)
         headers = _with_value(headers, "Name", name)
         headers = _with_value(headers, "Version", version)
+        if python:
+            headers = [*(line for line in headers if _key(line) != "requires-python"), f"Requires-Python: {python}"]
         if license_files:
             if tuple(int(part) for part in header(headers, "Metadata-Version").split(".")) < LICENSE_FILE_SINCE:
                 headers = _with_value(headers, "Metadata-Version", ".".join(map(str, LICENSE_FILE_SINCE)))

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 from tfwheel.config.paths import ROOT
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 NAME = TENSORFLOW  # packages that require it are satisfied
 LICENSE = ROOT / "LICENSE"  # Apache-2.0, the licence of TensorFlow, too: official wheels since 2.16 have no copy of it
 TOP_LEVEL = "top_level.txt"
+LATE_PATCH = 99  # of a Python, such as 3.12: ops that require 3.12.4 can be in a wheel for it
 NOTICE = """\
 This is a modified TensorFlow, not the official one (this notice: Apache License 2.0, section 4b).
 
@@ -221,12 +223,16 @@ def _ops_licenses(custom: WheelReader) -> dict[str, NewFile]:
 
 
 def _ops_requires(custom: WheelReader, base_metadata: bytes, target: Target) -> list[str]:
-    """Return what only the ops wheel requires; raise BadWheelError for ops that were built for another TensorFlow.
+    """Return what only the ops wheel requires; raise BadWheelError for ops of another TensorFlow or other Pythons.
 
     A requirement of a name that TensorFlow requires, too, is added beside that one: both must be met.
     """
     known = {Requirement(one) for one in (*core_metadata.requirements(base_metadata), *target.requires)}
-    own = core_metadata.requirements(custom.read(f"{custom.dist_info}/METADATA"))
+    text = custom.read(f"{custom.dist_info}/METADATA")
+    own, python = core_metadata.requirements(text), core_metadata.read(text).get("requires_python", "")
+    if not SpecifierSet(python).contains(f"{target.python}.{LATE_PATCH}"):
+        message = f"{custom.path.name} requires Python {python}, and this is for Python {target.python}"
+        raise BadWheelError(message, remedy="Take that Python out of targets.toml, or that project out of ops.toml.")
     for requirement in map(Requirement, own):
         if canonicalize_name(requirement.name) == NAME and not requirement.specifier.contains(target.version):
             message = f"{custom.path.name} requires {requirement}, and this is TensorFlow {target.version}"

@@ -50,6 +50,13 @@ def test_name_and_version_change_and_nothing_else() -> None:
     assert edited() == expected
 
 
+@pytest.mark.parametrize("text", [OFFICIAL, OFFICIAL.replace("Requires-Python: >=3.9\n", "")])
+def test_another_requires_python_takes_the_place_of_any(text: str) -> None:
+    lines = edited(text, python=">=3.11,>=3.9").partition("\n\n")[0].splitlines()
+    assert [line for line in lines if line.startswith("Requires-Python")] == ["Requires-Python: >=3.11,>=3.9"]
+    assert edited(text).count("Requires-Python") == text.count("Requires-Python")
+
+
 @pytest.mark.parametrize(
     ("own", "renamed"),
     [

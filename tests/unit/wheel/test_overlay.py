@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import zipfile
 from dataclasses import replace
 from email.parser import HeaderParser
@@ -167,6 +168,23 @@ def test_metadata_has_the_version_and_the_requirements_of_the_target(base: Path,
         "tfwheel_ops/LICENSE",
         "tfwheel_ops/third/party.txt",
     ]
+
+
+def ops_for(folder: Path, python: str) -> Path:
+    """An ops wheel with this Requires-Python."""
+    text = f"Metadata-Version: 2.1\nName: tfwheel_ops\nVersion: 2.20.0\nRequires-Python: {python}\n\n"
+    return an_ops(folder, **{"tfwheel_ops-2.20.0.dist-info___METADATA": text.encode()})
+
+
+@pytest.mark.parametrize("python", [">=3.9", ">=3.12.4", "<3.13,!=3.12.1"])
+def test_ops_that_the_python_of_the_target_meets_are_merged(base: Path, tmp_path: Path, python: str) -> None:
+    assert merged(base, ops_for(tmp_path, python)).wheel.exists()
+
+
+@pytest.mark.parametrize("python", [">=3.13", "<3.12", "!=3.12.*"])
+def test_ops_of_other_pythons_are_refused(base: Path, tmp_path: Path, python: str) -> None:
+    with pytest.raises(BadWheelError, match=re.escape(f"requires Python {python}, and this is for Python 3.12")):
+        merged(base, ops_for(tmp_path, python))
 
 
 def test_the_notice_says_what_was_changed(base: Path, patches: Path, tmp_path: Path) -> None:
