@@ -94,11 +94,12 @@ class Job:
     @property
     def ops(self) -> list[str]:
         """What the SBOM calls the ops: libraries, or for a project that names none ``<op>`` of ``src/<op>.cc``."""
-        found = {library.file for project in self.config.ops for library in project.library}
-        for project in self.config.ops:
-            sources = (self.paths.settings / (project.path or "") / "src").rglob("*.cc")
-            kernels = {path.stem for path in sources if not path.name.endswith(".cu.cc")}
-            found |= kernels if project.path and not project.library else set()
+        on_line = [one if self.target.line.gpu_code else one.without_gpu() for one in self.config.ops]
+        found = {library.file for project in on_line for library in project.library}
+        for project in on_line:
+            if project.path and not project.library:
+                sources = (self.paths.settings / project.path / project.folder / "src").rglob("*.cc")
+                found |= {path.stem for path in sources if not path.name.endswith(".cu.cc")}
         return sorted(found)
 
     def ops_sources(self) -> list[tuple[OpsProject, Path]]:

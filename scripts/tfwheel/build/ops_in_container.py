@@ -5,9 +5,9 @@ All its output is below ``dist/container/``, in the layout of ``dist/``.
 
 from __future__ import annotations
 
-import ast
 import re
 from dataclasses import asdict, replace
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from tfwheel.build import (
@@ -35,6 +35,7 @@ from tfwheel.wheel import overlay
 from tfwheel.wheel.reader import WheelReader
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from tfwheel.config.targets import RepairRules, Target
@@ -87,7 +88,7 @@ def _package(job: Job) -> str:
             f"{where}: cibuildwheel builds one project, of the kind `pyproject` with a `path`, and this has another"
         )
         raise ConfigError(message, remedy="Build on this machine (`nox -s build-cuda12`), or name that project alone.")
-    return first.path
+    return str(PurePosixPath(first.path, first.folder))
 
 
 def _build(job: Job, place: ContainerHost, base: Path, key: str, *, beside: Job) -> FinishedWheel:
@@ -101,7 +102,7 @@ def _build(job: Job, place: ContainerHost, base: Path, key: str, *, beside: Job)
             raise _compile_error(job, error) or error from error
     with console.step("compare with the native build", job.times):
         _compare(built.wheel, beside.kept(job.target.ops_id), target=job.target, rules=job.config.repair)
-    tools = built.tools | _compilers(built.wheel)
+    tools = built.tools | _compilers(built.wheel, job.config.ops[0].packages)
     return pipeline.finish_ops(job, built.wheel, built.repair, base=base, key=key, tools=tools)
 
 
@@ -155,13 +156,14 @@ def _compare(wheel: Path, native: FinishedWheel | None, *, target: Target, rules
                 raise ArchGateError(message)
 
 
-def _compilers(wheel: Path) -> dict[str, str]:
-    """Read the compilers from the wheel, where the build recorded them."""
+def _compilers(wheel: Path, packages: Sequence[str]) -> dict[str, str]:
+    """Read the compilers from the wheel, if the build recorded them as that of the factory's own ops does."""
     with WheelReader(wheel) as reader:
-        text = reader.read("tfwheel_ops/_build_info.py").decode()
-    found = {name: ast.literal_eval(value) for name, value in re.findall(r"^([A-Z_]+) = (.+)$", text, re.MULTILINE)}
-    names = {"host compiler": found["HOST_COMPILER"], "device compiler": found["DEVICE_COMPILER"]}
-    return {name: value for name, value in names.items() if value}
+        places = [f"{package}/_build_info.py" for package in packages]
+        text = next((reader.read(place).decode() for place in places if place in reader.names()), "")
+    found = dict(re.findall(r'^([A-Z_]+) = "([^"]*)"$', text, re.MULTILINE))
+    names = {"host compiler": "HOST_COMPILER", "device compiler": "DEVICE_COMPILER"}
+    return {words: found[name] for words, name in names.items() if found.get(name)}
 
 
 def code_key() -> str:
@@ -174,7 +176,7 @@ def _key(job: Job, base: Path, place: ContainerHost) -> str:
     return digests.of_facts(
         target={name: value for name, value in asdict(job.target).items() if name != "default"},
         sdk=tensorflow_sdk.sdk_key(base),
-        project=digests.of_tree(job.paths.settings / _package(job)),
+        project=ops_projects.identity(job.config.ops[0], job.paths.settings),
         parts=cuda_tree.key(job.target.line),
         image=place.image_id,
         rules=asdict(job.config.repair),

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 import fakewheels
+import opsworld
 from ledgers import entry
 from tfwheel.build import gpu_code, official_wheel, pipeline, toolchain
 from tfwheel.build.compilers import Compiler
+from tfwheel.config.ops_projects import LibraryEntry, OpsProject
 from tfwheel.index import ledger
 from tfwheel.index.errors import NameTakenError
 from tfwheel.system import kept_folders
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tfwheel.build.job import Job
+    from tfwheel.config.targets import Line
 
 
 @pytest.fixture
@@ -89,3 +92,17 @@ def test_a_version_that_is_published_from_other_inputs_is_refused_before_any_wor
     assert sorted(build.paths.settings.rglob("*")) == before
     with changed.publishable(trial=True):
         pass
+
+
+GPU_ONLY = LibraryEntry(file="their_ops/_gpu.so", gpu_only=True)
+THEIRS = OpsProject(name="theirs", kind="cmake", path="x", packages=["their_ops"], library=[GPU_ONLY])
+OWN = OpsProject(name="own", kind="pyproject", path="own", folder="deep", packages=["own_ops"])
+
+
+@pytest.mark.parametrize(("line", "ops"), [(fakewheels.LINE, ["one", "their_ops/_gpu.so"]), (fakewheels.CPU, ["one"])])
+def test_the_sbom_names_the_ops_that_the_line_has(build: Job, line: Line, ops: list[str]) -> None:
+    opsworld.write(
+        build.paths.settings, {"own/deep/src/a/one.cc": "", "own/deep/src/two.cu.cc": "", "own/src/no.cc": ""}
+    )
+    config = replace(build.config, ops=(THEIRS, OWN))
+    assert replace(build, config=config, target=replace(build.target, line=line)).ops == ops

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,6 +12,8 @@ import fakewheels
 from tfwheel.build import ops_in_container
 from tfwheel.build.job import FinishedWheel
 from tfwheel.checks.errors import ArchGateError, ContentsGateError
+from tfwheel.config.errors import ConfigError
+from tfwheel.config.ops_projects import OpsProject
 from tfwheel.wheel.records import Record
 
 if TYPE_CHECKING:
@@ -73,3 +76,28 @@ def test_without_a_native_build_of_this_version_that_is_said(tmp_path: Path, cap
     compare(ours, None)
     compare(ours, native(tmp_path / "gone.whl", version="2.19.0+cu125.1"))
     assert capfd.readouterr().err.count("there is no native build of ops-tf2.20.0-cu12 to compare with") == 2
+
+
+@pytest.mark.parametrize(
+    ("files", "compilers"),
+    [
+        ({"their_ops/_build_info.py": b'VERSION = "1"\nHOST_COMPILER = "GNU 13"\nDEVICE_COMPILER = "Clang 19"\n'},
+         {"host compiler": "GNU 13", "device compiler": "Clang 19"}),
+        ({"their_ops/_build_info.py": b'HOST_COMPILER = "GNU 13"\nDEVICE_COMPILER = ""\n'},
+         {"host compiler": "GNU 13"}),
+        ({}, {}),
+    ],
+)  # fmt: skip
+def test_compilers_are_read_where_the_project_recorded_them(
+    tmp_path: Path, files: dict[str, bytes], compilers: dict[str, str]
+) -> None:
+    assert ops_in_container._compilers(wheel(tmp_path, more=files), ["more_ops", "their_ops"]) == compilers
+
+
+def test_the_project_of_the_container_is_the_folder_that_the_configuration_names(tmp_path: Path) -> None:
+    job = fakewheels.job(tmp_path)
+    project = OpsProject(name="own", kind="pyproject", path="own", folder="deep/er", packages=["own_ops"])
+    assert ops_in_container._package(job) == "ops"
+    assert ops_in_container._package(replace(job, config=replace(job.config, ops=(project,)))) == "own/deep/er"
+    with pytest.raises(ConfigError, match="cibuildwheel builds one project"):
+        ops_in_container._package(replace(job, config=replace(job.config, ops=(project, project))))
