@@ -2,33 +2,38 @@
 
 from __future__ import annotations
 
-import json
+import keyword
+import os
 import re
 import shutil
+import stat
 import sys
 import tomllib
-import zipfile
-from dataclasses import dataclass, field
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
+from itertools import count as count_from
+from pathlib import Path
 from string import Template
 from typing import TYPE_CHECKING
 
 from packaging.requirements import InvalidRequirement, Requirement
 
-from tfwheel.build import compiler_errors, ops_kernels
+from tfwheel.build import compiler_errors, foreign_wheel, ops_kernels
 from tfwheel.build.errors import CompileError, OpsSourceError
+from tfwheel.config import ops_projects
 from tfwheel.system import digests
 from tfwheel.system.errors import CommandError
 from tfwheel.system.processes import run
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from pathlib import Path
+    from collections.abc import Iterator, Mapping, Sequence
 
     from tfwheel.config.ops_projects import OpsProject
 
 LICENSES = ("LICENSE*", "LICENCE*", "COPYING*", "NOTICE*")
-# A package that nobody wrote: it only loads its libraries.
+IN_PACKAGE = ("Path", "tf")  # names that a package has which nobody wrote
+# It only loads its libraries.
 PACKAGE = '''"""The ops of {project} as TensorFlow generates them, by library: {libraries}."""
 
 from pathlib import Path
@@ -43,9 +48,13 @@ __all__ = [{names}]
 
 @dataclass(frozen=True, kw_only=True)
 class Order:
-    """What a project is built with: its sources, the variables of the build, a scratch folder, and the log."""
+    """What a project is built with: its sources, the variables of the build, a scratch folder, and the log.
+
+    ``top`` is the folder of all sources and ``tree`` the project's own in it, or for a project that is a wheel, that.
+    """
 
     project: OpsProject
+    top: Path
     tree: Path
     variables: Mapping[str, str]
     work: Path
@@ -68,32 +77,50 @@ class BuiltProject:
 
 
 def build(order: Order) -> BuiltProject:
-    """Build a project; nothing is written to its tree.
+    """Build a project in a copy of its sources: whatever its build does, the user's folder and the cache keep theirs.
 
     Raises CompileError, with the compilers' errors first, and OpsSourceError for a project that does not give the
-    packages and libraries that ``ops.toml`` names.
+    packages and libraries that ``ops.toml`` names, or whose files cannot be copied.
     """
-    made = BUILDERS[order.project.kind](order)
-    _check(order, made)
+    with _naming_files(order):
+        made = BUILDERS[order.project.kind](order if order.tree.is_file() else _copied(order))
+        _check(order, made)
     return made
+
+
+def _copied(order: Order) -> Order:
+    """Copy the sources of a project into its scratch folder, where its build may write to all of them."""
+    copy = order.work / "tree"
+    shutil.copytree(order.top, copy, symlinks=True, ignore=ops_projects.unseen(order.project, order.top))
+    for folder, _, files in os.walk(copy):
+        for path in (Path(folder), *(Path(folder, name) for name in files)):
+            if not path.is_symlink():
+                path.chmod(path.stat().st_mode | stat.S_IRUSR | stat.S_IWUSR)
+    return replace(order, top=copy, tree=copy / order.tree.relative_to(order.top))
+
+
+@contextmanager
+def _naming_files(order: Order) -> Iterator[None]:
+    """Turn an error of the file system into an OpsSourceError with its path."""
+    try:
+        yield
+    except shutil.Error as error:
+        source, _, reason = error.args[0][0]
+        message = f"the custom-op project `{order.project.name}`: {source} cannot be copied: {reason}"
+        raise OpsSourceError(message) from error
+    except OSError as error:
+        message = f"the custom-op project `{order.project.name}`: {error.strerror}: {error.filename}"
+        raise OpsSourceError(message) from error
 
 
 # --- the kinds -------------------------------------------------------------------------------------------
 
 
 def _pyproject(order: Order) -> BuiltProject:
-    """Build the wheel of a project with `python -m build` (PEP 517), and unpack it.
-
-    scikit-build-core has a folder of its own for what it makes; others write into the tree, and so get a copy.
-    """
-    out, tree = order.work / "dist", order.tree
-    if not _by_cmake(tree):
-        tree = order.work / "tree"
-        shutil.copytree(order.tree, tree, symlinks=True, ignore=digests.ignored)
+    """Build the wheel of a project with `python -m build` (PEP 517), and unpack it."""
+    out = order.work / "dist"
     argv: list[str | Path] = [sys.executable, "-m", "build", "--wheel", "--outdir", out]
-    argv += ["--no-isolation"] if _is_ready(tree) else []
-    argv += [f"--config-setting=build-dir={order.work / 'build'}"] if _by_cmake(tree) else []
-    _run([*argv, tree], order)
+    _run([*argv, *(["--no-isolation"] if _is_ready(order.tree) else []), order.tree], order)
     return _unpacked(order, next(out.glob("*.whl")))
 
 
@@ -113,12 +140,10 @@ def _cmake(order: Order) -> BuiltProject:
 
 
 def _command(order: Order) -> BuiltProject:
-    """Run the commands of a project in a copy of its tree."""
-    copy = order.work / "tree"
-    shutil.copytree(order.tree, copy, symlinks=True, ignore=digests.ignored)
+    """Run the commands of a project in its folder."""
     for command in order.project.commands:
-        _run(_filled(order, "commands", command), order, cwd=copy)
-    return _taken(order, copy)
+        _run(_filled(order, "commands", command), order, cwd=order.tree)
+    return _taken(order, order.tree)
 
 
 def _prebuilt(order: Order) -> BuiltProject:
@@ -164,12 +189,15 @@ def _installed(source: Path, order: Order, options: Sequence[str]) -> Path:
 
 
 def _taken(order: Order, built: Path) -> BuiltProject:
-    """Collect the packages of a project from its tree, and its libraries from where they were built."""
+    """Collect the packages of a project from its tree, and its libraries from where they were built.
+
+    A package is in all of these folders together; what was built replaces what was there.
+    """
     folder, project = order.work / "taken", order.project
+    roots = dict.fromkeys((order.tree / project.root, built / project.root, built))
     for package in project.packages:
-        source = next((one / package for one in _roots(order, built) if (one / package).is_dir()), None)
-        if source:
-            shutil.copytree(source, folder / package, ignore=_unwanted)
+        for source in (root / package for root in roots if (root / package).is_dir()):
+            shutil.copytree(source, folder / package, ignore=_unwanted, dirs_exist_ok=True)
     for library in project.library:
         there = built / (library.built or library.file)
         if not there.is_file():
@@ -180,10 +208,6 @@ def _taken(order: Order, built: Path) -> BuiltProject:
     for package in project.packages:
         _complete(order, folder / package)
     return BuiltProject(name=project.name, folder=folder, licenses=_licenses(order), requires=tuple(project.requires))
-
-
-def _roots(order: Order, built: Path) -> tuple[Path, ...]:
-    return (order.tree / order.project.root, built / order.project.root, built)
 
 
 def _unwanted(folder: str, names: list[str]) -> set[str]:
@@ -198,8 +222,7 @@ def _complete(order: Order, package: Path) -> None:
     if (package / "__init__.py").exists():
         return
     libraries = [one.file for one in order.project.library if one.autoload is not False]
-    inside = [file.partition("/")[2] for file in libraries if file.startswith(f"{package.name}/")]
-    names = {"ops": inside[0]} if len(inside) == 1 else {_attribute(file): file for file in inside}
+    names = _attributes([file.partition("/")[2] for file in libraries if file.startswith(f"{package.name}/")])
     if not names:
         return
     loads = [f"{name} = tf.load_op_library(str(Path(__file__).parent / {file!r}))" for name, file in names.items()]
@@ -212,42 +235,48 @@ def _complete(order: Order, package: Path) -> None:
     (package / "__init__.py").write_text(text, encoding="utf-8")
 
 
-def _attribute(file: str) -> str:
-    """Return the name that a library has in the package that only loads it: ``_image_ops.so`` is ``image_ops``."""
-    stem = file.rpartition("/")[2].partition(".")[0]
-    return re.sub(r"\W", "_", stem.removeprefix("lib").strip("_")) or "ops"
+def _attributes(files: Sequence[str]) -> dict[str, str]:
+    """Name each library as the package shows it that only loads it: ``_image_ops.so`` is ``image_ops``, one is ``ops``.
+
+    Names that are taken, or no names in Python, get an underscore or a number.
+    """
+    found: dict[str, str] = {}
+    for file in files:
+        stem = file.rpartition("/")[2].partition(".")[0].removeprefix("lib").strip("_")
+        name = "ops" if len(files) == 1 else re.sub(r"\W", "_", stem, flags=re.ASCII) or "ops"
+        name = f"_{name}" if not name.isidentifier() or keyword.iskeyword(name) or name in IN_PACKAGE else name
+        same = (f"{name}_{number}" for number in count_from(2))
+        found[name if name not in found else next(one for one in same if one not in found)] = file
+    return found
 
 
 def _licenses(order: Order) -> dict[str, Path]:
-    named = [order.tree / name for name in order.project.licenses]
+    """Return the licence files of a project by their path in it; without any of its own, those of all the sources."""
+    folder = order.tree if order.tree.is_dir() else order.top
+    named = [folder / name for name in order.project.licenses]
     if missing := [path for path in named if not path.is_file()]:
-        message = f"the custom-op project `{order.project.name}` has no licence file {missing[0].name}"
+        message = f"the custom-op project `{order.project.name}` has no licence file {missing[0].relative_to(folder)}"
         raise OpsSourceError(message, remedy="Correct `licenses`; without it, LICENSE and NOTICE files are taken.")
-    found = named or sorted(path for pattern in LICENSES for path in order.tree.glob(pattern) if path.is_file())
-    return {path.name: path for path in found}
+    if named:
+        return {str(path.relative_to(folder)): path for path in named}
+    places = (
+        {path for pattern in LICENSES for path in one.glob(pattern) if path.is_file()} for one in (folder, order.top)
+    )
+    return {path.name: path for path in sorted(next(filter(None, places), ()))}
 
 
 def _unpacked(order: Order, wheel: Path) -> BuiltProject:
     """Unpack a wheel; its metadata folder becomes requirements and licences."""
-    folder = order.work / "unpacked"
-    try:
-        with zipfile.ZipFile(wheel) as archive:
-            archive.extractall(folder)
-    except (OSError, zipfile.BadZipFile) as error:
-        message = f"the custom-op project `{order.project.name}` is no wheel: {wheel}: {error}"
-        raise OpsSourceError(message) from error
-    info = next(folder.glob("*.dist-info"), None)
-    if info is None or not (info / "METADATA").is_file():
-        message = f"{wheel.name} of the custom-op project `{order.project.name}` has no METADATA"
-        raise OpsSourceError(message)
-    kept = info.rename(order.work / "dist-info")
-    files = [path for path in (kept / "licenses").rglob("*") if path.is_file()]
+    folder, info = order.work / "unpacked", order.work / "dist-info"
+    tensorflow = order.variables["TENSORFLOW_VERSION"]
+    foreign_wheel.unpack(wheel, folder, info, project=order.project.name, tensorflow=tensorflow)
+    files = [path for path in (info / "licenses").rglob("*") if path.is_file()]
     return BuiltProject(
         name=order.project.name,
         folder=folder,
-        licenses={str(path.relative_to(kept / "licenses")): path for path in files},
+        licenses={str(path.relative_to(info / "licenses")): path for path in files},
         requires=tuple(order.project.requires),
-        metadata=(kept / "METADATA").read_bytes(),
+        metadata=(info / foreign_wheel.METADATA).read_bytes(),
     )
 
 
@@ -278,10 +307,6 @@ def _build_system(tree: Path) -> Mapping[str, object]:
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}
-
-
-def _by_cmake(tree: Path) -> bool:
-    return "scikit_build_core" in json.dumps(_build_system(tree).get("build-backend", ""))
 
 
 def _is_ready(tree: Path) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zipfile
 from functools import partial
 from hashlib import sha256
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from tfwheel.build import foreign_wheel
 from tfwheel.build.errors import OpsSourceError
 from tfwheel.config.targets import WHEEL_EPOCH
 from tfwheel.gpu import elf
@@ -37,8 +39,8 @@ Requires-Python: >=3.9
 Requires-Dist: tensorflow=={minor}.*
 
 """
-INSIDE = "$ORIGIN"  # how a search path that moves with the wheel begins
-TENSORFLOW = ("tensorflow", "tensorflow-cpu")  # of foreign projects
+ORIGIN = "$ORIGIN"
+INSIDE = re.compile(r"\$(ORIGIN|\{ORIGIN\})(/|$)")  # how a search path that moves with the wheel begins
 
 
 def pack(built: Sequence[BuiltProject], *, target: Target, out_dir: Path) -> Path:
@@ -94,11 +96,11 @@ def set_search_paths(built: BuiltProject) -> None:
     for path in libraries:
         with path.open("rb") as stream:
             found = elf.dynamic(stream)
-        kept = [one for one in (found.runpath or "").split(":") if one.startswith(INSIDE)]
+        kept = [one for one in (found.runpath or "").split(":") if INSIDE.match(one)]
         depth = len(path.relative_to(built.folder).parts) - 1
-        wanted = [INSIDE] if names.intersection(found.needed) else []
+        wanted = [ORIGIN] if names.intersection(found.needed) else []
         if any(name.startswith("libtensorflow") for name in found.needed):
-            wanted.append("/".join([INSIDE, *[".."] * depth, "tensorflow"]))
+            wanted.append("/".join([ORIGIN, *[".."] * depth, "tensorflow"]))
         paths = [*kept, *(one for one in wanted if one not in kept)]
         if ":".join(paths) != (found.runpath or ""):
             run(["patchelf", "--set-rpath", ":".join(paths), path])
@@ -135,16 +137,25 @@ def _metadata(
     old = (leading and leading.metadata) or text.encode()
     known = {Requirement(one) for one in core_metadata.requirements(old)}
     adds = [one for project in built for one in _requires(project) if Requirement(one) not in known]
+    pythons = {core_metadata.read(data).get("requires_python", "") for data in (old, *_metadata_of(built))}
     return core_metadata.edit_metadata(
-        old, name=PROJECT, version=target.version, adds=list(dict.fromkeys(adds)), license_files=licenses
+        old,
+        name=PROJECT,
+        version=target.version,
+        adds=list(dict.fromkeys(adds)),
+        license_files=licenses,
+        python=",".join(sorted(filter(None, pythons))) if len(pythons) > 1 else "",
     )
 
 
+def _metadata_of(built: Sequence[BuiltProject]) -> list[bytes]:
+    return [project.metadata for project in built if project.metadata]
+
+
 def _requires(project: BuiltProject) -> list[str]:
-    """Return what a project requires, without extras, and without TensorFlow, which the ops wheel requires itself."""
-    own = core_metadata.requirements(project.metadata) if project.metadata else []
-    named = {one: core_metadata.identity(one) for one in (*own, *project.requires)}
-    return [one for one, (name, extra) in named.items() if not extra and name not in TENSORFLOW]
+    """Return what a project requires beside TensorFlow, which the ops wheel requires itself."""
+    own = foreign_wheel.requirements(project.metadata) if project.metadata else []
+    return [*own, *project.requires]
 
 
 def _is_leading(data: bytes) -> bool:

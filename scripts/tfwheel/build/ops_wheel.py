@@ -7,6 +7,7 @@ an official wheel (``project_sdk``).
 from __future__ import annotations
 
 import os
+from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from tfwheel.build import ops_builds, ops_kernels, ops_packing, project_environment
@@ -61,8 +62,9 @@ def compile_ops(
         work = workspace / "ops" / project.name
         order = Order(
             project=project if target.line.gpu_code else project.without_gpu(),
+            top=[tree, *tree.parents][len(PurePath(project.folder).parts)],
             tree=tree,
-            variables=environment | project_environment.hiding(tree, work, sdk),
+            variables=environment | project_environment.hiding(work / "tree", work, sdk),
             work=work,
             log=log,
             what=target.ops_id,

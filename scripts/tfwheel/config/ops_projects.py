@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
@@ -25,8 +26,7 @@ from tfwheel.config.toml_files import read
 from tfwheel.system import digests
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
+    from collections.abc import Callable, Iterator
 
 FILE = "ops.toml"
 Kind = Literal["pyproject", "sources", "cmake", "command", "prebuilt"]
@@ -151,13 +151,38 @@ def rules(projects: tuple[OpsProject, ...]) -> OpsRules:
 
 
 def identity(project: OpsProject, directory: Path) -> dict[str, object]:
-    """Return what decides the sources of a project and what is made of them; nothing is fetched."""
-    return {
-        "project": project.model_dump(exclude_defaults=True),
-        "tree": digests.of_tree(directory / project.path) if project.path else project.commit,
-        "patches": digests.of_tree(directory / project.patches) if project.patches else "",
-        "tests": [digests.of_tree(path) for pattern in project.tests for path in sorted(directory.glob(pattern))],
-    }
+    """Return what decides the sources of a project and what is made of them; nothing is fetched.
+
+    Raises ConfigError for sources that cannot be read.
+    """
+    try:
+        return {
+            "project": project.model_dump(exclude_defaults=True),
+            "tree": _digest(project, directory / project.path) if project.path else project.commit,
+            "patches": digests.of_tree(directory / project.patches) if project.patches else "",
+            "tests": [digests.of_tree(path) for pattern in project.tests for path in sorted(directory.glob(pattern))],
+        }
+    except OSError as error:
+        message = f"the custom-op project `{project.name}`: {error.filename}: {error.strerror}"
+        raise ConfigError(message, remedy="Take that out of the project's folder, or make it readable.") from error
+
+
+def _digest(project: OpsProject, tree: Path) -> str:
+    return digests.of_sources(tree, without=unseen(project, tree))
+
+
+def unseen(project: OpsProject, tree: Path) -> Callable[[str, list[str]], set[str]]:
+    """Return which names of a folder below ``tree`` its build does not see, for ``shutil.copytree``.
+
+    That are caches, and what an earlier `python -m build` left in the tree itself.
+    """
+    output = digests.OUTPUT if project.kind == "pyproject" else set()
+    own = tree / project.folder
+
+    def skipped(folder: str, names: list[str]) -> set[str]:
+        return digests.ignored(folder, names) | (output.intersection(names) if Path(folder) == own else set())
+
+    return skipped
 
 
 def _faults(project: OpsProject, directory: Path) -> Iterator[str]:
@@ -173,10 +198,30 @@ def _faults(project: OpsProject, directory: Path) -> Iterator[str]:
         yield f"the package `{shadowed[0]}` is one of Python itself, which would be imported in its place"
     yield from _faults_of_kind(project)
     yield from _faults_of_libraries(project)
-    if project.path and not (directory / project.path).exists():
-        yield f"`path` is {project.path}, and there is no {directory / project.path}"
+    if project.path:
+        yield from _faults_of_path(project, directory / project.path)
+    for key, pattern in _patterns(project):
+        if any("**" in part and part != "**" for part in pattern.split("/")) or pattern == ".":
+            yield f"`{key}` has {pattern}, which names no files (`**` is a part of a path by itself, as in `**/*.cc`)"
     if project.patches and not (directory / project.patches).is_dir():
         yield f"`patches` is {project.patches}, and there is no folder {directory / project.patches}"
+
+
+def _faults_of_path(project: OpsProject, path: Path) -> Iterator[str]:
+    """Yield what is wrong with the path of a project: a folder, or a wheel that is taken as it is."""
+    if not path.exists():
+        yield f"`path` is {project.path}, and there is no {path}"
+    elif not path.is_dir() and project.kind != "prebuilt":
+        yield f"`path` is {project.path}, which is no folder; only a project of the kind `prebuilt` may be a wheel"
+    elif not path.is_dir() and (project.patches or project.folder != "." or path.suffix != ".whl"):
+        yield f"`path` is the file {project.path}; it must be a wheel (.whl), and has no `patches` and no `folder`"
+
+
+def _patterns(project: OpsProject) -> Iterator[tuple[str, str]]:
+    """Yield each pattern of files, with its key."""
+    yield from (("tests", pattern) for pattern in project.tests)
+    for number, library in enumerate(project.library):
+        yield from ((f"library[{number}].sources", pattern) for pattern in library.sources if pattern != ".")
 
 
 def _faults_of_libraries(project: OpsProject) -> Iterator[str]:

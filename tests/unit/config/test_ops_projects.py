@@ -50,6 +50,13 @@ file = "made_ops/libmade.so.2"
 built = "out/libmade.so.2"
 archs = "none"
 """
+PREBUILT = """
+[[project]]
+name = "done"
+kind = "prebuilt"
+path = "changes/a.whl"
+packages = ["done_ops"]
+"""
 
 
 @pytest.fixture
@@ -57,12 +64,19 @@ def folder(tmp_path: Path) -> Path:
     """A configuration folder that has the tree of a project."""
     (tmp_path / "made").mkdir()
     (tmp_path / "changes").mkdir()
+    for name in ("a.whl", "a.txt"):
+        (tmp_path / "changes" / name).touch()
     return tmp_path
 
 
 def loaded(folder: Path, text: str) -> tuple[ops_projects.OpsProject, ...]:
     (folder / "ops.toml").write_text(text)
     return ops_projects.load(folder)
+
+
+def test_a_wheel_may_be_a_prebuilt_project(folder: Path) -> None:
+    (project,) = loaded(folder, PREBUILT)
+    assert project.path == "changes/a.whl"
 
 
 def test_what_is_shipped_is_what_holds_without_the_file(tmp_path: Path) -> None:
@@ -121,10 +135,20 @@ def test_the_pattern_of_a_graft_is_that_of_the_name_which_auditwheel_gives() -> 
         ('path = "made"\n', 'path = "no-such"\n', r"`path` is no-such, and there is no .*no-such"),
         ('path = "made"\n', 'path = "/made"\n', "a path relative to its folder"),
         ('path = "made"\n', 'path = "made"\npatches = "no-such"\n', "there is no folder .*no-such"),
-        ('path = "made"\n', 'path = "made"\nfolder = "a/../../b"\n', "without `..`"),
+        ('path = "made"\n', 'path = "made"\nfolder = "a/../../b"\n', "without `.` and `..`"),
+        ('path = "made"\n', 'path = "made"\nfolder = "a//b"\n', "with single forward slashes"),
+        ('path = "made"\n', 'path = "made"\nfolder = "a/./b"\n', "without `.` and `..`"),
+        ('path = "made"\n', 'path = "made"\nfolder = "./a"\n', "without `.` and `..`"),
+        ('path = "made"\n', 'path = "made"\nfolder = "a/"\n', "with single forward slashes"),
+        ('path = "made"\n', 'path = "made"\ntests = ["."]\n', "`tests` has ., which names no files"),
+        ('path = "made"\n', 'path = "made"\ntests = ["a/**.py"]\n', r"`tests` has a/\*\*.py, which names no files"),
+        ('path = "made"\n', 'path = "changes/a.whl"\n', "which is no folder; only a project of the kind `prebuilt`"),
         ('["made_ops"]', '["tensorflow"]', "the name of a Python package of its own"),
+        ('["made_ops"]', '["Tensorflow"]', "`Tensorflow` is another one"),
+        ('["made_ops"]', '["absl"]', "`absl` is another one"),
+        ('["made_ops"]', '["class"]', "`class` is another one or no name"),
         ('["made_ops"]', '["made_ops", "json"]', "the package `json` is one of Python itself"),
-        ('["made_ops"]', '["made-ops"]', "the name of a Python package of its own"),
+        ('["made_ops"]', '["made-ops"]', "the name of a Python package, as in"),
         ('["made_ops"]', '["made_ops", "made_ops"]', "the package `made_ops` is named twice"),
         ('["made_ops"]', "[]", "packages"),
         ('"command"', '"comand"', "kind"),
@@ -135,7 +159,7 @@ def test_the_pattern_of_a_graft_is_that_of_the_name_which_auditwheel_gives() -> 
         ('file = "made_ops/', 'file = "other/', "is other/libmade.so.2, which is in none of its packages"),
         ('.so.2"\nbuilt', '.dll"\nbuilt', "which is no name of a shared library"),
         ('built = "out', 'sources = ["a.cc"]\nbuilt = "out', "compiles no `sources`"),
-        ('built = "out', 'built = "../out', "without `..`"),
+        ('built = "out', 'built = "../out', "without `.` and `..`"),
         ('archs = "none"', 'archs = "some"', "archs"),
         ("[[project.library]]", "[[project.libary]]", "unknown key"),
         ('name = "made"', 'name = "Made"', "small letters"),
@@ -154,6 +178,10 @@ def test_a_fault_is_named_with_its_project(folder: Path, old: str, new: str, wor
         (SOURCES.replace("_late.so", "deep/_ops.so"), "two libraries have the file their_ops/deep/_ops.so"),
         (SOURCES.partition("[[project.library]]")[0], r"needs a `\[\[project.library\]\]` with its `file`"),
         (SOURCES.replace('sources = ["late', 'built = "x.so"\nsources = ["late'), "that something else builds"),
+        (SOURCES.replace("late/*.cc", "late/**.cc"), r"`library\[1\].sources` has late/\*\*.cc, which names no files"),
+        (PREBUILT.replace("a.whl", "a.txt"), "is the file changes/a.txt; it must be a wheel"),
+        (PREBUILT + 'patches = "changes"\n', "has no `patches` and no `folder`"),
+        (PREBUILT + 'folder = "x"\n', "has no `patches` and no `folder`"),
         (SOURCES + COMMAND.replace('"made"\nkind', '"theirs"\nkind'), "project `theirs` is there twice"),
         (SOURCES + COMMAND.replace("made_ops", "their_ops"), "named twice .by `theirs`, too."),
         (SOURCES + COMMAND.replace("made_ops", "_their_ops"), "named twice .by `theirs`, too."),

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
+
+import pytest
 
 from tfwheel.system import digests
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 
@@ -58,3 +62,37 @@ def test_a_file_named_as_an_output_folder_counts(tmp_path: Path) -> None:
     before = digests.of_tree(tmp_path)
     (tmp_path / "dist").write_text("one")
     assert digests.of_tree(tmp_path) != before
+
+
+def of_sources(folder: Path) -> str:
+    return digests.of_sources(folder, without=digests.ignored)
+
+
+def test_all_that_a_build_sees_of_sources_changes_their_digest(tmp_path: Path) -> None:
+    file, odd = tmp_path / "a", os.fsdecode(b"\xff\xfe")
+    file.write_text("one")
+    found = [of_sources(tmp_path)]
+    changes: list[Callable[[], object]] = [
+        lambda: file.write_text("two"),
+        lambda: file.chmod(0o755),
+        lambda: (tmp_path / "b").symlink_to("a"),
+        lambda: (tmp_path / "b").unlink() or (tmp_path / "b").symlink_to("b"),  # type: ignore[func-returns-value]
+        (tmp_path / "build").mkdir,
+        lambda: (tmp_path / "build" / "made.cc").write_text("three"),
+        lambda: (tmp_path / odd).write_text("four"),
+        lambda: (tmp_path / "c").symlink_to("no-such"),
+    ]
+    for change in changes:
+        change()
+        found.append(of_sources(tmp_path))
+    assert len(set(found)) == len(changes) + 1
+    (tmp_path / "__pycache__").mkdir()
+    (tmp_path / "__pycache__" / "a.pyc").write_text("five")
+    assert of_sources(tmp_path) == found[-1]
+    assert digests.of_tree(tmp_path) != digests.of_tree(tmp_path / "build")  # names that are no text are no error
+
+
+def test_a_pipe_among_sources_is_an_error_and_nothing_waits_for_it(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(OSError, match="neither a file nor a folder"):
+        of_sources(tmp_path)

@@ -1,0 +1,152 @@
+"""What a build may see of the folder of a custom-op project, and that it can change nothing there."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+import fakewheels
+from opsworld import change, committed, compiled, write
+from tfwheel.build import ops_packing
+from tfwheel.build.errors import OpsSourceError
+from tfwheel.build.ops_builds import BuiltProject
+from tfwheel.config import ops_projects
+from tfwheel.config.errors import ConfigError
+from tfwheel.gpu import elf
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+BACKEND = """
+import base64, hashlib, zipfile
+from pathlib import Path
+def build_wheel(folder, config_settings=None, metadata_directory=None):
+    Path("build").mkdir()
+    Path("pure_ops/__init__.py").write_text("WHO = 'written'")
+    info, record = "written-1.dist-info", ""
+    members = {"pure_ops/__init__.py": Path("pure_ops/__init__.py").read_bytes()}
+    members |= {f"{info}/WHEEL": b"Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n"}
+    members |= {f"{info}/METADATA": b"Metadata-Version: 2.1\\nName: written\\nVersion: 1\\n\\n"}
+    for name, data in members.items():
+        digest = base64.urlsafe_b64encode(hashlib.sha256(data).digest()).rstrip(b"=").decode()
+        record += f"{name},sha256={digest},{len(data)}\\n"
+    with zipfile.ZipFile(f"{folder}/written-1-py3-none-any.whl", "w") as archive:
+        for name, data in (members | {f"{info}/RECORD": f"{record}{info}/RECORD,,\\n"}).items():
+            archive.writestr(name, data)
+    return "written-1-py3-none-any.whl"
+"""
+BUILD_SYSTEM = '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
+GIT = """
+[[project]]
+name = "made"
+kind = "command"
+git = "{git}"
+commit = "{commit}"
+folder = "deep/er"
+packages = ["made_ops"]
+commands = [["sh", "-c", "echo changed > ../../top; cp ../../first made_ops/_ops.so; rm op.cc"]]
+
+[[project.library]]
+file = "made_ops/_ops.so"
+"""
+
+
+def seen(folder: Path) -> dict[str, object]:
+    """All that lies in a folder: the bytes of files, and their modes."""
+    return {
+        str(path.relative_to(folder)): (path.stat().st_mode, path.read_bytes() if path.is_file() else None)
+        for path in folder.rglob("*")
+    }
+
+
+def test_whatever_a_build_writes_the_folder_of_the_user_keeps_its_bytes(
+    settings: Path, sdk: Path, tmp_path: Path
+) -> None:
+    write(settings, {"pure/pyproject.toml": BUILD_SYSTEM, "pure/backend.py": BACKEND})
+    change(settings, '[["make"]', '[["sh", "-c", "make; echo 1 > written; echo changed > op.cc"]')
+    cmake = settings / "by_cmake/CMakeLists.txt"
+    cmake.write_text(cmake.read_text() + 'file(WRITE "${CMAKE_CURRENT_SOURCE_DIR}/TERMS" "changed")\n')
+    before = seen(settings)
+    members = fakewheels.members_of(compiled(settings, sdk, tmp_path))
+    assert members["pure_ops/__init__.py"] == b"WHO = 'written'"
+    assert seen(settings) == before
+
+
+def test_a_kept_checkout_keeps_its_bytes_whatever_a_build_writes(sdk: Path, tmp_path: Path) -> None:
+    repository, settings = tmp_path / "repository", tmp_path / "settings"
+    write(repository, {"top": "one", "first": "two", "deep/er/op.cc": "", "LICENSE": "top\n"})
+    write(repository, {"deep/er/made_ops/__init__.py": ""})
+    write(settings, {"ops.toml": GIT.format(git=repository.as_uri(), commit=committed(repository))})
+    first = fakewheels.members_of(compiled(settings, sdk, tmp_path))
+    (kept,) = (tmp_path / "cache/ops-sources").glob("*/deep")
+    before = seen(kept.parent)
+    assert fakewheels.members_of(compiled(settings, sdk, tmp_path, "again")) == first
+    assert seen(kept.parent) == before
+    assert (kept / "er/op.cc").exists()
+    assert first["made_ops/_ops.so"] == b"two"
+    assert [name for name in first if name.endswith("licenses/made/LICENSE")]  # of the top: the folder has none
+
+
+def test_a_build_may_write_where_the_user_may_not(settings: Path, sdk: Path, tmp_path: Path) -> None:
+    write(settings, {"made/sub/file": ""})
+    (settings / "made/sub/file").chmod(0o444)
+    (settings / "made/sub").chmod(0o555)
+    asked = "import os, sys; sys.exit(not all(os.stat(one).st_mode & 0o200 for one in ('sub', 'sub/file')))"
+    change(settings, '[["make"]', f'[["{sys.executable}", "-c", "{asked}"], ["make"]')
+    compiled(settings, sdk, tmp_path)
+
+
+def test_what_has_no_bytes_is_named_and_never_waited_for(settings: Path, sdk: Path, tmp_path: Path) -> None:
+    os.mkfifo(settings / "made" / "pipe")
+    (project,) = (one for one in ops_projects.load(settings) if one.name == "made")
+    with pytest.raises(ConfigError, match=r"`made`: .*made/pipe: neither a file nor a folder nor a link"):
+        ops_projects.identity(project, settings)
+    with pytest.raises(OpsSourceError, match=r"`made`.*made/pipe"):
+        compiled(settings, sdk, tmp_path)
+
+
+def test_a_package_is_what_was_there_and_what_was_built(settings: Path, sdk: Path, tmp_path: Path) -> None:
+    write(settings, {"by_cmake/generated.py": "HOW = 'generated'\n", "by_cmake/python/cmake_ops/both.py": "old\n"})
+    cmake = settings / "by_cmake/CMakeLists.txt"
+    installs = "install(FILES generated.py DESTINATION python/cmake_ops)\n"
+    installs += "install(FILES generated.py DESTINATION python/cmake_ops RENAME both.py)\n"
+    installs += "install(FILES generated.py DESTINATION cmake_ops RENAME last.py)\n"
+    cmake.write_text(cmake.read_text() + installs)
+    members = fakewheels.members_of(compiled(settings, sdk, tmp_path))
+    assert members["cmake_ops/__init__.py"] == b"WHO = 'cmake'\n"
+    assert {members[f"cmake_ops/{name}.py"] for name in ("generated", "both", "last")} == {b"HOW = 'generated'\n"}
+
+
+def test_licences_of_one_name_in_two_folders_are_both_there(settings: Path, sdk: Path, tmp_path: Path) -> None:
+    write(settings, {"by_cmake/third/TERMS": "third\n"})
+    change(settings, 'licenses = ["TERMS"]', 'licenses = ["TERMS", "third/TERMS"]')
+    members = fakewheels.members_of(compiled(settings, sdk, tmp_path))
+    texts = {name.partition("/licenses/")[2]: data for name, data in members.items() if "/by-cmake/" in name}
+    assert texts == {"by-cmake/TERMS": b"their terms\n", "by-cmake/third/TERMS": b"third\n"}
+
+
+def test_each_library_has_a_name_of_its_own_in_a_package_that_only_loads_them(
+    settings: Path, sdk: Path, tmp_path: Path
+) -> None:
+    files = ["a/x.so", "b/x.so", "c/x_2.so", "class.so", "1st.so", "tf.so", "Path.so", "libo-p.so", "_.so"]
+    write(settings, {f"done/done_ops/{file}": "" for file in files})
+    (settings / "done/done_ops/__init__.py").unlink()
+    tables = "".join(f'[[project.library]]\nfile = "done_ops/{file}"\n' for file in files)
+    (settings / "ops.toml").write_text((settings / "ops.toml").read_text() + tables)
+    text = fakewheels.members_of(compiled(settings, sdk, tmp_path))["done_ops/__init__.py"].decode()
+    compile(text, "package", "exec")
+    loads = dict(line.split(" = tf.load", 1) for line in text.splitlines() if ".load_op" in line)
+    assert list(loads) == ["x", "x_2", "x_2_2", "_class", "_1st", "_tf", "_Path", "o_p", "ops"]
+    assert [file in load for file, load in zip(files, loads.values(), strict=True)] == [True] * len(files)
+
+
+def test_only_search_paths_that_move_with_the_wheel_are_kept(tmp_path: Path) -> None:
+    paths = ["$ORIGIN", "${ORIGIN}/deep", "$ORIGIN/../more", "$ORIGINAL/x", "$ORIGINS", "/opt/lib", "$LIB/x", ""]
+    flag = f"-Wl,--enable-new-dtags,-rpath,{':'.join(paths)}"
+    library = fakewheels.compile_library(tmp_path / "theirs/their_ops/_ops.so", "int one(void) { return 1; }", flag)
+    ops_packing.set_search_paths(BuiltProject(name="theirs", folder=tmp_path / "theirs"))
+    with library.open("rb") as stream:
+        assert elf.dynamic(stream).runpath == "$ORIGIN:${ORIGIN}/deep:$ORIGIN/../more"
