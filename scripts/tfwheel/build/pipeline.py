@@ -133,10 +133,12 @@ def _build(job: Job, chain: Toolchain, key: str, *, force: bool, require_gpu: bo
 def _build_untested(job: Job, chain: Toolchain, key: str, *, force: bool) -> FinishedWheel:
     """Build and gate the wheel of a target from the official one; nothing of it is run."""
     base = _fetched(job, chain)
+    if job.target.builder == "ops":
+        with _ops(job, chain, base, force=force) as ops:
+            return ops
     with gpu_code.retargeted_in_background(job, base) as retargeted:
         with _ops(job, chain, base, force=force) as ops:
-            if job.target.builder == "ops":
-                return ops
+            pass
         native = retargeted.result()
     merged = _merged(job, base, ops, native)
     return verification.gate_merged(job, merged, _described(job, merged, ops, native, key), base=base)
