@@ -16,10 +16,8 @@ def folders_in(text: str) -> set[str]:
     found = set()
     for node in ast.walk(ast.parse(text)):
         match node:
-            case ast.BinOp(
-                op=ast.Div(), left=ast.Name(id="cache") | ast.Attribute(attr="cache"), right=ast.Constant(value=str(name))
-            ):
-                found.add(name)
+            case ast.BinOp(op=ast.Div(), left=ast.Name(id=left) | ast.Attribute(attr=left), right=ast.Constant(value=name)):
+                found |= {str(name)} if left == "cache" else set()
     return found
 
 
