@@ -16,7 +16,9 @@ def folders_in(text: str) -> set[str]:
     found = set()
     for node in ast.walk(ast.parse(text)):
         match node:
-            case ast.BinOp(op=ast.Div(), left=ast.Name(id=left) | ast.Attribute(attr=left), right=ast.Constant(value=name)):
+            case ast.BinOp(
+                op=ast.Div(), left=ast.Name(id=left) | ast.Attribute(attr=left), right=ast.Constant(value=name)
+            ):
                 found |= {str(name)} if left == "cache" else set()
     return found
 
