@@ -20,7 +20,7 @@ from tfwheel.doctor.probes import find_ptxas
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-TENSORFLOW = "tensorflow"  # the folder whose owners are asked for
+OWNED = "tensorflow"  # the folder whose owners are asked for
 THIN = "tfwheel-ops"  # the distribution of custom ops alone, whatever their packages are called
 CORE = ("libtensorflow_cc.so.2", "libtensorflow_framework.so.2", "lib_pywrap_tensorflow_common.so")
 CHUNK_BYTES = 1 << 22
@@ -59,7 +59,7 @@ def owners_of(site: Path) -> Iterator[dict[str, Any]]:
             continue
         rows = _rows(record)
         project, _, version = name[: -len(".dist-info")].partition("-")
-        if normalize(project) == THIN or any(path.startswith(f"{TENSORFLOW}/") for path in rows):
+        if normalize(project) == THIN or any(path.startswith(f"{OWNED}/") for path in rows):
             tags = [line[5:] for line in _read(record.parent / "WHEEL").splitlines() if line.startswith("Tag: ")]
             yield {
                 "project": normalize(project),
@@ -95,7 +95,7 @@ def altered_files(site: Path, record: Mapping[str, tuple[str, str]]) -> list[str
 
 def gpu_code_on(site: Path, owners: Iterable[Mapping[str, Any]]) -> dict[str, list[str]]:
     """Return the GPU code of TensorFlow and the ops of its ``owners``, by kind, read from their libraries."""
-    parts = [code for code in (_code(site / TENSORFLOW / name) for name in CORE) if code]
+    parts = [code for code in (_code(site / OWNED / name) for name in CORE) if code]
     ops = [code["fatbin"] for code in (_code(site / path) for path in _op_libraries(owners)) if code.get("fatbin")]
     shared = [image for image in ops[0] if all(image in other for other in ops)] if ops else []
     return {**common_code(parts), **({"ops": shared} if shared else {})}
@@ -112,7 +112,7 @@ def _op_libraries(owners: Iterable[Mapping[str, Any]]) -> list[str]:
     for path in (path for owner in owners for path in owner["record"] if path.endswith(".so")):
         folder = path.partition("/")[0]
         hidden = folder.startswith("_") and folder[1:] in thin
-        if folder not in {TENSORFLOW, ""} and ".." not in path.split("/") and not hidden:
+        if folder not in {OWNED, ""} and ".." not in path.split("/") and not hidden:
             found.append(path)
     return found
 
