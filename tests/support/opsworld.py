@@ -145,7 +145,7 @@ def make_settings(folder: Path, repository: Path) -> Path:
         {
             "cc/a.cc": PRINTING.format(name="a"),
             "cc/kernels/b.cc": PRINTING.format(name="bee"),
-            "more/c ]==] $x.cc": PRINTING.format(name="c"),
+            "more/c [[]==] $x.cc": PRINTING.format(name="c"),
             "more/other.cc": "#error never compiled\n",
             "LICENSE": "theirs\n",
         },

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 SHOWN = 5  # errors
-LINES = 4  # of each
+LINES = 4  # of each at least: what CMake says is indented, and shown whole
 # What sources of older projects name: how it is called now, and what g++ or clang says of the old name.
 RENAMED = (
     ("Status::OK()", "absl::OkStatus()", r"\WOK\W is not a member of|no member named 'OK'"),
@@ -20,8 +20,16 @@ def words(output: str) -> str:
     starts = [
         index for index, line in enumerate(lines) if re.search(r"\b(fatal )?error\b\s*:|\bfatal\s+:|CMake Error", line)
     ]
-    blocks = ["\n".join(lines[start : start + LINES]) for start in reversed(starts[-SHOWN:])]
+    blocks = ["\n".join(lines[start : _end(lines, start)]) for start in reversed(starts[-SHOWN:])]
     return "\n".join(blocks or reversed(lines[-15:]))
+
+
+def _end(lines: list[str], start: int) -> int:
+    """Return where the words about an error end."""
+    end = start + 1
+    while "CMake Error" in lines[start] and end < len(lines) and lines[end].startswith("  "):
+        end += 1
+    return max(end, start + LINES)
 
 
 def hints(output: str) -> list[str]:

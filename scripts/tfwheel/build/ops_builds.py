@@ -91,6 +91,9 @@ def build(order: Order) -> BuiltProject:
 def _copied(order: Order) -> Order:
     """Copy the sources of a project into its scratch folder, where its build may write to all of them."""
     copy = order.work / "tree"
+    if copy.resolve().is_relative_to(order.top.resolve()):
+        message = f"the custom-op project `{order.project.name}` is in {order.top}, which holds what builds make, too"
+        raise OpsSourceError(message, remedy="Give it a folder of its own, and name that as `path`.")
     shutil.copytree(order.top, copy, symlinks=True, ignore=ops_projects.unseen(order.project, order.top))
     for folder, _, files in os.walk(copy):
         for path in (Path(folder), *(Path(folder, name) for name in files)):

@@ -31,8 +31,11 @@ include(OpLibrary)
 def cmake_lists(project: OpsProject, tree: Path) -> str:
     """Return the text of a CMakeLists.txt that compiles and installs the libraries of a project.
 
-    Says which sources beside those that are compiled no library uses. Raises OpsSourceError for sources that are none.
+    Says which sources beside those that are compiled no library uses. Raises OpsSourceError for sources that are none,
+    and for words that CMake would read otherwise than they are written.
     """
+    for folder in (tree, MODULES):
+        _require_plain(str(folder), f"the path of a folder for the custom-op project `{project.name}`")
     sources = [_sources(project, tree, library) for library in project.library]
     _name_others({path for paths in sources for path in paths}, tree)
     calls = [_call(project, tree, number, paths) for number, paths in enumerate(sources)]
@@ -40,16 +43,41 @@ def cmake_lists(project: OpsProject, tree: Path) -> str:
 
 
 def _call(project: OpsProject, tree: Path, number: int, sources: Iterable[Path]) -> str:
-    given = {
-        "FILE": [project.library[number].file],
-        "SOURCES": [str(path) for path in sources],
-        "INCLUDES": [str(tree / folder) for folder in (".", *project.include)],
-        "DEFINITIONS": project.definitions,
-        "LIBRARIES": project.link,
-        "CXX_STANDARD": [str(project.cxx_standard)],
+    file = project.library[number].file
+    given = {  # by the keyword of add_op_library: the key of ops.toml, and its words
+        "FILE": ("file", [file]),
+        "SOURCES": ("sources", [str(path.relative_to(tree)) for path in sources]),
+        "INCLUDES": ("include", [".", *project.include]),
+        "DEFINITIONS": ("definitions", project.definitions),
+        "LIBRARIES": ("link", project.link),
+        "CXX_STANDARD": ("cxx_standard", [str(project.cxx_standard)]),
     }
-    words = [f"{key} {' '.join(map(_quoted, values))}" for key, values in given.items() if values]
-    return f"add_op_library(ops{number} {' '.join(words)})"
+    for key, words in given.values():
+        for word in words:
+            place = f"`{key}` of the custom-op project `{project.name}`"
+            _require_plain(word, place)
+            if word in given:
+                message = f"{place} has a word that the factory's CMake modules have a meaning for: {word}"
+                raise OpsSourceError(message, remedy=f"Write it otherwise, as in `{word}=1` for a macro.")
+    for keyword in ("SOURCES", "INCLUDES"):
+        key, words = given[keyword]
+        given[keyword] = (key, [str(tree / word) for word in words])
+    parts = [f"{keyword} {' '.join(map(_quoted, words))}" for keyword, (_, words) in given.items() if words]
+    return f"add_op_library(ops{number} {' '.join(parts)})"
+
+
+def _require_plain(word: str, place: str) -> None:
+    """Raise OpsSourceError for a word that is another one, or several, once it is in one of CMake's lists."""
+    faults = {
+        "`;`, which separates words": ";" in word,
+        "`$<`, which begins a generator expression": "$<" in word,
+        "a square bracket without its partner, which joins words": word.count("[") != word.count("]"),
+        "a backslash at its end, which joins words": word.endswith("\\"),
+    }
+    for fault, found in faults.items():
+        if found:
+            message = f"{place} has {fault} for CMake: {word}"
+            raise OpsSourceError(message, remedy="Rename the file or folder, or split the words in ops.toml.")
 
 
 def _sources(project: OpsProject, tree: Path, library: LibraryEntry) -> list[Path]:

@@ -38,7 +38,7 @@ def main(words: list[str] | None = None) -> int:
         installed = importlib.metadata.version("tensorflow")
         assert installed == arguments.tensorflow, f"tensorflow is {installed}, not {arguments.tensorflow}"
         CHECKS[arguments.check]()
-    except Exception as error:
+    except BaseException as error:  # SystemExit, too: what ends the process has not done its work
         first = (str(error).splitlines() or [""])[0].replace(sys.prefix, "<prefix>")
         report = {"passed": False, "reason": f"{type(error).__name__}: {first}"}
     faulthandler.cancel_dump_traceback_later()

@@ -103,16 +103,18 @@ def tried(tensorflow: InstalledTensorFlow, entry: CompanionEntry) -> Outcome:
             _raise_what_is_no_verdict(environment, error)
             return Outcome(version="", result=f"does not install: {why_not_installed(error)}")
         version = environment.run("-c", VERSION_OF.format(entry.project)).split()[-1]
-        script, answer = environment.folder / "companion_checks.py", environment.folder / "answer.json"
+        script = environment.folder / "companion_checks.py"
         shutil.copyfile(program("checks.companion_checks"), script)
-        words = ["--check", entry.check_name, "--tensorflow", tensorflow.version, "--json", str(answer)]
+        words = ["--check", entry.check_name, "--tensorflow", tensorflow.version]
         try:
             environment.run("-m", "pip", "check")
-            environment.run("-X", "faulthandler", script, *words)
+            report = environment.report(script, environment.folder / "answer.json", *words)
         except CommandError as error:
             _raise_what_is_no_verdict(environment, error)
-            said = json.loads(answer.read_text(encoding="utf-8"))["reason"] if answer.exists() else ""
-            return Outcome(version=version, result=f"failed: {said or smoke.reason_of(error)}")
+            return Outcome(version=version, result=f"failed: {smoke.reason_of(error)}")
+        if not report["passed"]:
+            _raise_what_is_no_verdict(environment, CommandError(report["reason"], output=report["reason"]))
+            return Outcome(version=version, result=f"failed: {report['reason']}")
     return Outcome(version=version, result=PASSED)
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from packaging.requirements import Requirement
 
@@ -48,6 +49,27 @@ class Environment:
     def run(self, *words: str | Path) -> str:
         """Run the environment's Python, isolated from this checkout and the user's own packages; raise CommandError."""
         return run([_python(self.folder), "-I", *words], cwd=self.folder, log=self.log, among=self.programs)
+
+    def report(self, script: Path, answer: Path, *words: str | Path) -> dict[str, Any]:
+        """Run a program that writes a report with the key ``passed`` to the file ``answer`` (JSON), and return it.
+
+        Raises CommandError if there is no whole report, as where what it imports ends the process, be it with 0, and if
+        the process fails after it passed.
+        """
+        answer.unlink(missing_ok=True)
+        failure = None
+        try:
+            output = self.run("-X", "faulthandler", script, *words, "--json", answer)
+        except CommandError as error:
+            failure, output = error, error.output
+        try:
+            report: dict[str, Any] = json.loads(answer.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            message = f"`{script.name}` ended with exit code 0 before its report"
+            raise failure or CommandError(message, output=output, returncode=0) from error
+        if failure and report["passed"]:
+            raise failure
+        return report
 
     def raise_disk_full(self, why: str) -> NoReturn:
         """Raise DiskFullError for this environment."""

@@ -56,8 +56,9 @@ def main(words: list[str] | None = None) -> int:
     with _noting(report):
         ways[arguments.way](report, arguments)
     faulthandler.cancel_dump_traceback_later()
+    report["passed"] = all(check["passed"] for check in report["checks"])
     arguments.json.write_text(json.dumps(report, indent=2, default=str) + "\n", encoding="utf-8")
-    return 0 if all(check["passed"] for check in report["checks"]) else 1
+    return 0 if report["passed"] else 1
 
 
 # --- the ways --------------------------------------------------------------------------------------------
@@ -141,8 +142,7 @@ def _run(program: Path) -> str:
         runpy.run_path(str(program), run_name="__main__")
     except SystemExit as end:
         if end.code:
-            message = f"it ended with exit code {end.code}"
-            raise RuntimeError(message) from end
+            raise
     return str(program.name)
 
 
@@ -158,14 +158,20 @@ def _registered(names: list[str]) -> list[str]:
 
 
 def _attempt(report: dict[str, Any], name: str, device: str, check: Callable[[], Any]) -> bool:
-    """Run one check and add its entry to the report; any exception is a failure. Return whether it passed."""
+    """Run one check and add its entry to the report; any exception is a failure. Return whether it passed.
+
+    What is no error counts as well: SystemExit, KeyboardInterrupt, and pytest's for a test that is skipped.
+    """
     label = f"{name} on {device}"
     print(f"check {label} ...", flush=True)
     entry: dict[str, Any] = {"name": name, "device": device, "passed": True}
     start = time.perf_counter()
     try:
         entry["detail"] = check()
-    except Exception as error:
+    except SystemExit as end:
+        entry["passed"] = False
+        entry["detail"] = _ended(end)
+    except BaseException as error:
         entry["passed"] = False
         words = [line.strip() for line in str(error).splitlines() if line.strip()]  # numpy's begin with an empty line
         entry["detail"] = ": ".join([type(error).__name__, *words[:1]])
@@ -173,6 +179,13 @@ def _attempt(report: dict[str, Any], name: str, device: str, check: Callable[[],
     print(f"check {label}: {'ok' if entry['passed'] else entry['detail']} ({entry['seconds']} s)", flush=True)
     report["checks"].append(entry)
     return bool(entry["passed"])
+
+
+def _ended(end: SystemExit) -> str:
+    """Return in one line how a program wanted to end: Python prints what is no number, and ends with 1."""
+    code = end.code if isinstance(end.code, int) else int(end.code is not None)
+    said = "" if isinstance(end.code, int) else "".join(str(end.code or "").splitlines()[:1])
+    return f"SystemExit: it ended with exit code {int(code)}" + (f": {said}" if said else "")
 
 
 @contextmanager

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import zipfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tfwheel.system.errors import CommandError
 from tfwheel.system.sources import program
 
 if TYPE_CHECKING:
@@ -54,7 +52,7 @@ def run(ops: OpsUnderTest, environment: Environment) -> dict[str, Any]:
     """Try the ops on the CPU, and on the GPU if the environment has one; return ``checks``, ``ops`` and ``reason``.
 
     ``ops`` has for each op the devices with kernels and those on which something ran it. Raises CommandError for a
-    process that ended without a report.
+    process that ended without a report, or that failed after one without a fault.
     """
     checks: list[dict[str, Any]] = []
     found: dict[str, dict[str, Any]] = {}
@@ -90,16 +88,9 @@ def _reports(
 
 
 def _report(environment: Environment, way: str, device: str, words: Sequence[str]) -> dict[str, Any]:
-    script, answer = environment.folder / "ops_checks.py", environment.folder / f"ops-{way}.json"
-    answer.unlink(missing_ok=True)
+    script = environment.folder / "ops_checks.py"
     shutil.copyfile(program("checks.ops_checks"), script)
-    try:
-        environment.run("-X", "faulthandler", script, way, "--device", device, "--json", answer, *words)
-    except CommandError:
-        if not answer.exists():
-            raise
-    report: dict[str, Any] = json.loads(answer.read_text(encoding="utf-8"))
-    return report
+    return environment.report(script, environment.folder / f"ops-{way}.json", way, "--device", device, *words)
 
 
 def _words(option: str, values: Sequence[str]) -> list[str]:

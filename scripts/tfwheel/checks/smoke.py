@@ -88,9 +88,9 @@ def smoke(under_test: WheelUnderTest, environment: Environment) -> dict[str, Any
     except CommandError as error:
         if "No space left on device" in error.output:
             environment.raise_disk_full("ran out of space")
-        report["reason"] = reason_of(error)
+        report |= {"passed": False, "reason": report["reason"] or reason_of(error)}
     except SmokeError as error:
-        report["reason"] = error.message
+        report |= {"passed": False, "reason": report["reason"] or error.message}
     return report | {
         "date": f"{datetime.now(UTC):%Y-%m-%d}",
         "evidence": "run on a GPU" if isinstance(report["gpu"], dict) else "not run on a GPU",
@@ -107,15 +107,24 @@ def require_passed(report: dict[str, Any], *, log: Path) -> None:
 
 
 def reason_of(error: CommandError) -> str:
-    """Return one line about a failed program: the signal and the running check, pip's error, or its last line."""
+    """Return one line about a failed program: how it ended and the running check, pip's error, or its last line."""
     lines = [line.strip() for line in error.output.splitlines() if line.strip()]
-    checks = [line.removesuffix(" ...") for line in lines if line.startswith("check ") and line.endswith(" ...")]
-    where = f" in the {checks[-1]}" if checks else ""
+    numbers = [number for number, line in enumerate(lines) if line.startswith("check ") and line.endswith(" ...")]
+    said = lines[numbers[-1] :] if numbers else []
+    check = said[0].removesuffix(" ...") if said else ""
+    over = any(line.startswith(f"{check}: ") for line in said)
+    where = f" {'after' if over else 'in'} the {check}" if check else ""
     if error.returncode and error.returncode < 0:
         number = -error.returncode
         return f"crashed{where}: {signal.Signals(number).name} ({signal.strsignal(number)})"
     if any(line.startswith("Timeout (") for line in lines):
         return f"timed out{where}"
+    if over:
+        return f"the process ended with exit code {error.returncode}{where}"
+    if check:
+        last = f": {said[-1]}" if said[1:] else ""
+        name = check.removeprefix("check ")
+        return f"{name} ended the process with exit code {error.returncode} before its report{last}"
     complaints = [line for line in lines if line.startswith("ERROR: ")]
     return (complaints or lines or [error.message.splitlines()[0]])[-1]
 
@@ -150,17 +159,12 @@ def _install(smoke_run: SmokeRun) -> None:
 def _check(smoke_run: SmokeRun) -> dict[str, Any]:
     """Run smoke_checks.py with the environment's Python and return its report."""
     record, environment = smoke_run.under_test.record, smoke_run.environment
-    script, answer = environment.folder / "smoke_checks.py", environment.folder / "report.json"
+    script = environment.folder / "smoke_checks.py"
     shutil.copyfile(program("checks.smoke_checks"), script)
     words = ["--project", record.project, "--version", record.version]
-    words += ["--tensorflow", smoke_run.under_test.target.tensorflow, "--json", str(answer)]
+    words += ["--tensorflow", smoke_run.under_test.target.tensorflow]
     words += ["--expect-gpu"] if environment.gpus else []
-    try:
-        environment.run("-X", "faulthandler", script, *words)
-    except CommandError:
-        if not answer.exists():
-            raise
-    report: dict[str, Any] = json.loads(answer.read_text(encoding="utf-8"))
+    report = environment.report(script, environment.folder / "report.json", *words)
     if isinstance(report["gpu"], dict) and environment.gpus:
         report["gpu"] |= {"driver": environment.gpus[0]["driver"]} | _runs(
             environment, report["gpu"]["compute_capability"]

@@ -146,7 +146,7 @@ def _attempt(report: dict[str, Any], name: str, device: str, check: Check) -> bo
     start = time.perf_counter()
     try:
         entry["detail"] = check()
-    except Exception as error:
+    except BaseException as error:  # SystemExit, too: a report must not depend on what is imported
         entry["passed"] = False
         entry["detail"] = (f"{type(error).__name__}: {error}".splitlines() or [""])[0]
         report["reason"] = report["reason"] or f"{label}: {entry['detail']}"

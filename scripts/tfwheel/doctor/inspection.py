@@ -18,9 +18,10 @@ from tfwheel.doctor.gpu_rules import KINDS, NONE, NOTHING, runs
 from tfwheel.doctor.probes import find_ptxas
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
-OWNED = ("tensorflow/", "_tfwheel_ops/")  # folders whose owners are asked for
+OWNED = "tensorflow"  # the folder whose owners are asked for
+THIN = "tfwheel-ops"  # the distribution of custom ops alone, whatever their packages are called
 CORE = ("libtensorflow_cc.so.2", "libtensorflow_framework.so.2", "lib_pywrap_tensorflow_common.so")
 CHUNK_BYTES = 1 << 22
 MADE_LATER = (".pyc", "/INSTALLER", "/REQUESTED", "/direct_url.json", "/RECORD")
@@ -36,7 +37,7 @@ def inspect_installed(
     """
     site = Path(facts["site"])
     owners = list(owners_of(site))
-    code = gpu_code_on(site)
+    code = gpu_code_on(site, owners)
     found = {
         "owners": [{key: owner[key] for key in ("project", "version", "tags")} for owner in owners],
         "ours": [_ours(owner, listing) for owner in owners] if listing else None,
@@ -51,14 +52,14 @@ def inspect_installed(
 
 
 def owners_of(site: Path) -> Iterator[dict[str, Any]]:
-    """Yield each distribution that owns files of TensorFlow: "project", "version", "tags", "record", "folder"."""
+    """Yield each distribution of TensorFlow or of custom ops: "project", "version", "tags", "record", "folder"."""
     for record in found_in(site, "*.dist-info/RECORD"):
         name = record.parent.name
         if not normalize(name).startswith(("tensorflow", "tf-", "tfwheel", "intel-tensorflow", "itex")):
             continue
         rows = _rows(record)
-        if any(path.startswith(OWNED) for path in rows):
-            project, _, version = name[: -len(".dist-info")].partition("-")
+        project, _, version = name[: -len(".dist-info")].partition("-")
+        if normalize(project) == THIN or any(path.startswith(f"{OWNED}/") for path in rows):
             tags = [line[5:] for line in _read(record.parent / "WHEEL").splitlines() if line.startswith("Tag: ")]
             yield {
                 "project": normalize(project),
@@ -92,15 +93,28 @@ def altered_files(site: Path, record: Mapping[str, tuple[str, str]]) -> list[str
     return found
 
 
-def gpu_code_on(site: Path) -> dict[str, list[str]]:
-    """Return the GPU code of the installed TensorFlow by kind, read from its libraries; empty without any."""
-    parts = [code for code in (_code(site / "tensorflow" / name) for name in CORE) if code]
-    # TensorFlow's wheel has a package of ops in a folder `_NAME`, and NAME.py beside it.
-    folders = ["tfwheel_ops", *("_" + path.stem for path in found_in(site, "*.py"))]
-    libraries = [library for folder in folders for library in found_in(site / folder, "**/*.so")]
-    ops = [code["fatbin"] for code in map(_code, libraries) if code.get("fatbin")]
+def gpu_code_on(site: Path, owners: Iterable[Mapping[str, Any]]) -> dict[str, list[str]]:
+    """Return the GPU code of TensorFlow and the ops of its ``owners``, by kind, read from their libraries."""
+    parts = [code for code in (_code(site / OWNED / name) for name in CORE) if code]
+    ops = [code["fatbin"] for code in (_code(site / path) for path in _op_libraries(owners)) if code.get("fatbin")]
     shared = [image for image in ops[0] if all(image in other for other in ops)] if ops else []
     return {**common_code(parts), **({"ops": shared} if shared else {})}
+
+
+def _op_libraries(owners: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Return the libraries beside TensorFlow's folder, as the RECORDs have them.
+
+    TensorFlow's own copy of a package, in a folder ``_NAME``, does not count beside that of the thin wheel, NAME, which
+    is imported in its place.
+    """
+    thin = {path.partition("/")[0] for owner in owners if owner["project"] == THIN for path in owner["record"]}
+    found = []
+    for path in (path for owner in owners for path in owner["record"] if path.endswith(".so")):
+        folder = path.partition("/")[0]
+        hidden = folder.startswith("_") and folder[1:] in thin
+        if folder not in {OWNED, ""} and ".." not in path.split("/") and not hidden:
+            found.append(path)
+    return found
 
 
 def _code(library: Path) -> dict[str, list[str]]:
@@ -156,7 +170,7 @@ def _installed_hash(folder: Path) -> str | None:
 
 
 def _problems(found: Mapping[str, Any], facts: Mapping[str, Any]) -> Iterator[str]:
-    owners = [f"{one['project']} {one['version']}" for one in found["owners"] if one["project"] != "tfwheel-ops"]
+    owners = [f"{one['project']} {one['version']}" for one in found["owners"] if one["project"] != THIN]
     if not owners:
         yield "No TensorFlow is installed for this Python."
     if len(owners) > 1:

@@ -155,13 +155,19 @@ def execute(call: Call, tools: Tools) -> int:
     return 0
 
 
-def version(tools: Tools) -> str:
-    """Return the answer to ``--version``, which CMake, TensorFlow's configure and Makefiles parse."""
+def version(call: Call, tools: Tools) -> str:
+    """Return the answer to ``--version``, which CMake, TensorFlow's configure and Makefiles parse.
+
+    It has what decides the outcome beside a command line, since compiler caches take it for the compiler's identity:
+    the clang, and the architectures where no option names any.
+    """
     said = subprocess.run([tools.clang, "--version"], check=False, capture_output=True, text=True).stdout
     release = ".".join(tools.version.split(".")[:2])
+    code = [*(f"sm_{arch}" for arch in call.real), *(f"compute_{arch}" for arch in call.virtual)]
     return (
         "nvcc: stand-in for the NVIDIA (R) Cuda compiler driver\n"
         f"Compiled by clang: {tools.clang} ({said.partition(chr(10))[0]})\n"
+        f"Compiled for, unless options name architectures: {' '.join(code)}\n"
         f"Cuda compilation tools, release {release}, V{tools.version}\n"
     )
 
@@ -188,7 +194,7 @@ def main(words: Sequence[str], top: Path) -> int:
         ptx = environment.get("OPS_PTX", "") if archs else DEFAULT_ARCH
         call = understand([*before, *words, *after], archs=archs or [DEFAULT_ARCH], ptx=ptx)
         if "V" in call.switches or "h" in call.switches:
-            sys.stdout.write(version(tools) if "V" in call.switches else __doc__ or "")
+            sys.stdout.write(version(call, tools) if "V" in call.switches else __doc__ or "")
             return 0
         return execute(call, tools)
     except NvccError as error:

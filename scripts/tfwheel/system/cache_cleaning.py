@@ -24,6 +24,7 @@ KINDS = {
     "imitations": ("imitations of Colab's runtimes", 1),
     "libraries": ("retargeted libraries", 1),
     "npm": ("packages for tests in a browser", 1),
+    "ops-sources": ("sources of custom-op projects", 1),
     "releases": ("answers of GitHub", 1),
     "sdks": ("TensorFlow headers", 1),
     "toolchains": ("NVIDIA's programs and parts of CUDA", 1),

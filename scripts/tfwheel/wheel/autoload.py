@@ -16,27 +16,47 @@ MEMBER = "tensorflow/__init__.py"
 LINES = """
 
 # Loads the custom ops that come with this TensorFlow, so that saved models find them. An import of their package adds
-# what it has in Python, such as gradients. A wheel with the ops alone, installed beside this one, takes precedence.
-def _load_custom_ops():
+# what it has in Python, such as gradients. They are loaded from where that import finds the package: a wheel with the
+# ops alone, installed beside this one or elsewhere, takes precedence. Nothing here may be in the way of TensorFlow.
+def _load_custom_ops(package, files):
+  import importlib.util
   import pathlib
   import warnings
 
-  site = pathlib.Path(__file__).parents[1]
-  for package, file in {libraries}:
-    folder = site / package if (site / package).is_dir() else site / ("_" + package)
+  folder = pathlib.Path(__file__).parents[1] / ("_" + package)
+  try:
+    spec = importlib.util.find_spec(package)  # finds the package and does not import it
+    found = spec.submodule_search_locations or [pathlib.Path(spec.origin).with_name("_" + package)]
+    folders = [pathlib.Path(one) for one in found]
+    folder = next((one for one in folders if any((one / file).is_file() for file in files)), folder)
+  except Exception:
+    pass  # there is no such package: this wheel has its ops all the same
+  for file in files:
     try:
       from tensorflow.python.framework import load_library
       load_library.load_library(str(folder / file))
-    except Exception as error:  # never in the way of TensorFlow itself
-      warnings.warn("TensorFlow could not load its custom ops in {{}}: {{}}".format(folder / file, error))
+    except Exception as error:
+      text = "TensorFlow could not load its custom ops in {{}}: {{}}".format(folder / file, error)
+      try:
+        warnings.warn(text)
+      except Warning:  # whoever turns warnings into errors sees this one, and has TensorFlow
+        with warnings.catch_warnings():
+          warnings.simplefilter("always")
+          warnings.warn(text)
 
 
-_load_custom_ops()
-del _load_custom_ops
+for _custom_ops in {libraries}:
+  try:
+    _load_custom_ops(*_custom_ops)
+  except Exception:
+    pass
+del _load_custom_ops, _custom_ops
 """
 
 
 def added(text: bytes, libraries: Sequence[str]) -> bytes:
     """Return ``tensorflow/__init__.py`` with the lines that load libraries, given by their paths in the ops wheel."""
-    pairs = tuple((package, file) for package, _, file in (library.partition("/") for library in libraries))
-    return text.rstrip(b"\n") + b"\n" + LINES.format(libraries=repr(pairs)).encode()
+    files: dict[str, tuple[str, ...]] = {}
+    for package, _, file in (library.partition("/") for library in libraries):
+        files[package] = (*files.get(package, ()), file)
+    return text.rstrip(b"\n") + b"\n" + LINES.format(libraries=repr(tuple(files.items()))).encode()

@@ -131,6 +131,7 @@ def test_it_says_which_compiler_it_has(variables: dict[str, str], tmp_path: Path
     link.symlink_to(variables["CUDACXX"])
     said = nvcc(variables, tmp_path, "--version", program=str(link)).splitlines()
     assert f"Compiled by clang: {variables['OPS_DEVICE_COMPILER']} (" in said[1]
+    assert said[2] == "Compiled for, unless options name architectures: sm_75 sm_80 sm_89 sm_90 compute_90"
     assert said[-1] == "Cuda compilation tools, release 12.5, V12.5.82"
     found, notes = compilers.Compiler(path=link, version=""), said
     assert compilers.cuda_root(found.path) == Path(variables["CUDA_HOME"]).resolve()
@@ -245,4 +246,27 @@ def test_ccache_takes_what_it_has_and_sees_what_only_gpus_see(
     assert compiled(1) == first
     statistics = dict(line.split("\t") for line in nvcc(kept, project, "--print-stats", program=ccache).splitlines())
     assert int(statistics["cache_miss"]) == 2
+    assert int(statistics["direct_cache_hit"]) + int(statistics["preprocessed_cache_hit"]) == 1
+
+
+def test_ccache_sees_that_the_architectures_of_a_line_change(
+    variables: dict[str, str], project: Path, tmp_path: Path
+) -> None:
+    (ccache,) = needs.programs("ccache")
+    kept = {**variables, "CCACHE_DIR": str(tmp_path / "kept"), "CCACHE_COMPILERCHECK": "%compiler% --version"}
+
+    def compiled(archs: str, ptx: str, **more: str) -> tuple[str, ...]:
+        words = [variables["CUDACXX"], "-c", "sources/sc ale.cu", "-o", "out.o"]
+        nvcc({**kept, "OPS_CUDA_ARCHS": archs, "OPS_PTX": ptx, **more}, project, *words, program=ccache)
+        return fatbin.archs_of(project / "out.o")
+
+    os.utime(project / "sources" / "factor.h", (time.time() - 60,) * 2)
+    os.utime(project / "sources" / "sc ale.cu", (time.time() - 60,) * 2)
+    assert compiled("75", "") == ("sm_75",)
+    assert compiled("75;80", "") == ("sm_75", "sm_80")
+    assert compiled("75;80", "80") == ("sm_75", "sm_80", "compute_80")
+    assert compiled("75", "", NVCC_APPEND_FLAGS="-arch=compute_80") == ("compute_80",)
+    assert compiled("75", "") == ("sm_75",)
+    statistics = dict(line.split("\t") for line in nvcc(kept, project, "--print-stats", program=ccache).splitlines())
+    assert int(statistics["cache_miss"]) == 4
     assert int(statistics["direct_cache_hit"]) + int(statistics["preprocessed_cache_hit"]) == 1

@@ -23,6 +23,20 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+GPU_ONLY = """
+[[project]]
+name = "gpu"
+kind = "sources"
+path = "."
+packages = ["gpu_ops"]
+root = "gpu"
+
+[[project.library]]
+file = "gpu_ops/deep/_kernels_of_mine.so"
+sources = ["gpu"]
+"""
+
+
 def test_projects_of_every_kind_are_in_one_wheel_and_their_libraries_work(
     settings: Path, sdk: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -130,6 +144,21 @@ def test_a_patch_that_does_not_fit_is_named(settings: Path, sdk: Path, tmp_path:
     write(settings, {"changes/name.patch": (settings / "changes/name.patch").read_text().replace("-static", "-Static")})
     with pytest.raises(PatchError, match=r"name\.patch: cc/kernels/b\.cc, hunk 1 does not apply: line 5"):
         compiled(settings, sdk, tmp_path)
+
+
+def test_a_library_for_gpus_alone_is_refused_on_a_line_without_gpu_code_unless_it_is_said(
+    settings: Path, sdk: Path, tmp_path: Path
+) -> None:
+    write(settings, {"gpu/a_long_name_of_a_folder/a.cu": "#error no GPU\n", "gpu/a_long_name_of_a_folder/b.cu.cc": ""})
+    (settings / "ops.toml").write_text(GPU_ONLY)
+    with pytest.raises(CompileError) as caught:
+        compiled(settings, sdk, tmp_path)
+    words = " ".join(caught.value.message.split())
+    assert "gpu_ops/deep/_kernels_of_mine.so would be empty: its sources are for GPUs alone, and this line has" in words
+    assert "no GPU code. Write `gpu_only = true` in its [[project.library]] in ops.toml" in words
+    change(settings, 'sources = ["gpu"]', 'sources = ["gpu"]\ngpu_only = true')
+    write(settings, {"gpu/gpu_ops/__init__.py": ""})
+    assert "gpu_ops/__init__.py" in fakewheels.members_of(compiled(settings, sdk, tmp_path, "again"))
 
 
 # --- libraries that a repair copies in -------------------------------------------------------------------

@@ -108,6 +108,12 @@ def test_what_has_no_bytes_is_named_and_never_waited_for(settings: Path, sdk: Pa
         compiled(settings, sdk, tmp_path)
 
 
+def test_a_folder_that_holds_the_scratch_folder_is_refused(settings: Path, sdk: Path, tmp_path: Path) -> None:
+    change(settings, 'path = "made"', 'path = ".."')
+    with pytest.raises(OpsSourceError, match=r"`made` is in .*, which holds what builds make, too"):
+        compiled(settings, sdk, tmp_path)
+
+
 def test_a_package_is_what_was_there_and_what_was_built(settings: Path, sdk: Path, tmp_path: Path) -> None:
     write(settings, {"by_cmake/generated.py": "HOW = 'generated'\n", "by_cmake/python/cmake_ops/both.py": "old\n"})
     cmake = settings / "by_cmake/CMakeLists.txt"

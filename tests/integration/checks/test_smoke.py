@@ -35,6 +35,7 @@ def selftest(device):
     row = {"op": "swiglu", "dtype": "float32", "direction": "forward", "max_error": 0.0, "tolerance": 0.1}
     return [{**row, "device": device, "passed": True}]
 """
+ENDING = "import os, sys\ndef selftest(device):\n    {}\n"
 
 
 class Tried(NamedTuple):
@@ -223,6 +224,33 @@ def test_a_crash_is_named_with_its_signal_and_place(tmp_path: Path, tried_again:
     assert report["passed"] is False
     assert report["reason"] == "crashed in the check matmul on CPU:0: SIGILL (Illegal instruction)"
     assert "Fatal Python error: Illegal instruction" in log
+
+
+@pytest.mark.parametrize(
+    ("end", "words"),
+    [
+        (
+            "os.kill(os.getpid(), 11)",
+            "crashed in the check selftest of tfwheel_ops on CPU:0: SIGSEGV (Segmentation fault)",
+        ),
+        ("os._exit(0)", "selftest of tfwheel_ops on CPU:0 ended the process with exit code 0 before its report"),
+        ("sys.exit()", "selftest of tfwheel_ops on CPU:0: SystemExit: it ended with exit code 0"),
+    ],
+)
+def test_ops_that_end_the_process_fail_a_wheel_that_passed_before(
+    tmp_path: Path, tried_again: Callable[..., Tried], end: str, words: str
+) -> None:
+    members = {"tensorflow/__init__.py": FAKE.read_bytes(), "tfwheel_ops.py": ENDING.format(end).encode()}
+    report = tried_again(make(tmp_path, members=members)).report
+    assert report["passed"] is False
+    assert report["reason"] == words
+
+
+@pytest.mark.parametrize("code", [0, 3])
+def test_an_import_that_ends_the_process_is_named(tmp_path: Path, tried_again: Callable[..., Tried], code: int) -> None:
+    report = tried_again(make(tmp_path, more=f"\nimport os\nos._exit({code})\n")).report
+    assert report["passed"] is False
+    assert report["reason"] == f"import ended the process with exit code {code} before its report"
 
 
 def test_a_check_that_hangs_is_ended_and_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

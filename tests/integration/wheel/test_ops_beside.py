@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import fakewheels
+from tfwheel.config.targets import OpsRules
 from tfwheel.wheel import sbom
 from tfwheel.wheel.overlay import merge_overlay
 
@@ -27,12 +28,21 @@ WHO = {who!r}
 """
 NATIVE = "from pathlib import Path\ndef library(): return Path(__file__).with_name('_ops.so').read_bytes().decode()\n"
 ASK = """\
-import inspect, pickle, tfwheel_ops
+import inspect, pickle, sys, types
+loaded = []
+loader = types.SimpleNamespace(load_library=lambda path: loaded.append(open(path).read()))
+sys.modules["tensorflow.python.framework"] = types.SimpleNamespace(load_library=loader)
+try:
+    import tensorflow
+except ModuleNotFoundError:
+    pass
+assert "tfwheel_ops" not in sys.modules
+import tfwheel_ops
 from importlib import resources
 from tfwheel_ops import _native
 assert pickle.loads(pickle.dumps(_native.library)) is tfwheel_ops.library is _native.library
 assert inspect.getsource(tfwheel_ops) == resources.files("tfwheel_ops").joinpath("__init__.py").read_text()
-print(tfwheel_ops.__name__, tfwheel_ops.__spec__.name, tfwheel_ops.WHO, tfwheel_ops.library())
+print(tfwheel_ops.__name__, tfwheel_ops.__spec__.name, tfwheel_ops.WHO, tfwheel_ops.library(), loaded)
 """
 
 
@@ -61,6 +71,7 @@ def wheels(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         target=TARGET,
         patches=folder / "none",
         out_dir=folder / "out",
+        rules=OpsRules(autoload={"tfwheel_ops": True}),
     )
     return {"tensorflow": merged.wheel, "tfwheel-ops": ops_wheel(folder / "alone", "alone")}
 
@@ -89,28 +100,33 @@ def test_either_wheel_can_come_and_go(
     def run(*words: str | Path) -> None:
         subprocess.run([*client(python), *words], check=True, env=variables)
 
-    def install(name: str) -> None:
-        run("install", "--no-deps", "--no-index", wheels[name])
+    def install(name: str, *options: str | Path) -> None:
+        run("install", "--no-deps", "--no-index", *options, wheels[name])
 
     def remove(name: str) -> None:
         run("uninstall", *yes, name)
 
-    def asked() -> str:
-        done = subprocess.run([python, "-c", ASK], capture_output=True, text=True, check=False)
+    def asked(**more: str) -> str:
+        done = subprocess.run(
+            [python, "-c", ASK], capture_output=True, text=True, check=False, env={**os.environ, **more}
+        )
         return done.stdout.strip() or done.stderr.strip().splitlines()[-1]
 
-    inside, alone = "tfwheel_ops tfwheel_ops TensorFlow's TensorFlow's", "tfwheel_ops tfwheel_ops alone alone"
+    inside = """tfwheel_ops tfwheel_ops TensorFlow's TensorFlow's ["TensorFlow's"]"""
+    alone = "tfwheel_ops tfwheel_ops alone alone"
     install("tensorflow")
     assert asked() == inside
+    install("tfwheel-ops", "--target", tmp_path / "other")
+    assert asked(PYTHONPATH=str(tmp_path / "other")) == f"{alone} ['alone']"
     install("tfwheel-ops")
-    assert asked() == alone
+    assert asked() == f"{alone} ['alone']"
     remove("tfwheel-ops")
     assert asked() == inside
     install("tfwheel-ops")
     remove("tensorflow")
-    assert asked() == alone
+    assert asked() == f"{alone} []"
     install("tensorflow")
-    assert asked() == alone
+    assert asked() == f"{alone} ['alone']"
     remove("tfwheel-ops")
     assert asked() == inside
     remove("tensorflow")

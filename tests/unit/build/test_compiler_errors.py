@@ -65,3 +65,9 @@ def test_without_any_error_line_the_end_of_the_log_is_shown_last_line_first() ->
 def test_names_that_tensorflow_had_once_have_a_hint(output: str, said: str) -> None:
     assert compiler_errors.hints(output) == [said]
     assert compiler_errors.hints("error: expected ';' before 'OK'") == []
+
+
+def test_all_that_cmake_says_in_one_message_is_shown() -> None:
+    text = "".join(f"  line {number}\n" for number in range(9))
+    said = compiler_errors.words(f"CMake Error at x:3 (message):\n{text}Call Stack (most recent call first):\n  y:1\n")
+    assert said == f"CMake Error at x:3 (message):\n{text}".strip()

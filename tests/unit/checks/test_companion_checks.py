@@ -56,6 +56,14 @@ def test_what_a_companion_computes_is_compared(
     assert checked(tmp_path, "tensorflow-text") == {"passed": reason is None, "reason": reason}
 
 
+def test_a_companion_that_wants_to_end_the_process_is_a_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "tensorflow_text.py").write_text("raise SystemExit(0)\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert checked(tmp_path, "tensorflow-text") == {"passed": False, "reason": "SystemExit: 0"}
+
+
 def test_another_tensorflow_than_the_pinned_one_is_a_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "tensorflow_text", text(WORDS, b"gross"))  # type: ignore[arg-type]
     report = checked(tmp_path, "tensorflow-text", version="2.20.0")

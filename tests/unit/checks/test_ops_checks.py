@@ -144,9 +144,36 @@ def test_a_package_that_does_not_import_is_named_and_the_rest_is_tried(tmp_path:
 @pytest.mark.parametrize(
     ("end", "detail"),
     [
+        ("raise SystemExit", "SystemExit: it ended with exit code 0"),
+        ("raise SystemExit(4)", "SystemExit: it ended with exit code 4"),
+        ("raise KeyboardInterrupt", "KeyboardInterrupt"),
+        ("import pytest; pytest.skip('no GPU', allow_module_level=True)", "Skipped: no GPU"),
+    ],
+)
+@pytest.mark.parametrize("where", ["import", "selftest"])
+def test_a_package_that_wants_to_end_the_process_is_named_and_the_rest_is_tried(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, end: str, detail: str, where: str
+) -> None:
+    text = f"{end}\n" if where == "import" else f"def selftest(device):\n    {end}\n"
+    (tmp_path / "ending_ops.py").write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setitem(sys.modules, "ending_ops", None)  # whatever is imported goes after the test
+    del sys.modules["ending_ops"]
+    report = tried(tmp_path, "use", "--package", "ending_ops", "--package", "their_ops")
+    failed = next(check for check in report["checks"] if not check["passed"])
+    assert failed["name"] == ("import ending_ops" if where == "import" else "selftest of ending_ops")
+    assert failed["detail"] == detail
+    assert report["checks"][-1] == {**report["checks"][-1], "name": "import their_ops", "passed": True}
+
+
+@pytest.mark.parametrize(
+    ("end", "detail"),
+    [
         ("raise SystemExit", "test.py"),
         ("raise SystemExit(0)", "test.py"),
-        ("raise SystemExit(3)", "RuntimeError: it ended with exit code 3"),
+        ("raise SystemExit(3)", "SystemExit: it ended with exit code 3"),
+        ("raise SystemExit(True)", "SystemExit: it ended with exit code 1"),
+        ("raise SystemExit('two\\nlines')", "SystemExit: it ended with exit code 1: two"),
         ("assert 1 == 2, 'wrong'", "AssertionError: wrong"),
     ],
 )

@@ -65,10 +65,13 @@ class Answering(Environment):
         way, device = texts[3], texts[texts.index("--device") + 1]
         answer = self.answers[f"{way} {device}"]
         if answer is None:
-            raise CommandError(["python"], returncode=-11, output="check load ...")
-        (self.folder / f"ops-{way}.json").write_text(json.dumps(answer))
-        if any(not check["passed"] for check in answer["checks"]):
-            raise CommandError(["python"], returncode=1, output="")
+            message = "`python` ended with exit code -11"
+            raise CommandError(message, returncode=-11, output="check load ...")
+        passed = all(check["passed"] for check in answer["checks"])
+        (self.folder / f"ops-{way}.json").write_text(json.dumps({"passed": passed, **answer}))
+        if not passed:
+            message = "`python` ended with exit code 1"
+            raise CommandError(message, returncode=1)
         return ""
 
 

@@ -42,6 +42,22 @@ def test_a_failed_report_is_one_line_with_reason_and_log() -> None:
         (1, "x\nERROR: No matching distribution found for a\n\nnotice", "ERROR: No matching distribution found for a"),
         (1, "one\n\n  the last words  \n", "the last words"),
         (1, "", "`python x` ended with exit code 1"),
+        (
+            3,
+            "check test t.py on CPU:0 ...\nERROR: test_a\nFAILED (errors=1)\n",
+            "test t.py on CPU:0 ended the process with exit code 3 before its report: FAILED (errors=1)",
+        ),
+        (0, "check import a on CPU:0 ...\n", "import a on CPU:0 ended the process with exit code 0 before its report"),
+        (
+            5,
+            "check import a on CPU:0 ...\ncheck import a on CPU:0: ok (0 s)\n",
+            "the process ended with exit code 5 after the check import a on CPU:0",
+        ),
+        (
+            -11,
+            "check import a on CPU:0 ...\ncheck import a on CPU:0: ok (0 s)\n",
+            "crashed after the check import a on CPU:0: SIGSEGV",
+        ),
     ],
 )
 def test_the_reason_for_a_failed_program_is_one_line(code: int, output: str, reason: str) -> None:

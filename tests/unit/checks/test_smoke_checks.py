@@ -173,6 +173,17 @@ def test_an_import_that_fails_is_the_reason_and_nothing_else_is_tried(
     assert len(report["checks"]) == 1
 
 
+@pytest.mark.parametrize("end", [SystemExit(0), KeyboardInterrupt("x")], ids=repr)
+def test_what_wants_to_end_the_process_is_a_failure(tmp_path: Path, tensorflow: ModuleType, end: BaseException) -> None:
+    def matmul(*_: object) -> None:
+        raise end
+
+    tensorflow.matmul = matmul
+    report = checked(tmp_path)
+    assert report["reason"] == f"matmul on CPU:0: {type(end).__name__}: {end}"
+    assert len(report["checks"]) == 7
+
+
 @pytest.mark.parametrize(
     ("wrong", "reason"),
     [

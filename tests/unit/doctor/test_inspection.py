@@ -147,11 +147,31 @@ def test_what_this_gpu_runs_is_read_from_the_installed_libraries(
 
 
 def test_of_ops_of_several_packages_the_code_counts_that_all_have(site: Path) -> None:
-    (site / "_theirs" / "deep").mkdir(parents=True)
-    (site / "_theirs" / "deep" / "_ops.so").write_bytes(Library(movable=[kernels("a", (80,))]).to_bytes())
-    assert inspect(site)["gpu_code"]["ops"] == ["sm_70", "sm_80", "compute_90"]  # a folder alone is no package
-    (site / "theirs.py").write_text("")
+    newer = Library(movable=[kernels("a", (80,))]).to_bytes()
+    (site / "_stray").mkdir()
+    (site / "_stray" / "_ops.so").write_bytes(newer)
+    (site / "stray.py").write_text("")
+    assert inspect(site)["gpu_code"]["ops"] == ["sm_70", "sm_80", "compute_90"]  # nobody's files are no ops
+    files = {"tensorflow/__init__.py": b"", "_theirs/deep/_ops.so": newer, "theirs.py": b""}
+    install(site, "tensorflow", WHEEL["version"], files | {"_tfwheel_ops/_ops.so": LIBRARY.to_bytes()})
     assert inspect(site)["gpu_code"]["ops"] == ["sm_80", "compute_90"]
+
+
+def test_the_ops_of_every_project_are_recognised_in_a_thin_wheel(site: Path) -> None:
+    files = {"theirs/__init__.py": b"", "theirs/_ops.so": Library(movable=[kernels("a", (80,))]).to_bytes()}
+    install(site, "tfwheel_ops", "2.20.0+cu125.3", files)
+    found = inspect(site)
+    assert [one["project"] for one in found["owners"]] == ["tensorflow", "tfwheel-ops"]
+    assert found["problems"] == []
+    assert found["gpu_code"]["ops"] == ["sm_80", "compute_90"]  # of both wheels
+    (site / "theirs/__init__.py").write_bytes(b"import evil\n")
+    assert inspect(site)["altered"] == ["theirs/__init__.py: 12 bytes instead of 0"]
+
+
+def test_a_thin_wheel_hides_the_same_package_of_tensorflow(site: Path) -> None:
+    newer = Library(movable=[kernels("a", (75, 80))]).to_bytes()
+    install(site, "tfwheel_ops", "2.20.0+cu125.3", {"tfwheel_ops/__init__.py": b"", "tfwheel_ops/_ops.so": newer})
+    assert inspect(site)["gpu_code"]["ops"] == ["sm_75", "sm_80", "compute_90"]
 
 
 def test_what_is_loaded_and_what_is_hidden_are_problems(site: Path) -> None:
