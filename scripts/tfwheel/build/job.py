@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from tfwheel.build import ops_sources
+from tfwheel.build import ops_sources, ops_tests
 from tfwheel.config import build_config, inputs, plan
 from tfwheel.errors import BadWheelError
 from tfwheel.index import ledger, published_versions
@@ -109,12 +109,17 @@ class Job:
         ]
 
     def ops_tests(self) -> dict[str, list[Path]]:
-        """Return the test programs of the custom-op projects that have some, by project."""
+        """Return the test programs of the custom-op projects that have some, by project.
+
+        Raises OpsSourceError for one that is not there, or that would pass without having run a test.
+        """
         tested = [project for project in self.config.ops if project.tests]
         trees = [ops_sources.fetch(project, self.paths.settings, self.paths.cache) for project in tested]
-        return {
+        found = {
             one.name: ops_sources.tests(one, tree, self.paths.settings) for one, tree in zip(tested, trees, strict=True)
         }
+        ops_tests.require_running((name, path) for name, paths in found.items() for path in paths)
+        return found
 
     @property
     def patches(self) -> Path:

@@ -145,7 +145,10 @@ def _build_untested(job: Job, chain: Toolchain, key: str, *, force: bool) -> Fin
 
 
 def _fetched(job: Job, chain: Toolchain) -> Path:
-    """Fetch the official wheel and, in parallel, everything else that a build downloads."""
+    """Fetch the sources of the ops, and then the official wheel and, in parallel, all else that a build downloads."""
+    with console.step("sources of the ops", job.times):
+        job.ops_sources()
+        job.ops_tests()
     cache, kept = job.paths.cache, official_wheel.cached_path(job.base, job.paths.cache)
     if chain.toolkit and chain.cuda_root and kept_folders.is_whole(chain.cuda_root):
         job.cached.append("toolchain")
@@ -192,10 +195,10 @@ def _compile(job: Job, chain: Toolchain, base: Path, key: str) -> FinishedWheel:
     kept = tensorflow_sdk.kept_sdk(base, job.paths.cache)
     with console.step("TensorFlow headers", job.times), job.recording_cache_hit("headers", kept):
         sdk = project_sdk.unpack(base, job.paths.cache, cc=any(project.tensorflow_cc for project in job.config.ops))
-    with console.step("sources of the ops", job.times):
-        projects = job.ops_sources()
     with console.step("compile ops", job.times):
-        raw = ops_wheel.compile_ops(projects, target=target, sdk=sdk, toolchain=chain, workspace=job.work, log=log)
+        raw = ops_wheel.compile_ops(
+            job.ops_sources(), target=target, sdk=sdk, toolchain=chain, workspace=job.work, log=log
+        )
     with console.step("auditwheel repair", job.times):
         wheel, report = repair.repair(raw, job.work / "repaired", job.config.repair, epoch=WHEEL_EPOCH, log=log)
     return finish_ops(job, wheel, report, base=base, key=key, tools=digests.tool_versions() | chain.versions)

@@ -12,6 +12,7 @@ import opsworld
 from ledgers import entry
 from tfwheel.build import gpu_code, official_wheel, pipeline, toolchain
 from tfwheel.build.compilers import Compiler
+from tfwheel.build.errors import OpsSourceError
 from tfwheel.config.ops_projects import LibraryEntry, OpsProject
 from tfwheel.index import ledger
 from tfwheel.index.errors import NameTakenError
@@ -106,3 +107,10 @@ def test_the_sbom_names_the_ops_that_the_line_has(build: Job, line: Line, ops: l
     )
     config = replace(build.config, ops=(THEIRS, OWN))
     assert replace(build, config=config, target=replace(build.target, line=line)).ops == ops
+
+
+def test_a_test_that_would_pass_without_having_run_is_refused_by_the_job(build: Job) -> None:
+    opsworld.write(build.paths.settings, {"own/deep/a_test.py": "def test_one(): assert False\n"})
+    own = OWN.model_copy(update={"tests": ["a_test.py"]})
+    with pytest.raises(OpsSourceError, match=r"a_test\.py of the .* `own` would pass without having run anything"):
+        replace(build, config=replace(build.config, ops=(own,))).ops_tests()
