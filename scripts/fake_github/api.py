@@ -24,8 +24,8 @@ from urllib.parse import quote, unquote, urlencode, urlsplit
 from fake_github import server
 from fake_github.server import CHUNK, FakeServer, Response
 from fake_github.state import Facts, State
+from tfwheel.system import git
 from tfwheel.system.errors import CommandError
-from tfwheel.system.processes import run
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -268,7 +268,7 @@ class GitHub(FakeServer):
         return found
 
     def _git(self, *words: str) -> str:
-        return run(["git", "-C", str(self.origin or self.folder), *words])
+        return git.run(*words, at=self.origin or self.folder)
 
     def _get_pulls(self, question: Request) -> Response:
         query, owner = question.query, self.repo.split("/", maxsplit=1)[0]

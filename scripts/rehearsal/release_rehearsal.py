@@ -25,9 +25,8 @@ from tfwheel.publish.publication import Publication
 from tfwheel.publish.pull_request import MAIN
 from tfwheel.publish.release import ReleaseContext
 from tfwheel.publish.release_files import Source
-from tfwheel.system import console, files, locks
+from tfwheel.system import console, files, git, locks
 from tfwheel.system.errors import InterpreterMissingError
-from tfwheel.system.processes import run
 from tfwheel.wheel import records
 
 if TYPE_CHECKING:
@@ -179,11 +178,11 @@ def _host(stage: Stage) -> Iterator[GitHub]:
 
 def _remote(root: Path, stage: Stage) -> str:
     """Create the git remote, with the checked-out commit as its main branch; returns the commit."""
-    commit = run(["git", "-C", root, "rev-parse", "--verify", "HEAD"]).split()[-1]
-    run(["git", "init", "-q", "--bare", f"--initial-branch={MAIN}", stage.remote])
-    run(["git", "-C", stage.remote, "config", "receive.shallowUpdate", "true"])
-    if not run(["git", "-C", stage.remote, "branch", "--list", MAIN]):
-        run(["git", "-C", root, "push", "-q", "--no-verify", stage.remote, f"{commit}:refs/heads/{MAIN}"])
+    commit = git.run("rev-parse", "--verify", "HEAD", at=root).split()[-1]
+    git.run("init", "-q", "--bare", f"--initial-branch={MAIN}", stage.remote)
+    git.run("config", "receive.shallowUpdate", "true", at=stage.remote)
+    if not git.run("branch", "--list", MAIN, at=stage.remote):
+        git.run("push", "-q", "--no-verify", stage.remote, f"{commit}:refs/heads/{MAIN}", at=root)
     return commit
 
 
@@ -211,13 +210,12 @@ def _finish_run(host: GitHub, planned: PlannedRelease, commit: str) -> None:
 
 def _merge(stage: Stage, planned: PlannedRelease, host: GitHub) -> None:
     """Merge the pull request of the ledger, as a maintainer does, and copy the merged ledger."""
-    git = ["git", "-C", str(stage.remote)]
     branch = f"ledger/{planned.tag}"
-    if run([*git, "branch", "--list", branch]):
-        run([*git, "fetch", "-q", ".", f"{branch}:{MAIN}"])
+    if git.run("branch", "--list", branch, at=stage.remote):
+        git.run("fetch", "-q", ".", f"{branch}:{MAIN}", at=stage.remote)
     for pull in host.state.all("pull"):
         host.state.save(pull | {"state": "closed"})
-    files.write_atomically(stage.ledger, run([*git, "show", f"{MAIN}:{release.LEDGER}"]).encode())
+    files.write_atomically(stage.ledger, git.run("show", f"{MAIN}:{release.LEDGER}", at=stage.remote).encode())
 
 
 def _deploy(context: ReleaseContext, planned: PlannedRelease, stage: Stage, host: GitHub, *, installed: bool) -> None:

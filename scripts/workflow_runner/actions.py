@@ -10,7 +10,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tfwheel.system import console, interpreters
+from tfwheel.system import console, git, interpreters
 from tfwheel.system.processes import run
 from workflow_runner.errors import RehearsalError, WorkflowError
 
@@ -51,9 +51,9 @@ def _check_out(given: Values, machine: Machine) -> None:
     _know(given, "fetch-depth", "persist-credentials", "ref")
     depth = str(given.get("fetch-depth", 1))
     shallow = [] if depth == "0" else ["--depth", depth]
-    run(["git", "clone", "--quiet", *shallow, machine.origin.as_uri(), machine.workspace])
+    git.run("clone", "--quiet", *shallow, machine.origin.as_uri(), machine.workspace)
     if given.get("ref"):
-        run(["git", "-C", machine.workspace, "checkout", "--quiet", str(given["ref"])])
+        git.run("checkout", "--quiet", str(given["ref"]), at=machine.workspace)
 
 
 def _set_up_python(given: Values, machine: Machine) -> None:

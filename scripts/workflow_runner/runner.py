@@ -14,8 +14,7 @@ from dataclasses import dataclass, field
 from graphlib import TopologicalSorter
 from typing import TYPE_CHECKING, Any
 
-from tfwheel.system import console
-from tfwheel.system.processes import run
+from tfwheel.system import console, git
 from workflow_runner import actions, expressions, steps, workflows
 from workflow_runner.errors import RehearsalError, WorkflowError
 from workflow_runner.steps import FAILURE, SKIPPED, SUCCESS, StepResult
@@ -224,7 +223,7 @@ def _slug(row: Values) -> list[str]:
 def _clone(checkout: Path, origin: Path, *, base: str) -> tuple[str, str]:
     """Clone a checkout and commit its uncommitted changes; returns the commits of ``base`` and of the result."""
     start = _git(checkout, "rev-parse", "--verify", f"{base}^{{commit}}").split()[-1]
-    run(["git", "clone", "--quiet", "--no-checkout", checkout, origin])
+    git.run("clone", "--quiet", "--no-checkout", checkout, origin)
     listed = _git(checkout, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
     for name in dict.fromkeys(filter(None, listed.split("\0"))):
         if os.path.lexists(checkout / name):
@@ -236,4 +235,4 @@ def _clone(checkout: Path, origin: Path, *, base: str) -> tuple[str, str]:
 
 
 def _git(checkout: Path, *words: str) -> str:
-    return run(["git", "-C", checkout, *words])
+    return git.run(*words, at=checkout)

@@ -120,6 +120,13 @@ def test_only_one_module_starts_programs(path: Path) -> None:
     assert not re.search(r"\bos\.(system|popen|posix_spawn|fork|exec[lv]|spawn[lv])", path.read_text(encoding="utf-8"))
 
 
+def test_git_is_started_by_one_module_which_knows_what_binds_it_to_another_repository() -> None:
+    starts = re.compile(r"""\[\s*["']git["']""")
+    assert [path.name for path in SCRIPTS.rglob("*.py") if starts.search(path.read_text(encoding="utf-8"))] == [
+        "git.py"
+    ]
+
+
 @pytest.mark.parametrize("name", sorted(STANDALONE))
 def test_a_program_of_its_own_imports_nothing_of_the_package(name: str) -> None:
     path = PACKAGE / f"{name.replace('.', '/')}.py"

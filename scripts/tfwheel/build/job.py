@@ -11,9 +11,8 @@ from tfwheel.build import ops_sources, ops_tests
 from tfwheel.config import build_config, inputs, plan
 from tfwheel.errors import BadWheelError
 from tfwheel.index import ledger, published_versions
-from tfwheel.system import console, locks, scratch
+from tfwheel.system import console, git, locks, scratch
 from tfwheel.system.errors import CommandError
-from tfwheel.system.processes import run
 from tfwheel.wheel import records
 
 if TYPE_CHECKING:
@@ -147,7 +146,7 @@ class Job:
         """Return the commit of the sources, with ``-dirty`` if files differ from it; empty outside git."""
         words = ["describe", "--always", "--abbrev=40", "--dirty", "--exclude=*"]  # never a tag instead of its commit
         try:
-            return run(["git", "-C", self.paths.settings, *words]).strip()
+            return git.run(*words, at=self.paths.settings).strip()
         except CommandError:
             return ""
 

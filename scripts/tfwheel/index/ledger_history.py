@@ -11,8 +11,8 @@ from tfwheel.errors import FactoryError, UsageError
 from tfwheel.index import ledger
 from tfwheel.index.errors import LedgerAccessError, LedgerHistoryError, LedgerMissingError, NameTakenError
 from tfwheel.index.ledger import EDITABLE, LASTING, Ledger, differences
+from tfwheel.system import git
 from tfwheel.system.errors import CommandError
-from tfwheel.system.processes import run
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -80,7 +80,7 @@ def merge_branches(base: Path, ours: Path, theirs: Path) -> None:
         ledger.write(ours, join(*(ledger.read(path) for path in (base, ours, theirs))))
     except FactoryError:
         with suppress(CommandError):  # its exit code is the number of conflicts
-            run(["git", "merge-file", "-L", "ours", "-L", "base", "-L", "theirs", ours, base, theirs])
+            git.run("merge-file", "-L", "ours", "-L", "base", "-L", "theirs", ours, base, theirs)
         raise
 
 
@@ -172,4 +172,4 @@ def _of(path: Path, state: str) -> Ledger:
 
 
 def _git(path: Path, *words: str) -> str:
-    return run(["git", "-C", path.parent, *words])
+    return git.run(*words, at=path.parent)

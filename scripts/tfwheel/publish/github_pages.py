@@ -20,8 +20,7 @@ import msgspec
 from tfwheel.publish import github_api
 from tfwheel.publish.errors import DeploymentError
 from tfwheel.publish.github_repository import decoded
-from tfwheel.system import console, web
-from tfwheel.system.processes import run
+from tfwheel.system import console, git, web
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -79,7 +78,7 @@ def deploy(repository: Repository, artifact: int, *, history: Iterable[str], tim
 
 def history(root: Path) -> list[str]:
     """Return the newest commits of a checkout, HEAD first."""
-    return run(["git", "-C", root, "rev-list", f"--max-count={COMMITS}", "HEAD"]).split()
+    return git.run("rev-list", f"--max-count={COMMITS}", "HEAD", at=root).split()
 
 
 def _wait(repository: Repository, version: str, timeout_s: float) -> None:

@@ -13,9 +13,8 @@ from tfwheel.index import ledger
 from tfwheel.index.errors import NameTakenError, WheelMissingError
 from tfwheel.publish.errors import ChangelogError, NoGreenRunError, ReleaseBranchError, ReleaseTagError
 from tfwheel.publish.pull_request import MAIN
-from tfwheel.system import console
+from tfwheel.system import console, git
 from tfwheel.system.errors import CommandError
-from tfwheel.system.processes import run
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -116,7 +115,7 @@ def check_number(release: PlannedRelease, path: Path, assets: Mapping[str, Asset
 def commit_of(root: Path) -> str:
     """Return the commit that is checked out; ReleaseTagError if there is none."""
     try:
-        return run(["git", "-C", root, "rev-parse", "--verify", "HEAD"]).split()[-1]
+        return git.run("rev-parse", "--verify", "HEAD", at=root).split()[-1]
     except CommandError as error:
         message = f"{root} is not a git checkout with a commit: {error.output.strip() or error.message}"
         raise ReleaseTagError(message) from error
@@ -129,7 +128,7 @@ def check_tag(root: Path, tag: str, *, rehearsed: bool) -> None:
     """
     head = commit_of(root)
     try:
-        tagged = run(["git", "-C", root, "rev-parse", "--verify", "-q", f"refs/tags/{tag}^{{commit}}"]).split()[-1]
+        tagged = git.run("rev-parse", "--verify", "-q", f"refs/tags/{tag}^{{commit}}", at=root).split()[-1]
         problem = f"the tag {tag} is on {tagged[:12]}, but {head[:12]} is checked out"
     except CommandError:
         tagged, problem = "", f"there is no tag {tag} in this checkout"

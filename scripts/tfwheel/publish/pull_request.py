@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from tfwheel.errors import PublishError, UsageError
-from tfwheel.system import console, scratch
+from tfwheel.system import console, git, scratch
 from tfwheel.system.errors import CommandError
-from tfwheel.system.processes import run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -74,15 +73,15 @@ def _push(
     """Clone, change, commit and push, and retry once if a branch moved meanwhile; False if nothing changes."""
     for attempt in range(TRIES):
         shutil.rmtree(tree, ignore_errors=True)
-        run(["git", "clone", "-q", "--depth=1", "--no-tags", "--branch", base, remote, tree], env=environment)
-        git = _Git(tree=tree, environment=environment)
-        if not git.commit(change):
+        git.run("clone", "-q", "--depth=1", "--no-tags", "--branch", base, remote, tree, env=environment)
+        clone = _Clone(tree=tree, environment=environment)
+        if not clone.commit(change):
             return False
         try:
             if push:
-                git.push(base)
+                clone.push(base)
             else:
-                git.replace(change.branch)
+                clone.replace(change.branch)
         except CommandError as error:
             if attempt + 1 == TRIES or not any(sign in error.output for sign in MOVED):
                 raise
@@ -93,12 +92,12 @@ def _push(
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Git:
+class _Clone:
     tree: Path
     environment: dict[str, str]
 
     def __call__(self, *words: str) -> str:
-        return run(["git", "-C", self.tree, *words], env=self.environment)
+        return git.run(*words, at=self.tree, env=self.environment)
 
     def commit(self, change: ProposedChange) -> bool:
         """Commit the change; False if nothing changed."""
@@ -107,7 +106,7 @@ class _Git:
             self("add", "--all", "--", *paths)
         if not self("diff", "--cached", "--name-only"):
             return False
-        run(["git", "-C", self.tree, "commit", "-q", "-m", change.title], env=self.environment | self._author())
+        git.run("commit", "-q", "-m", change.title, at=self.tree, env=self.environment | self._author())
         return True
 
     def push(self, branch: str) -> None:
@@ -158,7 +157,7 @@ def copied(root: Path, paths: Sequence[str]) -> Callable[[Path], list[str]]:
     """
     try:
         options = ["--cached", "--others", "--exclude-standard", "--error-unmatch"]
-        listed = run(["git", "-C", root, "ls-files", "-z", *options, "--", *paths])
+        listed = git.run("ls-files", "-z", *options, "--", *paths, at=root)
     except CommandError as error:
         message = f"{', '.join(paths)}: not all of these are files of {root}: {error.output.strip()}"
         raise UsageError(message) from error
@@ -188,4 +187,4 @@ def _copy(root: Path, tree: Path, name: str) -> bool:
 
 def _object(tree: Path, name: str) -> str:
     """Return the git object of a name in HEAD of a tree; empty if there is none."""
-    return run(["git", "-C", tree, "ls-tree", "--object-only", "HEAD", "--", name]).strip()
+    return git.run("ls-tree", "--object-only", "HEAD", "--", name, at=tree).strip()

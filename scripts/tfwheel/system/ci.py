@@ -6,9 +6,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tfwheel.system import files
+from tfwheel.system import files, git
 from tfwheel.system.errors import ChangesUnknownError, CommandError, NotInCiError
-from tfwheel.system.processes import run
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,11 +22,10 @@ def changed_files(checkout: Path, *, since: str) -> list[str]:
     Uncommitted and untracked files count too; a renamed file counts under both names. Raises ChangesUnknownError when
     git does not know the revision or finds no merge base.
     """
-    git = ["git", "-C", str(checkout)]
     try:
-        commit = run([*git, "rev-parse", "--verify", "--end-of-options", f"{since}^{{commit}}"]).split()[-1]
-        listed = run([*git, "diff", "--merge-base", "--name-only", "--no-renames", "-z", commit])
-        listed += run([*git, "ls-files", "--others", "--exclude-standard", "--full-name", "-z", ":/"])
+        commit = git.run("rev-parse", "--verify", "--end-of-options", f"{since}^{{commit}}", at=checkout).split()[-1]
+        listed = git.run("diff", "--merge-base", "--name-only", "--no-renames", "-z", commit, at=checkout)
+        listed += git.run("ls-files", "--others", "--exclude-standard", "--full-name", "-z", ":/", at=checkout)
     except CommandError as error:
         message = f"which files changed since `{since}`? {(error.output or error.message).strip()}"
         raise ChangesUnknownError(message) from error

@@ -69,25 +69,26 @@ def run(
     argv: Sequence[str | Path],
     *,
     cwd: Path | None = None,
-    env: Mapping[str, str] | None = None,
+    env: Mapping[str, str | None] | None = None,
     log: Path | None = None,
     on_line: Callable[[str], object] | None = None,
     among: Programs | None = None,
 ) -> str:
     """Run a program to its end and return its output (stdout and stderr in order, as text).
 
-    ``env`` is added to this process's environment. ``log`` receives the command line and the output while the program
-    runs, ``on_line`` each line of the output. ``among.end()`` ends the program, too. Raises CommandError with the
-    output when the program exits non-zero or cannot be started.
+    ``env`` is added to this process's environment; None takes a variable out of it. ``log`` receives the command line
+    and the output while the program runs, ``on_line`` each line of the output. ``among.end()`` ends the program, too.
+    Raises CommandError with the output when the program exits non-zero or cannot be started.
     """
     words = [str(word) for word in argv]
     line = shlex.join(words)
+    added: dict[str, str | None] = {**os.environ, **scratch.mark(), **(env or {})}
     console.detail(f"$ {line}" + (f"  (in {cwd})" if cwd else ""))
     try:
         process = subprocess.Popen(
             words,
             cwd=cwd,
-            env={**os.environ, **scratch.mark(), **(env or {})},
+            env={name: value for name, value in added.items() if value is not None},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -67,6 +67,7 @@ def test_a_tree_of_cuda_parts_that_was_there_came_from_the_cache(
     monkeypatch.setattr(toolchain, "prepare", lambda *_, **__: tree.mkdir(parents=True, exist_ok=True))
     monkeypatch.setattr(gpu_code, "fetch_tools", lambda _: None)
     monkeypatch.setattr(official_wheel, "fetch", lambda *_: tree)
+    (build.paths.settings / "ops").mkdir()
     pipeline._fetched(build, chain)
     assert tree.is_dir()
     assert build.cached == cached
