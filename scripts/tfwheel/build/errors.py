@@ -38,7 +38,7 @@ class CompileError(FactoryError):
 class OpsSourceError(CompileError):
     """The sources of a custom-op project cannot be fetched, or it does not give what ops.toml says."""
 
-    default_remedy = "Correct that project in build_config/ops.toml; git must be able to fetch it without asking."
+    default_remedy = "Correct that project: what build_config/ops.toml says of it, or its files."
 
 
 class ContainerBuildError(ProgramError):

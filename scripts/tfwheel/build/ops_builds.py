@@ -9,7 +9,6 @@ import shutil
 import stat
 import sys
 import tomllib
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
 from itertools import count as count_from
@@ -19,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from packaging.requirements import InvalidRequirement, Requirement
 
-from tfwheel.build import compiler_errors, foreign_wheel, ops_kernels
+from tfwheel.build import compiler_errors, foreign_wheel, ops_kernels, ops_sources
 from tfwheel.build.errors import CompileError, OpsSourceError
 from tfwheel.config import ops_projects
 from tfwheel.system import digests
@@ -27,7 +26,7 @@ from tfwheel.system.errors import CommandError
 from tfwheel.system.processes import run
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from tfwheel.config.ops_projects import OpsProject
 
@@ -82,7 +81,7 @@ def build(order: Order) -> BuiltProject:
     Raises CompileError, with the compilers' errors first, and OpsSourceError for a project that does not give the
     packages and libraries that ``ops.toml`` names, or whose files cannot be copied.
     """
-    with _naming_files(order):
+    with ops_sources.naming_files(order.project):
         made = BUILDERS[order.project.kind](order if order.tree.is_file() else _copied(order))
         _check(order, made)
     return made
@@ -100,20 +99,6 @@ def _copied(order: Order) -> Order:
             if not path.is_symlink():
                 path.chmod(path.stat().st_mode | stat.S_IRUSR | stat.S_IWUSR)
     return replace(order, top=copy, tree=copy / order.tree.relative_to(order.top))
-
-
-@contextmanager
-def _naming_files(order: Order) -> Iterator[None]:
-    """Turn an error of the file system into an OpsSourceError with its path."""
-    try:
-        yield
-    except shutil.Error as error:
-        source, _, reason = error.args[0][0]
-        message = f"the custom-op project `{order.project.name}`: {source} cannot be copied: {reason}"
-        raise OpsSourceError(message) from error
-    except OSError as error:
-        message = f"the custom-op project `{order.project.name}`: {error.strerror}: {error.filename}"
-        raise OpsSourceError(message) from error
 
 
 # --- the kinds -------------------------------------------------------------------------------------------

@@ -235,12 +235,16 @@ LibraryPattern = Annotated[
         r"lib[A-Za-z0-9_+-]+[A-Za-z0-9._+*?\[\]-]*", "the name of a library, or a pattern of it, as in `libgomp.so*`"
     ),
 ]
+# As git-fetch(1) has them, but for what would carry a secret into records (a password, or with http any user), what is
+# no address of a repository (a query), and what depends on where the build runs (a relative path).
 GitUrl = Annotated[
     str,
+    Field(max_length=400),
     text_like(
-        r"(?![^/]*//[^/@]*:[^/@]*@)[A-Za-z0-9./][^\s]{2,400}",
-        "the address of a git repository without a password, as in `https://github.com/owner/name`; git finds "
-        "credentials as it always does",
+        r"https?://[^\s@?#/]+/[^\s@?#]+|(ssh|git)://([A-Za-z0-9_.-]+@)?[^\s@:?#/]+(:[0-9]+)?/[^\s?#]+|file:///[^\s?#]+"
+        r"|(?!-)([A-Za-z0-9_.-]+@)?[A-Za-z0-9_.-]+:(?!//)[^\s:?#]+|/[^\x00-\x1f]+",
+        "the address of a git repository without a user or password, as in `https://github.com/owner/name`, "
+        "`git@github.com:owner/name`, or an absolute path; git finds credentials as it always does",
     ),
 ]
 Commit = Annotated[str, text_like("[0-9a-f]{40}", "the full name of a commit, 40 digits, 0 to 9 and a to f")]

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from tfwheel.config.errors import ConfigError
+from tfwheel.system import urls
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -129,7 +130,8 @@ def _explain(detail: ErrorDetails, shape: Any) -> str:  # noqa: ANN401 -- any an
     if detail["type"] == "string_type" and type(given) is int:
         return f'`{place}` must be quoted: write "{given}"'
     said = detail["msg"].removeprefix("Value error, ").replace("Tuple", "List")  # TOML has lists
-    return f"`{place}`: {said[0].lower()}{said[1:]} (got {_SHORT.repr(given)})"
+    shown = _SHORT.repr(urls.masked(given) if isinstance(given, str) else given)
+    return f"`{place}`: {said[0].lower()}{said[1:]} (got {shown})"
 
 
 def _keys_near(place: tuple[int | str, ...], shape: Any) -> list[str]:  # noqa: ANN401 -- as above

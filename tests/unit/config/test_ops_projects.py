@@ -112,6 +112,49 @@ def test_ops_for_the_cpu_alone_promise_no_gpu_code(folder: Path, text: str, *, w
     assert ops_projects.rules(loaded(folder, text)).without_gpu_code is without
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://example.org/owner/name.git",
+        "http://127.0.0.1:8000/x",
+        "ssh://git@example.org:2222/owner/name",
+        "git@example.org:owner/name.git",
+        "host:owner/name",
+        "file:///srv/git/x",
+        "/srv/git/x y",
+    ],
+)
+def test_a_repository_may_be_wherever_git_finds_it(folder: Path, url: str) -> None:
+    assert loaded(folder, SOURCES.replace("https://example.org/theirs", url))[0].git == url
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://token@example.org/x",
+        "https://me:secret@example.org/x",
+        "ssh://me:secret@example.org/x",
+        "https://example.org/x?token=1",
+        "https://example.org/x#1",
+        "../theirs",
+        "theirs",
+        "./a:b",
+        "--upload-pack=evil",
+        "-x:y",
+        "ext::sh -c evil",
+        "https:///x",
+        "https://example.org/x y",
+        "file://host/x",
+        "",
+    ],
+)
+def test_an_address_that_has_a_secret_or_depends_on_the_place_is_refused(folder: Path, url: str) -> None:
+    with pytest.raises(ConfigError, match="the address of a git repository") as caught:
+        loaded(folder, SOURCES.replace("https://example.org/theirs", url))
+    assert "secret" not in caught.value.message
+    assert "token@" not in caught.value.message
+
+
 def test_members_of_a_merged_wheel_have_their_path_in_the_ops_wheel() -> None:
     rules = ops_projects.rules(ops_projects.USUAL)
     assert rules.file_of("_tfwheel_ops/_ops.so") == "tfwheel_ops/_ops.so"
@@ -131,7 +174,11 @@ def test_the_pattern_of_a_graft_is_that_of_the_name_which_auditwheel_gives() -> 
         ('path = "made"\n', f'path = "made"\ngit = "https://example.org/x"\ncommit = "{COMMIT}"\n', "give it either"),
         ('path = "made"\n', 'git = "https://example.org/x"\n', "`git` and `commit` belong together"),
         ('path = "made"\n', 'path = "made"\ncommit = "abc"\n', "the full name of a commit, 40 digits"),
-        ('path = "made"\n', 'git = "https://me:secret@example.org/x"\n', "without a password"),
+        (
+            'path = "made"\n',
+            'git = "https://me:secret@example.org/x"\n',
+            r"without a user or password.*//\*\*\*@example.org",
+        ),
         ('path = "made"\n', 'path = "no-such"\n', r"`path` is no-such, and there is no .*no-such"),
         ('path = "made"\n', 'path = "/made"\n', "a path relative to its folder"),
         ('path = "made"\n', 'path = "made"\npatches = "no-such"\n', "there is no folder .*no-such"),
