@@ -21,7 +21,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from tfwheel.build import compiler_errors, foreign_wheel, ops_kernels, ops_sources
 from tfwheel.build.errors import CompileError, OpsSourceError
 from tfwheel.config import ops_projects
-from tfwheel.system import digests
+from tfwheel.system import console, digests
 from tfwheel.system.errors import CommandError
 from tfwheel.system.processes import run
 
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from tfwheel.config.ops_projects import OpsProject
 
+ENTRY_POINTS = "entry_points.txt"
 LICENSES = ("LICENSE*", "LICENCE*", "COPYING*", "NOTICE*")
 IN_PACKAGE = ("Path", "tf")  # names that a package has which nobody wrote
 # It only loads its libraries.
@@ -258,11 +259,16 @@ def _unpacked(order: Order, wheel: Path) -> BuiltProject:
     folder, info = order.work / "unpacked", order.work / "dist-info"
     tensorflow = order.variables["TENSORFLOW_VERSION"]
     foreign_wheel.unpack(wheel, folder, info, project=order.project.name, tensorflow=tensorflow)
-    files = [path for path in (info / "licenses").rglob("*") if path.is_file()]
+    # Since PEP 639 they are in a folder of their own, before it beside METADATA.
+    licenses = {path.name: path for pattern in LICENSES for path in info.glob(pattern) if path.is_file()}
+    inside = info / "licenses"
+    licenses |= {str(path.relative_to(inside)): path for path in inside.rglob("*") if path.is_file()}
+    if (info / ENTRY_POINTS).is_file():
+        console.warn(f"{wheel.name} of `{order.project.name}` has entry points, which the ops wheel does not get")
     return BuiltProject(
         name=order.project.name,
         folder=folder,
-        licenses={str(path.relative_to(info / "licenses")): path for path in files},
+        licenses=licenses,
         requires=tuple(order.project.requires),
         metadata=(info / foreign_wheel.METADATA).read_bytes(),
     )

@@ -52,6 +52,19 @@ def test_a_wheel_that_needs_a_newer_python_makes_the_ops_need_it(alone: Path, sd
     assert "Requires-Python: >=3.11,>=3.9" in metadata(taken(alone, sdk, tmp_path, members=PACKAGE | old))
 
 
+def test_licences_are_kept_wherever_they_are_and_entry_points_are_missed_aloud(
+    alone: Path, sdk: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    info = {"LICENSE.txt": b"old", "licenses/deep/NOTICE": b"new", "entry_points.txt": b"[console_scripts]\nx = a:b\n"}
+    members = taken(
+        alone, sdk, tmp_path, members=PACKAGE | {f"done-1.dist-info/{name}": data for name, data in info.items()}
+    )
+    texts = {name.partition("/licenses/")[2]: data for name, data in members.items() if "/licenses/" in name}
+    assert texts == {"done/LICENSE.txt": b"old", "done/deep/NOTICE": b"new"}
+    assert not [name for name in members if name.endswith("entry_points.txt")]
+    assert "of `done` has entry points, which the ops wheel does not get" in capfd.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("members", "extra", "tag", "words"),
     [
