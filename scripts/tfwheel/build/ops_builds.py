@@ -51,6 +51,7 @@ class Order:
     """What a project is built with: its sources, the variables of the build, a scratch folder, and the log.
 
     ``top`` is the folder of all sources and ``tree`` the project's own in it, or for a project that is a wheel, that.
+    ``shown`` is what messages have in place of ``top``: the user's folder, or nothing for what was fetched or patched.
     """
 
     project: OpsProject
@@ -60,6 +61,7 @@ class Order:
     work: Path
     log: Path
     what: str  # for messages: the id of the ops wheel
+    shown: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,7 +101,8 @@ def _copied(order: Order) -> Order:
         for path in (Path(folder), *(Path(folder, name) for name in files)):
             if not path.is_symlink():
                 path.chmod(path.stat().st_mode | stat.S_IRUSR | stat.S_IWUSR)
-    return replace(order, top=copy, tree=copy / order.tree.relative_to(order.top))
+    shown = f"{order.top}/" if order.project.path and not order.project.patches else ""
+    return replace(order, top=copy, tree=copy / order.tree.relative_to(order.top), shown=shown)
 
 
 # --- the kinds -------------------------------------------------------------------------------------------
@@ -151,9 +154,12 @@ def _run(argv: Sequence[str | Path], order: Order, *, cwd: Path | None = None) -
         run(argv, cwd=cwd, env=order.variables, log=order.log)
     except CommandError as error:
         message = f"the custom ops `{order.project.name}` do not compile for {order.what}\n"
-        message += compiler_errors.words(error.output) or error.message
-        remedy = ["Correct the source named above.", *compiler_errors.hints(error.output)]
-        raise CompileError(message, remedy=" ".join([*remedy, f"The whole log is {order.log}."])) from error
+        message += (compiler_errors.words(error.output) or error.message).replace(f"{order.top}/", order.shown)
+        where = (
+            "Correct the source named above" if order.shown else "Correct the source named above by a patch (`patches`)"
+        )
+        remedy = [f"{where}.", *compiler_errors.hints(error.output), f"The whole log is {order.log}."]
+        raise CompileError(message, remedy=" ".join(remedy)) from error
 
 
 def _filled(order: Order, key: str, words: Sequence[str]) -> list[str]:

@@ -114,6 +114,24 @@ def test_all_errors_of_all_files_come_in_one_round_with_hints(settings: Path, sd
     assert "Write `cub/` for `gpu/cub/`." in caught.value.remedy
 
 
+def test_an_error_names_the_file_that_is_to_be_corrected_not_the_copy_that_was_built(
+    settings: Path, sdk: Path, tmp_path: Path
+) -> None:
+    write(settings, {"by_cmake/op.cc": "int one = nothing;\n"})
+    with pytest.raises(CompileError) as caught:
+        compiled(settings, sdk, tmp_path)
+    assert f"{settings}/by_cmake/op.cc:1:11: error" in caught.value.message
+    assert str(tmp_path / "work") not in caught.value.message
+    assert caught.value.remedy.startswith("Correct the source named above. ")
+    patch = settings / "changes/name.patch"
+    patch.write_text(patch.read_text().replace("\n+static", "\n+wrong"))
+    with pytest.raises(CompileError) as caught:
+        compiled(settings, sdk, tmp_path, "again")
+    assert "\ncc/kernels/b.cc:5:1: error" in caught.value.message
+    assert str(tmp_path / "again") not in caught.value.message
+    assert "by a patch (`patches`)." in caught.value.remedy
+
+
 def test_a_commit_that_cannot_be_fetched_says_what_git_says(settings: Path, sdk: Path, tmp_path: Path) -> None:
     text = (settings / "ops.toml").read_text()
     commit = text.partition('commit = "')[2][:40]
