@@ -37,7 +37,9 @@ Version: {version}
 Summary: Custom ops for TensorFlow {tensorflow}: {projects}
 Requires-Python: >=3.9
 Requires-Dist: tensorflow=={minor}.*
+Description-Content-Type: text/markdown
 
+Custom ops for TensorFlow {tensorflow}, in the packages {packages}. An op loads only on the TensorFlow it was built for.
 """
 ORIGIN = "$ORIGIN"
 INSIDE = re.compile(r"\$(ORIGIN|\{ORIGIN\})(/|$)")  # how a search path that moves with the wheel begins
@@ -133,6 +135,7 @@ def _metadata(
         tensorflow=target.tensorflow,
         minor=".".join(target.tensorflow.split(".")[:2]),
         projects=", ".join(project.name for project in built),
+        packages=", ".join(sorted({path.name for project in built for path in project.folder.iterdir()})),
     )
     old = (leading and leading.metadata) or text.encode()
     known = {Requirement(one) for one in core_metadata.requirements(old)}

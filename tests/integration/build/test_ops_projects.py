@@ -12,6 +12,8 @@ import fakewheels
 from opsworld import LINKED, TARGET, change, committed, compiled, said, value, write
 from tfwheel.build import ops_sources, repair
 from tfwheel.build.errors import CompileError, OpsSourceError, RepairError
+from tfwheel.checks import wheel_gates
+from tfwheel.checks.opened_wheel import opened_ops
 from tfwheel.config import ops_projects
 from tfwheel.config.targets import OpsRules
 from tfwheel.gpu import elf
@@ -56,6 +58,8 @@ def test_projects_of_every_kind_are_in_one_wheel_and_their_libraries_work(
     text = members[f"{info}/METADATA"].decode()
     requires = {line.partition(": ")[2] for line in text.splitlines() if line.startswith("Requires-Dist")}
     assert requires == {"tensorflow==2.20.*", "numpy>=1.26", "six>=1.16"}
+    with opened_ops(wheel, target=TARGET, rules=fakewheels.RULES) as candidate:
+        assert "twine check --strict passed" in wheel_gates.metadata(candidate)
     site = tmp_path / "site"
     with WheelReader(wheel) as reader:
         for name in reader.names():
