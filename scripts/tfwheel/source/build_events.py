@@ -6,16 +6,19 @@ build_event_stream.proto of Bazel. One JSON object a line; of a build that was k
 
 from __future__ import annotations
 
-import json
 import re
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import msgspec
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 COUNTER = re.compile(r"^\[([\d,]+) / ([\d,]+)\]", re.MULTILINE)  # of actions, as Bazel prints it without a terminal
 INTERNAL = ("internal", "total")  # runners that compile nothing: Bazel's own work, and the sum
+HIT = " cache hit"  # how the runners of a disk cache and a remote one end
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,33 +56,72 @@ class BuildReport:
         return bool(self.exit_name)
 
 
-@dataclass(kw_only=True)
-class _Reading:
-    done: int = 0
-    total: int = 0
-    runners: dict[str, int] = field(default_factory=dict)
-    exit_name: str = ""
-    exit_code: int | None = None
-    failed: list[FailedAction] = field(default_factory=list)
-    outputs: list[str] = field(default_factory=list)
-    text: list[str] = field(default_factory=list)
+# --- the messages, as far as they are read; what is 0, false or empty is left out of the JSON ---------------
+
+
+class _Named(msgspec.Struct, frozen=True, kw_only=True):
+    name: str = ""
+    count: int = 0
+    code: int = 0
+
+
+class _Progress(msgspec.Struct, frozen=True, kw_only=True):
+    stdout: str = ""
+    stderr: str = ""
+
+
+class _Action(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    success: bool = False
+    label: str = ""
+    type: str = ""
+    exit_code: int = 0
+
+
+class _Finished(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    exit_code: _Named = _Named()
+
+
+class _Completed(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    important_output: tuple[_Named, ...] = ()
+
+
+class _Summary(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    runner_count: tuple[_Named, ...] = ()
+
+
+class _Metrics(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    action_summary: _Summary = _Summary()
+
+
+class _Event(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    progress: _Progress = _Progress()
+    action: _Action | None = None
+    finished: _Finished | None = None
+    completed: _Completed = _Completed()
+    build_metrics: _Metrics = _Metrics()
+
+
+DECODER = msgspec.json.Decoder(_Event)
 
 
 def read(lines: Iterable[str]) -> BuildReport:
     """Return what a stream of events says, as far as it goes; lines that are no whole event say nothing."""
-    found = _Reading()
-    for event in _events(lines):
-        _note(found, event)
+    events = list(_events(lines))
+    text = "".join(event.progress.stdout + event.progress.stderr for event in events)
+    done, total = counter(text) or (0, 0)
+    runners = [one for event in events for one in event.build_metrics.action_summary.runner_count]
+    actions = [event.action for event in events if event.action and not event.action.success]
+    end = next((event.finished.exit_code for event in events if event.finished), None)
     return BuildReport(
-        done=found.done,
-        total=found.total,
-        ran=sum(number for name, number in found.runners.items() if name not in INTERNAL and not _is_cache(name)),
-        cached=sum(number for name, number in found.runners.items() if _is_cache(name)),
-        exit_name=found.exit_name,
-        exit_code=found.exit_code,
-        failed=tuple(found.failed),
-        outputs=tuple(found.outputs),
-        text="".join(found.text),
+        done=done,
+        total=total,
+        ran=sum(one.count for one in runners if one.name not in INTERNAL and not one.name.endswith(HIT)),
+        cached=sum(one.count for one in runners if one.name.endswith(HIT)),
+        exit_name=end.name if end else "",
+        exit_code=end.code if end else None,
+        failed=tuple(FailedAction(label=one.label, mnemonic=one.type, exit_code=one.exit_code) for one in actions),
+        outputs=tuple(one.name for event in events for one in event.completed.important_output),
+        text=text,
     )
 
 
@@ -89,35 +131,7 @@ def counter(text: str) -> tuple[int, int] | None:
     return (int(found[-1][0].replace(",", "")), int(found[-1][1].replace(",", ""))) if found else None
 
 
-def _events(lines: Iterable[str]) -> Iterator[dict[str, Any]]:
+def _events(lines: Iterable[str]) -> Iterator[_Event]:
     for line in lines:
-        try:
-            event = json.loads(line)
-        except ValueError:  # cut by a kill, or still being written
-            continue
-        if isinstance(event, dict):
-            yield event
-
-
-def _note(found: _Reading, event: dict[str, Any]) -> None:
-    """Add what one event says. Numbers of 64 bits are text in JSON, and what is 0 or false is left out."""
-    said = event.get("progress", {})
-    text = str(said.get("stdout", "")) + str(said.get("stderr", ""))
-    found.text.append(text)
-    found.done, found.total = counter(text) or (found.done, found.total)
-    if "action" in event and not event["action"].get("success"):
-        action, name = event["action"], event.get("id", {}).get("actionCompleted", {})
-        label = str(action.get("label") or name.get("label") or "")
-        code = int(action.get("exitCode", 0))
-        found.failed.append(FailedAction(label=label, mnemonic=str(action.get("type", "")), exit_code=code))
-    if "finished" in event:
-        code = event["finished"].get("exitCode", {})
-        found.exit_name, found.exit_code = str(code.get("name", "")), int(code.get("code", 0))
-    for one in event.get("completed", {}).get("importantOutput", ()):
-        found.outputs.append(str(one.get("name", "")))
-    for one in event.get("buildMetrics", {}).get("actionSummary", {}).get("runnerCount", ()):
-        found.runners[str(one.get("name"))] = int(one.get("count", 0))
-
-
-def _is_cache(runner: str) -> bool:
-    return "cache hit" in runner
+        with suppress(msgspec.DecodeError):  # cut by a kill, or still being written
+            yield DECODER.decode(line)
