@@ -6,7 +6,8 @@ import argparse
 import sys
 
 from tfwheel import cli
-from tfwheel.build import cibuildwheel, ops_in_container
+from tfwheel.build import ops_in_container
+from tfwheel.system import containers
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -23,7 +24,7 @@ def main(arguments: argparse.Namespace) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("target", help="a target id such as tf2.20.0-cp312-cu12; its Python runs the ops' tests")
-    parser.add_argument("--engine", choices=cibuildwheel.ENGINES, help="default: the first that works")
+    parser.add_argument("--engine", choices=containers.ENGINES, help="default: the first that works")
     parser.add_argument(
         "--image", type=cli.filled, help="an image to build in (default: in build_config/ops/pyproject.toml)"
     )

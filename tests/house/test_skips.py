@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 import needs
-from tfwheel.build.errors import ContainerEngineError, NoCompilerError
+from tfwheel.build.errors import NoCompilerError
 from tfwheel.config.paths import ROOT
+from tfwheel.system.errors import ContainerEngineError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

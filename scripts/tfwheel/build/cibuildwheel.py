@@ -1,4 +1,4 @@
-"""Builds the ops wheel in a container: the only module that calls cibuildwheel and container engines.
+"""Builds the ops wheel in a container: the only module that calls cibuildwheel.
 
 ``[tool.cibuildwheel]`` of the custom-op project defines the steps. The container sees a copy of the settings and,
 read-only below ``/tfwheel``, TensorFlow's headers, the CUDA parts, the official wheel for the tests, and pip's
@@ -7,29 +7,28 @@ configuration with the folders it names; nothing else of this machine.
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
 import shutil
 import tomllib
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from tfwheel.build.errors import ContainerBuildError, ContainerEngineError, ContainerImageError
+from tfwheel.build.errors import ContainerBuildError
 from tfwheel.config.errors import ConfigError
-from tfwheel.system.errors import CommandError
+from tfwheel.system import containers
+from tfwheel.system.errors import CommandError, ContainerEngineError
 from tfwheel.system.files import writing
 from tfwheel.system.processes import run
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
 
+    from tfwheel.system.containers import ContainerHost
     from tfwheel.system.pip_settings import PipSettings
 
-ENGINES = ("docker", "podman")
 INSIDE = PurePosixPath("/tfwheel")
 SDK = INSIDE / "sdk"
 PYTHON = "/opt/python/cp39-cp39/bin/python"  # the Python that cibuildwheel itself uses in every container
@@ -49,15 +48,6 @@ STEPS = (
 SHOWN_LINES = 15
 # By these variables cibuildwheel detects CI, and then adds marks for folding to its output.
 CI_MARKS = ("TRAVIS", "APPVEYOR", "CIRCLECI", "AZURE_HTTP_USER_AGENT", "GITHUB_ACTIONS", "GITLAB_CI")
-
-
-@dataclass(frozen=True, kw_only=True)
-class ContainerHost:
-    """A working container engine and an image that it has; ``image_id`` is the digest of the image."""
-
-    engine: str
-    image: str
-    image_id: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,45 +94,6 @@ class ContainerWheel:
     tools: dict[str, str]
 
 
-def find_engine(name: str | None = None) -> str:
-    """Find the engine of that name, or the first that works; ContainerEngineError with its output if none does."""
-    wanted = (name,) if name else ENGINES
-    faults = []
-    for engine in filter(shutil.which, wanted):
-        try:
-            _ask([engine, "info"])
-        except CommandError as error:
-            faults.append(f"{engine} does not work: {_last_words(error.output)}")
-        else:
-            return engine
-    message = "; ".join(faults) or f"there is no {' or '.join(wanted)} on PATH"
-    raise ContainerEngineError(message)
-
-
-def find_place(engine: str, image: str) -> ContainerHost:
-    """Check that the engine has the image (pulled if missing) and can start a container of it.
-
-    Raises ContainerImageError and ContainerEngineError, with the engine's output.
-    """
-    inspect = [engine, "image", "inspect", "--format", "{{.Id}}", image]
-    try:
-        found = _ask(inspect)
-    except CommandError:
-        try:
-            _ask([engine, "pull", image])
-        except CommandError as error:
-            message = f"{engine} has no image `{image}` and cannot pull it: {_last_words(error.output)}"
-            raise ContainerImageError(message) from error
-        found = _ask(inspect)
-    try:
-        _ask([engine, "run", "--rm", "--pull=never", image, "/bin/true"])
-    except CommandError as error:
-        message = f"{engine} cannot start a container of `{image}`: {_last_words(error.output)}"
-        remedy = f"Make `{engine} run --rm {image} /bin/true` work; tests/container/containers.conf may help podman."
-        raise ContainerEngineError(message, remedy=remedy) from error
-    return ContainerHost(engine=engine, image=image, image_id=found.strip())
-
-
 def default_image(package: Path) -> str:
     """Read the image from the project's pyproject.toml; ConfigError if it has none."""
     path = package / "pyproject.toml"
@@ -169,18 +120,17 @@ def build(order: ContainerBuild, place: ContainerHost, *, workspace: Path, log: 
     conf, out = workspace / "pip.conf", workspace / "wheels"
     with writing(conf, mode=0o600) as stream:  # it may hold passwords
         stream.write(order.pip.text().encode())
-    label = f"tfwheel={workspace}"
     env = {
         **order.variables(),
-        "CIBW_CONTAINER_ENGINE": _engine_words(place.engine, {INSIDE / "pip.conf": conf, **order.mounts()}, label),
+        "CIBW_CONTAINER_ENGINE": _engine_words(place.engine, {INSIDE / "pip.conf": conf, **order.mounts()}, workspace),
         "CIBW_MANYLINUX_X86_64_IMAGE": place.image,
         "GITHUB_STEP_SUMMARY": "",  # it would be overwritten
-        **_own_temporary_folder(),
+        **containers.own_temporary_folder(),
         "PYTHONUNBUFFERED": "1",
     }
     argv: list[str | Path] = ["env", *(word for name in CI_MARKS for word in ("-u", name)), program]
     argv += ["--only", f"{order.python}-manylinux_x86_64", "--output-dir", out, order.package]
-    with _swept(place.engine, label):
+    with containers.swept(place.engine, str(workspace)):
         try:
             output = run(argv, cwd=order.settings, env=env, log=log)
         except CommandError as error:
@@ -188,36 +138,14 @@ def build(order: ContainerBuild, place: ContainerHost, *, workspace: Path, log: 
     return _built(next(out.glob("*.whl")), _plain(output), place)
 
 
-def _ask(argv: list[str]) -> str:
-    return run(argv, env=_own_temporary_folder())
-
-
-def _own_temporary_folder() -> dict[str, str]:
-    """Return the TMPDIR of this process for an engine, which may keep its state there from one call to the next."""
-    return {"TMPDIR": os.environ.get("TMPDIR") or "/tmp"}  # noqa: S108 -- what it uses itself
-
-
-def _engine_words(engine: str, mounts: Mapping[PurePosixPath, Path], label: str) -> str:
+def _engine_words(engine: str, mounts: Mapping[PurePosixPath, Path], owner: Path) -> str:
     """Return the engine and its options in the format of ``CIBW_CONTAINER_ENGINE``."""
-    options = [f"--label={label}", "--security-opt=label=disable"]  # SELinux would hide what is mounted
+    options = [
+        f"--label={containers.LABEL}={owner}",
+        "--security-opt=label=disable",
+    ]  # SELinux would hide what is mounted
     options += [f"--mount=type=bind,source={path},destination={inside},readonly" for inside, path in mounts.items()]
     return f"{engine}; disable_host_mount: true; create_args: {shlex.join(options)}"
-
-
-@contextmanager
-def _swept(engine: str, label: str) -> Iterator[None]:
-    """Remove containers with that label before and after the block: those of a killed run, and this run's."""
-
-    def sweep() -> None:
-        left = _ask([engine, "ps", "--all", "--quiet", "--filter", f"label={label}"]).split()
-        if left:
-            _ask([engine, "rm", "--force", *left])
-
-    sweep()
-    try:
-        yield
-    finally:
-        sweep()
 
 
 def _built(wheel: Path, output: str, place: ContainerHost) -> ContainerWheel:
@@ -266,8 +194,3 @@ def _first(pattern: str, text: str) -> str:
 
 def _tail(text: str) -> str:
     return "\n".join(text.splitlines()[-SHOWN_LINES:])
-
-
-def _last_words(output: str) -> str:
-    lines = [line.strip() for line in output.splitlines() if line.strip()]
-    return lines[-1] if lines else "it printed nothing"

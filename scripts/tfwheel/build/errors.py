@@ -13,18 +13,6 @@ class NoCompilerError(MissingToolError):
     default_remedy = "Install one: `sudo apt-get install g++ clang-19`, or set CUDA_HOME to a matching CUDA toolkit."
 
 
-class ContainerEngineError(MissingToolError):
-    """docker, podman or cibuildwheel is missing, or cannot start a container."""
-
-    default_remedy = "Install one (`sudo apt-get install podman`, or Docker), or start its daemon."
-
-
-class ContainerImageError(MissingToolError):
-    """The container image is not on this machine and cannot be pulled."""
-
-    default_remedy = "Correct the name, or make an image from your distribution: tests/container/bootstrap-image NAME."
-
-
 # --- the build -------------------------------------------------------------------------------------------
 
 

@@ -20,7 +20,7 @@ from tfwheel.build import (
     tensorflow_sdk,
     verification,
 )
-from tfwheel.build.cibuildwheel import ContainerBuild, ContainerHost
+from tfwheel.build.cibuildwheel import ContainerBuild
 from tfwheel.build.errors import CompileError, ContainerBuildError
 from tfwheel.build.job import FinishedWheel, Job
 from tfwheel.checks import opened_wheel
@@ -29,7 +29,7 @@ from tfwheel.config import ops_projects
 from tfwheel.config.errors import ConfigError
 from tfwheel.config.paths import Paths
 from tfwheel.gpu import fatbin
-from tfwheel.system import console, digests, sources
+from tfwheel.system import console, containers, digests, sources
 from tfwheel.system.pip_settings import PipSettings
 from tfwheel.wheel import overlay
 from tfwheel.wheel.reader import WheelReader
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tfwheel.config.targets import RepairRules, Target
+    from tfwheel.system.containers import ContainerHost
     from tfwheel.wheel.records import Record
 
 COMPILING = "Building project with"  # output of the compilers follows; before it is pip's
@@ -62,11 +63,9 @@ def build(
     native = paths or Paths.here()
     job = Job.of(target_id, replace(native, dist=native.dist / "container"))
     with job.publishable(), job.exclusive(job.target.ops_id), job.scratch():
-        name = cibuildwheel.find_engine(engine)
+        name = containers.find_engine(engine)
         with console.step(f"container image ({name})", job.times):
-            place = cibuildwheel.find_place(
-                name, image or cibuildwheel.default_image(job.paths.settings / _package(job))
-            )
+            place = containers.find_place(name, image or cibuildwheel.default_image(job.paths.settings / _package(job)))
         with console.step("official wheel", job.times):
             base = official_wheel.fetch(job.base, job.paths.cache)
         key = _key(job, base, place)

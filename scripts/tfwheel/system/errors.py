@@ -63,6 +63,18 @@ class InterpreterMissingError(MissingToolError):
     default_remedy = "Install it (`uv python install X.Y`, pyenv, or your distribution) and run again."
 
 
+class ContainerEngineError(MissingToolError):
+    """docker, podman or cibuildwheel is missing, or cannot start a container."""
+
+    default_remedy = "Install one (`sudo apt-get install podman`, or Docker), or start its daemon."
+
+
+class ContainerImageError(MissingToolError):
+    """The container image is not on this machine and cannot be pulled."""
+
+    default_remedy = "Correct the name, or make an image from your distribution: tests/container/bootstrap-image NAME."
+
+
 class DiskFullError(FactoryError):
     """Free disk space: the device is full."""
 

@@ -15,12 +15,12 @@ from platformdirs import user_cache_path
 import fakewheels
 import needs
 from tfwheel.build import cibuildwheel, ops_in_container, pins, pipeline
-from tfwheel.build.errors import CompileError, ContainerBuildError, ContainerEngineError, ContainerImageError
+from tfwheel.build.errors import CompileError, ContainerBuildError
 from tfwheel.checks.errors import ArchGateError
 from tfwheel.config import build_config, plan
 from tfwheel.config.paths import CONFIG_DIR, ROOT, Paths
-from tfwheel.system import digests, files, interpreters
-from tfwheel.system.errors import CommandError, InterpreterMissingError
+from tfwheel.system import containers, digests, files, interpreters
+from tfwheel.system.errors import CommandError, ContainerEngineError, ContainerImageError, InterpreterMissingError
 from tfwheel.system.processes import run
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def engine() -> Iterator[str]:
         if "CONTAINERS_CONF" not in os.environ:
             patch.setenv("CONTAINERS_CONF", str(ROOT / "tests" / "container" / "containers.conf"))
         try:
-            yield cibuildwheel.find_engine()
+            yield containers.find_engine()
         except ContainerEngineError as error:
             pytest.skip(str(error))
 
@@ -204,7 +204,7 @@ def test_a_wheel_without_the_gpu_code_of_its_line_is_refused(
 
 def test_an_image_that_is_nowhere_is_named_with_the_engines_words(engine: str) -> None:
     with pytest.raises(ContainerImageError, match=r"has no image `localhost:1/nowhere` and cannot pull it: .+"):
-        cibuildwheel.find_place(engine, "localhost:1/nowhere")
+        containers.find_place(engine, "localhost:1/nowhere")
 
 
 def test_what_a_killed_run_left_is_removed(engine: str, tag: str) -> None:
@@ -234,11 +234,11 @@ def test_an_engine_that_does_not_answer_is_passed_over_or_shown(
     monkeypatch.setenv("PATH", str(tmp_path))
     program(tmp_path, "docker", "echo Client: 1.0; echo 'Cannot connect to the Docker daemon' >&2; exit 1")
     with pytest.raises(ContainerEngineError, match="docker does not work: Cannot connect to the Docker daemon"):
-        cibuildwheel.find_engine()
+        containers.find_engine()
     program(tmp_path, "podman", "exit 0")
-    assert cibuildwheel.find_engine() == "podman"
+    assert containers.find_engine() == "podman"
     with pytest.raises(ContainerEngineError, match="docker does not work"):
-        cibuildwheel.find_engine("docker")
+        containers.find_engine("docker")
 
 
 def test_an_engine_that_cannot_start_a_container_is_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -251,5 +251,5 @@ def test_an_engine_that_cannot_start_a_container_is_shown(tmp_path: Path, monkey
     with pytest.raises(
         ContainerEngineError, match="cannot start a container of `some`: Error: crun: setrlimit"
     ) as caught:
-        cibuildwheel.find_place("podman", "some")
+        containers.find_place("podman", "some")
     assert "podman run --rm some /bin/true" in caught.value.remedy

@@ -10,15 +10,15 @@ import pytest
 
 import fakewheels
 from tfwheel.build import cibuildwheel, project_environment
-from tfwheel.build.errors import ContainerEngineError
 from tfwheel.config.errors import ConfigError
 from tfwheel.config.paths import CONFIG_DIR
-from tfwheel.system.errors import CommandError
+from tfwheel.system import containers
+from tfwheel.system.errors import CommandError, ContainerEngineError
 from tfwheel.system.pip_settings import PipSettings
 
 OPS = CONFIG_DIR / "ops"
 SETTINGS = tomllib.loads((OPS / "pyproject.toml").read_text())["tool"]["cibuildwheel"]
-PLACE = cibuildwheel.ContainerHost(engine="podman", image="some:1", image_id="sha256:12")
+PLACE = containers.ContainerHost(engine="podman", image="some:1", image_id="sha256:12")
 OUTPUT = """\
 cibuildwheel version 4.3.3
 
@@ -92,7 +92,7 @@ def test_without_an_engine_the_error_says_how_to_get_one(
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(ContainerEngineError, match=said) as caught:
-        cibuildwheel.find_engine(name)
+        containers.find_engine(name)
     assert "apt-get install podman" in caught.value.remedy
 
 
@@ -105,7 +105,7 @@ def test_without_cibuildwheel_the_error_names_the_session(tmp_path: Path, monkey
 
 
 def test_paths_with_spaces_reach_the_engine_whole() -> None:
-    words = cibuildwheel._engine_words("podman", {PurePosixPath("/tfwheel/sdk"): Path("/my cache/sdk")}, "tfwheel=/a b")
+    words = cibuildwheel._engine_words("podman", {PurePosixPath("/tfwheel/sdk"): Path("/my cache/sdk")}, Path("/a b"))
     assert words.startswith("podman; disable_host_mount: true; create_args: ")
     assert "'--mount=type=bind,source=/my cache/sdk,destination=/tfwheel/sdk,readonly'" in words
     assert "'--label=tfwheel=/a b'" in words

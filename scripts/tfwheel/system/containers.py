@@ -1,0 +1,182 @@
+"""The one door to docker and podman: images, named volumes, and containers that leave nothing behind.
+
+Nothing that a container writes is mounted from this machine: it writes to named volumes, and files are copied out. So
+no user of a container has to be a user here, and what is copied belongs to whoever runs this program.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from threading import Timer
+from typing import TYPE_CHECKING
+
+from tfwheel.system.errors import CommandError, ContainerEngineError, ContainerImageError
+from tfwheel.system.processes import run
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from pathlib import Path, PurePosixPath
+
+ENGINES = ("docker", "podman")
+LABEL = "tfwheel"  # of every container, with what it belongs to
+GPUS = {"docker": ["--gpus=all"], "podman": ["--device=nvidia.com/gpu=all"]}  # podman's way is CDI
+
+
+@dataclass(frozen=True, kw_only=True)
+class ContainerHost:
+    """A working container engine and an image that it has; ``image_id`` is the digest of the image."""
+
+    engine: str
+    image: str
+    image_id: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ContainerOrder:
+    """What a container gets: its program, variables, folders of this machine (read-only) and named volumes.
+
+    ``owner`` names what it belongs to: of one owner there is one container at a time. ``secrets`` are names of
+    variables of this process that it gets, too, without their values in any command line.
+    """
+
+    owner: str
+    argv: Sequence[str]
+    env: Mapping[str, str] = field(default_factory=dict)
+    secrets: Sequence[str] = ()
+    mounts: Mapping[PurePosixPath, Path] = field(default_factory=dict)
+    volumes: Mapping[PurePosixPath, str] = field(default_factory=dict)
+    workdir: PurePosixPath | None = None
+    gpus: bool = False
+
+
+def find_engine(name: str | None = None) -> str:
+    """Find the engine of that name, or the first that works; ContainerEngineError with its output if none does."""
+    wanted = (name,) if name else ENGINES
+    faults = []
+    for engine in filter(shutil.which, wanted):
+        try:
+            ask([engine, "info"])
+        except CommandError as error:
+            faults.append(f"{engine} does not work: {_last_words(error.output)}")
+        else:
+            return engine
+    message = "; ".join(faults) or f"there is no {' or '.join(wanted)} on PATH"
+    raise ContainerEngineError(message)
+
+
+def find_place(engine: str, image: str) -> ContainerHost:
+    """Check that the engine has the image (pulled if missing) and can start a container of it.
+
+    Raises ContainerImageError and ContainerEngineError, with the engine's output.
+    """
+    inspect = [engine, "image", "inspect", "--format", "{{.Id}}", image]
+    try:
+        found = ask(inspect)
+    except CommandError:
+        try:
+            ask([engine, "pull", image])
+        except CommandError as error:
+            message = f"{engine} has no image `{image}` and cannot pull it: {_last_words(error.output)}"
+            raise ContainerImageError(message) from error
+        found = ask(inspect)
+    try:
+        ask([engine, "run", "--rm", "--pull=never", image, "/bin/true"])
+    except CommandError as error:
+        message = f"{engine} cannot start a container of `{image}`: {_last_words(error.output)}"
+        remedy = f"Make `{engine} run --rm {image} /bin/true` work; tests/container/containers.conf may help podman."
+        raise ContainerEngineError(message, remedy=remedy) from error
+    return ContainerHost(engine=engine, image=image, image_id=found.strip())
+
+
+def ask(argv: Sequence[str | Path]) -> str:
+    """Run an engine's program to its end; return its output. Raises CommandError."""
+    return run(argv, env=own_temporary_folder())
+
+
+def own_temporary_folder() -> dict[str, str]:
+    """Return the TMPDIR of this process for an engine, which may keep its state there from one call to the next."""
+    return {"TMPDIR": os.environ.get("TMPDIR") or "/tmp"}  # noqa: S108 -- what it uses itself
+
+
+@contextmanager
+def swept(engine: str, owner: str) -> Iterator[None]:
+    """Remove the containers of an owner before and after the block: those of a killed run, and this run's."""
+
+    def sweep() -> None:
+        left = ask([engine, "ps", "--all", "--quiet", "--filter", f"label={LABEL}={owner}"]).split()
+        if left:
+            ask([engine, "rm", "--force", *left])
+
+    sweep()
+    try:
+        yield
+    finally:
+        sweep()
+
+
+class Container:
+    """A container that was made and not yet started."""
+
+    def __init__(self, place: ContainerHost, order: ContainerOrder) -> None:
+        """Make it; raise ContainerEngineError with what the engine says."""
+        self.engine = place.engine
+        options = [f"--label={LABEL}={order.owner}", "--pull=never", "--security-opt=label=disable"]
+        options += [f"--mount=type=bind,source={path},destination={at},readonly" for at, path in order.mounts.items()]
+        options += [f"--mount=type=volume,source={name},destination={at}" for at, name in order.volumes.items()]
+        options += [f"--env={name}={value}" for name, value in order.env.items()]
+        options += [f"--env={name}" for name in order.secrets]
+        options += [f"--workdir={order.workdir}"] if order.workdir else []
+        options += GPUS[place.engine] if order.gpus else []
+        try:
+            self.name = ask([place.engine, "create", *options, place.image, *order.argv]).split()[-1]
+        except CommandError as error:
+            message = f"{place.engine} cannot make a container of `{place.image}`: {_last_words(error.output)}"
+            raise ContainerEngineError(message) from error
+
+    def start(self, *, log: Path, on_line: Callable[[str], object] | None = None, budget_s: float | None = None) -> int:
+        """Run its program to the end, with the output in ``log``; return its exit code.
+
+        After ``budget_s`` seconds it is asked to end as Ctrl-C does (SIGINT), and it ends when its program does.
+        """
+        timer = Timer(budget_s, self.interrupt) if budget_s is not None else None
+        if timer:
+            timer.start()
+        try:
+            run([self.engine, "start", "--attach", self.name], env=own_temporary_folder(), log=log, on_line=on_line)
+        except CommandError as error:
+            return error.returncode or 1
+        finally:
+            if timer:
+                timer.cancel()
+        return 0
+
+    def interrupt(self) -> None:
+        """Ask its program to end, as Ctrl-C does."""
+        ask([self.engine, "kill", f"--signal={signal.SIGINT.name}", self.name])
+
+    def copy_out(self, inside: PurePosixPath, to: Path) -> None:
+        """Copy a file or folder out of it; raise CommandError if it is not there."""
+        ask([self.engine, "cp", f"{self.name}:{inside}", to])
+
+
+@contextmanager
+def container(place: ContainerHost, order: ContainerOrder) -> Iterator[Container]:
+    """Yield a container that is there while the block runs; one that a killed run left is removed first."""
+    with swept(place.engine, order.owner):
+        yield Container(place, order)
+
+
+def remove_volumes(engine: str, names: Sequence[str]) -> None:
+    """Remove named volumes; one that is not there is no error."""
+    there = ask([engine, "volume", "ls", "--quiet"]).split()
+    for name in set(names).intersection(there):
+        ask([engine, "volume", "rm", name])
+
+
+def _last_words(output: str) -> str:
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    return lines[-1] if lines else "it printed nothing"
