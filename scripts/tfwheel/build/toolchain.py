@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 # Variables that compilers, CMake and scikit-build-core read: another value may give other bytes.
 FLAGS = (
     "CFLAGS",
-    "CMAKE_ARGS",
-    "CMAKE_PREFIX_PATH",
     "CPATH",
     "CPLUS_INCLUDE_PATH",
     "CPPFLAGS",
@@ -33,9 +31,10 @@ FLAGS = (
     "NVCC_APPEND_FLAGS",
     "NVCC_PREPEND_FLAGS",
     "PKG_CONFIG_PATH",
-    "SKBUILD_CMAKE_ARGS",
-    "SKBUILD_CMAKE_DEFINE",
 )
+# Each setting of CMake and of scikit-build-core can be a variable that begins so, but for how fast and how loud it is.
+PREFIXES = ("CMAKE_", "SKBUILD_")
+OF_NO_BYTE = ("CMAKE_BUILD_PARALLEL_LEVEL", "CMAKE_COLOR_DIAGNOSTICS", "SKBUILD_BUILD_VERBOSE", "SKBUILD_LOGGING_LEVEL")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,8 +65,7 @@ class Toolchain:
     @property
     def identity(self) -> dict[str, str]:
         """The facts for a cache key: they change whenever the compiled bytes could change."""
-        flags = {name: os.environ[name] for name in FLAGS if name in os.environ}
-        return self.versions | {"kind": self.kind, "parts": self.parts} | flags
+        return self.versions | {"kind": self.kind, "parts": self.parts} | _flags()
 
     def environment(self) -> dict[str, str]:
         """Return the variables that ``build_config/ops/CMakeLists.txt`` and CMake itself read."""
@@ -79,6 +77,12 @@ class Toolchain:
             "OPS_CUDA_PATH": self.cuda_root,
         }
         return {name: str(path) for name, path in found.items() if path}
+
+
+def _flags() -> dict[str, str]:
+    """Return the variables of the environment on which compiled bytes may depend."""
+    asked = (name for name in os.environ if name.startswith(PREFIXES) and name not in OF_NO_BYTE)
+    return {name: os.environ[name] for name in sorted({*asked, *FLAGS}) if name in os.environ}
 
 
 def prepare(line: Line, *, cache: Path) -> Toolchain:

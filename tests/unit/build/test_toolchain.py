@@ -220,7 +220,17 @@ def _folders(cache: Path) -> list[Path]:
     return list(cache.glob("toolchains/*"))
 
 
-@pytest.mark.parametrize("name", ["CXXFLAGS", "NVCC_APPEND_FLAGS", "CMAKE_ARGS"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "CXXFLAGS",
+        "NVCC_APPEND_FLAGS",
+        "CMAKE_ARGS",
+        "CMAKE_TOOLCHAIN_FILE",
+        "SKBUILD_CMAKE_BUILD_TYPE",
+        "C_INCLUDE_PATH",
+    ],
+)
 def test_flags_of_the_environment_are_another_identity(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
@@ -228,3 +238,10 @@ def test_flags_of_the_environment_are_another_identity(
     first = toolchain.choose(CU12, cache=tmp_path).identity
     monkeypatch.setenv(name, "-O0")
     assert toolchain.choose(CU12, cache=tmp_path).identity != first
+
+
+def test_how_fast_and_how_loud_a_build_is_changes_no_identity(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = toolchain.choose(CU12, cache=tmp_path).identity
+    monkeypatch.setenv("CMAKE_BUILD_PARALLEL_LEVEL", "7")
+    monkeypatch.setenv("SKBUILD_LOGGING_LEVEL", "DEBUG")
+    assert toolchain.choose(CU12, cache=tmp_path).identity == first
