@@ -11,6 +11,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.version import InvalidVersion
 from packaging.version import Version as Pep440
 from pydantic import AfterValidator, BeforeValidator, Field, TypeAdapter, ValidationError
+from pydantic_core import PydanticCustomError
 
 from tfwheel.system import urls
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 LONGEST_REQUIREMENT = 500  # characters
+MASKED = "masked"  # the type of an error whose value may hold one, so that all of it that may be is masked
 MINOR = "{minor}"  # stands for the minor version of TensorFlow in a requirement
 # The glibc versions (2.x) that auditwheel has a policy for, from CentOS 5 to now.
 GLIBC = (5, 12, 17, 24, 26, 27, 28, 31, 34, 35, 36, 37, 38, 39, 40, 41)
@@ -237,16 +239,24 @@ LibraryPattern = Annotated[
 ]
 # As git-fetch(1) has them, but for what would carry a secret into records (a password, or with http any user), what is
 # no address of a repository (a query), and what depends on where the build runs (a relative path).
-GitUrl = Annotated[
-    str,
-    Field(max_length=400),
-    text_like(
-        r"https?://[^\s@?#/]+/[^\s@?#]+|(ssh|git)://([A-Za-z0-9_.-]+@)?[^\s@:?#/]+(:[0-9]+)?/[^\s?#]+|file:///[^\s?#]+"
-        r"|(?!-)([A-Za-z0-9_.-]+@)?[A-Za-z0-9_.-]+:(?!//)[^\s:?#]+|/[^\x00-\x1f]+",
-        "the address of a git repository without a user or password, as in `https://github.com/owner/name`, "
-        "`git@github.com:owner/name`, or an absolute path; git finds credentials as it always does",
-    ),
-]
+GIT_URL = re.compile(
+    r"https?://(?!-)[^\s@?#/]+/[^\s@?#]+|(ssh|git)://(?!-)([A-Za-z0-9_.-]+@)?(?!-)[^\s@:?#/]+(:[0-9]+)?/[^\s?#]+"
+    r"|file:///[^\s?#]+|(?!-)([A-Za-z0-9_.-]+@)?(?!-)[A-Za-z0-9_.-]+:(?!//|-)[^\s:?#]+|/[^\x00-\x1f]+"
+)
+
+
+def _git_url(text: str) -> str:
+    if not GIT_URL.fullmatch(text):
+        words = (
+            "must be the address of a git repository without a user or password, as in "
+            "`https://github.com/owner/name`, `git@github.com:owner/name`, or an absolute path; "
+            "git finds credentials as it always does"
+        )
+        raise PydanticCustomError(MASKED, words)
+    return text
+
+
+GitUrl = Annotated[str, AfterValidator(_git_url), Field(max_length=400)]
 Commit = Annotated[str, text_like("[0-9a-f]{40}", "the full name of a commit, 40 digits, 0 to 9 and a to f")]
 Word = Annotated[str, Field(min_length=1, max_length=1000)]
 Sha256 = Annotated[str, text_like("[0-9a-f]{64}", "a sha256: 64 digits, 0 to 9 and a to f")]

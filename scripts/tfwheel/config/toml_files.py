@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from tfwheel.config.errors import ConfigError
+from tfwheel.config.field_types import MASKED
 from tfwheel.system import urls
 
 if TYPE_CHECKING:
@@ -130,7 +131,9 @@ def _explain(detail: ErrorDetails, shape: Any) -> str:  # noqa: ANN401 -- any an
     if detail["type"] == "string_type" and type(given) is int:
         return f'`{place}` must be quoted: write "{given}"'
     said = detail["msg"].removeprefix("Value error, ").replace("Tuple", "List")  # TOML has lists
-    shown = _SHORT.repr(urls.masked(given) if isinstance(given, str) else given)
+    if isinstance(given, str):
+        given = urls.masked_address(given) if detail["type"] == MASKED else urls.masked(given)
+    shown = _SHORT.repr(given)
     return f"`{place}`: {said[0].lower()}{said[1:]} (got {shown})"
 
 

@@ -21,3 +21,13 @@ def is_plain(url: str) -> bool:
 def masked(text: str) -> str:
     """Return a text with the user name and password of every URL in it replaced by ``***``."""
     return CREDENTIALS.sub("***@", text)
+
+
+def masked_address(text: str) -> str:
+    """Return an address, whatever its form, with ``***`` for all of it that may be a secret: user, query, fragment."""
+    _, scheme, rest = re.split(r"^([A-Za-z+]+://|)", text, maxsplit=1)
+    place, mark, query = re.split(r"([?#]|\Z)", rest, maxsplit=1)
+    if "@" in query:  # of a user or of a query: who knows
+        return f"{scheme}***"
+    user, at, host = place.rpartition("@")
+    return f"{scheme}{'***' if user else ''}{at}{host}{mark}{'***' if query else ''}"
