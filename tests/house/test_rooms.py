@@ -122,7 +122,7 @@ def test_only_one_module_starts_programs(path: Path) -> None:
 
 
 def test_git_is_started_by_one_module_which_knows_what_binds_it_to_another_repository() -> None:
-    starts = re.compile(r"""\[\s*["']git["']""")
+    starts = re.compile(r"""[\[(]\s*["']git(["' ])""")
     assert [path.name for path in SCRIPTS.rglob("*.py") if starts.search(path.read_text(encoding="utf-8"))] == [
         "git.py"
     ]
