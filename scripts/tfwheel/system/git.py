@@ -31,10 +31,10 @@ OF_A_REPOSITORY = (
 )
 
 
-def run(*words: str | Path, at: str | Path | None = None, env: Mapping[str, str] | None = None) -> str:
+def run(*words: str | Path, at: str | Path | None = None, env: Mapping[str, str | None] | None = None) -> str:
     """Run git with these words, in the folder ``at``; return its output.
 
-    ``env`` is added to the environment. Raises CommandError.
+    ``env`` is added to the environment; None takes a variable out of it. Raises CommandError.
     """
     place = ["-C", at] if at else []
     return processes.run(["git", *place, *words], env={**dict.fromkeys(OF_A_REPOSITORY), **(env or {})})
