@@ -21,7 +21,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from tfwheel.build import compiler_errors, foreign_wheel, ops_kernels, ops_sources
 from tfwheel.build.errors import CompileError, OpsSourceError
 from tfwheel.config import ops_projects
-from tfwheel.system import console, digests
+from tfwheel.system import console, digests, git
 from tfwheel.system.errors import CommandError
 from tfwheel.system.processes import run
 
@@ -151,7 +151,8 @@ BUILDERS = {"pyproject": _pyproject, "sources": _sources, "cmake": _cmake, "comm
 
 def _run(argv: Sequence[str | Path], order: Order, *, cwd: Path | None = None) -> None:
     try:
-        run(argv, cwd=cwd, env=order.variables, log=order.log)
+        # A build that asks git, for its version for instance, asks no other repository than the one it is in.
+        run(argv, cwd=cwd, env={**dict.fromkeys(git.OF_A_REPOSITORY), **order.variables}, log=order.log)
     except CommandError as error:
         message = f"the custom ops `{order.project.name}` do not compile for {order.what}\n"
         message += (compiler_errors.words(error.output) or error.message).replace(f"{order.top}/", order.shown)

@@ -209,9 +209,10 @@ def test_an_image_that_is_nowhere_is_named_with_the_engines_words(engine: str) -
 
 def test_what_a_killed_run_left_is_removed(engine: str, tag: str) -> None:
     assert tag
-    label = "tfwheel=/a/killed/run"
+    owner = "/a/killed/run"
+    label = f"{containers.LABEL}={owner}"
     left = run([engine, "create", f"--label={label}", IMAGE]).strip()
-    with cibuildwheel._swept(engine, label):
+    with containers.swept(engine, owner):
         with pytest.raises(CommandError):
             run([engine, "container", "inspect", left])
         left = run([engine, "create", f"--label={label}", IMAGE]).strip()

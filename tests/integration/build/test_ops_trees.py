@@ -99,6 +99,17 @@ def test_a_build_may_write_where_the_user_may_not(settings: Path, sdk: Path, tmp
     compiled(settings, sdk, tmp_path)
 
 
+def test_a_build_that_asks_git_reaches_no_other_repository(
+    settings: Path, sdk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path / "foreign", {"a": ""})
+    committed(tmp_path / "foreign")
+    change(settings, '[["make"]', '[["sh", "-c", "! git rev-parse HEAD"], ["make"]')
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path))
+    monkeypatch.setenv("GIT_DIR", str(tmp_path / "foreign" / ".git"))
+    compiled(settings, sdk, tmp_path)
+
+
 def test_what_has_no_bytes_is_named_and_never_waited_for(settings: Path, sdk: Path, tmp_path: Path) -> None:
     os.mkfifo(settings / "made" / "pipe")
     (project,) = (one for one in ops_projects.load(settings) if one.name == "made")
