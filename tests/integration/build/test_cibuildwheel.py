@@ -14,7 +14,7 @@ from platformdirs import user_cache_path
 
 import fakewheels
 import needs
-from tfwheel.build import cibuildwheel, ops_in_container, pins, pipeline
+from tfwheel.build import ops_in_container, pins, pipeline
 from tfwheel.build.errors import CompileError, ContainerBuildError
 from tfwheel.checks.errors import ArchGateError
 from tfwheel.config import build_config, plan
