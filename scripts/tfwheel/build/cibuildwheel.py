@@ -140,10 +140,8 @@ def build(order: ContainerBuild, place: ContainerHost, *, workspace: Path, log: 
 
 def _engine_words(engine: str, mounts: Mapping[PurePosixPath, Path], owner: Path) -> str:
     """Return the engine and its options in the format of ``CIBW_CONTAINER_ENGINE``."""
-    options = [
-        f"--label={containers.LABEL}={owner}",
-        "--security-opt=label=disable",
-    ]  # SELinux would hide what is mounted
+    # SELinux would hide what is mounted.
+    options = [f"--label={containers.LABEL}={owner}", "--security-opt=label=disable"]
     options += [f"--mount=type=bind,source={path},destination={inside},readonly" for inside, path in mounts.items()]
     return f"{engine}; disable_host_mount: true; create_args: {shlex.join(options)}"
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from packaging.requirements import Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
-from packaging.utils import InvalidWheelFilename, parse_wheel_filename
+from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 
 from tfwheel.build.errors import OpsSourceError
 from tfwheel.config.targets import EXTENSION
@@ -71,14 +71,18 @@ def _faults(file: str, names: Sequence[str], metadata: RawMetadata, tensorflow: 
         SpecifierSet(metadata.get("requires_python", ""))
     except InvalidSpecifier as error:
         yield f"requires an odd Python: {error}"
-    for one in metadata.get("requires_dist", []):
+    for one in filter(_applies, metadata.get("requires_dist", [])):
         requirement = Requirement(one)
         if requirement.url:
             yield f"requires `{one}`, a URL: users of an index cannot install that"
-        (name, extra) = core_metadata.identity(one)
-        if (
-            TENSORFLOW.fullmatch(name)
-            and not extra
-            and not requirement.specifier.contains(tensorflow, prereleases=True)
-        ):
+        is_tensorflow = TENSORFLOW.fullmatch(canonicalize_name(requirement.name))
+        if is_tensorflow and not requirement.specifier.contains(tensorflow, prereleases=True):
             yield f"requires `{one}`, and this is for TensorFlow {tensorflow}"
+
+
+def _applies(requirement: str) -> bool:
+    """Return whether a requirement is one of the ops: without an extra, and for some Python on Linux."""
+    marker = Requirement(requirement).marker
+    machine = {"sys_platform": "linux", "platform_system": "Linux", "os_name": "posix", "platform_machine": "x86_64"}
+    pythons = ({"python_version": f"3.{minor}", "python_full_version": f"3.{minor}.99"} for minor in range(9, 20))
+    return marker is None or any(marker.evaluate({**machine, **python, "extra": ""}) for python in pythons)

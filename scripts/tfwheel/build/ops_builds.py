@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-import keyword
 import os
-import re
 import shutil
 import stat
 import sys
 import tomllib
 from dataclasses import dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
-from itertools import count as count_from
 from pathlib import Path
 from string import Template
 from typing import TYPE_CHECKING
 
 from packaging.requirements import InvalidRequirement, Requirement
 
-from tfwheel.build import compiler_errors, foreign_wheel, ops_kernels, ops_sources
+from tfwheel.build import compiler_errors, foreign_wheel, loader_package, ops_kernels, ops_sources, project_environment
 from tfwheel.build.errors import CompileError, OpsSourceError
 from tfwheel.config import ops_projects
-from tfwheel.system import console, digests, git
+from tfwheel.system import console, digests
 from tfwheel.system.errors import CommandError
 from tfwheel.system.processes import run
 
@@ -32,18 +29,6 @@ if TYPE_CHECKING:
 
 ENTRY_POINTS = "entry_points.txt"
 LICENSES = ("LICENSE*", "LICENCE*", "COPYING*", "NOTICE*")
-IN_PACKAGE = ("Path", "tf")  # names that a package has which nobody wrote
-# It only loads its libraries.
-PACKAGE = '''"""The ops of {project} as TensorFlow generates them, by library: {libraries}."""
-
-from pathlib import Path
-
-import tensorflow as tf
-
-{loads}
-
-__all__ = [{names}]
-'''
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,7 +98,10 @@ def _pyproject(order: Order) -> BuiltProject:
     out = order.work / "dist"
     argv: list[str | Path] = [sys.executable, "-m", "build", "--wheel", "--outdir", out]
     _run([*argv, *(["--no-isolation"] if _is_ready(order.tree) else []), order.tree], order)
-    return _unpacked(order, next(out.glob("*.whl")))
+    if made := next(out.glob("*.whl"), None):
+        return _unpacked(order, made)
+    message = f"the build of the custom-op project `{order.project.name}` ended well and made no wheel"
+    raise OpsSourceError(message, remedy=f"Correct its build backend; the log is {order.log}.")
 
 
 def _sources(order: Order) -> BuiltProject:
@@ -151,8 +139,7 @@ BUILDERS = {"pyproject": _pyproject, "sources": _sources, "cmake": _cmake, "comm
 
 def _run(argv: Sequence[str | Path], order: Order, *, cwd: Path | None = None) -> None:
     try:
-        # A build that asks git, for its version for instance, asks no other repository than the one it is in.
-        run(argv, cwd=cwd, env={**dict.fromkeys(git.OF_A_REPOSITORY), **order.variables}, log=order.log)
+        run(argv, cwd=cwd, env={**dict.fromkeys(project_environment.WITHHELD), **order.variables}, log=order.log)
     except CommandError as error:
         message = f"the custom ops `{order.project.name}` do not compile for {order.what}\n"
         message += (compiler_errors.words(error.output) or error.message).replace(f"{order.top}/", order.shown)
@@ -187,13 +174,17 @@ def _installed(source: Path, order: Order, options: Sequence[str]) -> Path:
 def _taken(order: Order, built: Path) -> BuiltProject:
     """Collect the packages of a project from its tree, and its libraries from where they were built.
 
-    A package is in all of these folders together; what was built replaces what was there.
+    A package is in all of these folders together; what was built replaces what was there. Where it was built in the
+    tree, that has it below ``root`` alone: a folder of that name beside it has its sources.
     """
     folder, project = order.work / "taken", order.project
-    roots = dict.fromkeys((order.tree / project.root, built / project.root, built))
+    roots = [order.tree / project.root]
+    roots += [built / project.root, built] if built != order.tree else []
     for package in project.packages:
-        for source in (root / package for root in roots if (root / package).is_dir()):
-            shutil.copytree(source, folder / package, ignore=_unwanted, dirs_exist_ok=True)
+        for source in (root / package for root in dict.fromkeys(roots) if (root / package).is_dir()):
+            shutil.copytree(
+                source, folder / package, ignore=_unwanted, ignore_dangling_symlinks=True, dirs_exist_ok=True
+            )
     for library in project.library:
         there = built / (library.built or library.file)
         if not there.is_file():
@@ -202,7 +193,7 @@ def _taken(order: Order, built: Path) -> BuiltProject:
         (folder / library.file).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(there, folder / library.file)
     for package in project.packages:
-        _complete(order, folder / package)
+        loader_package.complete(folder / package, order.project)
     return BuiltProject(name=project.name, folder=folder, licenses=_licenses(order), requires=tuple(project.requires))
 
 
@@ -211,39 +202,6 @@ def _unwanted(folder: str, names: list[str]) -> set[str]:
     return digests.ignored(folder, names) | {
         name for name in names if name.endswith((*ops_kernels.SUFFIXES, ".o", ".pyc"))
     }
-
-
-def _complete(order: Order, package: Path) -> None:
-    """Write an ``__init__.py`` that loads the libraries, for a package that has none."""
-    if (package / "__init__.py").exists():
-        return
-    libraries = [one.file for one in order.project.library if one.autoload is not False]
-    names = _attributes([file.partition("/")[2] for file in libraries if file.startswith(f"{package.name}/")])
-    if not names:
-        return
-    loads = [f"{name} = tf.load_op_library(str(Path(__file__).parent / {file!r}))" for name, file in names.items()]
-    text = PACKAGE.format(
-        project=order.project.name,
-        libraries=", ".join(names),
-        loads="\n".join(loads),
-        names=", ".join(map(repr, names)),
-    )
-    (package / "__init__.py").write_text(text, encoding="utf-8")
-
-
-def _attributes(files: Sequence[str]) -> dict[str, str]:
-    """Name each library as the package shows it that only loads it: ``_image_ops.so`` is ``image_ops``, one is ``ops``.
-
-    Names that are taken, or no names in Python, get an underscore or a number.
-    """
-    found: dict[str, str] = {}
-    for file in files:
-        stem = file.rpartition("/")[2].partition(".")[0].removeprefix("lib").strip("_")
-        name = "ops" if len(files) == 1 else re.sub(r"\W", "_", stem, flags=re.ASCII) or "ops"
-        name = f"_{name}" if not name.isidentifier() or keyword.iskeyword(name) or name in IN_PACKAGE else name
-        same = (f"{name}_{number}" for number in count_from(2))
-        found[name if name not in found else next(one for one in same if one not in found)] = file
-    return found
 
 
 def _licenses(order: Order) -> dict[str, Path]:

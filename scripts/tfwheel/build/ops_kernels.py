@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from itertools import count as count_from
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tfwheel.build.errors import OpsSourceError
@@ -10,8 +12,7 @@ from tfwheel.config.paths import CONFIG_DIR
 from tfwheel.system import console
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from pathlib import Path
+    from collections.abc import Iterable, Iterator
 
     from tfwheel.config.ops_projects import LibraryEntry, OpsProject
 
@@ -85,13 +86,26 @@ def _sources(project: OpsProject, tree: Path, library: LibraryEntry) -> list[Pat
     found: set[Path] = set()
     for pattern in library.sources:
         where = tree / pattern
-        named = where.rglob("*") if where.is_dir() else tree.glob(pattern)
+        named = _below(where) if where.is_dir() else tree.glob(pattern)
         sources = [path for path in named if path.is_file() and path.suffix in SUFFIXES]
         if not sources:
             message = f"the custom-op project `{project.name}` has no source `{pattern}`"
             raise OpsSourceError(message, remedy=f"Correct `sources`; a source is a file with {', '.join(SUFFIXES)}.")
         found.update(sources)
     return sorted(found)
+
+
+def _below(folder: Path) -> Iterator[Path]:
+    """Yield all files below a folder, and below the folders that it links, each folder once."""
+    seen: set[Path] = set()
+    for top, folders, names in os.walk(folder, followlinks=True):
+        place = Path(top).resolve()
+        if place in seen:
+            folders.clear()
+            continue
+        seen.add(place)
+        folders.sort()
+        yield from (Path(top, name) for name in names)
 
 
 def _name_others(compiled: set[Path], tree: Path) -> None:

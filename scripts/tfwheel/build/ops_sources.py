@@ -201,7 +201,7 @@ def _stays(link: Path, whole: Path) -> bool:
                 return False
     except (OSError, RuntimeError):  # a circle behind what is not there
         return False
-    return True
+    return not link.parent.is_relative_to(here)  # a folder that is in itself: whoever follows it never ends
 
 
 def _refuse_pointers(name: str, folder: Path) -> None:

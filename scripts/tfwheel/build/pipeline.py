@@ -138,7 +138,7 @@ def _build_untested(job: Job, chain: Toolchain, key: str, *, force: bool) -> Fin
             return ops
     with gpu_code.retargeted_in_background(job, base) as retargeted:
         with _ops(job, chain, base, force=force) as ops:
-            pass
+            pass  # for other Pythons it is free while this one waits for its libraries
         native = retargeted.result()
     merged = _merged(job, base, ops, native)
     return verification.gate_merged(job, merged, _described(job, merged, ops, native, key), base=base)

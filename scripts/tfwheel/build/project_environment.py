@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from tfwheel.config.targets import WHEEL_EPOCH
+from tfwheel.system import git
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,6 +20,13 @@ if TYPE_CHECKING:
 
 # As tf.sysconfig of each official TensorFlow from 2.16 on has them: C++17, and what Eigen aligns for.
 CXX_FLAGS = ("-D_GLIBCXX_USE_CXX11_ABI=1", "--std=c++17", "-DEIGEN_MAX_ALIGN_BYTES=64")
+# Variables of the user that no build gets, unless ``variables`` sets them: CUDA on lines without GPU code, what sends
+# files elsewhere or changes bytes beside the key, and another repository than the one that git would find.
+WITHHELD = (
+    *("CUDAARCHS", "CUDACXX", "CUDAHOSTCXX", "CUDA_HOME", "CUDA_PATH", "CUDAToolkit_ROOT"),
+    *("OPS_DEVICE_COMPILER", "OPS_CUDA_PATH", "DESTDIR", "MAKEFLAGS", "PYTHONPATH"),
+    *git.OF_A_REPOSITORY,
+)
 C_COMPILERS = {"g++": "gcc", "clang++": "clang", "c++": "cc"}
 
 

@@ -19,6 +19,7 @@ import os
 import runpy
 import sys
 import time
+import unittest
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -135,15 +136,39 @@ def _devices_of(op: str) -> list[str]:
 
 
 def _run(program: Path) -> str:
-    """Run a program as ``python PROGRAM`` does; SystemExit with 0 or nothing is its success."""
+    """Run a program as ``python PROGRAM`` does; SystemExit with 0 or nothing is its success.
+
+    Python before 3.12 calls it a success, too, if ``unittest.main()`` finds no test: that is none.
+    """
     sys.argv = [str(program)]
     sys.path.insert(0, str(program.parent))
-    try:
-        runpy.run_path(str(program), run_name="__main__")
-    except SystemExit as end:
-        if end.code:
-            raise
+    with _counting() as counts:
+        try:
+            runpy.run_path(str(program), run_name="__main__")
+        except SystemExit as end:
+            if end.code:
+                raise
+    assert not counts or any(counts), "it started unittest, which found no test: its tests are of another kind"
     return str(program.name)
+
+
+@contextmanager
+def _counting() -> Iterator[list[int]]:
+    """Yield a list that gets, of each run of unittest's runner, how many tests it ran."""
+    counts: list[int] = []
+    runner: Any = unittest.TextTestRunner
+    usual = runner.run
+
+    def run(self: Any, test: Any) -> Any:  # noqa: ANN401 -- as unittest's
+        result = usual(self, test)
+        counts.append(result.testsRun)
+        return result
+
+    runner.run = run
+    try:
+        yield counts
+    finally:
+        runner.run = usual
 
 
 def _registered(names: list[str]) -> list[str]:

@@ -57,7 +57,7 @@ def run(ops: OpsUnderTest, environment: Environment) -> dict[str, Any]:
     checks: list[dict[str, Any]] = []
     found: dict[str, dict[str, Any]] = {}
     for device in (CPU, GPU) if environment.gpus else (CPU,):
-        for report in _reports(ops, environment, device, found):
+        for report in _reports(ops, environment, device):
             checks += report["checks"]
             for name, kernels in report["ops"].items():
                 found.setdefault(name, {"kernels": kernels, "ran": []})
@@ -73,18 +73,19 @@ def not_run(report: Mapping[str, Any]) -> list[str]:
     return sorted(name for name, op in (report.get("ops") or {}).items() if not op["ran"])
 
 
-def _reports(
-    ops: OpsUnderTest, environment: Environment, device: str, found: Mapping[str, object]
-) -> Iterator[dict[str, Any]]:
+def _reports(ops: OpsUnderTest, environment: Environment, device: str) -> Iterator[dict[str, Any]]:
     packages = [word for package in ops.packages for word in ("--package", package)]
-    yield _report(environment, "use", device, [*packages, *_words("--library", ops.libraries)])
+    used = _report(environment, "use", device, [*packages, *_words("--library", ops.libraries)])
+    yield used
     for project, path in ops.tests:
         copy = environment.folder / "tests" / project / path.name
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, copy)
         yield _report(environment, "test", device, ["--program", str(copy)])
-    if ops.autoloaded and found:
-        yield _report(environment, "alone", device, _words("--op", sorted(found)))
+    loaded = {check["name"]: check["detail"] for check in used["checks"] if check["passed"]}
+    alone = {op for library in ops.autoloaded for op in loaded.get(f"load {library}", ())}
+    if alone:
+        yield _report(environment, "alone", device, _words("--op", sorted(alone)))
 
 
 def _report(environment: Environment, way: str, device: str, words: Sequence[str]) -> dict[str, Any]:

@@ -111,21 +111,10 @@ def _no_nightly(text: str) -> str:
 
 # Packages that are in each environment with TensorFlow: those of its requirements, and of what installs them.
 TAKEN = {
-    *(
-        "absl",
-        "astunparse",
-        "flatbuffers",
-        "gast",
-        "google",
-        "grpc",
-        "h5py",
-        "keras",
-        "libclang",
-        "markdown",
-        "ml_dtypes",
-    ),
-    *("namex", "numpy", "nvidia", "opt_einsum", "optree", "packaging", "pip", "requests", "rich", "setuptools", "six"),
-    *("tensorboard", "tensorflow", "termcolor", "tf_keras", "typing_extensions", "werkzeug", "wheel", "wrapt"),
+    *("absl", "astunparse", "flatbuffers", "gast", "google", "grpc", "h5py", "keras", "libclang", "markdown"),
+    *("ml_dtypes", "namex", "numpy", "nvidia", "opt_einsum", "optree", "packaging", "pip", "requests", "rich"),
+    *("setuptools", "six", "tensorboard", "tensorflow", "termcolor", "tf_keras", "typing_extensions", "werkzeug"),
+    *("wheel", "wrapt"),
 }
 
 

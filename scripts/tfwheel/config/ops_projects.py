@@ -174,9 +174,9 @@ def _digest(project: OpsProject, tree: Path) -> str:
 def unseen(project: OpsProject, tree: Path) -> Callable[[str, list[str]], set[str]]:
     """Return which names of a folder below ``tree`` its build does not see, for ``shutil.copytree``.
 
-    That are caches, and what an earlier `python -m build` left in the tree itself.
+    That are caches, and what an earlier `python -m build` left in a folder of the user; a commit has nothing of that.
     """
-    output = digests.OUTPUT if project.kind == "pyproject" else set()
+    output = digests.OUTPUT if project.kind == "pyproject" and project.path else set()
     own = tree / project.folder
 
     def skipped(folder: str, names: list[str]) -> set[str]:

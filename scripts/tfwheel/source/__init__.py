@@ -1,1 +1,1 @@
-"""TensorFlow itself, compiled with Bazel: the command, the machine, and what Bazel says while it builds."""
+"""What Bazel says while it builds: the first part of a builder of TensorFlow itself; no builder uses it yet."""

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 ENGINES = ("docker", "podman")
 LABEL = "tfwheel"  # of every container, with what it belongs to
-GPUS = {"docker": ["--gpus=all"], "podman": ["--device=nvidia.com/gpu=all"]}  # podman's way is CDI
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +49,6 @@ class ContainerOrder:
     mounts: Mapping[PurePosixPath, Path] = field(default_factory=dict)
     volumes: Mapping[PurePosixPath, str] = field(default_factory=dict)
     workdir: PurePosixPath | None = None
-    gpus: bool = False
 
 
 def find_engine(name: str | None = None) -> str:
@@ -130,7 +128,6 @@ class Container:
         options += [f"--env={name}={value}" for name, value in order.env.items()]
         options += [f"--env={name}" for name in order.secrets]
         options += [f"--workdir={order.workdir}"] if order.workdir else []
-        options += GPUS[place.engine] if order.gpus else []
         try:
             self.name = ask([place.engine, "create", *options, place.image, *order.argv]).split()[-1]
         except CommandError as error:

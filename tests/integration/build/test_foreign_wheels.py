@@ -13,6 +13,12 @@ from tfwheel.build.errors import OpsSourceError
 if TYPE_CHECKING:
     from pathlib import Path
 
+# What no user of the ops gets: for another system, for Pythons that are no more, and for an extra.
+NEVER = (
+    'tensorflow-intel==2.15.0; platform_system == "Windows"',
+    'tensorflow<2.16; python_version < "3.9"',
+    'x @ git+https://example.org/x ; extra == "dev"',
+)
 PACKAGE = {"done_ops/__init__.py": b"WHO = 'wheel'"}
 
 
@@ -40,6 +46,8 @@ def metadata(members: dict[str, bytes]) -> list[str]:
 @pytest.mark.parametrize("tag", ["py3-none-any", "cp312-cp312-manylinux_2_17_x86_64", "cp312-abi3-linux_x86_64"])
 def test_a_wheel_is_taken_with_its_requirements(alone: Path, sdk: Path, tmp_path: Path, tag: str) -> None:
     extra = "Requires-Dist: attrs>=20\nRequires-Dist: tf_nightly\nRequires-Dist: tensorflow-cpu>=2.20\n"
+    for never in NEVER:
+        extra += f"Requires-Dist: {never}\n"
     members = taken(alone, sdk, tmp_path, members=PACKAGE, extra=extra, tag=tag)
     assert members["done_ops/__init__.py"] == b"WHO = 'wheel'"
     lines = metadata(members)

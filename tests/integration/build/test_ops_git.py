@@ -199,7 +199,7 @@ def test_a_file_that_only_git_lfs_has_is_named(tmp_path: Path, repository: Path)
 
 
 @pytest.mark.parametrize(
-    "target", ["../../secret", "/etc/hostname", "notes", "{tree}/cc/a.cc", "../no-such", "../ops/cc/a.cc"]
+    "target", ["../../secret", ".", "/etc/hostname", "notes", "{tree}/cc/a.cc", "../no-such", "../ops/cc/a.cc"]
 )
 @pytest.mark.parametrize("patched", [False, True])
 def test_a_link_that_leads_out_of_a_folder_or_nowhere_is_refused(

@@ -10,8 +10,8 @@ import pytest
 
 import fakewheels
 from opsworld import change, committed, compiled, write
-from tfwheel.build import ops_packing
-from tfwheel.build.errors import OpsSourceError
+from tfwheel.build import ops_packing, project_environment
+from tfwheel.build.errors import CompileError, OpsSourceError
 from tfwheel.build.ops_builds import BuiltProject
 from tfwheel.config import ops_projects
 from tfwheel.config.errors import ConfigError
@@ -99,15 +99,16 @@ def test_a_build_may_write_where_the_user_may_not(settings: Path, sdk: Path, tmp
     compiled(settings, sdk, tmp_path)
 
 
-def test_a_build_that_asks_git_reaches_no_other_repository(
-    settings: Path, sdk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    write(tmp_path / "foreign", {"a": ""})
-    committed(tmp_path / "foreign")
-    change(settings, '[["make"]', '[["sh", "-c", "! git rev-parse HEAD"], ["make"]')
-    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path))
-    monkeypatch.setenv("GIT_DIR", str(tmp_path / "foreign" / ".git"))
-    compiled(settings, sdk, tmp_path)
+NO_WHEEL = (
+    "def build_wheel(folder, config_settings=None, metadata_directory=None):\n    return 'no-1-py3-none-any.whl'\n"
+)
+
+
+def test_a_build_that_makes_no_wheel_is_named(settings: Path, sdk: Path, tmp_path: Path) -> None:
+    write(settings, {"pure/pyproject.toml": BUILD_SYSTEM, "pure/backend.py": NO_WHEEL})
+    with pytest.raises((OpsSourceError, CompileError), match=r"`pure`") as caught:
+        compiled(settings, sdk, tmp_path)
+    assert "log" in caught.value.remedy
 
 
 def test_what_has_no_bytes_is_named_and_never_waited_for(settings: Path, sdk: Path, tmp_path: Path) -> None:
@@ -135,6 +136,33 @@ def test_a_package_is_what_was_there_and_what_was_built(settings: Path, sdk: Pat
     members = fakewheels.members_of(compiled(settings, sdk, tmp_path))
     assert members["cmake_ops/__init__.py"] == b"WHO = 'cmake'\n"
     assert {members[f"cmake_ops/{name}.py"] for name in ("generated", "both", "last")} == {b"HOW = 'generated'\n"}
+
+
+def test_a_folder_of_the_packages_name_beside_its_root_is_not_the_package(
+    settings: Path, sdk: Path, tmp_path: Path
+) -> None:
+    write(settings, {"made/py/made_ops/__init__.py": "WHO = 'python'\n", "made/made_ops/__init__.py": "WHO = 'top'\n"})
+    write(settings, {"made/made_ops/op.h": ""})
+    change(settings, 'packages = ["made_ops"]', 'packages = ["made_ops"]\nroot = "py"')
+    members = fakewheels.members_of(compiled(settings, sdk, tmp_path))
+    assert members["made_ops/__init__.py"] == b"WHO = 'python'\n"
+    assert "made_ops/op.h" not in members
+
+
+def test_a_link_in_a_package_to_what_is_not_there_is_left_out(settings: Path, sdk: Path, tmp_path: Path) -> None:
+    (settings / "done/done_ops/.#lock").symlink_to("someone@somewhere.1")
+    assert "done_ops/.#lock" not in fakewheels.members_of(compiled(settings, sdk, tmp_path))
+
+
+def test_a_build_gets_no_setting_of_the_user_that_is_not_in_the_key(
+    settings: Path, sdk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in project_environment.WITHHELD:
+        monkeypatch.setenv(name, f"/mine/{name}")
+    change(settings, '[["make"]', '[["sh", "-c", "! env | grep /mine/"], ["make"]')
+    members = fakewheels.members_of(compiled(settings, sdk, tmp_path))
+    assert "cmake_ops/_ops.so" in members
+    assert {"CUDAARCHS", "DESTDIR", "MAKEFLAGS", "PYTHONPATH", "GIT_DIR"} <= set(project_environment.WITHHELD)
 
 
 def test_licences_of_one_name_in_two_folders_are_both_there(settings: Path, sdk: Path, tmp_path: Path) -> None:

@@ -40,6 +40,16 @@ def test_every_word_is_quoted(tmp_path: Path) -> None:
     ) in text
 
 
+def test_sources_in_folders_that_are_linked_are_compiled_each_once(tmp_path: Path) -> None:
+    where = tree(tmp_path, "a.cc")
+    (tmp_path / "shared").mkdir()
+    (tmp_path / "shared" / "k.cc").touch()
+    (where / "src" / "kernels").symlink_to("../shared")
+    (where / "src" / "again").symlink_to(".")
+    text = ops_kernels.cmake_lists(project(), where)
+    assert f"SOURCES [[{where}/src/a.cc]] [[{where}/src/kernels/k.cc]] INCLUDES" in text
+
+
 @pytest.mark.parametrize(
     ("key", "word"),
     [

@@ -185,6 +185,24 @@ def test_a_program_runs_as_python_runs_it(tmp_path: Path, end: str, detail: str)
     assert report["ran"] == ["Theirs"]
 
 
+NO_CASE = "def test_a():\n    assert 0\n\n\nclass TestB:\n    def test_b(self):\n        assert 0\n"
+CASE = "class B(unittest.TestCase):\n    def test_b(self):\n        pass\n"
+
+
+@pytest.mark.parametrize(
+    ("tests", "passed"),
+    [(NO_CASE, False), (CASE, True), (CASE.replace("    def", "    @unittest.skip('no GPU')\n    def"), True)],
+)
+def test_a_program_that_starts_unittest_on_tests_of_another_kind_has_failed(
+    tmp_path: Path, tests: str, *, passed: bool
+) -> None:
+    program = tmp_path / "test.py"
+    program.write_text(f"import unittest\n\n\n{tests}\n\nunittest.main()\n")
+    (check,) = tried(tmp_path, "test", "--program", str(program))["checks"]
+    assert check["passed"] == passed
+    assert passed or check["detail"].startswith(("AssertionError: it started unittest, which found no", "SystemExit"))
+
+
 def test_ops_that_tensorflow_does_not_have_by_itself_are_named(tmp_path: Path) -> None:
     assert tried(tmp_path, "alone", "--op", "MatMul")["checks"][0]["detail"] == ["MatMul"]
     failed = tried(tmp_path, "alone", "--op", "MatMul", "--op", "Theirs")["checks"][0]

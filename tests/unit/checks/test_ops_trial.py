@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from concurrent.futures import Future
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -59,9 +60,11 @@ class Answering(Environment):
     """An environment whose programs answer with what is in ``answers``, by way and device."""
 
     answers: dict[str, Any]
+    asked: list[list[str]]
 
     def run(self, *words: str | Path) -> str:
         texts = list(map(str, words))
+        self.asked.append(texts)
         way, device = texts[3], texts[texts.index("--device") + 1]
         answer = self.answers[f"{way} {device}"]
         if answer is None:
@@ -75,11 +78,12 @@ class Answering(Environment):
         return ""
 
 
-def environment(folder: Path, answers: dict[str, Any], *, gpu: bool = False) -> Environment:
+def environment(folder: Path, answers: dict[str, Any], *, gpu: bool = False) -> Answering:
     made = Answering(
         folder=folder, log=folder / "log", gpus=[{"name": "T4"}] if gpu else [], making=Future(), programs=Programs()
     )
     object.__setattr__(made, "answers", answers)
+    object.__setattr__(made, "asked", [])
     return made
 
 
@@ -93,18 +97,33 @@ def test_what_ran_where_is_gathered_from_all_processes(tmp_path: Path) -> None:
         packages=("mine",), libraries=("mine/_ops.so",), autoloaded=("mine/_ops.so",), tests=(("p", tmp_path / "t.py"),)
     )
     kernels = {"A": ["CPU", "GPU"], "B": ["CPU"]}
+    loaded = {"use": [check("load mine/_ops.so", "CPU:0") | {"detail": ["A", "B"]}], "test": [], "alone": []}
     answers = {
-        f"{way} {device}": {"checks": [check(way, device)], "ops": kernels if way == "use" else {}, "ran": ran}
+        f"{way} {device}": {
+            "checks": [check(way, device), *loaded[way]],
+            "ops": kernels if way == "use" else {},
+            "ran": ran,
+        }
         for device, ran in (("CPU:0", ["A", "MatMul"]), ("GPU:0", []))
         for way in ("use", "test", "alone")
     }
     found = ops_trial.run(ops, environment(tmp_path, answers, gpu=True))
     assert found["ops"] == {"A": {"kernels": ["CPU", "GPU"], "ran": ["CPU:0"]}, "B": {"kernels": ["CPU"], "ran": []}}
-    assert [(one["name"], one["device"]) for one in found["checks"]] == [
+    assert [(one["name"], one["device"]) for one in found["checks"] if one["name"] in loaded] == [
         (way, device) for device in ("CPU:0", "GPU:0") for way in ("use", "test", "alone")
     ]
     assert found["reason"] is None
     assert ops_trial.not_run(found) == ["B"]
+
+
+def test_tensorflow_alone_is_asked_for_the_ops_that_it_loads_by_itself_and_no_others(tmp_path: Path) -> None:
+    ops = OpsUnderTest(packages=("a", "b"), libraries=("a/_a.so", "b/_b.so"), autoloaded=("a/_a.so",))
+    loads = [check(f"load {name}/_{name}.so", "CPU:0") | {"detail": [name.upper()]} for name in "ab"]
+    report = {"checks": loads, "ops": {"A": ["CPU"], "B": ["CPU"]}, "ran": []}
+    made = environment(tmp_path, {"use CPU:0": report, "alone CPU:0": {"checks": [], "ops": {}, "ran": []}})
+    ops_trial.run(ops, made)
+    (alone,) = (words for words in made.asked if "alone" in words)
+    assert [op for option, op in pairwise(alone) if option == "--op"] == ["A"]
 
 
 def test_the_first_failure_is_the_reason(tmp_path: Path) -> None:
