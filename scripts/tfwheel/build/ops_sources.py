@@ -197,9 +197,9 @@ def _stays(link: Path, whole: Path) -> bool:
     try:
         for part in link.readlink().parts:
             here = (here / part).resolve()
-            if not here.is_relative_to(whole):
+            if here.is_symlink() or not here.is_relative_to(whole):
                 return False
-    except (OSError, RuntimeError):  # a circle behind what is not there
+    except (OSError, RuntimeError):  # a circle behind what is not there; since Python 3.13 it stays a link instead
         return False
     return not link.parent.is_relative_to(here)  # a folder that is in itself: whoever follows it never ends
 

@@ -243,7 +243,9 @@ def test_a_pattern_of_tests_that_can_name_no_file_is_named(tmp_path: Path, repos
     one = project(tmp_path, 'path = "../theirs/ops"')
     for pattern in ("x" * 300, "**.py", "/x.py", ""):
         odd = one.model_copy(update={"tests": [pattern]})
-        with pytest.raises(OpsSourceError, match=r"in `tests` that can name no file, (x{300}|\*\*\.py|/x\.py|): "):
+        # Some of these are patterns for newer Pythons, which find nothing.
+        words = r"(has a pattern in `tests` that can name no file,|has no test) (x{300}|\*\*\.py|/x\.py|)(: |\n|$)"
+        with pytest.raises(OpsSourceError, match=words):
             ops_sources.tests(odd, repository, tmp_path / "settings")
 
 

@@ -200,7 +200,7 @@ def test_a_program_that_starts_unittest_on_tests_of_another_kind_has_failed(
     program.write_text(f"import unittest\n\n\n{tests}\n\nunittest.main()\n")
     (check,) = tried(tmp_path, "test", "--program", str(program))["checks"]
     assert check["passed"] == passed
-    assert passed or check["detail"].startswith(("AssertionError: it started unittest, which found no", "SystemExit"))
+    assert passed or check["detail"].startswith("AssertionError: it started unittest, which found no test")
 
 
 def test_ops_that_tensorflow_does_not_have_by_itself_are_named(tmp_path: Path) -> None:
