@@ -10,6 +10,7 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 
 from tfwheel.build.errors import OpsSourceError
+from tfwheel.config.field_types import TENSORFLOW
 from tfwheel.config.targets import EXTENSION
 from tfwheel.errors import BadWheelError
 from tfwheel.wheel import core_metadata
@@ -21,9 +22,8 @@ if TYPE_CHECKING:
 
     from packaging.metadata import RawMetadata
 
-# Distributions that bring the package `tensorflow`, so that another project's requirement of one is met by any.
-TENSORFLOW = re.compile(r"(tensorflow|tf-nightly)(-(cpu|gpu|intel|aarch64|macos|rocm|cpu-aws|cuda\d+))?")
 METADATA = "METADATA"
+LIB = re.compile(r"[^/]+\.data/(purelib|platlib)/")  # an installer puts those beside the rest (binary distributions)
 
 
 def unpack(wheel: Path, folder: Path, info: Path, *, project: str, tensorflow: str) -> None:
@@ -41,7 +41,7 @@ def unpack(wheel: Path, folder: Path, info: Path, *, project: str, tensorflow: s
             fault = next(_faults(wheel.name, names, metadata, tensorflow), None)
             for name in names if not fault else ():
                 inside = name.startswith(f"{reader.dist_info}/")
-                reader.extract(name, info / name.partition("/")[2] if inside else folder / name)
+                reader.extract(name, info / name.partition("/")[2] if inside else folder / LIB.sub("", name))
     except BadWheelError as error:
         message = f"the custom-op project `{project}`: {error.message}"
         raise OpsSourceError(message, remedy="Build that wheel again, or name another one.") from error

@@ -146,7 +146,7 @@ class Job:
         """Return the commit of the sources, with ``-dirty`` if files differ from it; empty outside git."""
         words = ["describe", "--always", "--abbrev=40", "--dirty", "--exclude=*"]  # never a tag instead of its commit
         try:
-            return git.run(*words, at=self.paths.settings).strip()
+            return git.run(*words, at=self.paths.settings).strip().rpartition("\n")[2]  # after git's warnings
         except CommandError:
             return ""
 

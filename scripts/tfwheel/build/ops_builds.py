@@ -6,14 +6,12 @@ import os
 import shutil
 import stat
 import sys
-import tomllib
 from dataclasses import dataclass, field, replace
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from string import Template
 from typing import TYPE_CHECKING
 
-from packaging.requirements import InvalidRequirement, Requirement
+from build import BuildBackendException, BuildException, ProjectBuilder, check_dependency
 
 from tfwheel.build import compiler_errors, foreign_wheel, loader_package, ops_kernels, ops_sources, project_environment
 from tfwheel.build.errors import CompileError, OpsSourceError
@@ -96,8 +94,12 @@ def _copied(order: Order) -> Order:
 def _pyproject(order: Order) -> BuiltProject:
     """Build the wheel of a project with `python -m build` (PEP 517), and unpack it."""
     out = order.work / "dist"
-    argv: list[str | Path] = [sys.executable, "-m", "build", "--wheel", "--outdir", out]
-    _run([*argv, *(["--no-isolation"] if _is_ready(order.tree) else []), order.tree], order)
+    # -P: a build.py in the folder from which the factory was started is not meant.
+    argv: list[str | Path] = [sys.executable, "-P", "-m", "build", "--wheel", "--outdir", out]
+    # Of git's history a copy has nothing, and who reads its version from there (setuptools-scm, hatch-vcs) needs one.
+    commit = f"+g{order.project.commit[:12]}" if order.project.commit else ""
+    versioned = replace(order, variables={"SETUPTOOLS_SCM_PRETEND_VERSION": f"0{commit}", **order.variables})
+    _run([*argv, *(["--no-isolation"] if _is_ready(versioned) else []), order.tree], versioned)
     if made := next(out.glob("*.whl"), None):
         return _unpacked(order, made)
     message = f"the build of the custom-op project `{order.project.name}` ended well and made no wheel"
@@ -139,7 +141,7 @@ BUILDERS = {"pyproject": _pyproject, "sources": _sources, "cmake": _cmake, "comm
 
 def _run(argv: Sequence[str | Path], order: Order, *, cwd: Path | None = None) -> None:
     try:
-        run(argv, cwd=cwd, env={**dict.fromkeys(project_environment.WITHHELD), **order.variables}, log=order.log)
+        run(argv, cwd=cwd, env={**project_environment.withheld(), **order.variables}, log=order.log)
     except CommandError as error:
         message = f"the custom ops `{order.project.name}` do not compile for {order.what}\n"
         message += (compiler_errors.words(error.output) or error.message).replace(f"{order.top}/", order.shown)
@@ -182,8 +184,9 @@ def _taken(order: Order, built: Path) -> BuiltProject:
     roots += [built / project.root, built] if built != order.tree else []
     for package in project.packages:
         for source in (root / package for root in dict.fromkeys(roots) if (root / package).is_dir()):
+            unwanted = digests.ignored if project.kind == "prebuilt" else _unwanted
             shutil.copytree(
-                source, folder / package, ignore=_unwanted, ignore_dangling_symlinks=True, dirs_exist_ok=True
+                source, folder / package, ignore=unwanted, ignore_dangling_symlinks=True, dirs_exist_ok=True
             )
     for library in project.library:
         there = built / (library.built or library.file)
@@ -198,7 +201,7 @@ def _taken(order: Order, built: Path) -> BuiltProject:
 
 
 def _unwanted(folder: str, names: list[str]) -> set[str]:
-    """Return what no wheel has: caches, and sources that were compiled."""
+    """Return what no wheel of a built project has: caches, and sources that were compiled."""
     return digests.ignored(folder, names) | {
         name for name in names if name.endswith((*ops_kernels.SUFFIXES, ".o", ".pyc"))
     }
@@ -216,7 +219,10 @@ def _licenses(order: Order) -> dict[str, Path]:
     places = (
         {path for pattern in LICENSES for path in one.glob(pattern) if path.is_file()} for one in (folder, order.top)
     )
-    return {path.name: path for path in sorted(next(filter(None, places), ()))}
+    found = {path.name: path for path in sorted(next(filter(None, places), ()))}
+    if not found:
+        console.warn(f"the custom-op project `{order.project.name}` has no licence file: name one in `licenses`")
+    return found
 
 
 def _unpacked(order: Order, wheel: Path) -> BuiltProject:
@@ -230,6 +236,9 @@ def _unpacked(order: Order, wheel: Path) -> BuiltProject:
     licenses |= {str(path.relative_to(inside)): path for path in inside.rglob("*") if path.is_file()}
     if (info / ENTRY_POINTS).is_file():
         console.warn(f"{wheel.name} of `{order.project.name}` has entry points, which the ops wheel does not get")
+    for package in order.project.packages:
+        if (folder / package).is_dir():
+            loader_package.complete(folder / package, order.project)
     return BuiltProject(
         name=order.project.name,
         folder=folder,
@@ -260,19 +269,17 @@ def _check(order: Order, made: BuiltProject) -> None:
 # --- pyproject -------------------------------------------------------------------------------------------
 
 
-def _build_system(tree: Path) -> Mapping[str, object]:
-    try:
-        found = tomllib.loads((tree / "pyproject.toml").read_text(encoding="utf-8")).get("build-system", {})
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
-def _is_ready(tree: Path) -> bool:
+def _is_ready(order: Order) -> bool:
     """Return whether this environment has what a project's build requires; otherwise pip fetches that for the build."""
-    requires = _build_system(tree).get("requires", ["setuptools"])
+
+    def ask(cmd: Sequence[str], cwd: str | None = None, extra_environ: Mapping[str, str] | None = None) -> None:
+        env = {**project_environment.withheld(), **order.variables, **(extra_environ or {})}
+        run(cmd, cwd=Path(cwd) if cwd else None, env=env, log=order.log)
+
     try:
-        wanted = [Requirement(str(one)) for one in requires]  # type: ignore[attr-defined] # what is no list raises
-        return all(one.specifier.contains(version(one.name)) for one in wanted)
-    except (InvalidRequirement, PackageNotFoundError, TypeError):
-        return False
+        builder = ProjectBuilder(order.tree, runner=ask)
+        missing = (check_dependency(one) for one in builder.build_system_requires)
+        # What the project says is enough to ask its backend for what else it requires.
+        return not any(True for found in missing for _ in found) and not builder.check_dependencies("wheel")
+    except (BuildException, BuildBackendException, CommandError):
+        return False  # `python -m build` says it for people

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import stat
 import zipfile
 from functools import partial
 from hashlib import sha256
@@ -122,7 +123,7 @@ def _new(path: Path) -> NewFile:
         with path.open("rb") as stream:
             yield from iter(partial(stream.read, CHUNK), b"")
 
-    return NewFile(content=pieces(), mode=0o755 if _is_elf(path) else 0o644)
+    return NewFile(content=pieces(), mode=0o755 if _is_elf(path) or path.stat().st_mode & stat.S_IXUSR else 0o644)
 
 
 def _metadata(

@@ -6,6 +6,7 @@ import errno
 import os
 import re
 import shutil
+import stat
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -59,9 +60,9 @@ def fetch(project: OpsProject, settings: Path, cache: Path) -> Path:
             if project.git and project.commit:
                 _check_out(project.name, project.git, project.commit, folder)
             elif project.path:
-                shutil.copytree(
-                    settings / project.path, folder, symlinks=True, dirs_exist_ok=True, ignore=digests.ignored
-                )
+                tree = settings / project.path
+                unseen = ops_projects.unseen(project, tree)
+                shutil.copytree(tree, folder, symlinks=True, dirs_exist_ok=True, ignore=unseen)
             if project.patches:
                 _patch(settings / project.patches, folder)
 
@@ -219,6 +220,7 @@ def _patch(folder: Path, tree: Path) -> None:
         folder, names=names, read=lambda name: (tree / name).read_bytes(), version=UNCHANGED, to_sources=True
     )
     for name, data in changed.items():
+        (tree / name).chmod((tree / name).stat().st_mode | stat.S_IWUSR)
         (tree / name).write_bytes(data)
 
 

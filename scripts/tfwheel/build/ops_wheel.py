@@ -56,7 +56,7 @@ def compile_ops(
     Raises CompileError, with the compiler's last error first, when an op does not compile, and OpsSourceError.
     """
     path = os.environ.get("PATH", "")
-    environment = project_environment.variables(target=target, sdk=sdk, toolchain=toolchain, path=path)
+    environment = project_environment.variables(target=target, sdk=sdk, chain=toolchain, path=path)
     built = []
     for project, tree in projects:
         work = workspace / "ops" / project.name

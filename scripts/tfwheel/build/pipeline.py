@@ -9,6 +9,7 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tfwheel.build import (
@@ -22,6 +23,7 @@ from tfwheel.build import (
     toolchain,
     verification,
 )
+from tfwheel.build.errors import OpsSourceError
 from tfwheel.build.job import FinishedWheel, Job
 from tfwheel.checks import wheel_gates
 from tfwheel.config import ops_projects
@@ -35,7 +37,7 @@ from tfwheel.wheel import overlay, provenance, sbom
 from tfwheel.wheel.records import Record
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from tfwheel.build.toolchain import Toolchain
@@ -168,13 +170,15 @@ def _ops(job: Job, chain: Toolchain, base: Path, *, force: bool) -> Iterator[Fin
 
     It is locked while the block runs, so that it is smoke-tested only once.
     """
-    compiled = ops_wheel.compile_key(
+    compile_key = partial(
+        ops_wheel.compile_key,
         target=job.target,
         projects=job.config.ops,
         settings=job.paths.settings,
         sdk=tensorflow_sdk.sdk_key(base),
         toolchain=chain,
     )
+    compiled = compile_key()
     key = digests.of_facts(
         compiled=compiled, rules=asdict(job.config.repair), libraries=digests.library_versions(), code=code_key()
     )
@@ -185,12 +189,12 @@ def _ops(job: Job, chain: Toolchain, base: Path, *, force: bool) -> Iterator[Fin
             job.cached.append("ops")
             finished = job.renewed(finished)
         else:
-            finished = _compile(job, chain, base, key)
+            finished = _compile(job, chain, base, key, is_same=lambda: compile_key() == compiled)
         yield finished
 
 
-def _compile(job: Job, chain: Toolchain, base: Path, key: str) -> FinishedWheel:
-    """Compile, repair and finish the ops wheel."""
+def _compile(job: Job, chain: Toolchain, base: Path, key: str, *, is_same: Callable[[], bool]) -> FinishedWheel:
+    """Compile, repair and finish the ops wheel; ``is_same`` tells whether sources are still those of the key."""
     target, log = job.target, job.log("ops")
     kept = tensorflow_sdk.kept_sdk(base, job.paths.cache)
     with console.step("TensorFlow headers", job.times), job.recording_cache_hit("headers", kept):
@@ -199,6 +203,9 @@ def _compile(job: Job, chain: Toolchain, base: Path, key: str) -> FinishedWheel:
         raw = ops_wheel.compile_ops(
             job.ops_sources(), target=target, sdk=sdk, toolchain=chain, workspace=job.work, log=log
         )
+    if not is_same():
+        message = "the sources or settings of the custom ops changed while they were built: nothing of it is kept"
+        raise OpsSourceError(message, remedy="Run the same command again.")
     with console.step("auditwheel repair", job.times):
         wheel, report = repair.repair(raw, job.work / "repaired", job.config.repair, epoch=WHEEL_EPOCH, log=log)
     return finish_ops(job, wheel, report, base=base, key=key, tools=digests.tool_versions() | chain.versions)

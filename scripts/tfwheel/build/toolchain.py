@@ -12,6 +12,7 @@ from packaging.requirements import Requirement
 
 from tfwheel.build import compilers, cuda_tree
 from tfwheel.build.errors import NoCompilerError
+from tfwheel.system import digests
 
 if TYPE_CHECKING:
     from tfwheel.build.compilers import Compiler
@@ -79,10 +80,21 @@ class Toolchain:
         return {name: str(path) for name, path in found.items() if path}
 
 
+def is_flag(name: str) -> bool:
+    """Return whether a variable of the environment is one on which compiled bytes may depend: a build gets those."""
+    return name in FLAGS or (name.startswith(PREFIXES) and name not in OF_NO_BYTE)
+
+
 def _flags() -> dict[str, str]:
-    """Return the variables of the environment on which compiled bytes may depend."""
-    asked = (name for name in os.environ if name.startswith(PREFIXES) and name not in OF_NO_BYTE)
-    return {name: os.environ[name] for name in sorted({*asked, *FLAGS}) if name in os.environ}
+    """Return those variables of the environment, with a digest of the file that one names (CMAKE_TOOLCHAIN_FILE)."""
+    return {name: f"{os.environ[name]}{_content(os.environ[name])}" for name in sorted(filter(is_flag, os.environ))}
+
+
+def _content(value: str) -> str:
+    try:
+        return f" {digests.of_tree(Path(value))}" if Path(value).is_file() else ""
+    except OSError:  # no name of a file
+        return ""
 
 
 def prepare(line: Line, *, cache: Path) -> Toolchain:

@@ -240,8 +240,9 @@ def _noted(call: Callable[..., Any], place: int, ran: set[str]) -> Callable[...,
 
     def noting(*words: Any, **options: Any) -> Any:  # noqa: ANN401 -- whatever TensorFlow's function takes
         name = words[place] if len(words) > place else options.get("op_name", "")
-        ran.add(name.decode() if isinstance(name, bytes) else str(name))
-        return call(*words, **options)
+        result = call(*words, **options)
+        ran.add(name.decode() if isinstance(name, bytes) else str(name))  # one that raises has not run
+        return result
 
     return noting
 

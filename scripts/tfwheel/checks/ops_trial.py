@@ -51,7 +51,8 @@ class OpsUnderTest:
 def run(ops: OpsUnderTest, environment: Environment) -> dict[str, Any]:
     """Try the ops on the CPU, and on the GPU if the environment has one; return ``checks``, ``ops`` and ``reason``.
 
-    ``ops`` has for each op the devices with kernels and those on which something ran it. Raises CommandError for a
+    ``ops`` has for each op the devices with kernels and those on which something ran it: on a device without a kernel
+    for it, TensorFlow runs it on another one. Raises CommandError for a
     process that ended without a report, or that failed after one without a fault.
     """
     checks: list[dict[str, Any]] = []
@@ -62,7 +63,8 @@ def run(ops: OpsUnderTest, environment: Environment) -> dict[str, Any]:
             for name, kernels in report["ops"].items():
                 found.setdefault(name, {"kernels": kernels, "ran": []})
             for name in set(report["ran"] or ()).intersection(found):
-                found[name]["ran"] = sorted({*found[name]["ran"], device})
+                if {device.partition(":")[0], "DEFAULT"}.intersection(found[name]["kernels"]):
+                    found[name]["ran"] = sorted({*found[name]["ran"], device})
     failed = next((check for check in checks if not check["passed"]), None)
     reason = "{name} on {device}: {detail}".format(**failed) if failed else None
     return {"checks": checks, "ops": found, "reason": reason}

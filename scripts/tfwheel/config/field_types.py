@@ -8,6 +8,7 @@ import re
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion
 from packaging.version import Version as Pep440
 from pydantic import AfterValidator, BeforeValidator, Field, TypeAdapter, ValidationError
@@ -53,12 +54,19 @@ def _requirement(text: str) -> str:
     return text
 
 
+# Distributions that bring the package `tensorflow`, so that another project's requirement of one is met by any.
+TENSORFLOW = re.compile(r"(tensorflow|tf-nightly)(-(cpu|gpu|intel|aarch64|macos|rocm|cpu-aws|cuda\d+))?")
+
+
 def _own_requirement(text: str) -> str:
     """Check a requirement that a wheel of ours gets: others must be able to install it, and find its extra."""
     requirement = Requirement(_requirement(text))
     marker = str(requirement.marker or "")
     if requirement.url:
         message = "a requirement is a name and versions, never a URL: others must be able to install it"
+        raise ValueError(message)
+    if TENSORFLOW.fullmatch(canonicalize_name(requirement.name)):
+        message = "each wheel is a TensorFlow, or for the one that its target names: it requires no other"
         raise ValueError(message)
     named = re.findall(r"\bextra\b", marker)
     if named and (len(named) > 1 or " or " in marker or not re.search(r'\bextra == "[^"]+"', marker)):

@@ -174,13 +174,15 @@ def _digest(project: OpsProject, tree: Path) -> str:
 def unseen(project: OpsProject, tree: Path) -> Callable[[str, list[str]], set[str]]:
     """Return which names of a folder below ``tree`` its build does not see, for ``shutil.copytree``.
 
-    That are caches, and what an earlier `python -m build` left in a folder of the user; a commit has nothing of that.
+    That are caches, the links that Bazel makes beside its workspace, and what an earlier `python -m build` left in a
+    folder of the user; a commit has nothing of that.
     """
     output = digests.OUTPUT if project.kind == "pyproject" and project.path else set()
     own = tree / project.folder
 
     def skipped(folder: str, names: list[str]) -> set[str]:
-        return digests.ignored(folder, names) | (output.intersection(names) if Path(folder) == own else set())
+        links = {name for name in names if name.startswith("bazel-") and Path(folder, name).is_symlink()}
+        return digests.ignored(folder, names) | links | (output.intersection(names) if Path(folder) == own else set())
 
     return skipped
 

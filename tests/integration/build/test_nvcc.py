@@ -90,7 +90,7 @@ def variables(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     fakewheels.compile_library(framework, stubs, f"-Wl,-soname,{framework.name}")
     framework.with_suffix("").symlink_to(framework.name)
     target = Target(tensorflow="2.20.0", python="3.12", line=line, build=1)
-    return project_environment.variables(target=target, sdk=sdk, toolchain=chain, path=os.environ["PATH"])
+    return project_environment.variables(target=target, sdk=sdk, chain=chain, path=os.environ["PATH"])
 
 
 @pytest.fixture

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING
+import zipfile
+from pathlib import Path
 
 import pytest
 
@@ -16,9 +17,6 @@ from tfwheel.build.ops_builds import BuiltProject
 from tfwheel.config import ops_projects
 from tfwheel.config.errors import ConfigError
 from tfwheel.gpu import elf
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 BACKEND = """
 import base64, hashlib, zipfile
@@ -157,12 +155,53 @@ def test_a_link_in_a_package_to_what_is_not_there_is_left_out(settings: Path, sd
 def test_a_build_gets_no_setting_of_the_user_that_is_not_in_the_key(
     settings: Path, sdk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in project_environment.WITHHELD:
+    names = ["CUDAARCHS", "CUDA_HOME", "DESTDIR", "MAKEFLAGS", "PYTHONPATH", "GIT_DIR", "Eigen3_ROOT", "MY_SDK", "LANG"]
+    for name in names:
         monkeypatch.setenv(name, f"/mine/{name}")
-    change(settings, '[["make"]', '[["sh", "-c", "! env | grep /mine/"], ["make"]')
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:1")
+    monkeypatch.setenv("CXXFLAGS", "-DIN_THE_KEY")
+    asked = "test $$https_proxy && echo $$CXXFLAGS | grep -q IN_THE_KEY && ! env | grep /mine/"
+    change(settings, '[["make"]', f'[["sh", "-c", "{asked}"], ["make"]')
     members = fakewheels.members_of(compiled(settings, sdk, tmp_path))
     assert "cmake_ops/_ops.so" in members
-    assert {"CUDAARCHS", "DESTDIR", "MAKEFLAGS", "PYTHONPATH", "GIT_DIR"} <= set(project_environment.WITHHELD)
+    assert project_environment.withheld().keys() >= set(names)
+
+
+def test_what_a_backend_asks_for_when_it_is_asked_is_fetched(
+    settings: Path, sdk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fakewheels.write_wheel(tmp_path / "index", {"needed.py": b""}, name="needed", version="1", tag="py3-none-any")
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path / "index"))
+    asks = "def get_requires_for_build_wheel(config_settings=None):\n    return ['needed']\n"
+    # setuptools-scm and hatch-vcs read this where a repository would be.
+    uses = 'import needed\n    import os\n    assert os.environ["SETUPTOOLS_SCM_PRETEND_VERSION"] == "0"\n    info'
+    backend = BACKEND.replace("info", uses, 1) + asks
+    write(settings, {"pure/pyproject.toml": BUILD_SYSTEM, "pure/backend.py": backend})
+    assert fakewheels.members_of(compiled(settings, sdk, tmp_path))["pure_ops/__init__.py"] == b"WHO = 'written'"
+
+
+def test_what_was_there_is_taken_with_its_sources_and_its_programs(settings: Path, sdk: Path, tmp_path: Path) -> None:
+    write(settings, {"done/done_ops/kernel.cu": "// compiled by users", "done/done_ops/run.sh": "#!/bin/sh\n"})
+    (settings / "done/done_ops/run.sh").chmod(0o755)
+    with zipfile.ZipFile(compiled(settings, sdk, tmp_path)) as archive:
+        assert archive.getinfo("done_ops/kernel.cu").external_attr >> 16 & 0o777 == 0o644
+        assert archive.getinfo("done_ops/run.sh").external_attr >> 16 & 0o777 == 0o755
+
+
+def test_environments_and_the_links_of_bazel_are_not_seen(settings: Path, sdk: Path, tmp_path: Path) -> None:
+    before = ops_projects.identity(ops_projects.load(settings)[-1], settings)
+    (settings / "done/bazel-out").symlink_to(tmp_path)
+    (settings / "done/.venv/bin").mkdir(parents=True)
+    (settings / "done/.venv/bin/python").symlink_to("/usr/bin/env")
+    assert ops_projects.identity(ops_projects.load(settings)[-1], settings) == before
+    assert "done_ops/__init__.py" in fakewheels.members_of(compiled(settings, sdk, tmp_path))
+
+
+def test_a_name_that_is_no_utf8_is_refused(settings: Path) -> None:
+    Path(os.fsdecode(os.fsencode(settings / "done/done_ops/caf") + b"\xe9.py")).write_text("")
+    with pytest.raises(ConfigError, match=r"`done`: .*caf\\udce9\.py.*: its name is no UTF-8"):
+        ops_projects.identity(ops_projects.load(settings)[-1], settings)
 
 
 def test_licences_of_one_name_in_two_folders_are_both_there(settings: Path, sdk: Path, tmp_path: Path) -> None:

@@ -12,15 +12,15 @@ from dataclasses import dataclass
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 import fakewheels
 import sharing
 from benchmarks import build_bench
-from tfwheel.build import job, pins, pipeline, recheck
-from tfwheel.build.errors import CompileError, OddPartsError, UntrueRecordError
+from tfwheel.build import job, ops_builds, pins, pipeline, recheck
+from tfwheel.build.errors import CompileError, OddPartsError, OpsSourceError, UntrueRecordError
 from tfwheel.checks import environments, smoke, wheel_gates
 from tfwheel.checks.errors import ContentsGateError, GpuRequiredError, SizeGateError, SmokeError
 from tfwheel.config import build_config, plan
@@ -223,6 +223,21 @@ def test_a_compile_error_shows_the_compilers_words(factory: Factory) -> None:
     with pytest.raises(CompileError, match=r"op\.cc:1:\d+: error:") as caught:
         factory.build()
     assert f"{TARGET}.ops.log" in caught.value.remedy
+    assert not factory.files("wheels")
+
+
+def test_ops_that_change_while_they_are_built_are_not_kept(factory: Factory, monkeypatch: pytest.MonkeyPatch) -> None:
+    copied = shutil.copytree
+
+    def edited(source: Path, *words: Any, **options: Any) -> Any:  # noqa: ANN401 -- as shutil's
+        result = copied(source, *words, **options)
+        if source == factory.paths.settings / "ops":
+            factory.write("ops/src/late.cc", "// an edit")
+        return result
+
+    monkeypatch.setattr(ops_builds.shutil, "copytree", edited)
+    with pytest.raises(OpsSourceError, match="changed while they were built"):
+        factory.build()
     assert not factory.files("wheels")
 
 

@@ -31,7 +31,7 @@ PROGRAMS = str(Path(sys.executable).parent)
 
 
 def test_a_line_with_gpu_code_names_the_nvcc_of_the_tree_and_the_clang_behind_it() -> None:
-    found = variables(target=TARGET, sdk=SDK, toolchain=CLANG, path="/bin")
+    found = variables(target=TARGET, sdk=SDK, chain=CLANG, path="/bin")
     assert found == {
         "CUDAARCHS": "75-real;90",
         "CUDACXX": "/cache/cuda/bin/nvcc",
@@ -40,6 +40,7 @@ def test_a_line_with_gpu_code_names_the_nvcc_of_the_tree_and_the_clang_behind_it
         "CUDA_PATH": "/cache/cuda",
         "CUDAToolkit_ROOT": "/cache/cuda",
         "CXX": "/nowhere/g++",
+        "LC_ALL": "C.UTF-8",
         "OPS_CUDA_ARCHS": "75;90",
         "OPS_CUDA_PATH": "/cache/cuda",
         "OPS_DEVICE_COMPILER": "/usr/bin/clang++-19",
@@ -59,7 +60,7 @@ def test_a_line_with_gpu_code_names_the_nvcc_of_the_tree_and_the_clang_behind_it
 
 
 def test_a_line_without_gpu_code_says_nothing_of_cuda() -> None:
-    found = variables(target=replace(TARGET, line=CPU), sdk=SDK, toolchain=NO_CUDA, path="")
+    found = variables(target=replace(TARGET, line=CPU), sdk=SDK, chain=NO_CUDA, path="")
     assert {name: found[name] for name in found if "CUDA" in name} == {"OPS_CUDA_ARCHS": ""}
     assert found["OPS_GPU"] == "OFF"
     assert found["PATH"] == PROGRAMS
@@ -68,23 +69,23 @@ def test_a_line_without_gpu_code_says_nothing_of_cuda() -> None:
 def test_an_nvcc_of_the_machine_is_the_compiler_itself() -> None:
     nvcc = Compiler(path=Path("/usr/local/bin/nvcc"), version="nvcc 12.8.93")
     chain = replace(CLANG, kind="nvcc", device=nvcc, cuda_root=Path("/opt/cuda"))
-    found = variables(target=TARGET, sdk=SDK, toolchain=chain, path="")
+    found = variables(target=TARGET, sdk=SDK, chain=chain, path="")
     assert (found["CUDACXX"], found["CUDA_HOME"]) == ("/usr/local/bin/nvcc", "/opt/cuda")
 
 
 @pytest.mark.parametrize(("cxx", "cc"), [("g++", "gcc"), ("x86_64-linux-gnu-g++-13", "x86_64-linux-gnu-gcc-13")])
 def test_the_c_compiler_is_the_one_beside(tmp_path: Path, cxx: str, cc: str) -> None:
     chain = replace(NO_CUDA, host=replace(GXX, path=tmp_path / cxx))
-    assert "CC" not in variables(target=TARGET, sdk=SDK, toolchain=chain, path="")
+    assert "CC" not in variables(target=TARGET, sdk=SDK, chain=chain, path="")
     (tmp_path / cc).touch()
-    assert variables(target=TARGET, sdk=SDK, toolchain=chain, path="")["CC"] == str(tmp_path / cc)
+    assert variables(target=TARGET, sdk=SDK, chain=chain, path="")["CC"] == str(tmp_path / cc)
     unknown = replace(NO_CUDA, host=replace(GXX, path=tmp_path / "icpx"))
-    assert "CC" not in variables(target=TARGET, sdk=SDK, toolchain=unknown, path="")
+    assert "CC" not in variables(target=TARGET, sdk=SDK, chain=unknown, path="")
 
 
 def test_ccache_asks_our_nvcc_which_clang_is_behind_it() -> None:
     chain = replace(CLANG, launcher=Path("/usr/bin/ccache"))
-    assert variables(target=TARGET, sdk=SDK, toolchain=chain, path="")["CCACHE_COMPILERCHECK"] == "%compiler% --version"
+    assert variables(target=TARGET, sdk=SDK, chain=chain, path="")["CCACHE_COMPILERCHECK"] == "%compiler% --version"
 
 
 @pytest.mark.parametrize(

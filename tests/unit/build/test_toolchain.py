@@ -240,6 +240,17 @@ def test_flags_of_the_environment_are_another_identity(
     assert toolchain.choose(CU12, cache=tmp_path).identity != first
 
 
+def test_the_content_of_a_file_that_a_flag_names_is_in_the_identity(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = []
+    monkeypatch.setenv("CMAKE_TOOLCHAIN_FILE", str(tmp_path / "mine.cmake"))
+    for text in ("set(A 1)", "set(A 2)"):
+        (tmp_path / "mine.cmake").write_text(text)
+        found.append(toolchain.choose(CU12, cache=tmp_path).identity)
+    assert found[0] != found[1]
+
+
 def test_how_fast_and_how_loud_a_build_is_changes_no_identity(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = toolchain.choose(CU12, cache=tmp_path).identity
     monkeypatch.setenv("CMAKE_BUILD_PARALLEL_LEVEL", "7")

@@ -104,7 +104,7 @@ def test_what_ran_where_is_gathered_from_all_processes(tmp_path: Path) -> None:
             "ops": kernels if way == "use" else {},
             "ran": ran,
         }
-        for device, ran in (("CPU:0", ["A", "MatMul"]), ("GPU:0", []))
+        for device, ran in (("CPU:0", ["A", "MatMul"]), ("GPU:0", ["B"]))
         for way in ("use", "test", "alone")
     }
     found = ops_trial.run(ops, environment(tmp_path, answers, gpu=True))
