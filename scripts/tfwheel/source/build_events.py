@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import re
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 import msgspec
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
 COUNTER = re.compile(r"^\[([\d,]+) / ([\d,]+)\]", re.MULTILINE)  # of actions, as Bazel prints it without a terminal
+FILE = "file://"
 INTERNAL = ("internal", "total")  # runners that compile nothing: Bazel's own work, and the sum
 HIT = " cache hit"  # how the runners of a disk cache and a remote one end
 
@@ -36,8 +38,8 @@ class BuildReport:
 
     ``done`` and ``total`` count actions. ``ran`` counts the processes that Bazel started, ``cached`` the actions whose
     output came from a disk cache or a remote one. ``exit_name`` is Bazel's own name of its exit code ("SUCCESS",
-    "BUILD_FAILURE", "INTERRUPTED"); empty if the stream ends before it: Bazel was killed. ``outputs`` are the files of
-    the targets that were asked for, as Bazel names them. ``text`` is what Bazel printed.
+    "BUILD_FAILURE", "INTERRUPTED"); empty if the stream ends before it: Bazel was killed. ``places`` maps the files of
+    the targets that were asked for, as Bazel names them, to their paths. ``text`` is what Bazel printed.
     """
 
     done: int = 0
@@ -47,8 +49,13 @@ class BuildReport:
     exit_name: str = ""
     exit_code: int | None = None
     failed: tuple[FailedAction, ...] = ()
-    outputs: tuple[str, ...] = ()
+    places: Mapping[str, str] = field(default_factory=dict)
     text: str = ""
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """The files of the targets that were asked for."""
+        return tuple(self.places)
 
     @property
     def ended(self) -> bool:
@@ -61,6 +68,7 @@ class BuildReport:
 
 class _Named(msgspec.Struct, frozen=True, kw_only=True):
     name: str = ""
+    uri: str = ""
     count: int = 0
     code: int = 0
 
@@ -120,7 +128,11 @@ def read(lines: Iterable[str]) -> BuildReport:
         exit_name=end.name if end else "",
         exit_code=end.code if end else None,
         failed=tuple(FailedAction(label=one.label, mnemonic=one.type, exit_code=one.exit_code) for one in actions),
-        outputs=tuple(one.name for event in events for one in event.completed.important_output),
+        places={
+            one.name: unquote(one.uri.removeprefix(FILE))
+            for event in events
+            for one in event.completed.important_output
+        },
         text=text,
     )
 

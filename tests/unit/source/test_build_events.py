@@ -10,7 +10,7 @@ from tfwheel.source import build_events
 from tfwheel.source.build_events import FailedAction
 
 STARTED = {"id": {"started": {}}, "started": {"uuid": "5f", "command": "build"}}
-OUTPUT = {"name": "tensorflow/tools/pip_package/wheel_house/a.whl", "uri": "file:///out/a.whl"}
+OUTPUT = {"name": "tensorflow/tools/pip_package/wheel_house/a.whl", "uri": "file:///out/a%20b.whl"}
 COMPLETED = {"id": {"targetCompleted": {"label": "//:w"}}, "completed": {"success": True, "importantOutput": [OUTPUT]}}
 FAILED = {
     "id": {"actionCompleted": {"primaryOutput": "bazel-out/bad.pic.o", "label": "//:bad"}},
@@ -42,6 +42,7 @@ def test_a_build_that_ran_and_one_that_found_all_in_a_cache() -> None:
     assert (found.done, found.total, found.ran, found.cached) == (3, 5, 3, 0)
     assert (found.exit_name, found.exit_code, found.ended) == ("SUCCESS", 0, True)
     assert found.outputs == (OUTPUT["name"],)
+    assert found.places == {OUTPUT["name"]: "/out/a b.whl"}
     for kind in ("disk_cache_hit", "remote_cache_hit"):
         again = build_events.read(lines(STARTED, finished("SUCCESS", 0), metrics(total=5, internal=2, **{kind: 3})))
         assert (again.ran, again.cached) == (0, 3)

@@ -1,0 +1,155 @@
+"""Run Bazel on a tree in a container, with caches that outlive it: a build that was stopped goes on where it stopped.
+
+Three named volumes belong to a build: Bazel's output base, its disk cache, and what it downloaded. The tree is mounted
+read-only, and what was built is copied out.
+"""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
+
+from tfwheel.source import build_events
+from tfwheel.source.errors import BazelError, BuildStoppedError, OutOfMemoryError, SourceCompileError
+from tfwheel.system import containers
+from tfwheel.system.containers import ContainerOrder
+from tfwheel.system.errors import CommandError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+
+    from tfwheel.source.build_events import BuildReport
+    from tfwheel.system.containers import ContainerHost
+
+TREE, OUT, DISK, FETCHED = (PurePosixPath(path) for path in ("/tree", "/bazel/out", "/bazel/disk", "/bazel/fetched"))
+EVENTS, OUTPUTS = OUT / "events.json", OUT / "tfwheel-outputs"
+# Exit codes of Bazel (https://bazel.build/run/scripts#exit-codes); above 128 a signal ended it.
+FAILED, INTERRUPTED, NO_MEMORY, KILLED = 1, 8, 33, 137
+ABRUPT = "Server terminated abruptly"
+SHOWN = 30  # lines of what a failed action printed
+
+
+@dataclass(frozen=True, kw_only=True)
+class BazelBuild:
+    """What Bazel builds: ``targets`` of a ``tree`` with ``options``; ``name`` names its volumes, one build of it runs.
+
+    ``jobs`` is how many actions run at once, ``env`` are variables of Bazel, ``secrets`` names of variables of this
+    process that it gets, too.
+    """
+
+    name: str
+    tree: Path
+    targets: Sequence[str]
+    options: Sequence[str] = ()
+    startup: Sequence[str] = ()
+    jobs: int | None = None
+    env: Mapping[str, str] = field(default_factory=dict)
+    secrets: Sequence[str] = ()
+
+    @property
+    def volumes(self) -> dict[PurePosixPath, str]:
+        """The named volumes, by their place in the container."""
+        return {OUT: f"{self.name}-out", DISK: f"{self.name}-disk", FETCHED: f"{self.name}-fetched"}
+
+    def argv(self) -> list[str]:
+        """Return Bazel's command line."""
+        caches = [f"--disk_cache={DISK}", f"--repository_cache={FETCHED}"]
+        reports = [f"--build_event_json_file={EVENTS}", "--curses=no", "--color=no", "--show_progress_rate_limit=5"]
+        jobs = [f"--jobs={self.jobs}"] if self.jobs else []
+        # The tree is read-only: the links that Bazel makes for people have no place there.
+        build = ["build", "--symlink_prefix=/", *reports, *caches, *jobs, *self.options, "--", *self.targets]
+        return ["bazel", f"--output_base={OUT / 'base'}", *self.startup, *build]
+
+
+def build(
+    order: BazelBuild,
+    place: ContainerHost,
+    *,
+    folder: Path,
+    log: Path,
+    budget_s: float | None = None,
+    on_progress: Callable[[int, int], object] | None = None,
+) -> BuildReport:
+    """Build, and copy the files of the targets into ``folder``; return what Bazel says of the build.
+
+    After ``budget_s`` seconds Bazel is asked to end. Raises SourceCompileError with what the first failed action
+    printed, BuildStoppedError, OutOfMemoryError, BazelError and the errors of the container engine; nothing of a
+    failed build is in ``folder``, and what Bazel finished is kept.
+    """
+
+    def on_line(line: str) -> None:
+        found = build_events.counter(line)
+        if found and on_progress:
+            on_progress(*found)
+
+    wanted = ContainerOrder(
+        owner=order.name,
+        argv=order.argv(),
+        env={"HOME": str(OUT), **order.env},
+        secrets=order.secrets,
+        mounts={TREE: order.tree},
+        volumes=order.volumes,
+        workdir=TREE,
+    )
+    shutil.rmtree(folder, ignore_errors=True)
+    with containers.container(place, wanted) as container:
+        code = container.start(log=log, on_line=on_line, budget_s=budget_s)
+        report = _report(container, folder.with_name(f"{folder.name}.events.json"))
+        _raise_for(code, report, order, log)
+        for output in report.outputs:
+            (folder / output).parent.mkdir(parents=True, exist_ok=True)
+            container.copy_out(PurePosixPath(report.places[output]), folder / output)
+    return report
+
+
+def remove_caches(order: BazelBuild, engine: str) -> None:
+    """Remove the volumes of a build: the next one begins anew."""
+    containers.remove_volumes(engine, list(order.volumes.values()))
+
+
+def _report(container: containers.Container, copy: Path) -> BuildReport:
+    try:
+        container.copy_out(EVENTS, copy)
+    except CommandError:  # Bazel did not come so far
+        return build_events.read([])
+    with copy.open(encoding="utf-8", errors="replace") as stream:
+        return build_events.read(stream)
+
+
+def _raise_for(code: int, report: BuildReport, order: BazelBuild, log: Path) -> None:
+    """Raise the error that an exit code of Bazel stands for; 0 is none."""
+    said = log.read_text(encoding="utf-8", errors="replace")
+    where = f"`bazel build {' '.join(order.targets)}`"
+    done = f"{report.done:,} of {report.total:,} actions were done" if report.total else "no action was done"
+    if code == FAILED and report.failed:
+        first = report.failed[0]
+        message = f"{where}: {first.mnemonic} of {first.label} failed\n{_printed(said)}"
+        raise SourceCompileError(message, remedy=f"{SourceCompileError.default_remedy} The whole log is {log}.")
+    if code in {KILLED, NO_MEMORY} or ABRUPT in said:
+        message = f"{where} ran out of memory, or was killed (exit code {code}); {done}"
+        fewer = (
+            f" It ran {order.jobs} at once: `--jobs {max(1, order.jobs // 2)}` needs half the memory."
+            if order.jobs
+            else ""
+        )
+        raise OutOfMemoryError(message, remedy=OutOfMemoryError.default_remedy + fewer)
+    if code == INTERRUPTED:
+        message = f"{where} was stopped; {done}"
+        raise BuildStoppedError(message)
+    if code:
+        lines = [line for line in said.splitlines() if line.startswith(("ERROR", "FATAL"))] or said.splitlines()[-1:]
+        message = f"{where} ended with exit code {code}: {' '.join(lines[:1])}"
+        raise BazelError(message, remedy=f"{BazelError.default_remedy} The log is {log}.")
+
+
+def _printed(said: str) -> str:
+    """Return what the first failed action printed: what follows Bazel's first line about an error."""
+    lines = said.splitlines()
+    start = next((number for number, line in enumerate(lines) if line.startswith("ERROR: ")), 0)
+    body = [
+        line for line in lines[start : start + 2 * SHOWN] if not line.startswith(("  ", "INFO", "[")) or "|" in line
+    ]
+    return "\n".join(body[:SHOWN])

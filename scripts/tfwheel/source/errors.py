@@ -1,0 +1,34 @@
+"""Errors of the room `source`, by kind."""
+
+from __future__ import annotations
+
+from tfwheel.errors import FactoryError, ProgramError
+
+
+class BazelError(ProgramError):
+    """Bazel could not do its work, for a reason that is not in the sources."""
+
+    default_remedy = "Read the log; what Bazel finished is kept, and the same command goes on there."
+
+
+class SourceCompileError(FactoryError):
+    """Correct the source or its patch: TensorFlow, or what it is compiled with, does not compile."""
+
+    exit_code = 37
+    default_remedy = (
+        "Correct the source named above by a patch; what compiled is kept, and the same command goes on there."
+    )
+
+
+class BuildStoppedError(FactoryError):
+    """Run the same command again: the build was stopped before its end, and goes on where it stopped."""
+
+    exit_code = 38
+    default_remedy = "Run the same command again, on this machine or with the same caches: it goes on where it stopped."
+
+
+class OutOfMemoryError(FactoryError):
+    """Give the build more memory, or fewer jobs: the kernel ended a part of it."""
+
+    exit_code = 39
+    default_remedy = "Take fewer jobs at once, or a machine with more memory; what compiled is kept."
