@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 TREE, OUT, DISK, FETCHED = (PurePosixPath(path) for path in ("/tree", "/bazel/out", "/bazel/disk", "/bazel/fetched"))
 EVENTS, OUTPUTS = OUT / "events.json", OUT / "tfwheel-outputs"
 # Exit codes of Bazel (https://bazel.build/run/scripts#exit-codes); above 128 a signal ended it.
-FAILED, INTERRUPTED, NO_MEMORY, KILLED = 1, 8, 33, 137
+FAILED, INTERRUPTED, NO_MEMORY, KILLED, TERMINATED = 1, 8, 33, 137, 143
 ABRUPT = "Server terminated abruptly"
 SHOWN = 30  # lines of what a failed action printed
 
@@ -136,7 +136,7 @@ def _raise_for(code: int, report: BuildReport, order: BazelBuild, log: Path) -> 
             else ""
         )
         raise OutOfMemoryError(message, remedy=OutOfMemoryError.default_remedy + fewer)
-    if code == INTERRUPTED:
+    if code in {INTERRUPTED, TERMINATED}:
         message = f"{where} was stopped; {done}"
         raise BuildStoppedError(message)
     if code:
