@@ -25,11 +25,11 @@ ROOMS = {
     "wheel": {"config"},
     "colab": {"config", "wheel"},
     "gpu": set(),
-    "source": set(),
+    "source": {"wheel", "config"},
     "retarget": {"wheel", "gpu", "config"},
     "checks": {"wheel", "gpu", "config"},  # never `retarget`: who judges must not know who wrote
     "index": {"colab", "wheel", "config", "doctor"},  # it joins the doctor into one file
-    "build": {"checks", "retarget", "index", "colab", "gpu", "wheel", "config"},
+    "build": {"checks", "retarget", "index", "colab", "gpu", "source", "wheel", "config"},
     "publish": {"index", "colab", "wheel", "config"},  # never `build` or `checks`: it reads records
 }
 HALL = {"cli", "errors"}  # the modules outside all rooms

@@ -20,6 +20,12 @@ class SourceCompileError(FactoryError):
     )
 
 
+class CheckoutError(SourceCompileError):
+    """A tree that others wrote cannot be fetched, or used as it is."""
+
+    default_remedy = "Correct the address and the commit of that tree, or the tree itself."
+
+
 class BuildStoppedError(FactoryError):
     """Run the same command again: the build was stopped before its end, and goes on where it stopped."""
 

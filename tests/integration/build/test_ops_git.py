@@ -13,6 +13,8 @@ from tfwheel.build import ops_sources
 from tfwheel.build.errors import OpsSourceError
 from tfwheel.config import ops_projects
 from tfwheel.config.errors import ConfigError
+from tfwheel.source import checkouts
+from tfwheel.source.errors import CheckoutError
 from tfwheel.system import git
 from tfwheel.wheel.errors import PatchError
 
@@ -216,10 +218,10 @@ def test_a_link_that_leads_out_of_a_folder_or_nowhere_is_refused(
 def test_a_circle_behind_what_is_not_there_is_refused(repository: Path) -> None:
     (repository / "z").symlink_to("z")
     (repository / "notes").symlink_to("no-such/../z")
-    with pytest.raises(OpsSourceError, match=r"leads out of it, or nowhere: (notes|z)"):
-        ops_sources.refuse_links_outside("theirs", repository)
-    with pytest.raises(OpsSourceError, match="leads out of it, or nowhere: notes"):
-        ops_sources.refuse_links_outside("theirs", repository, without=lambda *_: {"z"})
+    with pytest.raises(CheckoutError, match=r"leads out of it, or nowhere: (notes|z)"):
+        checkouts.refuse_links_outside("theirs", repository)
+    with pytest.raises(CheckoutError, match="leads out of it, or nowhere: notes"):
+        checkouts.refuse_links_outside("theirs", repository, without=lambda *_: {"z"})
 
 
 def test_a_link_in_what_no_build_sees_is_no_fault(tmp_path: Path, repository: Path) -> None:
