@@ -156,6 +156,12 @@ def build_ops_container(session: nox.Session) -> None:
     enter(session, "build_ops_container", *words)
 
 
+@nox.session(name="build-source", venv_backend="none", requires=["factory"], default=False)
+def build_source(session: nox.Session) -> None:
+    """Build TensorFlow itself with Bazel in a container, then its wheel (`-- TARGET`), or print how (`--dry-run`)."""
+    enter(session, "build_source", *session.posargs)
+
+
 @nox.session(name="plan", venv_backend="none", requires=["factory"], default=False)
 def plan_session(session: nox.Session) -> None:
     """Print the targets (`-- --json`, `--line LINE`, `--default`), or the CI jobs of an event (`-- --event push`)."""

@@ -55,6 +55,15 @@ def enter(parser: argparse.ArgumentParser, action: Callable[[argparse.Namespace]
     return 0
 
 
+def duration(word: str) -> int:
+    """Read a time such as ``5h``, ``330m`` or ``90s`` into seconds, for the ``type`` of an argument."""
+    seconds = {"h": 3600, "m": 60, "s": 1}.get(word[-1:], 0) * count(word[:-1] or "0")
+    if not seconds:
+        message = f"`{word}` is no time, as in 5h, 330m or 90s"
+        raise argparse.ArgumentTypeError(message)
+    return seconds
+
+
 def count(word: str) -> int:
     """Read a whole number that is not negative, for the ``type`` of an argument."""
     if not (word.isascii() and word.isdecimal() and len(word) < DIGITS):

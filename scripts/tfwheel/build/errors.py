@@ -54,6 +54,12 @@ class RepairError(FactoryError):
 # --- before a wheel is signed ----------------------------------------------------------------------------
 
 
+class SourceWheelError(GateError):
+    """What was built from source is not the TensorFlow that the target names."""
+
+    default_remedy = "Correct the tree, or what build_config/eras/ says of it; the log has what Bazel made."
+
+
 class OddPartsError(GateError):
     """A wheel is not what its official wheel, its ops wheel and the patches give, or belongs to no target."""
 

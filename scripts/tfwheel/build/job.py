@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from tfwheel.build import ops_sources, ops_tests
+from tfwheel.build import ops_sources, ops_tests, source_base
 from tfwheel.config import build_config, inputs, plan
 from tfwheel.errors import BadWheelError
 from tfwheel.index import ledger, published_versions
@@ -51,7 +51,8 @@ class Job:
         """Read the settings; SelectionError, NotLockedError or ConfigError when they do not have the target."""
         settings = build_config.load(paths.settings)
         target = plan.find(plan.targets(settings), target_id)
-        return cls(config=settings, paths=paths, target=target, base=plan.base_of(settings, target))
+        base = source_base.of(target, paths) if target.builder == "source" else plan.base_of(settings, target)
+        return cls(config=settings, paths=paths, target=target, base=base)
 
     @property
     def inputs(self) -> str:

@@ -18,6 +18,7 @@ from tfwheel.build import (
     ops_wheel,
     project_sdk,
     repair,
+    source_base,
     summary,
     tensorflow_sdk,
     toolchain,
@@ -25,6 +26,7 @@ from tfwheel.build import (
 )
 from tfwheel.build.errors import OpsSourceError
 from tfwheel.build.job import FinishedWheel, Job
+from tfwheel.build.source_base import SourceOptions
 from tfwheel.checks import wheel_gates
 from tfwheel.config import ops_projects
 from tfwheel.config.paths import Paths
@@ -59,17 +61,21 @@ def build(
     require_gpu: bool = False,
     smoke: bool = True,
     trial: bool = False,
+    source: SourceOptions | None = None,
     paths: Paths | None = None,
 ) -> Record:
     """Build, check, smoke-test and serve one target; returns the record of its wheel.
 
     An unchanged target is not rebuilt; a message says so. ``force`` rebuilds it, ``require_gpu`` fails unless the smoke
     test ran on a GPU. Without ``smoke`` it is only built and gated: nothing of the wheel is run, and it is not served
-    before ``smoke_target`` has tested it. ``trial`` builds, for this machine only, although the version is published
-    from other inputs. Raises NameTakenError before any work, and the FactoryError of the failed step; a wheel that did
-    not pass every step is not served. ``dist/reports/summary.md`` is updated in any case.
+    before ``smoke_target`` has tested it. ``source`` is for a target whose base is built from source. ``trial`` builds,
+    for this machine only, although the version is published from other inputs. Raises NameTakenError before any work,
+    and the FactoryError of the failed step; a wheel that did not pass every step is not served.
+    ``dist/reports/summary.md`` is updated in any case.
     """
-    job = Job.of(target_id, paths or Paths.here())
+    paths = paths or Paths.here()
+    source_base.require(target_id, source or SourceOptions(), paths)
+    job = Job.of(target_id, paths)
     console.say(f"{job.target.id}: {job.base.file} -> {job.target.version}")
     with _summing_up(job), job.publishable(trial=trial), job.exclusive(job.target.id), job.scratch():
         chain = toolchain.choose(job.target.line, cache=job.paths.cache)

@@ -186,7 +186,7 @@ def _runners(ci: CiSettings, event: str) -> tuple[Runner, Runner | None]:
 def _row(target: Target, build: Runner, gpu: Runner | None) -> dict[str, Any]:
     session = session_of(target.line.name)
     if session is None or target.builder == "source":
-        message = f"{target.id}: no nox session builds it"
+        message = f"{target.id} is built from source, for which a job of CI is too short"
         raise BuilderUnavailableError(message)
     on_gpu = gpu if target.line.cuda else None
     return {

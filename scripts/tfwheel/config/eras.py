@@ -90,15 +90,18 @@ class Era(Table):
     """A file of ``eras/``: how the trees of one minor version of TensorFlow are built.
 
     ``bazel`` is the version in their ``.bazelversion``, ``pythons`` are those that they have a lock for. ``wheels`` is
-    the folder of the built wheel below ``bazel-bin``. ``actions`` is about how many actions a build from nothing has.
+    the folder of the built wheel below ``bazel-bin``. A build has about ``actions`` actions, and its caches need
+    ``disk`` GiB. ``trees`` are repositories at a commit, by the word that stands for one in a source.
     """
 
     tensorflow: Annotated[str, Field(pattern=r"^[0-9]+\.[0-9]+$")]
+    trees: dict[str, str]
     bazel: ToolkitVersion
     pythons: Annotated[list[PythonVersion], Field(min_length=1)]
     target: Annotated[str, Field(pattern=r"^//[\w/.-]+:[\w.-]+$")]
     wheels: InnerPath
     actions: Annotated[int, Field(gt=0)]
+    disk: Annotated[int, Field(gt=0)]
     option: Annotated[list[OptionEntry], Field(min_length=1)]
     toolkit: list[ToolkitEntry] = Field(default_factory=list)
     fix: list[FixEntry] = Field(default_factory=list)
@@ -121,6 +124,12 @@ class SourcesFile(Table):
     """``sources.toml``."""
 
     source: list[SourceEntry] = Field(default_factory=list)
+
+
+def whole(era: Era, source: str) -> str:
+    """Return a source with its repository: ``owner/name@commit: path``."""
+    word, _, rest = source.partition(": ")
+    return f"{era.trees[word]}: {rest}" if word in era.trees else source
 
 
 def era_of(folder: Path, target: Target) -> Era:

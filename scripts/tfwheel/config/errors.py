@@ -42,6 +42,6 @@ class UnknownTriggerError(UsageError):
 
 
 class BuilderUnavailableError(UsageError):
-    """The builder of the line or target does not exist yet."""
+    """The line or target cannot be built this way."""
 
     default_remedy = "Use a line with the overlay builder: `nox -s build-cuda12` or `nox -s build-cpu`."

@@ -82,7 +82,7 @@ def find(all_targets: Iterable[Target], target_id: str) -> Target:
 def base_of(config: Config, target: Target) -> Base:
     """Return the locked official wheel a target starts from; raise NotLockedError if ``bases.toml`` has none."""
     if target.builder == "source":
-        message = f"{target.id} needs the source builder, which is not part of this version"
+        message = f"{target.id} is built from source: no official wheel is its base"
         raise BuilderUnavailableError(message)
     if base := locked(config, target):
         return base

@@ -29,15 +29,17 @@ COLUMNS = {
 
 
 def rows(config: Config, *, line: str | None = None, default: bool = False) -> list[dict[str, Any]]:
-    """Return one row per target, sorted; raise BuilderUnavailableError for a line that needs the source builder."""
+    """Return one row per target, sorted; raise BuilderUnavailableError for a line that nothing can build yet."""
     known = config.lines.get(line or "")
-    if known and known.builder == "source":
+    if known and known.builder == "source" and not any(one.line.name == line for one in plan.targets(config)):
         message = (
             f"the line `{known.name}` is CUDA {known.cuda}. No official TensorFlow wheel is built with that CUDA, so "
-            "there is nothing to overlay: it needs TensorFlow compiled from source, hours on a big machine, and the "
-            "source builder is not part of this version"
+            "there is nothing to overlay, and no target has it: it is not known how to compile a TensorFlow with it"
         )
-        remedy = "A CUDA 13 driver runs CUDA 12 programs as they are: use `nox -s build-cuda12`."
+        remedy = (
+            "A CUDA 13 driver runs CUDA 12 programs as they are: use `nox -s build-cuda12`. Whoever knows how adds it "
+            "to build_config/eras/ and targets.toml; index/docs/source.md says how."
+        )
         raise BuilderUnavailableError(message, remedy=remedy)
     return [
         {
@@ -120,5 +122,5 @@ def _not_ready(entries: Sequence[dict[str, Any]]) -> list[str]:
     unlocked = [entry["id"] for entry in entries if not entry["locked"] and entry["id"] not in source]
     return [
         *([f"Not locked yet, `nox -s update-pins` does that: {', '.join(unlocked)}"] if unlocked else []),
-        *([f"Needs the source builder, which is not part of this version: {', '.join(source)}"] if source else []),
+        *([f"Built from source, by `nox -s build-source`: {', '.join(source)}"] if source else []),
     ]

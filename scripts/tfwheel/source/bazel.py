@@ -1,7 +1,7 @@
 """Run Bazel on a tree in a container, with caches that outlive it: a build that was stopped goes on where it stopped.
 
-Three named volumes belong to a build: Bazel's output base, its disk cache, and what it downloaded. The tree is mounted
-read-only, and what was built is copied out.
+Bazel writes to three named volumes: its output base, which belongs to one build, its disk cache and its downloads, that
+builds may share. The tree is mounted read-only, and what was built is copied out.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from tfwheel.system.containers import ContainerHost
 
 TREE, OUT, DISK, FETCHED = (PurePosixPath(path) for path in ("/tree", "/bazel/out", "/bazel/disk", "/bazel/fetched"))
-EVENTS, OUTPUTS = OUT / "events.json", OUT / "tfwheel-outputs"
+EVENTS, LINKS = OUT / "events.json", OUT / "links"  # the latter begins the names of the links that Bazel makes
 # Exit codes of Bazel (https://bazel.build/run/scripts#exit-codes); above 128 a signal ended it.
 FAILED, INTERRUPTED, NO_MEMORY, KILLED, TERMINATED = 1, 8, 33, 137, 143
 ABRUPT = "Server terminated abruptly"
@@ -34,13 +34,15 @@ SHOWN = 30  # lines of what a failed action printed
 
 @dataclass(frozen=True, kw_only=True)
 class BazelBuild:
-    """What Bazel builds: ``targets`` of a ``tree`` with ``options``; ``name`` names its volumes, one build of it runs.
+    """What Bazel builds: ``targets`` of a ``tree`` with ``options``; one build of a ``name`` runs at a time.
 
+    ``shared`` names the volumes that other builds use, too, by default ``name``.
     ``jobs`` is how many actions run at once, ``env`` are variables of Bazel, ``secrets`` names of variables of this
     process that it gets, too.
     """
 
     name: str
+    shared: str = ""
     tree: Path
     targets: Sequence[str]
     options: Sequence[str] = ()
@@ -52,7 +54,8 @@ class BazelBuild:
     @property
     def volumes(self) -> dict[PurePosixPath, str]:
         """The named volumes, by their place in the container."""
-        return {OUT: f"{self.name}-out", DISK: f"{self.name}-disk", FETCHED: f"{self.name}-fetched"}
+        shared = self.shared or self.name
+        return {OUT: f"{self.name}-out", DISK: f"{shared}-disk", FETCHED: f"{shared}-fetched"}
 
     def argv(self) -> list[str]:
         """Return Bazel's command line."""
@@ -60,7 +63,7 @@ class BazelBuild:
         reports = [f"--build_event_json_file={EVENTS}", "--curses=no", "--color=no", "--show_progress_rate_limit=5"]
         jobs = [f"--jobs={self.jobs}"] if self.jobs else []
         # The tree is read-only: the links that Bazel makes for people have no place there.
-        build = ["build", "--symlink_prefix=/", *reports, *caches, *jobs, *self.options, "--", *self.targets]
+        build = ["build", f"--symlink_prefix={LINKS}-", *reports, *caches, *jobs, *self.options, "--", *self.targets]
         return ["bazel", f"--output_base={OUT / 'base'}", *self.startup, *build]
 
 

@@ -32,7 +32,7 @@ def options(era: Era, target: Target) -> tuple[Option, ...]:
     facts = _facts(target, toolkit)
     meant = _conditions(target.line, toolkit)
     return tuple(
-        Option(flag=entry.flag.format_map(facts), reason=entry.reason, source=entry.source)
+        Option(flag=entry.flag.format_map(facts), reason=entry.reason, source=eras.whole(era, entry.source))
         for entry in era.option
         if entry.when in meant
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tfwheel.errors import FactoryError, ProgramError
+from tfwheel.errors import FactoryError, ProgramError, UsageError
 
 
 class BazelError(ProgramError):
@@ -26,6 +26,12 @@ class CheckoutError(SourceCompileError):
     default_remedy = "Correct the address and the commit of that tree, or the tree itself."
 
 
+class RemoteAddressError(UsageError):
+    """The address of a remote cache or of remote execution is none, or has a password in it."""
+
+    default_remedy = "Give its credentials as a header in $TFWHEEL_REMOTE_HEADER, as in `Authorization: Bearer ...`."
+
+
 class BuildStoppedError(FactoryError):
     """Run the same command again: the build was stopped before its end, and goes on where it stopped."""
 
@@ -33,8 +39,16 @@ class BuildStoppedError(FactoryError):
     default_remedy = "Run the same command again, on this machine or with the same caches: it goes on where it stopped."
 
 
-class OutOfMemoryError(FactoryError):
-    """Give the build more memory, or fewer jobs: the kernel ended a part of it."""
+class TooSmallError(FactoryError):
+    """Take a larger machine, or fewer jobs: disk or memory is too small for that build."""
 
     exit_code = 39
+    default_remedy = (
+        "Take a larger machine, or have another one compile (`--remote-executor`); index/docs/source.md says how."
+    )
+
+
+class OutOfMemoryError(TooSmallError):
+    """The kernel ended a part of a build: memory ran out."""
+
     default_remedy = "Take fewer jobs at once, or a machine with more memory; what compiled is kept."

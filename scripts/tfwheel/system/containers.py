@@ -9,8 +9,9 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from threading import Timer
 from typing import TYPE_CHECKING
 
@@ -19,7 +20,7 @@ from tfwheel.system.processes import run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
-    from pathlib import Path, PurePosixPath
+    from pathlib import PurePosixPath
 
 ENGINES = ("docker", "podman")
 LABEL = "tfwheel"  # of every container, with what it belongs to
@@ -64,6 +65,28 @@ def find_engine(name: str | None = None) -> str:
             return engine
     message = "; ".join(faults) or f"there is no {' or '.join(wanted)} on PATH"
     raise ContainerEngineError(message)
+
+
+def storage(engine: str) -> Path:
+    """Return the folder in which an engine keeps its images and volumes; it may be on another machine."""
+    key = "{{.DockerRootDir}}" if engine == ENGINES[0] else "{{.Store.GraphRoot}}"
+    return Path(ask([engine, "info", "--format", key]).strip())
+
+
+def make_image(engine: str, image: str, dockerfile: Path, context: Path) -> None:
+    """Make an image from a Dockerfile that copies no file, unless the engine has one of that name.
+
+    ``context`` is an empty folder, which is made. Raises ContainerImageError with what the engine says.
+    """
+    with suppress(CommandError):
+        ask([engine, "image", "inspect", "--format", "{{.Id}}", image])
+        return
+    context.mkdir(parents=True, exist_ok=True)
+    try:
+        ask([engine, "build", "--tag", image, "--file", dockerfile, context])
+    except CommandError as error:
+        message = f"{engine} cannot make the image `{image}` of {dockerfile}: {_last_words(error.output)}"
+        raise ContainerImageError(message) from error
 
 
 def find_place(engine: str, image: str) -> ContainerHost:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 BOOTSTRAP = ROOT / "tests" / "container" / "bootstrap-image"
 DATA = ROOT / "tests" / "data"
-IMAGE = "localhost/tfwheel-test"
+IMAGE = f"localhost/tfwheel-test-{os.getpid()}"  # one for each process that runs tests
 REPAIR_TOML = 'ceiling = "manylinux_2_40_x86_64"\nmax_bytes = 10_000_000\nexclude = ["libtensorflow_framework.so.2"]\n'
 # The custom-op project as it is, its ops exchanged for one that needs no header of TensorFlow but the stand-in's.
 CMAKE = """\
@@ -85,14 +85,15 @@ def engine() -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def tag(engine: str) -> str:
+def tag(engine: str) -> Iterator[str]:
     """The tag of the Python in the image, which is made first."""
     needs.programs("debootstrap")
     if os.geteuid() != 0:
         pytest.skip("only root can make an image from packages: run `sudo nox -s tests`")
     run([BOOTSTRAP, IMAGE, engine], env={"PYTHON": sys.executable})
     names = run([engine, "run", "--rm", IMAGE, "ls", "/opt/python"]).split()
-    return next(name.partition("-")[0] for name in names if not name.startswith("cp39-"))
+    yield next(name.partition("-")[0] for name in names if not name.startswith("cp39-"))
+    containers.ask([engine, "rmi", "--force", IMAGE])
 
 
 @pytest.fixture(scope="module")

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-IMAGE = "localhost/tfwheel-small-test"
+IMAGE = f"localhost/tfwheel-small-test-{os.getpid()}"
 KEPT = PurePosixPath("/kept")
 ENDLESS = "trap 'echo asked; exit 8' INT; echo begun; while true; do sleep 0.2; done"
 

@@ -1,0 +1,46 @@
+"""Build the TensorFlow of a target from source with Bazel in a container, then its wheel; or print how, as a script."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from tfwheel import cli
+from tfwheel.build import pipeline, source_base
+from tfwheel.build.source_base import SourceOptions
+from tfwheel.source.order import Remote
+from tfwheel.system import containers
+
+
+def main(arguments: argparse.Namespace) -> None:
+    """Print the script, or build the target."""
+    remote = Remote(cache=arguments.remote_cache, executor=arguments.remote_executor)
+    if arguments.dry_run:
+        print(source_base.script_of(arguments.target, remote), end="")  # noqa: T201 -- the product
+        return
+    options = SourceOptions(
+        engine=arguments.engine,
+        image=arguments.image,
+        jobs=arguments.jobs,
+        budget_s=arguments.time_budget,
+        remote=remote,
+        wheel=arguments.wheel,
+    )
+    pipeline.build(arguments.target, smoke=arguments.smoke, source=options)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("target", help="a target id such as tf2.20.0-cp313-cu128")
+    parser.add_argument("--dry-run", action="store_true", help="print a script for another machine, and build nothing")
+    parser.add_argument("--wheel", type=Path, help="take this wheel of TensorFlow, which was built elsewhere")
+    budget = "stop Bazel after that time, as in 5h or 330m; the same command goes on there"
+    parser.add_argument("--time-budget", type=cli.duration, metavar="TIME", help=budget)
+    parser.add_argument("--jobs", type=cli.count, help="actions at once (default: by cores and memory)")
+    parser.add_argument("--engine", choices=containers.ENGINES, help="default: the first that works")
+    parser.add_argument("--image", type=cli.filled, help="build in this image (default: build_config/containers/)")
+    parser.add_argument("--remote-cache", default="", metavar="URL", help="a cache that machines share (http, grpc)")
+    parser.add_argument("--remote-executor", default="", metavar="URL", help="machines that run Bazel's actions (grpc)")
+    parser.add_argument("--no-smoke", dest="smoke", action="store_false", help="run nothing of the wheel")
+    sys.exit(cli.enter(parser, main))

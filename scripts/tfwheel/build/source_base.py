@@ -1,0 +1,233 @@
+"""Makes the base of a target from source: TensorFlow as Bazel builds it, repaired and measured like an official wheel.
+
+From there on a target is built as every other one: ops, patches, version, gates and smoke test are those of an overlay.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING
+
+import msgspec
+from packaging.utils import InvalidWheelFilename, parse_wheel_filename
+
+from tfwheel.build import official_wheel, pins, repair, toolchain
+from tfwheel.build.errors import SourceWheelError
+from tfwheel.config import build_config, plan
+from tfwheel.config.errors import BuilderUnavailableError, NotLockedError
+from tfwheel.config.paths import Paths
+from tfwheel.config.targets import TENSORFLOW, WHEEL_EPOCH, Base
+from tfwheel.source import bazel, machine, script, trees
+from tfwheel.source.order import DOCKERFILE, Remote, SourceOrder
+from tfwheel.system import console, containers, digests, kept_folders, scratch
+from tfwheel.system.files import write_atomically
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tfwheel.config.targets import RepairRules, Target
+
+FACTS = "base.json"
+PROGRESS_S = 60  # between two lines about it
+
+
+@dataclass(frozen=True, kw_only=True)
+class SourceOptions:
+    """How a build from source runs; nothing of it decides bytes.
+
+    ``engine`` is docker or podman, by default the first that works, ``image`` one to build in, by default that of
+    ``build_config/containers/``. ``jobs`` is how many actions run at once, by default as many as the machine has cores
+    and memory for. After ``budget_s`` seconds Bazel is asked to end. ``wheel`` is one that was built elsewhere.
+    """
+
+    engine: str | None = None
+    image: str | None = None
+    jobs: int | None = None
+    budget_s: float | None = None
+    remote: Remote = field(default_factory=Remote)
+    wheel: Path | None = None
+
+
+def find(target: Target, paths: Paths) -> Base | None:
+    """Return the base of a target if it was built from today's tree and options; ConfigError as ``SourceOrder.of``."""
+    wanted = SourceOrder.of(target, paths.settings)
+    return _kept(_folder(wanted, paths.cache), paths.cache)
+
+
+def of(target: Target, paths: Paths) -> Base:
+    """Return the base of a target; raise NotLockedError if it was not built, or from another tree or options."""
+    if found := find(target, paths):
+        return found
+    message = f"{target.id}: there is no TensorFlow {target.tensorflow} built from today's tree and options"
+    raise NotLockedError(message, remedy=f"Run `nox -s build-source -- {target.id}`, which takes hours.")
+
+
+def require(target_id: str, options: SourceOptions, paths: Paths) -> None:
+    """Build the base of a target that is built from source, or take a wheel that was, unless it is in the cache.
+
+    A build that was stopped, killed or that failed goes on where it stopped. Raises ConfigError, NoCompilerError and
+    TooSmallError before any work, and the errors of the room ``source``; SourceWheelError for a wheel that is not the
+    target's.
+    """
+    settings = build_config.load(paths.settings)
+    target = plan.find(plan.targets(settings), target_id)
+    if target.builder != "source":
+        return
+    wanted = SourceOrder.of(target, paths.settings)
+    toolchain.choose(target.line, cache=paths.cache)  # what compiles the ops afterwards must be there before the hours
+    folder = _folder(wanted, paths.cache)
+    if found := _kept(folder, paths.cache):
+        console.say(f"{target.id}: TensorFlow {target.tensorflow} from source is in the cache, {found.file}")
+    else:
+        _make(wanted, settings.repair, options, paths, folder)
+
+
+def script_of(target_id: str, remote: Remote, paths: Paths | None = None) -> str:
+    """Return a script that builds the TensorFlow of a target on another machine; ConfigError as ``SourceOrder.of``.
+
+    Raises BuilderUnavailableError for a target that is not built from source.
+    """
+    paths = paths or Paths.here()
+    target = plan.find(plan.targets(build_config.load(paths.settings)), target_id)
+    if target.builder != "source":
+        message = f"{target.id} is not built from source: its base is an official wheel"
+        raise BuilderUnavailableError(message)
+    wanted = SourceOrder.of(target, paths.settings)
+    return script.text(wanted, remote=remote)
+
+
+def _make(wanted: SourceOrder, rules: RepairRules, options: SourceOptions, paths: Paths, folder: Path) -> None:
+    """Build, repair and measure the wheel, and keep it with its facts in ``folder``."""
+    target = wanted.target
+    logs = paths.dist / "logs"
+    logs.mkdir(parents=True, exist_ok=True)
+    with scratch.folder("source", where=scratch.within(paths.cache)) as work:
+        raw = options.wheel or _built(wanted, options, paths, work, logs / f"{target.id}.bazel.log")
+        _require_name(raw, target)
+        with console.step("auditwheel repair of TensorFlow"):
+            log = logs / f"{target.id}.repair.log"
+            wheel, _ = repair.repair(raw, work / "repaired", rules, epoch=WHEEL_EPOCH, log=log)
+        with console.step(f"measure {wheel.name}"):
+            base = pins.measure(
+                wheel, project=TENSORFLOW, version=target.tensorflow, python=target.python, scratch=work
+            )
+        _require_gpu_code(base, target)
+        place = official_wheel.cached_path(base, paths.cache)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        wheel.replace(place)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_atomically(folder / FACTS, msgspec.json.encode(asdict(base)))
+    console.say(f"{target.id}: TensorFlow {target.tensorflow} from source is {base.file}, sha256 {base.sha256}")
+
+
+def _folder(wanted: SourceOrder, cache: Path) -> Path:
+    """Return where the facts of a base are kept; another tree, option, compiler or image is another folder."""
+    key = digests.of_facts(
+        target=wanted.target.id,
+        options=[option.flag for option in wanted.options],
+        bazel=[wanted.era.bazel, wanted.era.target],
+        image=wanted.image,
+        **trees.identity(wanted),
+    )
+    return cache / "source-bases" / key
+
+
+def _kept(folder: Path, cache: Path) -> Base | None:
+    try:
+        base = msgspec.json.decode((folder / FACTS).read_bytes(), type=Base)
+    except (OSError, msgspec.MsgspecError):
+        return None
+    wheel = official_wheel.cached_path(base, cache)
+    whole = wheel.is_file() and wheel.stat().st_size == base.size
+    return base if whole and kept_folders.use(folder, cache=cache, kept=lambda _: True) else None
+
+
+def _built(wanted: SourceOrder, options: SourceOptions, paths: Paths, work: Path, log: Path) -> Path:
+    """Build the wheel with Bazel in a container; return it."""
+    engine = containers.find_engine(options.engine)
+    here = machine.look(containers.storage(engine))
+    if not options.remote.executor:
+        disk = wanted.era.disk * machine.GIB
+        machine.require_room(here, disk=disk, what=f"a build of {wanted.target.id} from source")
+    jobs = options.jobs or (None if options.remote.executor else here.jobs)
+    console.say(f"  {here}: {jobs or 'any number of'} jobs at once")
+    for fix in wanted.fixes:
+        console.say(f"  CUDA {fix.cuda} is known to need in {', '.join(fix.files)}: {fix.what}")
+    if not options.image:
+        containers.make_image(engine, wanted.image, DOCKERFILE, work / "context")
+    place = containers.find_place(engine, options.image or wanted.image)
+    with console.step("the tree of TensorFlow"):
+        tree = trees.fetch(wanted, paths.cache)
+    build = wanted.bazel(tree, jobs=jobs, remote=options.remote)
+    with console.step("Bazel"):
+        report = bazel.build(
+            build,
+            place,
+            folder=work / "built",
+            log=log,
+            budget_s=options.budget_s,
+            on_progress=_Progress(wanted.era.actions),
+        )
+    console.say(f"  {report.ran:,} actions ran, {report.cached:,} came from a cache")
+    return _only_wheel(work / "built", wanted)
+
+
+def _only_wheel(folder: Path, wanted: SourceOrder) -> Path:
+    found = sorted(folder.rglob("*.whl"))
+    if len(found) != 1:
+        names = ", ".join(path.name for path in found) or "none"
+        message = f"{wanted.era.target} of {wanted.target.id} gave {len(found)} wheels: {names}"
+        raise SourceWheelError(message)
+    return found[0]
+
+
+def _require_name(wheel: Path, target: Target) -> None:
+    """Raise SourceWheelError for a file that is not a wheel of the target's TensorFlow and Python."""
+    tag, wanted = target.python_tag, f"tensorflow {target.tensorflow} for {target.python_tag}"
+    try:
+        project, version, _, tags = parse_wheel_filename(wheel.name)
+    except InvalidWheelFilename as error:
+        message = f"{wheel} is no wheel: {error}"
+        raise SourceWheelError(message) from error
+    if not wheel.is_file():
+        message = f"there is no {wheel}"
+        raise SourceWheelError(message)
+    pythons = {(one.interpreter, one.abi) for one in tags}
+    if project != TENSORFLOW or str(version) != target.tensorflow or pythons != {(tag, tag)}:
+        message = f"{wheel.name} is not {wanted}"
+        raise SourceWheelError(message)
+
+
+def _require_gpu_code(base: Base, target: Target) -> None:
+    """Raise SourceWheelError unless each kind of GPU code of TensorFlow is there for every GPU of the line."""
+    wanted = [f"sm_{arch}" for arch in target.line.archs]
+    if wanted and not base.families:
+        message = f"{base.file} has no GPU code, and the line {target.line.name} is for {', '.join(wanted)}"
+        raise SourceWheelError(message)
+    for kind, found in base.families.items():
+        if lacking := [one for one in wanted if one not in found]:
+            message = f"{base.file} has no {', '.join(lacking)} in its {kind} kernels, only {', '.join(found)}"
+            raise SourceWheelError(message)
+
+
+class _Progress:
+    """Says from time to time how far a build is, and about how long it will take."""
+
+    def __init__(self, expected: int) -> None:
+        self.expected = expected
+        self.start = self.said = time.monotonic()
+        self.first: int | None = None
+
+    def __call__(self, done: int, total: int) -> None:
+        """Note the count of actions; Bazel finds more of them while it builds."""
+        self.first = done if self.first is None else self.first
+        now = time.monotonic()
+        if now - self.said < PROGRESS_S:
+            return
+        self.said = now
+        left = ""
+        if done > self.first:
+            seconds = (now - self.start) / (done - self.first) * (max(total, self.expected) - done)
+            left = f", about {seconds / 3600:.1f} h left"
+        console.say(f"  {done:,} of about {max(total, self.expected):,} actions{left}")

@@ -1,0 +1,152 @@
+"""Writes a build from source as a script for another machine: the same commands, each option with its reason."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tfwheel.config import eras
+from tfwheel.source import bazel
+from tfwheel.source.machine import GIB, MEMORY_OF_A_JOB, MEMORY_OF_BAZEL
+from tfwheel.source.order import DOCKERFILE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tfwheel.source.order import Remote, SourceOrder
+
+HEAD = """\
+#!/usr/bin/env bash
+# Builds {what} from source.
+# Printed by `nox -s build-source -- {target} --dry-run`. It needs docker or podman, git, {disk} GiB of disk, and hours.
+# A second run goes on where the first one stopped. The wheel comes to $work/wheels; on the machine of the factory,
+#   nox -s build-source -- {target} --wheel FILE
+# adds the custom ops to it, checks and tests it.
+set -euo pipefail
+
+engine=${{ENGINE:-docker}}
+work=${{WORK:-$PWD/{target}}}
+cores=$(nproc)
+memory=$(awk '/^MemTotal:/ {{ print int($2 / 1048576) }}' /proc/meminfo)
+fit=$(( (memory - {bazel}) / {job} ))      # {job} GiB a job, and {bazel} for Bazel
+jobs=${{JOBS:-$(( fit < 1 ? 1 : fit < cores ? fit : cores ))}}
+image={image}
+"""
+IMAGE = """\
+
+# --- the environment: build_config/containers/{file}
+"$engine" build --tag "$image" - <<'DOCKERFILE'
+{text}
+DOCKERFILE
+"""
+TREE = """\
+
+# --- the tree: one commit, patched
+tree=$work/tree
+if [ ! -e "$work/tree.done" ]; then
+    rm -rf "$tree"
+    mkdir -p "$tree"
+    git -C "$tree" init --quiet
+    git -C "$tree" remote add origin {url}
+    git -C "$tree" fetch --quiet --depth 1 origin {commit}
+    git -C "$tree" -c advice.detachedHead=false checkout --quiet {commit}
+{patches}\
+    touch "$work/tree.done"
+fi
+"""
+FOLDER = """\
+
+# --- the tree: a folder of this machine
+tree={path}
+"""
+PATCH = """\
+    git -C "$tree" apply --unidiff-zero --whitespace=nowarn - <<'PATCH'    # {name}
+{text}
+PATCH
+"""
+CHECKS = """\
+
+# --- what the options below were written for
+bazel=$(cat "$tree/.bazelversion")
+test "$bazel" = {bazel} || {{ echo "the tree asks for Bazel $bazel, and not {bazel}" >&2; exit 1; }}
+test -e "$tree/requirements_lock_{python}.txt" || {{ echo "the tree has no lock for this Python" >&2; exit 1; }}
+"""
+RUN = """\
+
+# --- the build: Bazel in a container, its caches in volumes
+for volume in {volumes}; do
+    "$engine" volume inspect "$volume" >/dev/null 2>&1 || "$engine" volume create "$volume" >/dev/null
+done
+options=(
+    {mounts}
+)
+container=$("$engine" create "${{options[@]}}" --mount=type=bind,source="$tree",destination={inside},readonly \\
+    --workdir={inside} "$image" "${{build[@]}}")
+trap '"$engine" rm --force "$container" >/dev/null' EXIT
+"$engine" start --attach "$container"
+
+# --- the wheel
+mkdir -p "$work/wheels"
+"$engine" run --rm "${{options[@]}}" "$image" tar --dereference --directory={out}-bin/{wheels} --create . |
+    tar --directory="$work/wheels" --extract --no-same-owner
+ls -l "$work/wheels"
+"""
+
+
+def text(order: SourceOrder, *, remote: Remote | None = None) -> str:
+    """Return the script, in the syntax of bash."""
+    build = order.bazel(Path("tree"), remote=remote)
+    line = order.target.line
+    what = f"TensorFlow {order.target.tensorflow} for CPython {order.target.python}"
+    head = HEAD.format(
+        what=f"{what} and {f'CUDA {line.cuda}' if line.cuda else 'the CPU'}",
+        target=order.target.id,
+        disk=order.era.disk,
+        bazel=MEMORY_OF_BAZEL // GIB,
+        job=MEMORY_OF_A_JOB // GIB,
+        image=shlex.quote(order.image),
+    )
+    mounts = [f"--mount=type=volume,source={name},destination={at}" for at, name in build.volumes.items()]
+    run = RUN.format(
+        volumes=" ".join(map(shlex.quote, build.volumes.values())),
+        mounts="\n    ".join([*map(_word, mounts), f"--env=HOME={bazel.OUT}"]),
+        inside=bazel.TREE,
+        out=bazel.LINKS,
+        wheels=order.era.wheels,
+    )
+    image = IMAGE.format(file=DOCKERFILE.name, text=DOCKERFILE.read_text(encoding="utf-8").rstrip("\n"))
+    python = order.target.python.replace(".", "_")
+    checks = CHECKS.format(bazel=shlex.quote(order.era.bazel), python=python)
+    return "".join([head, image, _tree(order), checks, *_array(order, build.argv()), run])
+
+
+def _tree(order: SourceOrder) -> str:
+    entry = order.entry
+    if entry.path:
+        return FOLDER.format(path=shlex.quote(str((order.settings / entry.path).resolve())))
+    patches = "".join(
+        PATCH.format(name=path.name, text=path.read_text(encoding="utf-8").rstrip("\n")) for path in order.patches
+    )
+    return TREE.format(url=shlex.quote(entry.git or ""), commit=entry.commit, patches=patches)
+
+
+def _array(order: SourceOrder, argv: list[str]) -> Iterator[str]:
+    """Yield the lines of the array `build`: the command line, with the reason of each option that decides bytes."""
+    known = {option.flag: option for option in order.options}
+    yield "\n# Known to be needed in this tree by its CUDA, and applied by a patch alone:\n" if order.fixes else ""
+    for fix in order.fixes:
+        yield f"#   {fix.what}\n#     {', '.join(fix.files)}\n#     {eras.whole(order.era, fix.source)}\n"
+    yield "\nbuild=(\n"
+    for word in argv:
+        if option := known.get(word):
+            yield f"    # {option.reason}\n    #   ({option.source})\n"
+        yield f"    {_word(word)}\n"
+        if word == "build":
+            yield '    "--jobs=$jobs"\n'
+    yield ")\n"
+
+
+def _word(word: str) -> str:
+    """Return a word as an array of bash has it: a comma in it would look like a separator (SC2054)."""
+    return f"'{word}'" if "," in word and shlex.quote(word) == word else shlex.quote(word)

@@ -1,0 +1,172 @@
+"""TensorFlow from source the whole way: a patched commit, a real Bazel in a container, ops, gates, smoke test."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+
+import bazelworld
+import fakewheels
+import opsworld
+from tfwheel.build import pipeline, source_base
+from tfwheel.build.errors import SourceWheelError
+from tfwheel.build.source_base import SourceOptions
+from tfwheel.config import plan
+from tfwheel.config.errors import ConfigError
+from tfwheel.source import script, trees
+from tfwheel.source.errors import CheckoutError, SourceCompileError, TooSmallError
+from tfwheel.source.order import SourceOrder
+from tfwheel.wheel import records
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tfwheel.config.paths import Paths
+    from tfwheel.system.containers import ContainerHost
+
+PATCH = """\
+--- a/tensorflow/framework.c
++++ b/tensorflow/framework.c
+@@ -1,1 +1,1 @@
+-int tf_version(void) { return RELEASED ? 0 : -1; }
++int tf_version(void) { return RELEASED ? 220 : -1; }
+"""
+
+
+@pytest.fixture
+def paths(tmp_path: Path) -> Paths:
+    """A configuration whose tree is a commit of a repository, and a patch."""
+    tree = bazelworld.make_tree(tmp_path / "repository", version=0)
+    commit = opsworld.committed(tree)
+    bazelworld.write(tmp_path / "settings", {"tree-patches/version.patch": PATCH})
+    source = f'git = "{tree.as_uri()}"\ncommit = "{commit}"\npatches = "tree-patches"'
+    return bazelworld.make_settings(tmp_path, source)
+
+
+def options(place: ContainerHost, **others: object) -> SourceOptions:
+    return SourceOptions(engine=place.engine, image=place.image, **others)  # type: ignore[arg-type] # its own fields
+
+
+def test_a_patched_commit_becomes_a_wheel_in_the_index(
+    place: ContainerHost, volumes: str, paths: Paths, capfd: pytest.CaptureFixture[str]
+) -> None:
+    record = pipeline.build(bazelworld.TARGET, source=options(place), paths=paths)
+    assert record.file.startswith(f"tensorflow-2.99.0+src.1-{bazelworld.TAG}-{bazelworld.TAG}-manylinux")
+    assert record.passed_smoke
+    assert record.base
+    assert record.base["file"].startswith(f"tensorflow-2.99.0-{bazelworld.TAG}-{bazelworld.TAG}-manylinux")
+    said = capfd.readouterr().err
+    assert re.search(r"\d+ actions ran, 0 came from a cache", said)
+    assert (paths.site / "src" / "tensorflow" / "index.html").is_file()
+    again = pipeline.build(bazelworld.TARGET, source=options(place), paths=paths)
+    assert again.sha256 == record.sha256
+    assert "from source is in the cache" in capfd.readouterr().err
+
+    # Another patch is another tree: what it does not touch comes from the caches of the first build.
+    patch = paths.settings / "tree-patches/version.patch"
+    patch.write_text(PATCH.replace("220 :", "nothing :"))
+    with pytest.raises(SourceCompileError, match=r"framework\.c:1:\d+: error: .nothing. undeclared"):
+        pipeline.build(bazelworld.TARGET, source=options(place), paths=paths)
+    assert records.load(records.path_for(next((paths.wheels / bazelworld.TARGET).glob("*.whl")))) == record
+    assert not [
+        one for one in bazelworld.volumes(place.engine, volumes) if not one.endswith(("out", "disk", "fetched"))
+    ]
+
+
+def test_the_printed_script_builds_that_wheel_and_the_factory_takes_it(
+    place: ContainerHost, volumes: str, paths: Paths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dockerfile = tmp_path / "Dockerfile"
+    dockerfile.write_text(f"FROM {place.image}\n")
+    monkeypatch.setattr(script, "DOCKERFILE", dockerfile)
+    target = plan.find(plan.targets(source_base.build_config.load(paths.settings)), bazelworld.TARGET)
+    wanted = SourceOrder.of(target, paths.settings)
+    monkeypatch.setattr(type(wanted), "image", f"localhost/{volumes}")
+    program = tmp_path / "build.sh"
+    program.write_text(script.text(wanted))
+    env = {**source_base.machine.os.environ, "ENGINE": place.engine, "WORK": str(tmp_path / "work")}
+    done = subprocess.run(["/bin/bash", program], env=env, capture_output=True, text=True, check=False)
+    subprocess.run([place.engine, "rmi", "--force", f"localhost/{volumes}"], check=False, capture_output=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (wheel,) = (tmp_path / "work/wheels").glob("*.whl")
+    assert wheel.name == f"tensorflow-2.99.0-{bazelworld.TAG}-{bazelworld.TAG}-linux_x86_64.whl"
+    record = pipeline.build(bazelworld.TARGET, source=SourceOptions(wheel=wheel), paths=paths)
+    assert record.passed_smoke
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("tensorflow-2.99.1-{tag}-{tag}-linux_x86_64.whl", r"is not tensorflow 2\.99\.0 for cp3"),
+        ("tensorflow_cpu-2.99.0-{tag}-{tag}-linux_x86_64.whl", r"is not tensorflow 2\.99\.0 for cp3"),
+        ("tensorflow-2.99.0-cp39-cp39-linux_x86_64.whl", r"is not tensorflow 2\.99\.0 for cp3"),
+        ("tensorflow.whl", "is no wheel"),
+    ],
+)
+def test_a_wheel_of_something_else_is_refused(paths: Paths, tmp_path: Path, name: str, words: str) -> None:
+    wheel = tmp_path / name.format(tag=bazelworld.TAG)
+    wheel.write_bytes(b"")
+    with pytest.raises(SourceWheelError, match=words):
+        source_base.require(bazelworld.TARGET, SourceOptions(wheel=wheel), paths)
+
+
+def test_a_wheel_without_a_library_is_refused(paths: Paths, tmp_path: Path) -> None:
+    tag = f"{bazelworld.TAG}-{bazelworld.TAG}-linux_x86_64"
+    wheel = fakewheels.write_wheel(
+        tmp_path, {"tensorflow/__init__.py": b""}, name="tensorflow", version="2.99.0", tag=tag
+    )
+    with pytest.raises(source_base.repair.RepairError):
+        source_base.require(bazelworld.TARGET, SourceOptions(wheel=wheel), paths)
+
+
+def order_of(paths: Paths) -> SourceOrder:
+    target = plan.find(plan.targets(source_base.build_config.load(paths.settings)), bazelworld.TARGET)
+    return SourceOrder.of(target, paths.settings)
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "words"),
+    [
+        (".bazelversion", "7.4.1\n", r"asks for Bazel 7\.4\.1, and its era for 7\.7\.1"),
+        (".bazelrc", "build:release_cpu --copt=-O2\n", r"has no `release_cpu_linux` in its \.bazelrc"),
+        (f"requirements_lock_{bazelworld.PYTHON.replace('.', '_')}.txt", None, r"has no requirements_lock_3_\d+\.txt"),
+    ],
+)
+def test_a_tree_of_another_era_is_refused_before_bazel_starts(
+    tmp_path: Path, file: str, text: str | None, words: str
+) -> None:
+    tree = bazelworld.make_tree(tmp_path / "tree")
+    if text is None:
+        (tree / file).unlink()
+    else:
+        (tree / file).write_text(text)
+    paths = bazelworld.make_settings(tmp_path, 'path = "../tree"')
+    with pytest.raises(CheckoutError, match=words):
+        trees.fetch(order_of(paths), paths.cache)
+
+
+def test_a_folder_is_built_where_it_is_and_each_edit_is_another_tree(tmp_path: Path) -> None:
+    tree = bazelworld.make_tree(tmp_path / "tree")
+    paths = bazelworld.make_settings(tmp_path, 'path = "../tree"')
+    wanted = order_of(paths)
+    assert trees.fetch(wanted, paths.cache) == tree.resolve()
+    before = trees.identity(wanted)
+    (tree / "tensorflow/op.h").write_text("#define FROM_THE_HEADER 2\n")
+    assert trees.identity(wanted) != before
+
+
+def test_a_machine_that_is_too_small_is_refused_before_anything_is_fetched(place: ContainerHost, paths: Paths) -> None:
+    era = paths.settings / "eras/2.99.toml"
+    era.write_text(era.read_text().replace("disk = 1\n", "disk = 900000\n"))
+    with pytest.raises(TooSmallError, match=r"needs 900000 GiB of free disk, and there are \d+"):
+        source_base.require(bazelworld.TARGET, options(place), paths)
+    assert not (paths.cache / "source-trees").exists()
+
+
+def test_a_version_that_nobody_knows_how_to_build_is_refused(paths: Paths) -> None:
+    (paths.settings / "eras/2.99.toml").unlink()
+    with pytest.raises(ConfigError, match=r"not known how TensorFlow 2\.99 is built from source"):
+        source_base.require(bazelworld.TARGET, SourceOptions(), paths)
