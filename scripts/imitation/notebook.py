@@ -86,12 +86,13 @@ class Parameters:
 def filled(text: str, config: Config, newest: Runtime) -> str:
     """Return the notebook with the badge and the parameters of this configuration, and without outputs.
 
-    The wheel is the default one for the ``newest`` runtime, of the first line with a GPU. Raises NotebookError for a
+    The wheel is the default one for the ``newest`` runtime, of the first line with a GPU. One from source is left out:
+    nobody knows here whether it was ever built. Raises NotebookError for a
     text that is no notebook with these cells, and NoTargetError where no target is for that runtime.
     """
-    found = [
-        one for one in plan.targets(config) if (one.tensorflow, one.python) == (newest.tensorflow, newest.python_minor)
-    ]
+    wanted = (newest.tensorflow, newest.python_minor)
+    targets = [one for one in plan.targets(config) if one.builder != "source"]
+    found = [one for one in targets if (one.tensorflow, one.python) == wanted]
     if not found:
         message = (
             f"no target is for the runtime {newest.name}: TensorFlow {newest.tensorflow}, Python {newest.python_minor}"

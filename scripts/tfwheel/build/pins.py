@@ -3,28 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import tomli_w
 from packaging.version import Version
 
-from tfwheel.build import official_wheel
+from tfwheel.build import base_facts, official_wheel
 from tfwheel.config import plan, xla_data
 from tfwheel.config.errors import ConfigError
-from tfwheel.config.targets import Base, is_core
-from tfwheel.gpu import code_inventory, elf, fatbin
 from tfwheel.retarget import xla_finder
 from tfwheel.system import console, pip, scratch
-from tfwheel.system.files import sha256_of, write_atomically
-from tfwheel.wheel import core_metadata
-from tfwheel.wheel.reader import WheelReader
+from tfwheel.system.files import write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from tfwheel.config.build_config import Config
-    from tfwheel.config.targets import Line, Target
+    from tfwheel.config.targets import Base, Line, Target
 
 HEADER = "# Machine-written by `nox -s update-pins`: the official wheels that are overlaid. To review, not to edit.\n\n"
 XLA_HEADER = (
@@ -32,9 +28,6 @@ XLA_HEADER = (
     "# Offsets are of the file. The build compares symbols and bytes with these before it writes.\n\n"
 )
 USUAL_PYTHON = "3.11"  # that every TensorFlow from 2.16 to 2.22 has a wheel for
-# Only libraries with this in their RUNPATH load CUDA; the RUNPATHs of the others stay inside the wheel.
-CUDA_FOLDERS = "/nvidia/"
-ELF_MAGIC = b"\x7fELF"
 
 
 def update(config: Config, targets: Sequence[Target], cache: Path, *, renew: bool = False) -> None:
@@ -135,47 +128,11 @@ def _lock(project: str, version: str, python: str, cache: Path) -> Base:
     with scratch.folder("download", where=scratch.within(cache)) as folder:
         wheel = pip.download_wheel(project=project, version=version, python=python, dest=folder)
         with console.step(f"measure {wheel.name}"):
-            base = measure(wheel, project=project, version=version, python=python, scratch=folder)
+            base = base_facts.measure(wheel, project=project, version=version, python=python, scratch=folder)
         kept = cache / "bases" / base.sha256 / base.file
         kept.parent.mkdir(parents=True, exist_ok=True)
         wheel.replace(kept)
     return base
-
-
-def measure(wheel: Path, *, project: str, version: str, python: str, scratch: Path) -> Base:
-    """Read the locked facts of an official wheel: hash, size, tags, requirements, RUNPATHs, GPU code."""
-    runpaths: dict[str, str] = {}
-    archs: dict[str, tuple[str, ...]] = {}
-    kinds: dict[str, tuple[str, ...]] = {}
-    with WheelReader(wheel) as reader:
-        metadata = next(name for name in reader.names() if name.endswith(".dist-info/METADATA"))
-        fields = core_metadata.read(reader.read(metadata))
-        for name in sorted(name for name in reader.names() if ".so" in Path(name).name):
-            library = scratch / "library"
-            reader.extract(name, library)
-            with library.open("rb") as stream:
-                if stream.read(len(ELF_MAGIC)) != ELF_MAGIC:
-                    continue
-                runpath = elf.dynamic(stream).runpath
-            runpaths |= {name: runpath} if runpath and CUDA_FOLDERS in runpath else {}
-            found = fatbin.archs_of(library)
-            archs |= {name: found} if found else {}
-            if is_core(name):
-                kinds = code_inventory.merged([kinds, code_inventory.read(library).by_kind])
-    return Base(
-        project=project,
-        version=version,
-        python=python,
-        file=wheel.name,
-        sha256=sha256_of(wheel),
-        size=wheel.stat().st_size,
-        platforms=tuple(wheel.stem.split("-")[-1].split(".")),
-        requires_python=fields.get("requires_python", ""),
-        requires_dist=tuple(fields.get("requires_dist", [])),
-        runpaths=runpaths,
-        archs=archs,
-        families=kinds,
-    )
 
 
 def _plain(base: Base) -> dict[str, object]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
-from tfwheel.build import official_wheel, pins, repair, toolchain
+from tfwheel.build import base_facts, official_wheel, repair, toolchain
 from tfwheel.build.errors import SourceWheelError
 from tfwheel.config import build_config, plan
 from tfwheel.config.errors import BuilderUnavailableError, NotLockedError
@@ -109,7 +109,7 @@ def _make(wanted: SourceOrder, rules: RepairRules, options: SourceOptions, paths
             log = logs / f"{target.id}.repair.log"
             wheel, _ = repair.repair(raw, work / "repaired", rules, epoch=WHEEL_EPOCH, log=log)
         with console.step(f"measure {wheel.name}"):
-            base = pins.measure(
+            base = base_facts.measure(
                 wheel, project=TENSORFLOW, version=target.tensorflow, python=target.python, scratch=work
             )
         _require_gpu_code(base, target)

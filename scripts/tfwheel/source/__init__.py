@@ -1,1 +1,1 @@
-"""What Bazel says while it builds: the first part of a builder of TensorFlow itself; no builder uses it yet."""
+"""Builds TensorFlow itself with Bazel in a container: what an overlay cannot change."""

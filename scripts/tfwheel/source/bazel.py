@@ -36,9 +36,9 @@ SHOWN = 30  # lines of what a failed action printed
 class BazelBuild:
     """What Bazel builds: ``targets`` of a ``tree`` with ``options``; one build of a ``name`` runs at a time.
 
-    ``shared`` names the volumes that other builds use, too, by default ``name``.
-    ``jobs`` is how many actions run at once, ``env`` are variables of Bazel, ``secrets`` names of variables of this
-    process that it gets, too.
+    ``shared`` names the volumes that other builds use, too, by default ``name``. ``jobs`` is how many actions run at
+    once, ``env`` are variables of Bazel, ``secrets`` names of variables of this process that it gets, too, ``mounts``
+    are files that it sees.
     """
 
     name: str
@@ -50,6 +50,7 @@ class BazelBuild:
     jobs: int | None = None
     env: Mapping[str, str] = field(default_factory=dict)
     secrets: Sequence[str] = ()
+    mounts: Mapping[PurePosixPath, Path] = field(default_factory=dict)
 
     @property
     def volumes(self) -> dict[PurePosixPath, str]:
@@ -93,7 +94,7 @@ def build(
         argv=order.argv(),
         env={"HOME": str(OUT), **order.env},
         secrets=order.secrets,
-        mounts={TREE: order.tree},
+        mounts={TREE: order.tree, **order.mounts},
         volumes=order.volumes,
         workdir=TREE,
     )

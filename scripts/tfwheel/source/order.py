@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from tfwheel.config import eras
@@ -25,6 +27,7 @@ DOCKERFILE = CONFIG_DIR / "containers" / "source.Dockerfile"
 IMAGE = "localhost/tfwheel-source"
 VOLUMES = "tfwheel-source"  # how the names of all volumes begin
 SCHEMES = re.compile(r"(https?|grpcs?)://[A-Za-z0-9._-]+(:[0-9]+)?(/[^\s@?#]*)?")
+HELPER, HELPER_INSIDE = DOCKERFILE.with_name("credential-helper"), PurePosixPath("/tfwheel/credential-helper")
 CREDENTIAL = "TFWHEEL_REMOTE_HEADER"  # a variable: the header that a remote cache or executor asks for
 
 
@@ -41,11 +44,20 @@ class Remote:
             if address and (not SCHEMES.fullmatch(address) or address.partition("://")[0].rstrip("s") not in schemes):
                 message = f"the address of the remote {name} must begin with one of {schemes}, and have no password"
                 raise RemoteAddressError(message)
+        if self.has_credential and ": " not in os.environ[CREDENTIAL]:
+            message = f"${CREDENTIAL} is no header"
+            raise RemoteAddressError(message, remedy="Write it as `Authorization: Bearer ...`.")
 
     def options(self) -> list[str]:
         """Return Bazel's options for them."""
         found = [f"--remote_cache={self.cache}"] if self.cache else []
-        return [*found, *([f"--remote_executor={self.executor}"] if self.executor else [])]
+        found += [f"--remote_executor={self.executor}"] if self.executor else []
+        return [*found, *([f"--credential_helper={HELPER_INSIDE}"] if found and self.has_credential else [])]
+
+    @property
+    def has_credential(self) -> bool:
+        """Whether this process has a header for them."""
+        return bool(self.cache or self.executor) and CREDENTIAL in os.environ
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,4 +104,6 @@ class SourceOrder:
             targets=[self.era.target],
             options=[*(option.flag for option in self.options), *(remote.options() if remote else [])],
             jobs=jobs,
+            secrets=[CREDENTIAL] if remote and remote.has_credential else [],
+            mounts={HELPER_INSIDE: HELPER} if remote and remote.has_credential else {},
         )

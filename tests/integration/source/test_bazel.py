@@ -1,186 +1,239 @@
-"""A real Bazel in a container: cold, cached, stopped, killed, resumed, and a source that does not compile."""
+"""A real Bazel in a container: cold, cached, shared, stopped, killed, resumed, and a source that does not compile."""
 
 from __future__ import annotations
 
 import ctypes
 import os
+import random
+import re
 import signal
 import subprocess
 import sys
 import time
+import zipfile
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
-import needs
+import bazelworld
 from tfwheel.config.paths import ROOT
-from tfwheel.source import bazel
+from tfwheel.source import bazel, build_events, order
 from tfwheel.source.bazel import BazelBuild
-from tfwheel.source.errors import BazelError, BuildStoppedError, SourceCompileError
+from tfwheel.source.errors import BazelError, BuildStoppedError, OutOfMemoryError, SourceCompileError
+from tfwheel.source.order import CREDENTIAL, Remote
 from tfwheel.system import containers
-from tfwheel.system.errors import ContainerEngineError
-from tfwheel.system.processes import run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from tfwheel.source.build_events import BuildReport
     from tfwheel.system.containers import ContainerHost
 
-BOOTSTRAP = ROOT / "tests" / "container" / "bootstrap-bazel"
-IMAGE = "localhost/tfwheel-bazel-test"
-# Debian has the rules that Bazel would fetch for a workspace of the older kind, which TensorFlow's is.
-RULES = {
-    "bazel_features": "tools/features",
-    "bazel_skylib": "tools/skylib",
-    "platforms": "platforms/platforms",
-    "rules_cc": "rules/cc",
-    "rules_java": "rules/java",
-    "rules_license": "rules/license",
-    "rules_proto": "rules/proto",
-    "rules_python": "rules/python",
-}
-# As TensorFlow's contract is: a target, a config, a variable of repository rules, and a wheel in a folder of its own.
-BAZELRC = "common --noenable_bzlmod --enable_workspace\n" + "".join(
-    f"common --override_repository={name}=/usr/share/bazel/{path}\n" for name, path in RULES.items()
-)
-BUILD = """
-cc_binary(name = "libanswer.so", srcs = ["answer.cc"] + glob(["part*.cc"]), linkshared = True)
-genrule(
-    name = "wheel",
-    srcs = [":libanswer.so"],
-    outs = ["wheel_house/imitation-1-py3-none-any.whl"],
-    cmd = "cp $(location :libanswer.so) $@",
-)
-[genrule(name = "slow%d" % n, outs = ["slow%d.txt" % n], cmd = "sleep 2; echo %d > $@" % n) for n in range(8)]
-filegroup(name = "slow", srcs = [":slow%d" % n for n in range(8)])
-"""
-
-
-@pytest.fixture(scope="module")
-def place() -> Iterator[ContainerHost]:
-    needs.programs("debootstrap")
-    if os.geteuid() != 0:
-        pytest.skip("only root can make an image from packages: run `sudo nox -s tests`")
-    with pytest.MonkeyPatch.context() as patch:
-        if "CONTAINERS_CONF" not in os.environ:
-            patch.setenv("CONTAINERS_CONF", str(ROOT / "tests" / "container" / "containers.conf"))
-        try:
-            engine = containers.find_engine()
-        except ContainerEngineError as error:
-            pytest.skip(str(error))
-        run([BOOTSTRAP, IMAGE, engine])
-        try:
-            yield containers.find_place(engine, IMAGE)
-        finally:
-            containers.ask([engine, "rmi", "--force", IMAGE])
+OPTIONS = [f"--repo_env=HERMETIC_PYTHON_VERSION={bazelworld.PYTHON}", "--repo_env=WHEEL_NAME=tensorflow"]
+OPTIONS += ["--config=release_cpu_linux"]
+WHEEL = "tensorflow/tools/pip_package/wheel_house/tensorflow-2.99.0-{tag}-{tag}-linux_x86_64.whl"
+SLOW = [f"{number} 0\n" for number in range(bazelworld.SLOW)]
+KILLS = 20
 
 
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
-    folder = tmp_path / "tree"
-    folder.mkdir()
-    files = {
-        "WORKSPACE": 'workspace(name = "imitation")\n',
-        ".bazelrc": BAZELRC,
-        "BUILD": BUILD,
-        "answer.cc": 'int part(int);\nextern "C" int answer() { return part(20) + 2; }\n',
-        "part.cc": "int part(int number) { return 2 * number; }\n",
-    }
-    for name, text in files.items():
-        (folder / name).write_text(text)
-    return folder
+    return bazelworld.make_tree(tmp_path / "tree")
 
 
 @pytest.fixture
-def order(place: ContainerHost, tree: Path, tmp_path: Path) -> Iterator[BazelBuild]:
-    made = BazelBuild(
-        name=f"tfwheel-test-{os.getpid()}-{abs(hash(tmp_path.name))}", tree=tree, targets=["//:wheel"], jobs=2
+def build(volumes: str, tree: Path) -> BazelBuild:
+    return BazelBuild(
+        name=volumes, tree=tree, targets=["//tensorflow/tools/pip_package:wheel"], options=OPTIONS, jobs=2
     )
-    yield made
-    bazel.remove_caches(made, place.engine)
-    volumes = containers.ask([place.engine, "volume", "ls", "--quiet"]).split()
-    assert not [name for name in volumes if name.startswith(made.name)]
-    assert not containers.ask([place.engine, "ps", "-aq", "--filter", f"label={containers.LABEL}={made.name}"]).split()
+
+
+def built(build: BazelBuild, place: ContainerHost, folder: Path, **options: float) -> BuildReport:
+    return bazel.build(build, place, folder=folder, log=folder.with_name("log"), **options)  # type: ignore[arg-type]
+
+
+def slow(folder: Path) -> list[str]:
+    """What the slow actions wrote, by their numbers."""
+    return [(folder / f"tensorflow/slow{number}.txt").read_text() for number in range(bazelworld.SLOW)]
 
 
 def test_a_build_is_copied_out_and_a_second_one_runs_nothing(
-    place: ContainerHost, order: BazelBuild, tree: Path, tmp_path: Path
+    place: ContainerHost, build: BazelBuild, tree: Path, tmp_path: Path
 ) -> None:
     before = sorted(tree.rglob("*"))
     counts: list[tuple[int, int]] = []
     report = bazel.build(
-        order, place, folder=tmp_path / "out", log=tmp_path / "log", on_progress=lambda *count: counts.append(count)
+        build, place, folder=tmp_path / "out", log=tmp_path / "log", on_progress=lambda *count: counts.append(count)
     )
     assert (report.exit_name, report.cached) == ("SUCCESS", 0)
-    assert report.ran >= 4
+    assert report.ran >= bazelworld.PARTS
     assert counts
-    wheel = tmp_path / "out" / "wheel_house/imitation-1-py3-none-any.whl"
-    assert ctypes.CDLL(str(wheel)).answer() == 42
+    wheel = tmp_path / "out" / WHEEL.format(tag=bazelworld.TAG)
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extract("tensorflow/libtensorflow_framework.so.2", tmp_path)
+    assert ctypes.CDLL(str(tmp_path / "tensorflow/libtensorflow_framework.so.2")).tf_version() == 220
     assert sorted(tree.rglob("*")) == before
-    again = bazel.build(order, place, folder=tmp_path / "out", log=tmp_path / "again")
+    again = built(build, place, tmp_path / "out")
     assert (again.ran, again.cached) == (0, 0)
     assert wheel.is_file()
-    containers.remove_volumes(place.engine, [order.volumes[bazel.OUT]])  # the output is lost, the disk cache is not
-    third = bazel.build(order, place, folder=tmp_path / "out", log=tmp_path / "third")
+    containers.remove_volumes(place.engine, [build.volumes[bazel.OUT]])  # the output is lost, the disk cache is not
+    third = built(build, place, tmp_path / "out")
     assert (third.ran, third.cached) == (0, report.ran)
 
 
 def test_a_source_that_does_not_compile_is_shown_with_the_compilers_words(
-    place: ContainerHost, order: BazelBuild, tree: Path, tmp_path: Path
+    place: ContainerHost, build: BazelBuild, tree: Path, tmp_path: Path
 ) -> None:
-    (tree / "part.cc").write_text("int part(int number) { return nothing; }\n")
+    (tree / "tensorflow/part2.c").write_text("int part2(void) { return nothing; }\n")
     (tmp_path / "out").mkdir()
-    with pytest.raises(SourceCompileError, match=r"CppCompile of //:libanswer\.so failed") as caught:
-        bazel.build(order, place, folder=tmp_path / "out", log=tmp_path / "log")
-    assert "part.cc:1:31: error: 'nothing' was not declared in this scope" in caught.value.message
+    with pytest.raises(
+        SourceCompileError, match=r"CppCompile of //tensorflow:libtensorflow_framework\.so\.2 failed"
+    ) as caught:
+        built(build, place, tmp_path / "out")
+    assert re.search(r"part2\.c:1:\d+: error: .nothing. undeclared", caught.value.message)
     assert not (tmp_path / "out").exists()
 
 
-def test_an_option_that_bazel_does_not_know_is_named(place: ContainerHost, order: BazelBuild, tmp_path: Path) -> None:
+def test_an_option_that_bazel_does_not_know_is_named(place: ContainerHost, build: BazelBuild, tmp_path: Path) -> None:
     with pytest.raises(BazelError, match=r"exit code 2: ERROR: .*--no_such_option"):
-        bazel.build(replace(order, options=["--no_such_option"]), place, folder=tmp_path / "out", log=tmp_path / "log")
+        built(replace(build, options=["--no_such_option"]), place, tmp_path / "out")
 
 
 def test_a_build_whose_time_is_over_goes_on_where_it_stopped(
-    place: ContainerHost, order: BazelBuild, tmp_path: Path
+    place: ContainerHost, build: BazelBuild, tmp_path: Path
 ) -> None:
-    slow = replace(order, targets=["//:slow"])
-    bazel.build(order, place, folder=tmp_path / "out", log=tmp_path / "log")  # what a server needs to begin is there
-    with pytest.raises(BuildStoppedError, match=r"was stopped; \d+ of \d+ actions were done|no action was done"):
-        bazel.build(slow, place, folder=tmp_path / "slow", log=tmp_path / "slow.log", budget_s=14)
+    long = replace(build, targets=["//tensorflow:slow"])
+    with pytest.raises(BuildStoppedError, match=r"was stopped; ([\d,]+ of [\d,]+ actions were|no action was) done"):
+        built(long, place, tmp_path / "slow", budget_s=15)
     assert not (tmp_path / "slow").exists()
-    report = bazel.build(slow, place, folder=tmp_path / "slow", log=tmp_path / "slow.log")
-    assert report.ran + report.cached <= 8
-    assert sorted(path.read_text() for path in (tmp_path / "slow").glob("*.txt")) == [f"{n}\n" for n in range(8)]
+    report = built(long, place, tmp_path / "slow")
+    assert report.exit_name == "SUCCESS"
+    assert slow(tmp_path / "slow") == SLOW
 
 
-KILLED = """
+def test_a_server_that_the_kernel_ended_is_said_to_have_lacked_memory(
+    place: ContainerHost, build: BazelBuild, tmp_path: Path
+) -> None:
+    sealed: list[str] = []
+
+    def end(*_: int) -> None:
+        if not sealed:  # the process of the server dies, as by the kernel when memory is gone
+            names = containers.ask([place.engine, "ps", "-q", "--filter", f"label={containers.LABEL}={build.name}"])
+            sealed.append(names.split()[0])
+            containers.ask([place.engine, "exec", sealed[0], "pkill", "-KILL", "-f", "A-server.jar"])
+
+    with pytest.raises(OutOfMemoryError, match=r"ran out of memory, or was killed .*actions? w") as caught:
+        bazel.build(
+            replace(build, targets=["//tensorflow:slow"]),
+            place,
+            folder=tmp_path / "out",
+            log=tmp_path / "log",
+            on_progress=end,
+        )
+    assert "`--jobs 1` needs half the memory" in caught.value.remedy
+
+
+PROGRAM = """
 import sys
 from pathlib import Path
 from tfwheel.source import bazel
 from tfwheel.system.containers import ContainerHost
 engine, image, name, tree, folder = sys.argv[1:]
-order = bazel.BazelBuild(name=name, tree=Path(tree), targets=["//:slow"], jobs=2)
+build = bazel.BazelBuild(name=name, tree=Path(tree), targets=["//tensorflow:slow"], jobs=2, options={options!r})
 place = ContainerHost(engine=engine, image=image, image_id="")
-bazel.build(order, place, folder=Path(folder) / "slow", log=Path(folder) / "killed.log")
+bazel.build(build, place, folder=Path(folder) / "slow", log=Path(folder) / "killed.log")
 """
 
 
-def test_a_build_that_was_killed_goes_on_with_a_cache_that_is_sound(
-    place: ContainerHost, order: BazelBuild, tree: Path, tmp_path: Path
+def test_a_build_that_is_killed_again_and_again_goes_on_with_caches_that_are_sound(
+    place: ContainerHost, build: BazelBuild, tree: Path, tmp_path: Path
 ) -> None:
-    argv = [sys.executable, "-c", KILLED, place.engine, place.image, order.name, str(tree), str(tmp_path)]
-    process = subprocess.Popen(argv, env={**os.environ, "PYTHONPATH": str(ROOT / "scripts")}, start_new_session=True)
-    log, until = tmp_path / "killed.log", time.monotonic() + 120
-    while time.monotonic() < until and not (log.exists() and "[2 / " in log.read_text()):
-        time.sleep(0.2)
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
-    assert not (tmp_path / "slow").exists()
-    report = bazel.build(
-        replace(order, targets=["//:slow"]), place, folder=tmp_path / "slow", log=tmp_path / "again.log"
+    code = PROGRAM.format(options=OPTIONS)
+    argv = [sys.executable, "-c", code, place.engine, place.image, build.name, str(tree), str(tmp_path)]
+    env = {**os.environ, "PYTHONPATH": str(ROOT / "scripts")}
+    dice = random.Random(15)  # noqa: S311 -- instants, no secrets
+    log, reached = tmp_path / "killed.log", []
+    for number in range(KILLS):
+        process = subprocess.Popen(argv, env=env, start_new_session=True, stderr=subprocess.DEVNULL)
+        time.sleep(dice.uniform(0.2, 14))
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            assert not (tmp_path / "slow").exists()
+        process.wait()
+        done = build_events.counter(log.read_text(errors="replace")) if log.exists() else None
+        reached.append(done[0] if done else 0)
+        if process.returncode == 0:  # it came to its end before: more work for the next
+            assert slow(tmp_path / "slow") == [
+                f"{one} {(tree / 'tensorflow/round.txt').read_text()}" for one in range(bazelworld.SLOW)
+            ]
+            (tree / "tensorflow/round.txt").write_text(f"{number + 1}\n")
+        for path in (tmp_path / "slow").glob("*"):
+            path.rename(tmp_path / f"old{number}")
+        if (tmp_path / "slow").exists():
+            (tmp_path / "slow").rmdir()
+    print(f"killed at {KILLS} instants; actions that Bazel had counted by then: {reached}")  # noqa: T201 -- with -s
+    (tree / "tensorflow/round.txt").write_text("0\n")
+    long = replace(build, targets=["//tensorflow:slow"])
+    assert built(long, place, tmp_path / "slow").exit_name == "SUCCESS"
+    assert slow(tmp_path / "slow") == SLOW
+    containers.remove_volumes(place.engine, [build.volumes[bazel.OUT]])
+    report = built(long, place, tmp_path / "again")
+    assert (report.ran, slow(tmp_path / "again")) == (0, SLOW)  # what the disk cache has is whole
+
+
+NGINX = """
+daemon off; pid /tmp/nginx.pid; error_log /dev/stderr; events {}
+http {
+    access_log off; client_max_body_size 0; client_body_temp_path /cache/.new;
+    server {
+        listen 127.0.0.1:PORT;
+        root /cache;
+        location / {
+            if ($http_authorization != "Bearer of\\"test") { return 401; }
+            dav_methods PUT; create_full_put_path on;
+        }
+    }
+}
+"""
+
+
+@pytest.fixture
+def cache(place: ContainerHost, volumes: str, tmp_path: Path) -> Iterator[str]:
+    """The address of a remote cache: nginx, which asks for a header."""
+    if place.engine != "podman":
+        pytest.skip("the cache and Bazel share the network of this machine, as tests/container/containers.conf has it")
+    port = str(20000 + os.getpid() % 30000)
+    (tmp_path / "nginx.conf").write_text(NGINX.replace("PORT", port))
+    name = f"{volumes}-cache"
+    options = [
+        "--rm",
+        "--detach",
+        f"--name={name}",
+        f"--mount=type=bind,source={tmp_path}/nginx.conf,destination=/n.conf",
+    ]
+    options += [f"--mount=type=volume,source={volumes}-remote,destination=/cache"]
+    serve = "mkdir -p /cache/.new && chown -R www-data /cache && exec nginx -c /n.conf"
+    containers.ask([place.engine, "run", *options, place.image, "sh", "-c", serve])
+    yield f"http://127.0.0.1:{port}"
+    containers.ask([place.engine, "rm", "--force", name])
+
+
+def test_two_builds_share_a_remote_cache_that_asks_for_a_header(
+    place: ContainerHost, build: BazelBuild, cache: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(CREDENTIAL, 'Authorization: Bearer of"test')
+    remote = Remote(cache=cache)
+    shared = replace(
+        build,
+        options=[*OPTIONS, *remote.options()],
+        secrets=[CREDENTIAL],
+        mounts={order.HELPER_INSIDE: order.HELPER},
     )
-    assert report.exit_name == "SUCCESS"
-    assert sorted(path.read_text() for path in (tmp_path / "slow").glob("*.txt")) == [f"{n}\n" for n in range(8)]
+    first = built(shared, place, tmp_path / "first")
+    second = built(replace(shared, name=f"{build.name}-b"), place, tmp_path / "second")  # volumes of its own
+    assert (first.cached, second.ran, second.cached) == (0, 0, first.ran)
+    names = [WHEEL.format(tag=bazelworld.TAG)] * 2
+    assert (tmp_path / "first" / names[0]).read_bytes() == (tmp_path / "second" / names[1]).read_bytes()
+    assert 'of"test' not in (tmp_path / "log").read_text()

@@ -122,5 +122,5 @@ def test_a_base_that_is_not_locked_is_an_error() -> None:
 
 def test_a_line_that_needs_the_source_builder_says_so() -> None:
     made = configuration(NEW.model_copy(update={"lines": ["cu13"]}), bases=(base("3.12"),))
-    with pytest.raises(BuilderUnavailableError, match=r"tf2.20.0-cp312-cu13 needs the source builder"):
+    with pytest.raises(BuilderUnavailableError, match=r"tf2.20.0-cp312-cu13 is built from source"):
         plan.base_of(made, plan.find(plan.targets(made), "tf2.20.0-cp312-cu13"))

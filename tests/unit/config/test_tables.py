@@ -69,7 +69,7 @@ def test_what_cannot_be_built_yet_does_not_hide_what_gpus_run_of_the_rest() -> N
     assert note.startswith("Not locked yet, `nox -s update-pins` does that: tf2.20.0-cp313-cpu, tf2.20.0-cp313-cu12,")
     first = CONFIG.releases[0].model_copy(update={"lines": ["cu12", "cu13"]})
     config = replace(CONFIG, releases=(first, *CONFIG.releases[1:]))
-    assert "source builder, which is not part of this version: tf2.20.0-cp311-cu13" in tables.text(config, kind="gpus")
+    assert "Built from source, by `nox -s build-source`: tf2.20.0-cp311-cu13" in tables.text(config, kind="gpus")
 
 
 def test_wheels_without_gpu_code_have_no_table_of_gpus() -> None:
