@@ -37,6 +37,7 @@ LOCKS = ROOT / "build_config" / "locks"
 APART = ["colab"]  # groups that must not agree with the others
 PATIENCE_S = 60  # how long a program may take to end after Ctrl-C
 FACTORY = ROOT / ".nox" / "factory"
+BOOTSTRAPS = [f"tests/container/{name}" for name in ("bootstrap-bazel", "bootstrap-image")]
 CHANGED = 63  # of the watch: Colab changed, and every wheel that fitted still does
 
 
@@ -54,6 +55,15 @@ def targets(session: str) -> dict[str, bool]:
         }
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return {"unreadable": True}
+
+
+def from_source(target: str) -> bool:
+    """Return whether the line of a target builds TensorFlow itself, which takes hours."""
+    try:
+        lines = tomllib.loads((ROOT / "build_config" / "lines.toml").read_text(encoding="utf-8"))
+        return bool(lines[target.rpartition("-")[2]].get("builder") == "source")
+    except (OSError, ValueError, KeyError, AttributeError):
+        return False
 
 
 CU12, CU13, CPU = targets("build-cuda12"), targets("build-cuda13"), targets("build-cpu")
@@ -107,6 +117,8 @@ def build(session: nox.Session, target: str, *, default: bool) -> None:
         name = session.name.partition("(")[0]
         session.error(f'a target is named in the session, not after `--`: nox -s "{name}({others[0]})"')
     named = any(target in word for word in sys.argv)
+    if from_source(target) and not named:
+        session.skip(f"{target} is built from source, for hours: name it")
     if not (default or named or "--all" in session.posargs):
         session.skip(f"{target} is not in the default set: add `-- --all`, or name it")
     enter(session, "build_wheel", target, *(word for word in session.posargs if word != "--all"))
@@ -160,6 +172,12 @@ def build_ops_container(session: nox.Session) -> None:
 def build_source(session: nox.Session) -> None:
     """Build TensorFlow itself with Bazel in a container, then its wheel (`-- TARGET`), or print how (`--dry-run`)."""
     enter(session, "build_source", *session.posargs)
+
+
+@nox.session(venv_backend="none", requires=["factory"], default=False)
+def shell(session: nox.Session) -> None:
+    """Open a shell in the container in which a target is built from source, with its tree and caches (`-- TARGET`)."""
+    enter(session, "open_shell", *session.posargs)
 
 
 @nox.session(name="plan", venv_backend="none", requires=["factory"], default=False)
@@ -261,7 +279,7 @@ def ledger(session: nox.Session) -> None:
 
 @nox.session(name="clean-cache", venv_backend="none", requires=["factory"], default=False)
 def clean_cache(session: nox.Session) -> None:
-    """List what is in the cache, or remove what was not used for some days (`-- --days 30`)."""
+    """List what is in the cache, or remove what was not used for some days (`-- --days 30`), or `-- --volumes`."""
     enter(session, "clean_cache", *session.posargs)
 
 
@@ -315,7 +333,7 @@ def update_locks(session: nox.Session) -> None:
 
 @nox.session(tags=["lint"])
 def lint(session: nox.Session) -> None:
-    """Check style, types and workflows: ruff with every rule family, mypy strict, schemas, actionlint, zizmor."""
+    """Check all of it: ruff with every rule family, mypy strict, schemas, actionlint, hadolint, shellcheck, zizmor."""
     install(session, "lint")
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
@@ -326,6 +344,11 @@ def lint(session: nox.Session) -> None:
     forms = [str(path.relative_to(ROOT)) for path in sorted(ROOT.glob(".github/ISSUE_TEMPLATE/*.yml"))]
     session.run("check-jsonschema", "--builtin-schema", "vendor.github-issue-forms", *forms)
     session.run("actionlint", *files)
+    session.run(
+        "hadolint", *(str(path.relative_to(ROOT)) for path in sorted(ROOT.glob("build_config/**/*.Dockerfile")))
+    )
+    scripts = [".ci/run", ".ci/from-outside", "build_config/containers/credential-helper", *BOOTSTRAPS]
+    session.run("shellcheck", "--severity=warning", *scripts)
     session.run("zizmor", "--offline", "--quiet", "--persona", "pedantic", ".")
 
 

@@ -9,25 +9,17 @@ from pathlib import Path
 from tfwheel import cli
 from tfwheel.build import pipeline, source_base
 from tfwheel.build.source_base import SourceOptions
-from tfwheel.source.order import Remote
 from tfwheel.system import containers
 
 
 def main(arguments: argparse.Namespace) -> None:
     """Print the script, or build the target."""
-    remote = Remote(cache=arguments.remote_cache, executor=arguments.remote_executor)
+    options = SourceOptions.given(vars(arguments))
     if arguments.dry_run:
-        print(source_base.script_of(arguments.target, remote), end="")  # noqa: T201 -- the product
+        print(source_base.script_of(arguments.target, options.remote), end="")  # noqa: T201 -- the product
         return
-    options = SourceOptions(
-        engine=arguments.engine,
-        image=arguments.image,
-        jobs=arguments.jobs,
-        budget_s=arguments.time_budget,
-        remote=remote,
-        wheel=arguments.wheel,
-    )
-    pipeline.build(arguments.target, smoke=arguments.smoke, source=options)
+    with source_base.in_parts(to_be_told=arguments.github_output):
+        pipeline.build(arguments.target, source=options, smoke=not arguments.github_output)
 
 
 if __name__ == "__main__":
@@ -42,5 +34,5 @@ if __name__ == "__main__":
     parser.add_argument("--image", type=cli.filled, help="build in this image (default: build_config/containers/)")
     parser.add_argument("--remote-cache", default="", metavar="URL", help="a cache that machines share (http, grpc)")
     parser.add_argument("--remote-executor", default="", metavar="URL", help="machines that run Bazel's actions (grpc)")
-    parser.add_argument("--no-smoke", dest="smoke", action="store_false", help="run nothing of the wheel")
+    parser.add_argument("--github-output", action="store_true", help="as a part of a chain of jobs: see source.yml")
     sys.exit(cli.enter(parser, main))

@@ -78,7 +78,7 @@ exports_files(["__init__.py", "version.py", "op.h"])
     name = "slow%d" % n,
     srcs = ["round.txt"],
     outs = ["slow%d.txt" % n],
-    cmd = "sleep 0.5; echo %d $$(cat $<) > $@" % n,
+    cmd = "sleep 1; echo %d $$(cat $<) > $@" % n,
 ) for n in range({SLOW})]
 filegroup(name = "slow", srcs = [":slow%d" % n for n in range({SLOW})])
 """

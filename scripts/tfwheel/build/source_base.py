@@ -5,9 +5,12 @@ From there on a target is built as every other one: ops, patches, version, gates
 
 from __future__ import annotations
 
+import json
+import shlex
 import time
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import msgspec
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
@@ -19,14 +22,18 @@ from tfwheel.config.errors import BuilderUnavailableError, NotLockedError
 from tfwheel.config.paths import Paths
 from tfwheel.config.targets import TENSORFLOW, WHEEL_EPOCH, Base
 from tfwheel.source import bazel, machine, script, trees
+from tfwheel.source.errors import BuildStoppedError
 from tfwheel.source.order import DOCKERFILE, Remote, SourceOrder
-from tfwheel.system import console, containers, digests, kept_folders, scratch
+from tfwheel.system import ci, console, containers, digests, kept_folders, locks, scratch
 from tfwheel.system.files import write_atomically
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from tfwheel.config.targets import RepairRules, Target
+    from tfwheel.source.bazel import BazelBuild
+    from tfwheel.system.containers import ContainerHost
 
 FACTS = "base.json"
 PROGRESS_S = 60  # between two lines about it
@@ -47,6 +54,18 @@ class SourceOptions:
     budget_s: float | None = None
     remote: Remote = field(default_factory=Remote)
     wheel: Path | None = None
+
+    @classmethod
+    def given(cls, words: Mapping[str, Any]) -> SourceOptions:
+        """Take them from the words of a command line, by name; RemoteAddressError for a bad address."""
+        return cls(
+            engine=words.get("engine"),
+            image=words.get("image"),
+            jobs=words.get("jobs"),
+            budget_s=words.get("time_budget"),
+            remote=Remote(cache=words.get("remote_cache", ""), executor=words.get("remote_executor", "")),
+            wheel=words.get("wheel"),
+        )
 
 
 def find(target: Target, paths: Paths) -> Base | None:
@@ -79,8 +98,11 @@ def require(target_id: str, options: SourceOptions, paths: Paths) -> None:
     folder = _folder(wanted, paths.cache)
     if found := _kept(folder, paths.cache):
         console.say(f"{target.id}: TensorFlow {target.tensorflow} from source is in the cache, {found.file}")
-    else:
-        _make(wanted, settings.repair, options, paths, folder)
+        return
+    lock = paths.cache / "locks" / f"source-{target.id}.lock"
+    with locks.exclusive(lock, busy=f"another build of {target.id} from source is running"):
+        if not _kept(folder, paths.cache):
+            _make(wanted, settings.repair, options, paths, folder)
 
 
 def script_of(target_id: str, remote: Remote, paths: Paths | None = None) -> str:
@@ -88,13 +110,44 @@ def script_of(target_id: str, remote: Remote, paths: Paths | None = None) -> str
 
     Raises BuilderUnavailableError for a target that is not built from source.
     """
+    return script.text(_order_of(target_id, paths or Paths.here()), remote=remote)
+
+
+def enter(target_id: str, options: SourceOptions, paths: Paths | None = None) -> NoReturn:
+    """Become a shell in the container in which the TensorFlow of a target is built, with its tree and caches.
+
+    Raises as ``require`` does, and BuilderUnavailableError for a target that is not built from source.
+    """
     paths = paths or Paths.here()
+    wanted = _order_of(target_id, paths)
+    engine = containers.find_engine(options.engine)
+    with scratch.folder("source", where=scratch.within(paths.cache)) as work:
+        build, place = _prepared(wanted, options, paths, work, engine, jobs=options.jobs)
+    console.say(f"  to build here: {shlex.join(build.argv())}")
+    containers.enter(place, bazel.container_of(build, ["bash"]))
+
+
+@contextmanager
+def in_parts(*, to_be_told: bool) -> Iterator[None]:
+    """With ``to_be_told``, take a build that was stopped for no failure, and tell CI whether to go on (`again`)."""
+    again = False
+    try:
+        yield
+    except BuildStoppedError as error:
+        if not to_be_told:
+            raise
+        console.say(f"  {error.message}")
+        again = True
+    if to_be_told:
+        ci.set_outputs({"again": json.dumps(again)})
+
+
+def _order_of(target_id: str, paths: Paths) -> SourceOrder:
     target = plan.find(plan.targets(build_config.load(paths.settings)), target_id)
     if target.builder != "source":
         message = f"{target.id} is not built from source: its base is an official wheel"
         raise BuilderUnavailableError(message)
-    wanted = SourceOrder.of(target, paths.settings)
-    return script.text(wanted, remote=remote)
+    return SourceOrder.of(target, paths.settings)
 
 
 def _make(wanted: SourceOrder, rules: RepairRules, options: SourceOptions, paths: Paths, folder: Path) -> None:
@@ -154,12 +207,7 @@ def _built(wanted: SourceOrder, options: SourceOptions, paths: Paths, work: Path
     console.say(f"  {here}: {jobs or 'any number of'} jobs at once")
     for fix in wanted.fixes:
         console.say(f"  CUDA {fix.cuda} is known to need in {', '.join(fix.files)}: {fix.what}")
-    if not options.image:
-        containers.make_image(engine, wanted.image, DOCKERFILE, work / "context")
-    place = containers.find_place(engine, options.image or wanted.image)
-    with console.step("the tree of TensorFlow"):
-        tree = trees.fetch(wanted, paths.cache)
-    build = wanted.bazel(tree, jobs=jobs, remote=options.remote)
+    build, place = _prepared(wanted, options, paths, work, engine, jobs=jobs)
     with console.step("Bazel"):
         report = bazel.build(
             build,
@@ -171,6 +219,18 @@ def _built(wanted: SourceOrder, options: SourceOptions, paths: Paths, work: Path
         )
     console.say(f"  {report.ran:,} actions ran, {report.cached:,} came from a cache")
     return _only_wheel(work / "built", wanted)
+
+
+def _prepared(
+    wanted: SourceOrder, options: SourceOptions, paths: Paths, work: Path, engine: str, *, jobs: int | None
+) -> tuple[BazelBuild, ContainerHost]:
+    """Make the image, if need be, and fetch the tree."""
+    if not options.image:
+        containers.make_image(engine, wanted.image, DOCKERFILE, work / "context")
+    place = containers.find_place(engine, options.image or wanted.image)
+    with console.step("the tree of TensorFlow"):
+        tree = trees.fetch(wanted, paths.cache)
+    return wanted.bazel(tree, jobs=jobs, remote=options.remote), place
 
 
 def _only_wheel(folder: Path, wanted: SourceOrder) -> Path:

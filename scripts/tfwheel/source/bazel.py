@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from tfwheel.source import build_events
 from tfwheel.source.errors import BazelError, BuildStoppedError, OutOfMemoryError, SourceCompileError
-from tfwheel.system import containers
+from tfwheel.system import containers, scratch
 from tfwheel.system.containers import ContainerOrder
 from tfwheel.system.errors import CommandError
 
@@ -89,24 +89,33 @@ def build(
         if found and on_progress:
             on_progress(*found)
 
-    wanted = ContainerOrder(
+    wanted = container_of(order, order.argv())
+    shutil.rmtree(folder, ignore_errors=True)
+    with containers.container(place, wanted) as container:
+        code = container.start(log=log, on_line=on_line, budget_s=budget_s)
+        report = _report(container, folder.with_name(f"{folder.name}.events.json"))
+        _raise_for(code, report, order, log)
+        with scratch.beside(folder) as unfinished:
+            made = unfinished / "made"
+            made.mkdir()
+            for output in report.outputs:
+                (made / output).parent.mkdir(parents=True, exist_ok=True)
+                container.copy_out(PurePosixPath(report.places[output]), made / output)
+            made.rename(folder)  # whole, or not there
+    return report
+
+
+def container_of(order: BazelBuild, argv: Sequence[str]) -> ContainerOrder:
+    """Return what the container of a build gets, with this program."""
+    return ContainerOrder(
         owner=order.name,
-        argv=order.argv(),
+        argv=argv,
         env={"HOME": str(OUT), **order.env},
         secrets=order.secrets,
         mounts={TREE: order.tree, **order.mounts},
         volumes=order.volumes,
         workdir=TREE,
     )
-    shutil.rmtree(folder, ignore_errors=True)
-    with containers.container(place, wanted) as container:
-        code = container.start(log=log, on_line=on_line, budget_s=budget_s)
-        report = _report(container, folder.with_name(f"{folder.name}.events.json"))
-        _raise_for(code, report, order, log)
-        for output in report.outputs:
-            (folder / output).parent.mkdir(parents=True, exist_ok=True)
-            container.copy_out(PurePosixPath(report.places[output]), folder / output)
-    return report
 
 
 def remove_caches(order: BazelBuild, engine: str) -> None:

@@ -57,7 +57,7 @@ class Remote:
     @property
     def has_credential(self) -> bool:
         """Whether this process has a header for them."""
-        return bool(self.cache or self.executor) and CREDENTIAL in os.environ
+        return bool((self.cache or self.executor) and os.environ.get(CREDENTIAL))
 
 
 @dataclass(frozen=True, kw_only=True)

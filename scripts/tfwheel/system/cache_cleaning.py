@@ -27,6 +27,8 @@ KINDS = {
     "ops-sources": ("sources of custom-op projects", 1),
     "releases": ("answers of GitHub", 1),
     "sdks": ("TensorFlow headers", 1),
+    "source-bases": ("what TensorFlow from source is", 1),
+    "source-trees": ("trees of TensorFlow", 1),
     "toolchains": ("NVIDIA's programs and parts of CUDA", 1),
 }
 

@@ -9,12 +9,14 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import sys
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Timer
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
+from tfwheel.system import console, processes
 from tfwheel.system.errors import CommandError, ContainerEngineError, ContainerImageError
 from tfwheel.system.processes import run
 
@@ -145,14 +147,8 @@ class Container:
     def __init__(self, place: ContainerHost, order: ContainerOrder) -> None:
         """Make it; raise ContainerEngineError with what the engine says."""
         self.engine = place.engine
-        options = [f"--label={LABEL}={order.owner}", "--pull=never", "--security-opt=label=disable"]
-        options += [f"--mount=type=bind,source={path},destination={at},readonly" for at, path in order.mounts.items()]
-        options += [f"--mount=type=volume,source={name},destination={at}" for at, name in order.volumes.items()]
-        options += [f"--env={name}={value}" for name, value in order.env.items()]
-        options += [f"--env={name}" for name in order.secrets]
-        options += [f"--workdir={order.workdir}"] if order.workdir else []
         try:
-            self.name = ask([place.engine, "create", *options, place.image, *order.argv]).split()[-1]
+            self.name = ask([place.engine, "create", *_options(order), place.image, *order.argv]).split()[-1]
         except CommandError as error:
             message = f"{place.engine} cannot make a container of `{place.image}`: {_last_words(error.output)}"
             raise ContainerEngineError(message) from error
@@ -190,11 +186,36 @@ def container(place: ContainerHost, order: ContainerOrder) -> Iterator[Container
         yield Container(place, order)
 
 
+def enter(place: ContainerHost, order: ContainerOrder) -> NoReturn:
+    """Become a container with this terminal, which is gone when its program ends."""
+    terminal = ["--tty"] if sys.stdin.isatty() else []
+    argv = [place.engine, "run", "--rm", "--interactive", *terminal, *_options(order), place.image, *order.argv]
+    processes.become(argv, env=own_temporary_folder())
+
+
+def _options(order: ContainerOrder) -> list[str]:
+    """Return what an engine is told of a container."""
+    options = [f"--label={LABEL}={order.owner}", "--pull=never", "--security-opt=label=disable"]
+    options += [f"--mount=type=bind,source={path},destination={at},readonly" for at, path in order.mounts.items()]
+    options += [f"--mount=type=volume,source={name},destination={at}" for at, name in order.volumes.items()]
+    options += [f"--env={name}={value}" for name, value in order.env.items()]
+    options += [f"--env={name}" for name in order.secrets]
+    return [*options, *([f"--workdir={order.workdir}"] if order.workdir else [])]
+
+
 def remove_volumes(engine: str, names: Sequence[str]) -> None:
     """Remove named volumes; one that is not there is no error."""
     there = ask([engine, "volume", "ls", "--quiet"]).split()
     for name in set(names).intersection(there):
         ask([engine, "volume", "rm", name])
+
+
+def remove_volumes_of(engine: str, owner: str) -> None:
+    """Remove the volumes whose names begin with a name and a hyphen, and say which."""
+    for name in ask([engine, "volume", "ls", "--quiet"]).split():
+        if name.startswith(f"{owner}-"):
+            ask([engine, "volume", "rm", name])
+            console.say(f"removed the volume {name}")
 
 
 def _last_words(output: str) -> str:

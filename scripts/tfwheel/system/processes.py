@@ -8,7 +8,7 @@ import signal
 import subprocess
 import threading
 from contextlib import contextmanager, nullcontext, suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from tfwheel.system import console, scratch
 from tfwheel.system.errors import CommandError
@@ -63,6 +63,20 @@ def end_all() -> None:
     """Ask all running programs of this process, and their children, to end; for signal handlers: waits for nothing."""
     for process in _all.running():
         _signal(process, signal.SIGTERM)
+
+
+def become(argv: Sequence[str | Path], *, env: Mapping[str, str]) -> NoReturn:
+    """Let a program take the place of this one, with its terminal; ``env`` is added to the environment.
+
+    Raises CommandError when it cannot be started.
+    """
+    words = [str(word) for word in argv]
+    console.detail(f"$ {shlex.join(words)}")
+    try:
+        os.execvpe(words[0], words, {**os.environ, **env})  # noqa: S606 -- no shell reads the words
+    except OSError as error:
+        message = f"cannot start `{words[0]}`: {error.strerror}"
+        raise CommandError(message) from error
 
 
 def run(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,9 +17,11 @@ from tfwheel.build.errors import SourceWheelError
 from tfwheel.build.source_base import SourceOptions
 from tfwheel.config import plan
 from tfwheel.config.errors import ConfigError
+from tfwheel.config.paths import ROOT
 from tfwheel.source import script, trees
-from tfwheel.source.errors import CheckoutError, SourceCompileError, TooSmallError
+from tfwheel.source.errors import BuildStoppedError, CheckoutError, SourceCompileError, TooSmallError
 from tfwheel.source.order import SourceOrder
+from tfwheel.system import containers
 from tfwheel.wheel import records
 
 if TYPE_CHECKING:
@@ -170,3 +173,36 @@ def test_a_version_that_nobody_knows_how_to_build_is_refused(paths: Paths) -> No
     (paths.settings / "eras/2.99.toml").unlink()
     with pytest.raises(ConfigError, match=r"not known how TensorFlow 2\.99 is built from source"):
         source_base.require(bazelworld.TARGET, SourceOptions(), paths)
+
+
+def test_a_part_of_a_chain_of_jobs_says_whether_another_must_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output = tmp_path / "output"
+    monkeypatch.setenv("GITHUB_OUTPUT", str(output))
+    stopped = BuildStoppedError("`bazel build //x` was stopped; 3 of 9 actions were done")
+    with source_base.in_parts(to_be_told=True):
+        raise stopped
+    with source_base.in_parts(to_be_told=True):
+        pass
+    assert output.read_text().split() == ["again=true", "again=false"]
+    with pytest.raises(BuildStoppedError), source_base.in_parts(to_be_told=False):
+        raise stopped
+
+
+def test_a_shell_has_the_tree_and_the_caches(place: ContainerHost, volumes: str, paths: Paths) -> None:
+    code = "from pathlib import Path; from tfwheel.build import source_base; from tfwheel.source import order\n"
+    code += "from tfwheel.build.source_base import SourceOptions; from tfwheel.config.paths import Paths\n"
+    code += f"order.VOLUMES = {volumes!r}\n"
+    code += f"paths = Paths(settings=Path({str(paths.settings)!r}), dist=Path({str(paths.dist)!r}), "
+    code += f"cache=Path({str(paths.cache)!r}))\n"
+    code += f"options = SourceOptions(engine={place.engine!r}, image={place.image!r})\n"
+    code += f"source_base.enter({bazelworld.TARGET!r}, options, paths)\n"
+    env = {**source_base.machine.os.environ, "PYTHONPATH": str(ROOT / "scripts")}
+    ask = "grep -c RELEASED tensorflow/framework.c; touch /bazel/disk/mine && echo $HOME\n"
+    done = subprocess.run([sys.executable, "-c", code], env=env, input=ask, capture_output=True, text=True, check=False)
+    assert done.stdout.split() == ["1", "/bazel/out"], done.stderr
+    assert "to build here: bazel --output_base=/bazel/out/base build" in done.stderr
+    assert bazelworld.volumes(place.engine, volumes)
+    containers.remove_volumes_of(place.engine, volumes)
+    assert not bazelworld.volumes(place.engine, volumes)
