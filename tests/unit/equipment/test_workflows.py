@@ -6,6 +6,7 @@ What actionlint and zizmor hold already (`nox -s lint`) is tested here only wher
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,7 +17,6 @@ from workflow_runner.errors import WorkflowError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from workflow_runner.workflows import Step, Workflow, WorkflowJob
 
