@@ -284,7 +284,8 @@ def _described(job: Job, merged: MergedWheel, ops: FinishedWheel, native: Retarg
         builder=provenance.builder(os.environ),
         inputs=job.inputs,
         tools=ops.record.tools,
-        base={"file": job.base.file, "sha256": job.base.sha256},
+        base={"file": job.base.file, "sha256": job.base.sha256}
+        | ({"source": job.base.source} if job.base.source else {}),
         repair=ops.record.repair,
         retarget=native.record,
         cached=list(job.cached),

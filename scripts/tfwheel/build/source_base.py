@@ -9,7 +9,7 @@ import json
 import shlex
 import time
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import msgspec
@@ -162,9 +162,10 @@ def _make(wanted: SourceOrder, rules: RepairRules, options: SourceOptions, paths
             log = logs / f"{target.id}.repair.log"
             wheel, _ = repair.repair(raw, work / "repaired", rules, epoch=WHEEL_EPOCH, log=log)
         with console.step(f"measure {wheel.name}"):
-            base = base_facts.measure(
+            measured = base_facts.measure(
                 wheel, project=TENSORFLOW, version=target.tensorflow, python=target.python, scratch=work
             )
+            base = replace(measured, source=trees.described(wanted))
         _require_gpu_code(base, target)
         place = official_wheel.cached_path(base, paths.cache)
         place.parent.mkdir(parents=True, exist_ok=True)

@@ -116,12 +116,13 @@ class Target:
 
 @dataclass(frozen=True, kw_only=True)
 class Base:
-    """An official wheel as locked in ``bases.toml``.
+    """An official wheel as locked in ``bases.toml``, or one that was built from source.
 
     ``runpaths`` maps a library that loads CUDA to its RUNPATH. ``archs`` maps a library to the images in it ("sm_80",
     "compute_90"). ``families`` maps a kind of GPU code ("fatbin": big kernels, "generated": by MLIR) to the
     images that all of its containers in the core libraries have; PTX for one GPU alone keeps its suffix, "compute_90a".
-    ``size`` is in bytes.
+    ``size`` is in bytes. ``source`` is the tree of one that was built from source, as `git+URL@COMMIT` or a digest of a
+    folder, and empty for an official one.
     """
 
     project: str
@@ -136,6 +137,7 @@ class Base:
     runpaths: dict[str, str] = field(default_factory=dict)
     archs: dict[str, tuple[str, ...]] = field(default_factory=dict)
     families: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    source: str = ""
 
     @property
     def core(self) -> tuple[str, ...]:

@@ -30,6 +30,13 @@ def identity(order: SourceOrder) -> dict[str, str]:
     return {"tree": tree, "patches": digests.of_tree(order.settings / patched) if patched else ""}
 
 
+def described(order: SourceOrder) -> str:
+    """Return the tree in one line for the wheel's documents, patches included."""
+    facts, entry = identity(order), order.entry
+    tree = f"git+{entry.git}@{entry.commit}" if entry.git else f"folder sha256:{facts['tree']}"
+    return f"{tree} with patches sha256:{facts['patches']}" if facts["patches"] else tree
+
+
 def fetch(order: SourceOrder, cache: Path) -> Path:
     """Return the tree: a folder of this machine where it is, or what was fetched or patched, in the cache.
 

@@ -33,7 +33,7 @@ NOTICE = """\
 This is a modified TensorFlow, not the official one (this notice: Apache License 2.0, section 4b).
 
 Version: {version}
-Made from: {base}
+Made from: {base}{source}
 sha256: {sha256}
 
 Changed files of TensorFlow:
@@ -177,6 +177,7 @@ class _Assembly:
         notice = NOTICE.format(
             version=self.target.version,
             base=self.locked.file,
+            source=f", built from {self.locked.source}" if self.locked.source else "",
             sha256=self.locked.sha256,
             changed=_list([*self.patched, *self.libraries]),
             added=_list(ops_files),

@@ -95,12 +95,15 @@ def _source(record: Record, made_by: Mapping[str, str]) -> list[Resource]:
 
 
 def _official(record: Record) -> list[Resource]:
-    """Return the official wheel that was the base."""
+    """Return the wheel that was the base: an official one, or one that was built from source, with its tree."""
     if record.base is None:
         return []
     file = record.base["file"]
     project, version = file.split("-")[:2]
-    return [{"name": file, "uri": sbom.purl(project, version, file=file), "digest": {"sha256": record.base["sha256"]}}]
+    source = record.base.get("source", "")
+    uri = sbom.built_from(project, version, source) if source else sbom.purl(project, version, file=file)
+    found: Resource = {"name": file, "uri": uri, "digest": {"sha256": record.base["sha256"]}}
+    return [found, *([{"name": "tensorflow", "uri": source}] if source else [])]
 
 
 def _packages(record: Record) -> list[Resource]:

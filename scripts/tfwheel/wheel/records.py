@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import asdict, dataclass, field, replace
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any, NotRequired, TypedDict
 
 import msgspec
 
@@ -38,10 +38,11 @@ class _Report(TypedDict, total=False):
 
 
 class _Base(TypedDict):
-    """The official wheel of a record."""
+    """The wheel that a record's wheel was made from; ``source`` is the tree of one that was built from source."""
 
     file: str
     sha256: str
+    source: NotRequired[str]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -41,6 +41,12 @@ def purl(name: str, version: str, *, file: str = "") -> str:
     return f"pkg:pypi/{canonicalize_name(name)}@{quote(version, safe='')}{qualifier}"
 
 
+def built_from(name: str, version: str, source: str) -> str:
+    """Return the package URL (purl, type generic) of what was built from a tree, with its address if that is in git."""
+    qualifier = f"?vcs_url={quote(source.partition(' ')[0], safe='')}" if source.startswith("git+") else ""
+    return f"pkg:generic/{name}@{quote(version, safe='')}{qualifier}"
+
+
 def of_ops(*, project: str, target: Target, ops: Iterable[str], tools: Mapping[str, str]) -> bytes:
     """Return the SBOM of an ops wheel: its ops, and the tools that compiled and packed them.
 
@@ -55,11 +61,11 @@ def of_ops(*, project: str, target: Target, ops: Iterable[str], tools: Mapping[s
 
 
 def of_merged(*, project: str, target: Target, locked: Base, patches: Path, ops: bytes | None) -> bytes:
-    """Return the SBOM of a merged wheel: the official wheel it was made from, every patch as text, and the ops.
+    """Return the SBOM of a merged wheel: the wheel it was made from, every patch as text, and the ops.
 
     ``ops`` is the SBOM of the ops wheel, whose components are added to this one; None without ops.
     """
-    official = _library(locked.project, locked.version, file=locked.file)
+    official = _library(locked.project, locked.version, file=locked.file, source=locked.source)
     official["hashes"] = [{"alg": "SHA-256", "content": locked.sha256}]
     properties = [("tfwheel:target", target.id), ("tfwheel:python", target.python)]
     properties += [("tfwheel:cuda", target.line.cuda)] if target.line.cuda else []
@@ -124,9 +130,12 @@ def check(wheel: WheelReader, *, project: str, version: str, base_sha256: str | 
     return f"CycloneDX 1.6, {count} components"
 
 
-def _library(name: str, version: str, *, file: str = "", properties: Iterable[tuple[str, str]] = ()) -> Component:
-    """Return a component that is in the wheel."""
-    package_url = purl(name, version, file=file)
+def _library(
+    name: str, version: str, *, file: str = "", source: str = "", properties: Iterable[tuple[str, str]] = ()
+) -> Component:
+    """Return a component that is in the wheel; with ``source`` it is not what PyPI has, but built from that tree."""
+    package_url = built_from(name, version, source) if source else purl(name, version, file=file)
+    properties = [*properties, *([("tfwheel:source", source)] if source else [])]
     component: Component = {"type": "library", "bom-ref": package_url, "name": name, "version": version}
     component |= {"purl": package_url, "licenses": LICENSES}
     listed = [{"name": key, "value": value} for key, value in properties]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -22,7 +23,7 @@ from tfwheel.source import script, trees
 from tfwheel.source.errors import BuildStoppedError, CheckoutError, SourceCompileError, TooSmallError
 from tfwheel.source.order import SourceOrder
 from tfwheel.system import containers
-from tfwheel.wheel import records
+from tfwheel.wheel import provenance, records
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -61,6 +62,16 @@ def test_a_patched_commit_becomes_a_wheel_in_the_index(
     assert record.passed_smoke
     assert record.base
     assert record.base["file"].startswith(f"tensorflow-2.99.0-{bazelworld.TAG}-{bazelworld.TAG}-manylinux")
+    wheel = next((paths.wheels / bazelworld.TARGET).glob("*.whl"))
+    members = fakewheels.members_of(wheel)
+    source = record.base["source"]
+    assert re.fullmatch(r"git\+file://\S+@[0-9a-f]{40} with patches sha256:[0-9a-f]{64}", source)
+    notice = next(data for name, data in members.items() if name.endswith("licenses/NOTICE")).decode()
+    assert f", built from {source}\n" in notice
+    bill = json.loads(next(data for name, data in members.items() if name.endswith(".cdx.json")))
+    (ancestor,) = bill["metadata"]["component"]["pedigree"]["ancestors"]
+    assert ancestor["purl"].startswith("pkg:generic/tensorflow@2.99.0?vcs_url=git%2Bfile")
+    assert "pkg:generic" in provenance.statement(record).decode()
     said = capfd.readouterr().err
     assert re.search(r"\d+ actions ran, 0 came from a cache", said)
     assert (paths.site / "src" / "tensorflow" / "index.html").is_file()
