@@ -16,10 +16,11 @@ def main(arguments: argparse.Namespace) -> None:
     """Print the script, or build the target."""
     options = SourceOptions.given(vars(arguments))
     if arguments.dry_run:
+        options.refuse_with_script()
         print(source_base.script_of(arguments.target, options.remote), end="")  # noqa: T201 -- the product
         return
     with source_base.in_parts(to_be_told=arguments.github_output):
-        pipeline.build(arguments.target, source=options, smoke=not arguments.github_output)
+        pipeline.build(arguments.target, source=options)
 
 
 if __name__ == "__main__":

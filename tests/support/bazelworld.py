@@ -172,6 +172,7 @@ def make_tree(folder: Path, *, version: int = 220) -> Path:
         ".bazelrc": BAZELRC,
         ".bazelversion": f"{BAZEL}\n",
         f"requirements_lock_{PYTHON.replace('.', '_')}.txt": "",
+        "tensorflow/tf_version.bzl": 'TF_VERSION = "2.99.0"\n',
         "tensorflow/BUILD": LIBRARY,
         "tensorflow/framework.c": f"int tf_version(void) {{ return RELEASED ? {version} : -1; }}\n{stubs}",
         "tensorflow/__init__.py": f"{code}\nfrom tensorflow import version\n",

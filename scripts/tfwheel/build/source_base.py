@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import shutil
 import time
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
@@ -21,6 +22,7 @@ from tfwheel.config import build_config, plan
 from tfwheel.config.errors import BuilderUnavailableError, NotLockedError
 from tfwheel.config.paths import Paths
 from tfwheel.config.targets import TENSORFLOW, WHEEL_EPOCH, Base
+from tfwheel.errors import UsageError
 from tfwheel.source import bazel, machine, script, trees
 from tfwheel.source.errors import BuildStoppedError
 from tfwheel.source.order import DOCKERFILE, Remote, SourceOrder
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     from tfwheel.system.containers import ContainerHost
 
 FACTS = "base.json"
+REMOTE_JOBS = 200  # where other machines compile; Bazel's own default is the number of cores here
 PROGRESS_S = 60  # between two lines about it
 
 
@@ -67,11 +70,18 @@ class SourceOptions:
             wheel=words.get("wheel"),
         )
 
+    def refuse_with_script(self) -> None:
+        """Raise UsageError for what a printed script does not have: on that machine it is set there."""
+        names = [name for name in ("engine", "image", "jobs", "budget_s", "wheel") if getattr(self, name) is not None]
+        if names:
+            message = f"--dry-run prints a script that has no {names[0].partition('_')[0]}"
+            raise UsageError(message, remedy="Leave it out, and set ENGINE, JOBS or WORK where the script runs.")
+
 
 def find(target: Target, paths: Paths) -> Base | None:
     """Return the base of a target if it was built from today's tree and options; ConfigError as ``SourceOrder.of``."""
-    wanted = SourceOrder.of(target, paths.settings)
-    return _kept(_folder(wanted, paths.cache), paths.cache)
+    rules = build_config.load(paths.settings).repair
+    return _kept(_folder(SourceOrder.of(target, paths.settings), rules, paths.cache), paths.cache)
 
 
 def of(target: Target, paths: Paths) -> Base:
@@ -92,16 +102,18 @@ def require(target_id: str, options: SourceOptions, paths: Paths) -> None:
     settings = build_config.load(paths.settings)
     target = plan.find(plan.targets(settings), target_id)
     if target.builder != "source":
+        if options.wheel:
+            raise _not_from_source(target)
         return
     wanted = SourceOrder.of(target, paths.settings)
     toolchain.choose(target.line, cache=paths.cache)  # what compiles the ops afterwards must be there before the hours
-    folder = _folder(wanted, paths.cache)
-    if found := _kept(folder, paths.cache):
+    folder = _folder(wanted, settings.repair, paths.cache)
+    if not options.wheel and (found := _kept(folder, paths.cache)):
         console.say(f"{target.id}: TensorFlow {target.tensorflow} from source is in the cache, {found.file}")
         return
     lock = paths.cache / "locks" / f"source-{target.id}.lock"
     with locks.exclusive(lock, busy=f"another build of {target.id} from source is running"):
-        if not _kept(folder, paths.cache):
+        if options.wheel or not _kept(folder, paths.cache):
             _make(wanted, settings.repair, options, paths, folder)
 
 
@@ -121,10 +133,12 @@ def enter(target_id: str, options: SourceOptions, paths: Paths | None = None) ->
     paths = paths or Paths.here()
     wanted = _order_of(target_id, paths)
     engine = containers.find_engine(options.engine)
-    with scratch.folder("source", where=scratch.within(paths.cache)) as work:
-        build, place = _prepared(wanted, options, paths, work, engine, jobs=options.jobs)
+    work = paths.dist / "shell"  # a copy of a folder stays there while the shell has the place of this process
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir(parents=True)
+    build, place = _prepared(wanted, options, paths, work, engine, jobs=options.jobs)
     console.say(f"  to build here: {shlex.join(build.argv())}")
-    containers.enter(place, bazel.container_of(build, ["bash"]))
+    containers.enter(place, replace(bazel.container_of(build, ["bash"]), owner=f"{build.name}-shell"))
 
 
 @contextmanager
@@ -145,9 +159,12 @@ def in_parts(*, to_be_told: bool) -> Iterator[None]:
 def _order_of(target_id: str, paths: Paths) -> SourceOrder:
     target = plan.find(plan.targets(build_config.load(paths.settings)), target_id)
     if target.builder != "source":
-        message = f"{target.id} is not built from source: its base is an official wheel"
-        raise BuilderUnavailableError(message)
+        raise _not_from_source(target)
     return SourceOrder.of(target, paths.settings)
+
+
+def _not_from_source(target: Target) -> BuilderUnavailableError:
+    return BuilderUnavailableError(f"{target.id} is not built from source: its base is an official wheel")
 
 
 def _make(wanted: SourceOrder, rules: RepairRules, options: SourceOptions, paths: Paths, folder: Path) -> None:
@@ -165,7 +182,8 @@ def _make(wanted: SourceOrder, rules: RepairRules, options: SourceOptions, paths
             measured = base_facts.measure(
                 wheel, project=TENSORFLOW, version=target.tensorflow, python=target.python, scratch=work
             )
-            base = replace(measured, source=trees.described(wanted))
+            elsewhere = ", built elsewhere" if options.wheel else ""
+            base = replace(measured, source=trees.described(wanted) + elsewhere)
         _require_gpu_code(base, target)
         place = official_wheel.cached_path(base, paths.cache)
         place.parent.mkdir(parents=True, exist_ok=True)
@@ -175,14 +193,16 @@ def _make(wanted: SourceOrder, rules: RepairRules, options: SourceOptions, paths
     console.say(f"{target.id}: TensorFlow {target.tensorflow} from source is {base.file}, sha256 {base.sha256}")
 
 
-def _folder(wanted: SourceOrder, cache: Path) -> Path:
-    """Return where the facts of a base are kept; another tree, option, compiler or image is another folder."""
+def _folder(wanted: SourceOrder, rules: RepairRules, cache: Path) -> Path:
+    """Return where the facts of a base are kept; another tree, option, image or rule of repair is another folder."""
     key = digests.of_facts(
         target=wanted.target.id,
         options=[option.flag for option in wanted.options],
         bazel=[wanted.era.bazel, wanted.era.target],
         image=wanted.image,
-        **trees.identity(wanted),
+        repair=[rules.ceiling, rules.exclude],
+        tools=digests.tool_versions(),
+        **wanted.tree_identity,
     )
     return cache / "source-bases" / key
 
@@ -202,10 +222,11 @@ def _built(wanted: SourceOrder, options: SourceOptions, paths: Paths, work: Path
     engine = containers.find_engine(options.engine)
     here = machine.look(containers.storage(engine))
     if not options.remote.executor:
-        disk = wanted.era.disk * machine.GIB
+        begun = containers.has_volume(engine, wanted.bazel(work).volumes[bazel.OUT])  # it holds a part of that already
+        disk = 0 if begun else wanted.era.disk * machine.GIB
         machine.require_room(here, disk=disk, what=f"a build of {wanted.target.id} from source")
-    jobs = options.jobs or (None if options.remote.executor else here.jobs)
-    console.say(f"  {here}: {jobs or 'any number of'} jobs at once")
+    jobs = options.jobs or (REMOTE_JOBS if options.remote.executor else here.jobs)
+    console.say(f"  {here}: {jobs} jobs at once")
     for fix in wanted.fixes:
         console.say(f"  CUDA {fix.cuda} is known to need in {', '.join(fix.files)}: {fix.what}")
     build, place = _prepared(wanted, options, paths, work, engine, jobs=jobs)
@@ -230,8 +251,8 @@ def _prepared(
         containers.make_image(engine, wanted.image, DOCKERFILE, work / "context")
     place = containers.find_place(engine, options.image or wanted.image)
     with console.step("the tree of TensorFlow"):
-        tree = trees.fetch(wanted, paths.cache)
-    return wanted.bazel(tree, jobs=jobs, remote=options.remote), place
+        tree = trees.bring(wanted, paths.cache, work)
+    return wanted.bazel(tree, jobs=jobs, remote=options.remote, mounts=options.remote.mounts(work)), place
 
 
 def _only_wheel(folder: Path, wanted: SourceOrder) -> Path:

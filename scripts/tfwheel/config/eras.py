@@ -18,15 +18,14 @@ from tfwheel.config.field_types import (
     Commit,
     CudaVersion,
     GitUrl,
-    InnerPath,
     PythonVersion,
-    Reason,
     RelativePath,
     ToolkitVersion,
     Version,
 )
 from tfwheel.config.schema import Table
 from tfwheel.config.toml_files import read
+from tfwheel.system import digests
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,6 +37,11 @@ SOURCES = "sources.toml"
 FACTS = ("python", "cuda", "cudnn", "nccl", "nvshmem", "capabilities")  # what an option may name in braces
 NAMED = re.compile(r"\{([^{}]*)\}")
 Condition = Literal["always", "cpu", "gpu", "nvcc", "clang"]
+
+
+# Words that a printed script has in a comment, and parts of a path that it has in a command.
+Sentence = Annotated[str, Field(min_length=10, max_length=300, pattern=r"^[^\x00-\x1f\x7f]+$")]
+PlainPath = Annotated[str, Field(max_length=200, pattern=r"^[A-Za-z0-9_][A-Za-z0-9_./-]*$")]
 
 
 def _flag(text: str) -> str:
@@ -57,8 +61,8 @@ class OptionEntry(Table):
     """
 
     flag: Annotated[str, AfterValidator(_flag)]
-    reason: Reason
-    source: Reason
+    reason: Sentence
+    source: Sentence
     when: Condition = "always"
 
 
@@ -74,16 +78,16 @@ class ToolkitEntry(Table):
     nccl: AnyVersion | None = None
     compiler: Literal["clang", "nvcc"]
     newest: Capability
-    source: Reason
+    source: Sentence
 
 
 class FixEntry(Table):
     """One ``[[fix]]``: what a CUDA version is known to need changed in files of the tree; nothing applies it."""
 
     cuda: CudaVersion
-    what: Reason
-    files: Annotated[list[InnerPath], Field(min_length=1)]
-    source: Reason
+    what: Sentence
+    files: Annotated[list[PlainPath], Field(min_length=1)]
+    source: Sentence
 
 
 class Era(Table):
@@ -99,7 +103,7 @@ class Era(Table):
     bazel: ToolkitVersion
     pythons: Annotated[list[PythonVersion], Field(min_length=1)]
     target: Annotated[str, Field(pattern=r"^//[\w/.-]+:[\w.-]+$")]
-    wheels: InnerPath
+    wheels: PlainPath
     actions: Annotated[int, Field(gt=0)]
     disk: Annotated[int, Field(gt=0)]
     option: Annotated[list[OptionEntry], Field(min_length=1)]
@@ -168,6 +172,12 @@ def source_of(folder: Path, tensorflow: str) -> SourceEntry:
             message = f"{place}: `{key}` is {value}, and there is no folder {folder / value}"
             raise ConfigError(message)
     return entry
+
+
+def identity(entry: SourceEntry, settings: Path) -> dict[str, str]:
+    """Return what decides the bytes of a tree; of a folder that is all that a build sees of it."""
+    tree = entry.commit or digests.of_sources(settings / str(entry.path), without=digests.ignored)
+    return {"tree": tree, "patches": digests.of_tree(settings / entry.patches) if entry.patches else ""}
 
 
 def toolkit_of(era: Era, line: Line) -> ToolkitEntry | None:

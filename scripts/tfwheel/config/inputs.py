@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from tfwheel.config import ops_projects, plan
+from tfwheel.config import eras, ops_projects, plan
 from tfwheel.config.errors import SelectionError
 from tfwheel.system import digests
 
@@ -33,7 +33,21 @@ def digest(config: Config, target: Target) -> str:
         ops=_ops(config),
         patches=digests.of_tree(config.directory / "patches" / target.tensorflow),
         ceilings=hashlib.sha256(ceilings.read_bytes()).hexdigest() if ceilings.is_file() else "",
+        **({"source": _source(config, target)} if target.builder == "source" else {}),
     )
+
+
+def _source(config: Config, target: Target) -> object:
+    """Return the tree of a target that is built from source, and how its era builds it."""
+    era = eras.era_of(config.directory, target)
+    tree = eras.identity(eras.source_of(config.directory, target.tensorflow), config.directory)
+    return [
+        tree,
+        era.bazel,
+        era.target,
+        [(option.flag, option.when) for option in era.option],
+        eras.toolkit_of(era, target.line),
+    ]
 
 
 def _ops(config: Config) -> object:

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from tfwheel.system.containers import ContainerHost
 
 TREE, OUT, DISK, FETCHED = (PurePosixPath(path) for path in ("/tree", "/bazel/out", "/bazel/disk", "/bazel/fetched"))
-EVENTS, LINKS = OUT / "events.json", OUT / "links"  # the latter begins the names of the links that Bazel makes
+LINKS = OUT / "links"  # how the names of the links begin that Bazel makes
+EVENTS = PurePosixPath("/tmp/tfwheel-events.json")  # noqa: S108 -- of the container, gone with it
 # Exit codes of Bazel (https://bazel.build/run/scripts#exit-codes); above 128 a signal ended it.
 FAILED, INTERRUPTED, NO_MEMORY, KILLED, TERMINATED = 1, 8, 33, 137, 143
 ABRUPT = "Server terminated abruptly"
@@ -37,8 +38,7 @@ class BazelBuild:
     """What Bazel builds: ``targets`` of a ``tree`` with ``options``; one build of a ``name`` runs at a time.
 
     ``shared`` names the volumes that other builds use, too, by default ``name``. ``jobs`` is how many actions run at
-    once, ``env`` are variables of Bazel, ``secrets`` names of variables of this process that it gets, too, ``mounts``
-    are files that it sees.
+    once, ``env`` are variables of Bazel, ``mounts`` files that it sees.
     """
 
     name: str
@@ -49,7 +49,6 @@ class BazelBuild:
     startup: Sequence[str] = ()
     jobs: int | None = None
     env: Mapping[str, str] = field(default_factory=dict)
-    secrets: Sequence[str] = ()
     mounts: Mapping[PurePosixPath, Path] = field(default_factory=dict)
 
     @property
@@ -91,6 +90,7 @@ def build(
 
     wanted = container_of(order, order.argv())
     shutil.rmtree(folder, ignore_errors=True)
+    log.unlink(missing_ok=True)
     with containers.container(place, wanted) as container:
         code = container.start(log=log, on_line=on_line, budget_s=budget_s)
         report = _report(container, folder.with_name(f"{folder.name}.events.json"))
@@ -111,7 +111,6 @@ def container_of(order: BazelBuild, argv: Sequence[str]) -> ContainerOrder:
         owner=order.name,
         argv=argv,
         env={"HOME": str(OUT), **order.env},
-        secrets=order.secrets,
         mounts={TREE: order.tree, **order.mounts},
         volumes=order.volumes,
         workdir=TREE,
@@ -134,6 +133,8 @@ def _report(container: containers.Container, copy: Path) -> BuildReport:
 
 def _raise_for(code: int, report: BuildReport, order: BazelBuild, log: Path) -> None:
     """Raise the error that an exit code of Bazel stands for; 0 is none."""
+    if not code:
+        return
     said = log.read_text(encoding="utf-8", errors="replace")
     where = f"`bazel build {' '.join(order.targets)}`"
     done = f"{report.done:,} of {report.total:,} actions were done" if report.total else "no action was done"
@@ -152,10 +153,9 @@ def _raise_for(code: int, report: BuildReport, order: BazelBuild, log: Path) -> 
     if code in {INTERRUPTED, TERMINATED}:
         message = f"{where} was stopped; {done}"
         raise BuildStoppedError(message)
-    if code:
-        lines = [line for line in said.splitlines() if line.startswith(("ERROR", "FATAL"))] or said.splitlines()[-1:]
-        message = f"{where} ended with exit code {code}: {' '.join(lines[:1])}"
-        raise BazelError(message, remedy=f"{BazelError.default_remedy} The log is {log}.")
+    lines = [line for line in said.splitlines() if line.startswith(("ERROR", "FATAL"))] or said.splitlines()[-1:]
+    message = f"{where} ended with exit code {code}: {' '.join(lines[:1])}"
+    raise BazelError(message, remedy=f"{BazelError.default_remedy} The log is {log}.")
 
 
 def _printed(said: str) -> str:

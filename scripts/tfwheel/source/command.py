@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tfwheel.config import eras
+from tfwheel.config.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,10 +32,16 @@ def options(era: Era, target: Target) -> tuple[Option, ...]:
     toolkit = eras.toolkit_of(era, target.line)
     facts = _facts(target, toolkit)
     meant = _conditions(target.line, toolkit)
+    meant_entries = [entry for entry in era.option if entry.when in meant]
+    for entry in meant_entries:
+        if lacking := [name for name in eras.NAMED.findall(entry.flag) if not facts.get(name)]:
+            message = (
+                f"{target.id}: {entry.flag} of the era {era.tensorflow} names {lacking[0]}, which is not known of it"
+            )
+            raise ConfigError(message, remedy="Correct `when` of that option, or the [[toolkit]] of that CUDA.")
     return tuple(
         Option(flag=entry.flag.format_map(facts), reason=entry.reason, source=eras.whole(era, entry.source))
-        for entry in era.option
-        if entry.when in meant
+        for entry in meant_entries
     )
 
 

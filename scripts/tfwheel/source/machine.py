@@ -47,7 +47,7 @@ def look(where: Path) -> Machine:
 
 
 def require_room(machine: Machine, *, disk: int, what: str) -> None:
-    """Raise TooSmallError, with the figures, if a build of ``disk`` bytes and one job would not fit."""
+    """Raise TooSmallError, with the figures, if a build that needs ``disk`` more bytes, and one job, would not fit."""
     needs = MEMORY_OF_BAZEL + MEMORY_OF_A_JOB
     faults = []
     if machine.disk < disk:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -14,9 +15,10 @@ from tfwheel.source import command
 from tfwheel.source.bazel import BazelBuild
 from tfwheel.source.errors import RemoteAddressError
 from tfwheel.system import digests
+from tfwheel.system.files import writing
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from tfwheel.config.eras import Era, FixEntry, SourceEntry
@@ -28,6 +30,7 @@ IMAGE = "localhost/tfwheel-source"
 VOLUMES = "tfwheel-source"  # how the names of all volumes begin
 SCHEMES = re.compile(r"(https?|grpcs?)://[A-Za-z0-9._-]+(:[0-9]+)?(/[^\s@?#]*)?")
 HELPER, HELPER_INSIDE = DOCKERFILE.with_name("credential-helper"), PurePosixPath("/tfwheel/credential-helper")
+HEADER_INSIDE, HEADER = PurePosixPath("/tfwheel/header"), re.compile(r"[A-Za-z0-9-]+: [ -~]+")
 CREDENTIAL = "TFWHEEL_REMOTE_HEADER"  # a variable: the header that a remote cache or executor asks for
 
 
@@ -44,20 +47,27 @@ class Remote:
             if address and (not SCHEMES.fullmatch(address) or address.partition("://")[0].rstrip("s") not in schemes):
                 message = f"the address of the remote {name} must begin with one of {schemes}, and have no password"
                 raise RemoteAddressError(message)
-        if self.has_credential and ": " not in os.environ[CREDENTIAL]:
+        if self.header and not HEADER.fullmatch(self.header):
             message = f"${CREDENTIAL} is no header"
             raise RemoteAddressError(message, remedy="Write it as `Authorization: Bearer ...`.")
 
     def options(self) -> list[str]:
         """Return Bazel's options for them."""
         found = [f"--remote_cache={self.cache}"] if self.cache else []
-        found += [f"--remote_executor={self.executor}"] if self.executor else []
-        return [*found, *([f"--credential_helper={HELPER_INSIDE}"] if found and self.has_credential else [])]
+        return [*found, *([f"--remote_executor={self.executor}"] if self.executor else [])]
 
     @property
-    def has_credential(self) -> bool:
-        """Whether this process has a header for them."""
-        return bool((self.cache or self.executor) and os.environ.get(CREDENTIAL))
+    def header(self) -> str:
+        """The header that they ask for, as this process has it; empty without one."""
+        return os.environ.get(CREDENTIAL, "") if self.cache or self.executor else ""
+
+    def mounts(self, work: Path) -> dict[PurePosixPath, Path]:
+        """Write the header into a file below ``work`` that only this user can read; return what Bazel is to see."""
+        if not self.header:
+            return {}
+        with writing(work / "header", mode=0o600) as stream:
+            stream.write(self.header.encode())
+        return {HELPER_INSIDE: HELPER, HEADER_INSIDE: work / "header"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,6 +84,16 @@ class SourceOrder:
         """Read what is known of it; ConfigError for what no tree of that version can build, or without a tree."""
         entry = eras.source_of(settings, target.tensorflow)
         return cls(target=target, era=eras.era_of(settings, target), entry=entry, settings=settings)
+
+    @property
+    def folder(self) -> Path:
+        """The folder of a tree that is not a commit."""
+        return (self.settings / str(self.entry.path)).resolve()
+
+    @cached_property
+    def tree_identity(self) -> dict[str, str]:
+        """What decides the bytes of its tree, as it was when it was asked for first."""
+        return eras.identity(self.entry, self.settings)
 
     @property
     def options(self) -> tuple[Option, ...]:
@@ -95,15 +115,22 @@ class SourceOrder:
         """The name of its build image; another Dockerfile is another image."""
         return f"{IMAGE}:{digests.of_tree(DOCKERFILE)[:12]}"
 
-    def bazel(self, tree: Path, *, jobs: int | None = None, remote: Remote | None = None) -> BazelBuild:
-        """Return Bazel's part of it, for a tree that was fetched."""
+    def bazel(
+        self,
+        tree: Path,
+        *,
+        jobs: int | None = None,
+        remote: Remote | None = None,
+        mounts: Mapping[PurePosixPath, Path] | None = None,
+    ) -> BazelBuild:
+        """Return Bazel's part of it, for a tree that was brought; ``mounts`` are those of the remote."""
+        helper = [f"--credential_helper={HELPER_INSIDE}"] if mounts else []
         return BazelBuild(
             name=f"{VOLUMES}-{self.target.id.replace('.', '-')}",
             shared=VOLUMES,
             tree=tree,
             targets=[self.era.target],
-            options=[*(option.flag for option in self.options), *(remote.options() if remote else [])],
+            options=[*(option.flag for option in self.options), *(remote.options() if remote else []), *helper],
             jobs=jobs,
-            secrets=[CREDENTIAL] if remote and remote.has_credential else [],
-            mounts={HELPER_INSIDE: HELPER} if remote and remote.has_credential else {},
+            mounts=mounts or {},
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +11,7 @@ from tfwheel.config import eras
 from tfwheel.source import bazel
 from tfwheel.source.machine import GIB, MEMORY_OF_A_JOB, MEMORY_OF_BAZEL
 from tfwheel.source.order import DOCKERFILE
+from tfwheel.system import digests
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,6 +29,7 @@ set -euo pipefail
 
 engine=${{ENGINE:-docker}}
 work=${{WORK:-$PWD/{target}}}
+case $work in *[,\\"]*) echo "no container can see a path with a comma or a quote: $work" >&2; exit 1 ;; esac
 cores=$(nproc)
 memory=$(awk '/^MemTotal:/ {{ print int($2 / 1048576) }}' /proc/meminfo)
 fit=$(( (memory - {bazel}) / {job} ))      # {job} GiB a job, and {bazel} for Bazel
@@ -43,25 +46,27 @@ DOCKERFILE
 TREE = """\
 
 # --- the tree: one commit, patched
-tree=$work/tree
-if [ ! -e "$work/tree.done" ]; then
+tree=$work/tree-{key}                      # another commit or patch is another folder
+if [ ! -e "$tree.done" ]; then
     rm -rf "$tree"
     mkdir -p "$tree"
+{get}{patches}\
+    touch "$tree.done"
+fi
+"""
+COMMIT = """\
     git -C "$tree" init --quiet
     git -C "$tree" remote add origin {url}
     git -C "$tree" fetch --quiet --depth 1 origin {commit}
     git -C "$tree" -c advice.detachedHead=false checkout --quiet {commit}
-{patches}\
-    touch "$work/tree.done"
-fi
+    git -C "$tree" submodule --quiet update --init --recursive --depth 1
 """
 FOLDER = """\
-
-# --- the tree: a folder of this machine
-tree={path}
+    cp -a {path}/. "$tree"                 # of the machine on which this was printed
 """
+# git applies a patch whose lines have moved, which the factory does not.
 PATCH = """\
-    git -C "$tree" apply --unidiff-zero --whitespace=nowarn - <<'PATCH'    # {name}
+    base64 --decode <<'PATCH' | git -C "$tree" apply --unidiff-zero --whitespace=nowarn -
 {text}
 PATCH
 """
@@ -81,14 +86,15 @@ done
 options=(
     {mounts}
 )
-container=$("$engine" create "${{options[@]}}" --mount=type=bind,source="$tree",destination={inside},readonly \\
-    --workdir={inside} "$image" "${{build[@]}}")
+container=$("$engine" create "${{options[@]}}" --workdir={inside} \\
+    --mount=type=bind,source="$tree",destination={inside},readonly "$image" "${{build[@]}}")
 trap '"$engine" rm --force "$container" >/dev/null' EXIT
 "$engine" start --attach "$container"
 
 # --- the wheel
 mkdir -p "$work/wheels"
-"$engine" run --rm "${{options[@]}}" "$image" tar --dereference --directory={out}-bin/{wheels} --create . |
+"$engine" run --rm "${{options[@]}}" "$image" \\
+    tar --dereference --directory={out}-bin/{wheels} --create . |
     tar --directory="$work/wheels" --extract --no-same-owner
 ls -l "$work/wheels"
 """
@@ -110,7 +116,7 @@ def text(order: SourceOrder, *, remote: Remote | None = None) -> str:
     mounts = [f"--mount=type=volume,source={name},destination={at}" for at, name in build.volumes.items()]
     run = RUN.format(
         volumes=" ".join(map(shlex.quote, build.volumes.values())),
-        mounts="\n    ".join([*map(_word, mounts), f"--env=HOME={bazel.OUT}"]),
+        mounts="\n    ".join([*map(_word, mounts), f"--env=HOME={bazel.OUT}", "--security-opt=label=disable"]),
         inside=bazel.TREE,
         out=bazel.LINKS,
         wheels=order.era.wheels,
@@ -123,12 +129,13 @@ def text(order: SourceOrder, *, remote: Remote | None = None) -> str:
 
 def _tree(order: SourceOrder) -> str:
     entry = order.entry
+    get = COMMIT.format(url=shlex.quote(entry.git or ""), commit=entry.commit)
     if entry.path:
-        return FOLDER.format(path=shlex.quote(str((order.settings / entry.path).resolve())))
+        get = FOLDER.format(path=shlex.quote(str(order.folder)))
     patches = "".join(
-        PATCH.format(name=path.name, text=path.read_text(encoding="utf-8").rstrip("\n")) for path in order.patches
+        PATCH.format(text=base64.encodebytes(path.read_bytes()).decode().rstrip("\n")) for path in order.patches
     )
-    return TREE.format(url=shlex.quote(entry.git or ""), commit=entry.commit, patches=patches)
+    return TREE.format(key=digests.of_facts(**order.tree_identity)[:12], get=get, patches=patches)
 
 
 def _array(order: SourceOrder, argv: list[str]) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Fetches the tree of a TensorFlow, patches it, and checks that it is what the options of its era were written for."""
+"""Brings the tree of a TensorFlow, patched, and checks that it is what the options of its era were written for."""
 
 from __future__ import annotations
 
@@ -17,65 +17,66 @@ if TYPE_CHECKING:
     from tfwheel.source.order import SourceOrder
 
 SETTINGS = ".bazelrc"
-VERSION = ".bazelversion"
+BAZEL_VERSION = ".bazelversion"
+VERSION = "tensorflow/tf_version.bzl"
+NUMBERS = re.compile(r'^TF_VERSION = "([^"]+)"', re.MULTILINE)
 CONFIG = re.compile(r"^--config=(\S+)$")
 DEFINED = re.compile(r"^(?:common|build):([\w.-]+)(?=\s)", re.MULTILINE)
 CORRECT = "Correct `commit` or `path` in build_config/sources.toml, or what build_config/eras/ says of that version."
 
 
-def identity(order: SourceOrder) -> dict[str, str]:
-    """Return what decides the bytes of a tree; of a folder that is all that a build can see of it."""
-    entry, patched = order.entry, order.entry.patches
-    tree = entry.commit or digests.of_sources(_folder(order), without=digests.ignored)
-    return {"tree": tree, "patches": digests.of_tree(order.settings / patched) if patched else ""}
-
-
 def described(order: SourceOrder) -> str:
     """Return the tree in one line for the wheel's documents, patches included."""
-    facts, entry = identity(order), order.entry
+    facts, entry = order.tree_identity, order.entry
     tree = f"git+{entry.git}@{entry.commit}" if entry.git else f"folder sha256:{facts['tree']}"
     return f"{tree} with patches sha256:{facts['patches']}" if facts["patches"] else tree
 
 
-def fetch(order: SourceOrder, cache: Path) -> Path:
-    """Return the tree: a folder of this machine where it is, or what was fetched or patched, in the cache.
+def bring(order: SourceOrder, cache: Path, work: Path) -> Path:
+    """Return the tree, in the cache if it is a commit; a folder of this machine is copied below ``work``.
 
-    Raises CheckoutError if git cannot fetch it, or it is not a tree of that version as its era has it, and PatchError.
+    Raises CheckoutError if git cannot fetch it, it is not a tree of that version as its era has it, or it was changed
+    meanwhile, and PatchError.
     """
-    tree = _folder(order) if order.entry.path and not order.entry.patches else _made(order, cache)
+    entry, facts = order.entry, order.tree_identity
+    owner = f"TensorFlow {entry.tensorflow}"
+    if entry.git and entry.commit:
+        url, commit = entry.git, entry.commit
+
+        def make(folder: Path) -> None:
+            checkouts.check_out(owner, url, commit, folder)
+            _patch(order, folder)
+
+        key = digests.of_facts(git=url, **facts)
+        busy = f"another run fetches {owner}"
+        tree = kept_folders.keep(cache / "source-trees" / key, make, cache=cache, busy=busy)
+    else:
+        tree = work / "tree"
+        shutil.copytree(order.folder, tree, symlinks=True, ignore=digests.ignored)
+        if digests.of_sources(tree, without=digests.ignored) != facts["tree"]:
+            message = f"{order.folder} changed while it was copied"
+            raise CheckoutError(message, remedy="Run the same command again.")
+        _patch(order, tree)
     if fault := next(_faults(order, tree), None):
         message = f"the tree of TensorFlow {order.target.tensorflow} for {order.target.id} {fault}"
         raise CheckoutError(message, remedy=CORRECT)
     return tree
 
 
-def _folder(order: SourceOrder) -> Path:
-    return (order.settings / str(order.entry.path)).resolve()
-
-
-def _made(order: SourceOrder, cache: Path) -> Path:
-    entry = order.entry
-    owner = f"TensorFlow {entry.tensorflow}"
-
-    def make(folder: Path) -> None:
-        if entry.git and entry.commit:
-            checkouts.check_out(owner, entry.git, entry.commit, folder)
-        else:
-            shutil.copytree(_folder(order), folder, symlinks=True, dirs_exist_ok=True, ignore=digests.ignored)
-        if entry.patches:
-            checkouts.patch(order.settings / entry.patches, folder)
-
-    key = digests.of_facts(git=entry.git, **identity(order))
-    busy = f"another run fetches {owner}"
-    return kept_folders.keep(cache / "source-trees" / key, make, cache=cache, busy=busy)
+def _patch(order: SourceOrder, tree: Path) -> None:
+    if order.entry.patches:
+        checkouts.patch(order.settings / order.entry.patches, tree)
 
 
 def _faults(order: SourceOrder, tree: Path) -> Iterator[str]:
-    """Yield what a tree lacks of what its era says."""
+    """Yield what a tree lacks of what its era and its target say."""
     era, lock = order.era, f"requirements_lock_{order.target.python.replace('.', '_')}.txt"
-    found = _text(tree / VERSION).strip()
-    if found != era.bazel:
-        yield f"asks for Bazel {found or 'of no version'}, and its era for {era.bazel}"
+    bazel = _text(tree / BAZEL_VERSION).strip()
+    if bazel != era.bazel:
+        yield f"asks for Bazel {bazel or 'of no version'}, and its era for {era.bazel}"
+    version = NUMBERS.search(_text(tree / VERSION))
+    if version and version[1].replace("-", "") != order.target.tensorflow:
+        yield f"is TensorFlow {version[1]}"
     if not (tree / lock).is_file():
         yield f"has no {lock}"
     configs = set(DEFINED.findall(_text(tree / SETTINGS)))

@@ -7,6 +7,7 @@ no user of a container has to be a user here, and what is copied belongs to whoe
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import sys
@@ -17,7 +18,7 @@ from threading import Timer
 from typing import TYPE_CHECKING, NoReturn
 
 from tfwheel.system import console, processes
-from tfwheel.system.errors import CommandError, ContainerEngineError, ContainerImageError
+from tfwheel.system.errors import CommandError, ContainerEngineError, ContainerImageError, TargetBusyError
 from tfwheel.system.processes import run
 
 if TYPE_CHECKING:
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
 
 ENGINES = ("docker", "podman")
 LABEL = "tfwheel"  # of every container, with what it belongs to
+PROCESS = f"{LABEL}-process"  # of every container: which process made it
+MAKER = f'{{{{index .Config.Labels "{PROCESS}"}}}}'
+CONTAINER_ID = re.compile("[0-9a-f]{12,64}")
+START = 19  # of the fields after the name of a program in /proc/PID/stat: when it was started (proc(5), field 22)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,14 +46,12 @@ class ContainerHost:
 class ContainerOrder:
     """What a container gets: its program, variables, folders of this machine (read-only) and named volumes.
 
-    ``owner`` names what it belongs to: of one owner there is one container at a time. ``secrets`` are names of
-    variables of this process that it gets, too, without their values in any command line.
+    ``owner`` names what it belongs to: of one owner there is one container at a time.
     """
 
     owner: str
     argv: Sequence[str]
     env: Mapping[str, str] = field(default_factory=dict)
-    secrets: Sequence[str] = ()
     mounts: Mapping[PurePosixPath, Path] = field(default_factory=dict)
     volumes: Mapping[PurePosixPath, str] = field(default_factory=dict)
     workdir: PurePosixPath | None = None
@@ -72,7 +75,7 @@ def find_engine(name: str | None = None) -> str:
 def storage(engine: str) -> Path:
     """Return the folder in which an engine keeps its images and volumes; it may be on another machine."""
     key = "{{.DockerRootDir}}" if engine == ENGINES[0] else "{{.Store.GraphRoot}}"
-    return Path(ask([engine, "info", "--format", key]).strip())
+    return Path(ask([engine, "info", "--format", key]).strip().rpartition("\n")[2])  # after warnings
 
 
 def make_image(engine: str, image: str, dockerfile: Path, context: Path) -> None:
@@ -127,18 +130,42 @@ def own_temporary_folder() -> dict[str, str]:
 
 @contextmanager
 def swept(engine: str, owner: str) -> Iterator[None]:
-    """Remove the containers of an owner before and after the block: those of a killed run, and this run's."""
+    """Remove the containers of an owner before and after the block: those of a killed run, and this run's.
 
-    def sweep() -> None:
-        left = ask([engine, "ps", "--all", "--quiet", "--filter", f"label={LABEL}={owner}"]).split()
-        if left:
-            ask([engine, "rm", "--force", *left])
+    Raises TargetBusyError if one belongs to another process that runs.
+    """
+    mine = _process(os.getpid())
 
-    sweep()
+    def sweep() -> list[str]:
+        found = ask([engine, "ps", "--all", "--quiet", "--no-trunc", "--filter", f"label={LABEL}={owner}"]).split()
+        names = [name for name in found if CONTAINER_ID.fullmatch(name)]  # beside warnings of the engine
+        makers = {name: ask([engine, "inspect", "--format", MAKER, name]).strip().rpartition("\n")[2] for name in names}
+        busy = [name for name, maker in makers.items() if maker != mine and _process(_pid(maker)) == maker]
+        if gone := [name for name in names if name not in busy]:
+            ask([engine, "rm", "--force", *gone])
+        return busy
+
+    if sweep():
+        message = f"another process has a container of {owner}"
+        raise TargetBusyError(message)
     try:
         yield
     finally:
         sweep()
+
+
+def _process(pid: int) -> str:
+    """Return the name of a running process that no later one has: its number and its start; empty without one."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+    return f"{pid}.{stat.rpartition(')')[2].split()[START]}"
+
+
+def _pid(process: str) -> int:
+    number = process.partition(".")[0]
+    return int(number) if number.isdecimal() else 0
 
 
 class Container:
@@ -195,12 +222,20 @@ def enter(place: ContainerHost, order: ContainerOrder) -> NoReturn:
 
 def _options(order: ContainerOrder) -> list[str]:
     """Return what an engine is told of a container."""
-    options = [f"--label={LABEL}={order.owner}", "--pull=never", "--security-opt=label=disable"]
+    if odd := next((path for path in order.mounts.values() if re.search(r'[,"\x00-\x1f]', str(path))), None):
+        message = f"no container can see the path {str(odd)!r}: a comma, a quote or a control character is in it"
+        raise ContainerEngineError(message, remedy="Rename that folder, or choose another one.")
+    options = [f"--label={LABEL}={order.owner}", f"--label={PROCESS}={_process(os.getpid())}"]
+    options += ["--pull=never", "--security-opt=label=disable"]
     options += [f"--mount=type=bind,source={path},destination={at},readonly" for at, path in order.mounts.items()]
     options += [f"--mount=type=volume,source={name},destination={at}" for at, name in order.volumes.items()]
     options += [f"--env={name}={value}" for name, value in order.env.items()]
-    options += [f"--env={name}" for name in order.secrets]
     return [*options, *([f"--workdir={order.workdir}"] if order.workdir else [])]
+
+
+def has_volume(engine: str, name: str) -> bool:
+    """Return whether an engine has a named volume."""
+    return name in ask([engine, "volume", "ls", "--quiet"]).split()
 
 
 def remove_volumes(engine: str, names: Sequence[str]) -> None:

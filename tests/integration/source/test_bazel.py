@@ -93,6 +93,7 @@ def test_a_source_that_does_not_compile_is_shown_with_the_compilers_words(
 
 
 def test_an_option_that_bazel_does_not_know_is_named(place: ContainerHost, build: BazelBuild, tmp_path: Path) -> None:
+    (tmp_path / "log").write_text("Server terminated abruptly (of an older run)\n")
     with pytest.raises(BazelError, match=r"exit code 2: ERROR: .*--no_such_option"):
         built(replace(build, options=["--no_such_option"]), place, tmp_path / "out")
 
@@ -223,15 +224,17 @@ def test_two_builds_share_a_remote_cache_that_asks_for_a_header(
 ) -> None:
     monkeypatch.setenv(CREDENTIAL, 'Authorization: Bearer of"test')
     remote = Remote(cache=cache)
-    shared = replace(
-        build,
-        options=[*OPTIONS, *remote.options()],
-        secrets=[CREDENTIAL],
-        mounts={order.HELPER_INSIDE: order.HELPER},
-    )
+    helper = f"--credential_helper={order.HELPER_INSIDE}"
+    shared = replace(build, options=[*OPTIONS, *remote.options(), helper], mounts=remote.mounts(tmp_path))
+    assert (tmp_path / "header").stat().st_mode & 0o777 == 0o600
     first = built(shared, place, tmp_path / "first")
     second = built(replace(shared, name=f"{build.name}-b"), place, tmp_path / "second")  # volumes of its own
     assert (first.cached, second.ran, second.cached) == (0, 0, first.ran)
     names = [WHEEL.format(tag=bazelworld.TAG)] * 2
     assert (tmp_path / "first" / names[0]).read_bytes() == (tmp_path / "second" / names[1]).read_bytes()
     assert 'of"test' not in (tmp_path / "log").read_text()
+    kept = [f"--mount=type=volume,source={name},destination=/{name}" for name in shared.volumes.values()]
+    found = containers.ask(
+        [place.engine, "run", "--rm", *kept, place.image, "sh", "-c", "grep -rlF 'of\"test' /tf* || :"]
+    )
+    assert not [line for line in found.splitlines() if line.startswith("/tf")]  # nor in what outlives the build

@@ -16,7 +16,7 @@ import opsworld
 from tfwheel.build import pipeline, source_base
 from tfwheel.build.errors import SourceWheelError
 from tfwheel.build.source_base import SourceOptions
-from tfwheel.config import plan
+from tfwheel.config import build_config, inputs, plan
 from tfwheel.config.errors import ConfigError
 from tfwheel.config.paths import ROOT
 from tfwheel.source import script, trees
@@ -96,7 +96,7 @@ def test_the_printed_script_builds_that_wheel_and_the_factory_takes_it(
     dockerfile = tmp_path / "Dockerfile"
     dockerfile.write_text(f"FROM {place.image}\n")
     monkeypatch.setattr(script, "DOCKERFILE", dockerfile)
-    target = plan.find(plan.targets(source_base.build_config.load(paths.settings)), bazelworld.TARGET)
+    target = plan.find(plan.targets(build_config.load(paths.settings)), bazelworld.TARGET)
     wanted = SourceOrder.of(target, paths.settings)
     monkeypatch.setattr(type(wanted), "image", f"localhost/{volumes}")
     program = tmp_path / "build.sh"
@@ -109,6 +109,10 @@ def test_the_printed_script_builds_that_wheel_and_the_factory_takes_it(
     assert wheel.name == f"tensorflow-2.99.0-{bazelworld.TAG}-{bazelworld.TAG}-linux_x86_64.whl"
     record = pipeline.build(bazelworld.TARGET, source=SourceOptions(wheel=wheel), paths=paths)
     assert record.passed_smoke
+    assert record.base
+    assert record.base["source"].endswith(", built elsewhere")
+    with pytest.raises(SourceWheelError, match="is no wheel"):  # one that is named is never passed over
+        source_base.require(bazelworld.TARGET, SourceOptions(wheel=tmp_path / "other.whl"), paths)
 
 
 @pytest.mark.parametrize(
@@ -137,13 +141,14 @@ def test_a_wheel_without_a_library_is_refused(paths: Paths, tmp_path: Path) -> N
 
 
 def order_of(paths: Paths) -> SourceOrder:
-    target = plan.find(plan.targets(source_base.build_config.load(paths.settings)), bazelworld.TARGET)
+    target = plan.find(plan.targets(build_config.load(paths.settings)), bazelworld.TARGET)
     return SourceOrder.of(target, paths.settings)
 
 
 @pytest.mark.parametrize(
     ("file", "text", "words"),
     [
+        ("tensorflow/tf_version.bzl", 'TF_VERSION = "2.98.7"\n', r"is TensorFlow 2\.98\.7"),
         (".bazelversion", "7.4.1\n", r"asks for Bazel 7\.4\.1, and its era for 7\.7\.1"),
         (".bazelrc", "build:release_cpu --copt=-O2\n", r"has no `release_cpu_linux` in its \.bazelrc"),
         (f"requirements_lock_{bazelworld.PYTHON.replace('.', '_')}.txt", None, r"has no requirements_lock_3_\d+\.txt"),
@@ -159,17 +164,38 @@ def test_a_tree_of_another_era_is_refused_before_bazel_starts(
         (tree / file).write_text(text)
     paths = bazelworld.make_settings(tmp_path, 'path = "../tree"')
     with pytest.raises(CheckoutError, match=words):
-        trees.fetch(order_of(paths), paths.cache)
+        trees.bring(order_of(paths), paths.cache, tmp_path / "work")
 
 
-def test_a_folder_is_built_where_it_is_and_each_edit_is_another_tree(tmp_path: Path) -> None:
+def test_a_folder_is_copied_and_an_edit_of_it_is_another_tree(tmp_path: Path) -> None:
     tree = bazelworld.make_tree(tmp_path / "tree")
+    (tree / ".venv").mkdir()
     paths = bazelworld.make_settings(tmp_path, 'path = "../tree"')
     wanted = order_of(paths)
-    assert trees.fetch(wanted, paths.cache) == tree.resolve()
-    before = trees.identity(wanted)
+    copy = trees.bring(wanted, paths.cache, tmp_path / "work")
+    assert (copy / "tensorflow/op.h").is_file()
+    assert not (copy / ".venv").exists()
     (tree / "tensorflow/op.h").write_text("#define FROM_THE_HEADER 2\n")
-    assert trees.identity(wanted) != before
+    assert order_of(paths).tree_identity != wanted.tree_identity
+    with pytest.raises(CheckoutError, match="changed while it was copied"):
+        trees.bring(wanted, paths.cache, tmp_path / "again")
+    assert inputs.digest(build_config.load(paths.settings), wanted.target)
+
+
+def test_another_tree_patch_or_option_is_another_input_of_what_is_published(tmp_path: Path) -> None:
+    tree = bazelworld.make_tree(tmp_path / "tree")
+    paths = bazelworld.make_settings(tmp_path, 'path = "../tree"\npatches = "mine"')
+    found = []
+    bazelworld.write(paths.settings, {"mine/a.patch": "one"})
+    changes = [lambda: None, lambda: bazelworld.write(tree, {"x": ""})]
+    changes += [lambda: bazelworld.write(paths.settings, {"mine/a.patch": "two"})]
+    era = paths.settings / "eras/2.99.toml"
+    changes += [lambda: era.write_text(era.read_text().replace("WHEEL_NAME=tensorflow", "WHEEL_NAME=tensorflows"))]
+    for change in changes:
+        change()
+        settings = build_config.load(paths.settings)
+        found.append(inputs.digest(settings, plan.targets(settings)[0]))
+    assert len(set(found)) == len(changes)
 
 
 def test_a_machine_that_is_too_small_is_refused_before_anything_is_fetched(place: ContainerHost, paths: Paths) -> None:

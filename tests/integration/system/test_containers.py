@@ -88,16 +88,6 @@ def test_a_program_sees_what_it_was_given_and_nothing_of_this_machine_can_be_wri
     assert "\n2\n" in (tmp_path / "again").read_text()
 
 
-def test_a_secret_reaches_the_program_and_no_command_line(
-    place: ContainerHost, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setenv("TFWHEEL_TEST_TOKEN", "open sesame")
-    wanted = order(tmp_path, '[ "$TFWHEEL_TEST_TOKEN" = "open sesame" ]', secrets=["TFWHEEL_TEST_TOKEN"])
-    with containers.container(place, wanted) as made:
-        assert made.start(log=tmp_path / "log") == 0
-    assert "sesame" not in (tmp_path / "log").read_text() + "".join(capfd.readouterr())
-
-
 def test_a_program_is_asked_to_end_when_its_time_is_over(place: ContainerHost, tmp_path: Path) -> None:
     start = time.monotonic()
     with containers.container(place, order(tmp_path, ENDLESS)) as made:

@@ -13,7 +13,7 @@ from tfwheel.config.targets import Line, Target
 from tfwheel.source import machine, script
 from tfwheel.source.errors import RemoteAddressError, TooSmallError
 from tfwheel.source.machine import GIB, Machine
-from tfwheel.source.order import CREDENTIAL, HELPER, HELPER_INSIDE, Remote, SourceOrder
+from tfwheel.source.order import CREDENTIAL, HEADER_INSIDE, HELPER_INSIDE, Remote, SourceOrder
 
 LINE = Line(name="cu128", label="cu128", base="tensorflow", cuda="12.8.1", archs=("75", "120"), ptx="120")
 TARGET = Target(tensorflow="2.20.0", python="3.13", line=LINE, build=1, builder="source")
@@ -83,25 +83,34 @@ def test_an_address_with_a_secret_or_none_is_refused(addresses: dict[str, str]) 
     assert CREDENTIAL in caught.value.remedy
 
 
-def test_a_header_comes_by_a_variable_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_header_comes_by_a_file_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(CREDENTIAL, "Authorization: Bearer secret")
-    build = SourceOrder.of(TARGET, CONFIG_DIR).bazel(Path("t"), remote=Remote(cache="grpcs://example.org:443"))
+    remote = Remote(cache="grpcs://example.org:443")
+    mounts = remote.mounts(tmp_path)
+    build = SourceOrder.of(TARGET, CONFIG_DIR).bazel(Path("t"), remote=remote, mounts=mounts)
     assert "--remote_cache=grpcs://example.org:443" in build.argv()
     assert f"--credential_helper={HELPER_INSIDE}" in build.argv()
-    assert "secret" not in " ".join(build.argv())
-    assert (build.secrets, build.mounts) == ([CREDENTIAL], {HELPER_INSIDE: HELPER})
-    assert os.access(HELPER, os.X_OK)
-    monkeypatch.setenv(CREDENTIAL, "secret")
-    with pytest.raises(RemoteAddressError, match=rf"\${CREDENTIAL} is no header"):
+    assert "secret" not in f"{build.argv()}{build.env}"
+    assert mounts[HEADER_INSIDE].read_text() == "Authorization: Bearer secret"
+    assert mounts[HEADER_INSIDE].stat().st_mode & 0o777 == 0o600
+    assert os.access(mounts[HELPER_INSIDE], os.X_OK)
+
+
+@pytest.mark.parametrize("header", ["secret", "A b: secret", "A: secret\nB: c", ": secret", 'A"b: secret'])
+def test_what_is_no_header_is_refused(monkeypatch: pytest.MonkeyPatch, header: str) -> None:
+    monkeypatch.setenv(CREDENTIAL, header)
+    with pytest.raises(RemoteAddressError, match=rf"\${CREDENTIAL} is no header") as caught:
         Remote(executor="grpc://127.0.0.1:8980")
+    assert "secret" not in caught.value.message
 
 
-def test_without_a_remote_nothing_of_it_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_remote_nothing_of_it_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(CREDENTIAL, "whatever")
-    build = SourceOrder.of(TARGET, CONFIG_DIR).bazel(Path("t"), jobs=3, remote=Remote())
+    remote = Remote()
+    build = SourceOrder.of(TARGET, CONFIG_DIR).bazel(Path("t"), jobs=3, remote=remote, mounts=remote.mounts(tmp_path))
     assert not [word for word in build.argv() if "remote" in word or "credential" in word]
     assert "--jobs=3" in build.argv()
-    assert not build.secrets
+    assert not build.mounts
 
 
 def test_the_caches_are_shared_by_targets_and_the_output_is_not() -> None:
