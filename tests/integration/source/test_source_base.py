@@ -198,12 +198,18 @@ def test_another_tree_patch_or_option_is_another_input_of_what_is_published(tmp_
     assert len(set(found)) == len(changes)
 
 
-def test_a_machine_that_is_too_small_is_refused_before_anything_is_fetched(place: ContainerHost, paths: Paths) -> None:
+def test_a_machine_that_is_too_small_is_refused_before_anything_is_fetched_and_not_when_a_build_goes_on(
+    place: ContainerHost, volumes: str, paths: Paths
+) -> None:
     era = paths.settings / "eras/2.99.toml"
     era.write_text(era.read_text().replace("disk = 1\n", "disk = 900000\n"))
     with pytest.raises(TooSmallError, match=r"needs 900000 GiB of free disk, and there are \d+"):
         source_base.require(bazelworld.TARGET, options(place), paths)
     assert not (paths.cache / "source-trees").exists()
+    for name in order_of(paths).bazel(paths.cache).volumes.values():  # it has a part of what is needed already
+        containers.ask([place.engine, "volume", "create", name])
+    source_base.require(bazelworld.TARGET, options(place), paths)
+    assert volumes in order_of(paths).bazel(paths.cache).name
 
 
 def test_a_version_that_nobody_knows_how_to_build_is_refused(paths: Paths) -> None:

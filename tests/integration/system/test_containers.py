@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,11 +16,10 @@ import smallimage
 from tfwheel.config.paths import ROOT
 from tfwheel.system import containers
 from tfwheel.system.containers import Container, ContainerHost, ContainerOrder
-from tfwheel.system.errors import CommandError, ContainerEngineError
+from tfwheel.system.errors import CommandError, ContainerEngineError, TargetBusyError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 IMAGE = f"localhost/tfwheel-small-test-{os.getpid()}"
 KEPT = PurePosixPath("/kept")
@@ -136,3 +135,26 @@ def test_what_cannot_be_made_or_copied_is_said(place: ContainerHost, tmp_path: P
         made.copy_out(PurePosixPath("/no-such"), tmp_path / "x")
     with containers.container(place, ContainerOrder(owner=str(tmp_path), argv=["/no-such-program"])) as made:
         assert made.start(log=tmp_path / "log") not in {0, 8}
+
+
+def test_a_container_of_another_process_that_runs_is_left_alone(place: ContainerHost, tmp_path: Path) -> None:
+    with subprocess.Popen(["/bin/sleep", "100"]) as other:
+        start = Path(f"/proc/{other.pid}/stat").read_text().rpartition(")")[2].split()[19]
+        labels = [f"--label={containers.LABEL}={tmp_path}", f"--label={containers.PROCESS}={other.pid}.{start}"]
+        containers.ask([place.engine, "create", *labels, place.image, "true"])
+        swept = containers.swept(place.engine, str(tmp_path))
+        with pytest.raises(TargetBusyError, match="another process has a container of"), swept:
+            pass
+        assert len(left(place, tmp_path)) == 1
+        other.kill()
+    with containers.swept(place.engine, str(tmp_path)):
+        assert left(place, tmp_path) == []
+
+
+@pytest.mark.parametrize("name", ["a,readonly=false", 'a"b', "a\nb"])
+def test_a_path_that_would_be_an_option_of_the_engine_is_refused(
+    place: ContainerHost, tmp_path: Path, name: str
+) -> None:
+    wanted = order(tmp_path, "true", mounts={PurePosixPath("/in"): tmp_path / name})
+    with pytest.raises(ContainerEngineError, match="a comma, a quote or a control character is in it"):
+        containers.Container(place, wanted)

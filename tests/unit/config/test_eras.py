@@ -130,6 +130,24 @@ def test_what_is_no_option_is_refused(tmp_path: Path, flag: str) -> None:
         read(tmp_path / "2.20.toml", Era)
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ('reason = "where that clang is"', 'reason = """where that\n$(touch x)"""', r"option\[9\]\.reason"),
+        ('what = "cub has', 'what = "\\u0007 cub has', r"fix\[0\]\.what"),
+        ("pip_package/wheel_house", "$(touch x)/a b", "`wheels`"),
+        ("core/kernels/gpu_prim.h", "core/$x", r"fix\[0\]\.files\[0\]"),
+        ("//tensorflow/tools/pip_package:wheel", "//a; b", "`target`"),
+    ],
+)
+def test_what_would_be_a_command_in_a_printed_script_is_refused(tmp_path: Path, old: str, new: str, words: str) -> None:
+    text = (CONFIG_DIR / "eras/2.20.toml").read_text()
+    assert old in text
+    (tmp_path / "2.20.toml").write_text(text.replace(old, new, 1))
+    with pytest.raises(ConfigError, match=words):
+        read(tmp_path / "2.20.toml", Era)
+
+
 GIT = 'git = "https://example.org/t"\n'
 COMMIT = f'commit = "{"0123456789" * 4}"\n'
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import os
+import shlex
 from dataclasses import replace
 from pathlib import Path
 
@@ -134,3 +136,22 @@ def test_the_script_has_each_option_with_its_reason_and_source() -> None:
     assert "72fbba3d20f4616d7312b5e2b7f79daf6e82f2fa" in text
     assert "gpu_prim.h" in text
     assert (CONFIG_DIR / "containers/source.Dockerfile").read_text().strip() in text
+
+
+def test_a_patch_reaches_the_script_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / "eras").mkdir()
+    (tmp_path / "eras/2.20.toml").write_bytes((CONFIG_DIR / "eras/2.20.toml").read_bytes())
+    (tmp_path / "mine").mkdir()
+    patch = b"Subject: \xff\r\nPATCH\n$(touch x)\n"
+    (tmp_path / "mine" / "a\n$(touch y).patch").write_bytes(patch)
+    git = "ssh://git@example.org/a'b$(id)"
+    source = f"[[source]]\ntensorflow = '2.20.0'\ngit = \"{git}\"\ncommit = '{'ab' * 20}'\npatches = 'mine'\n"
+    (tmp_path / "sources.toml").write_text(source)
+    order = SourceOrder.of(TARGET, tmp_path)
+    text = script.text(order)
+    assert base64.b64decode(text.partition("<<'PATCH'")[2].partition("\n")[2].partition("PATCH\n")[0]) == patch
+    assert shlex.quote(git) in text
+    assert "touch y" not in text
+    first = text.partition("tree=$work/")[2].partition(" ")[0]
+    (tmp_path / "mine/b.patch").write_bytes(b"another")
+    assert script.text(SourceOrder.of(TARGET, tmp_path)).partition("tree=$work/")[2].partition(" ")[0] != first
