@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 from tfwheel import cli
-from tfwheel.build import pipeline, source_base
-from tfwheel.build.source_base import SourceOptions
+from tfwheel.build import pipeline, source_build
+from tfwheel.build.source_build import SourceOptions
 from tfwheel.system import containers
 
 
@@ -17,9 +17,9 @@ def main(arguments: argparse.Namespace) -> None:
     options = SourceOptions.given(vars(arguments))
     if arguments.dry_run:
         options.refuse_with_script()
-        print(source_base.script_of(arguments.target, options.remote), end="")  # noqa: T201 -- the product
+        print(source_build.script_of(arguments.target, options.remote), end="")  # noqa: T201 -- the product
         return
-    with source_base.in_parts(to_be_told=arguments.github_output):
+    with source_build.in_parts(to_be_told=arguments.github_output):
         pipeline.build(arguments.target, source=options)
 
 

@@ -6,14 +6,14 @@ import argparse
 import sys
 
 from tfwheel import cli
-from tfwheel.build import source_base
-from tfwheel.build.source_base import SourceOptions
+from tfwheel.build import source_build
+from tfwheel.build.source_build import SourceOptions
 from tfwheel.system import containers
 
 
 def main(arguments: argparse.Namespace) -> None:
     """Become that shell."""
-    source_base.enter(arguments.target, SourceOptions.given(vars(arguments)))
+    source_build.enter(arguments.target, SourceOptions.given(vars(arguments)))
 
 
 if __name__ == "__main__":

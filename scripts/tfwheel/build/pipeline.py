@@ -26,7 +26,7 @@ from tfwheel.build import (
 )
 from tfwheel.build.errors import OpsSourceError
 from tfwheel.build.job import FinishedWheel, Job
-from tfwheel.build.source_base import SourceOptions
+from tfwheel.build.source_build import SourceOptions
 from tfwheel.checks import wheel_gates
 from tfwheel.config import ops_projects
 from tfwheel.config.paths import Paths

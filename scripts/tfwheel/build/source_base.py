@@ -5,77 +5,30 @@ From there on a target is built as every other one: ops, patches, version, gates
 
 from __future__ import annotations
 
-import json
-import shlex
-import shutil
-import time
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
-from typing import TYPE_CHECKING, Any, NoReturn
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING
 
 import msgspec
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
-from tfwheel.build import base_facts, official_wheel, repair, toolchain
+from tfwheel.build import base_facts, official_wheel, repair, source_build, toolchain
 from tfwheel.build.errors import SourceWheelError
 from tfwheel.config import build_config, plan
-from tfwheel.config.errors import BuilderUnavailableError, NotLockedError
-from tfwheel.config.paths import Paths
+from tfwheel.config.errors import NotLockedError
 from tfwheel.config.targets import TENSORFLOW, WHEEL_EPOCH, Base
-from tfwheel.errors import UsageError
-from tfwheel.source import bazel, machine, script, trees
-from tfwheel.source.errors import BuildStoppedError
-from tfwheel.source.order import DOCKERFILE, Remote, SourceOrder
-from tfwheel.system import ci, console, containers, digests, kept_folders, locks, scratch
+from tfwheel.source import trees
+from tfwheel.source.order import SourceOrder
+from tfwheel.system import console, digests, kept_folders, locks, scratch
 from tfwheel.system.files import write_atomically
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
+    from tfwheel.build.source_build import SourceOptions
+    from tfwheel.config.paths import Paths
     from tfwheel.config.targets import RepairRules, Target
-    from tfwheel.source.bazel import BazelBuild
-    from tfwheel.system.containers import ContainerHost
 
 FACTS = "base.json"
-REMOTE_JOBS = 200  # where other machines compile; Bazel's own default is the number of cores here
-PROGRESS_S = 60  # between two lines about it
-
-
-@dataclass(frozen=True, kw_only=True)
-class SourceOptions:
-    """How a build from source runs; nothing of it decides bytes.
-
-    ``engine`` is docker or podman, by default the first that works, ``image`` one to build in, by default that of
-    ``build_config/containers/``. ``jobs`` is how many actions run at once, by default as many as the machine has cores
-    and memory for. After ``budget_s`` seconds Bazel is asked to end. ``wheel`` is one that was built elsewhere.
-    """
-
-    engine: str | None = None
-    image: str | None = None
-    jobs: int | None = None
-    budget_s: float | None = None
-    remote: Remote = field(default_factory=Remote)
-    wheel: Path | None = None
-
-    @classmethod
-    def given(cls, words: Mapping[str, Any]) -> SourceOptions:
-        """Take them from the words of a command line, by name; RemoteAddressError for a bad address."""
-        return cls(
-            engine=words.get("engine"),
-            image=words.get("image"),
-            jobs=words.get("jobs"),
-            budget_s=words.get("time_budget"),
-            remote=Remote(cache=words.get("remote_cache", ""), executor=words.get("remote_executor", "")),
-            wheel=words.get("wheel"),
-        )
-
-    def refuse_with_script(self) -> None:
-        """Raise UsageError for what a printed script does not have: on that machine it is set there."""
-        names = [name for name in ("engine", "image", "jobs", "budget_s", "wheel") if getattr(self, name) is not None]
-        if names:
-            message = f"--dry-run prints a script that has no {names[0].partition('_')[0]}"
-            raise UsageError(message, remedy="Leave it out, and set ENGINE, JOBS or WORK where the script runs.")
 
 
 def find(target: Target, paths: Paths) -> Base | None:
@@ -103,7 +56,7 @@ def require(target_id: str, options: SourceOptions, paths: Paths) -> None:
     target = plan.find(plan.targets(settings), target_id)
     if target.builder != "source":
         if options.wheel:
-            raise _not_from_source(target)
+            raise source_build.not_from_source(target)
         return
     wanted = SourceOrder.of(target, paths.settings)
     toolchain.choose(target.line, cache=paths.cache)  # what compiles the ops afterwards must be there before the hours
@@ -117,63 +70,13 @@ def require(target_id: str, options: SourceOptions, paths: Paths) -> None:
             _make(wanted, settings.repair, options, paths, folder)
 
 
-def script_of(target_id: str, remote: Remote, paths: Paths | None = None) -> str:
-    """Return a script that builds the TensorFlow of a target on another machine; ConfigError as ``SourceOrder.of``.
-
-    Raises BuilderUnavailableError for a target that is not built from source.
-    """
-    return script.text(_order_of(target_id, paths or Paths.here()), remote=remote)
-
-
-def enter(target_id: str, options: SourceOptions, paths: Paths | None = None) -> NoReturn:
-    """Become a shell in the container in which the TensorFlow of a target is built, with its tree and caches.
-
-    Raises as ``require`` does, and BuilderUnavailableError for a target that is not built from source.
-    """
-    paths = paths or Paths.here()
-    wanted = _order_of(target_id, paths)
-    engine = containers.find_engine(options.engine)
-    work = paths.dist / "shell"  # a copy of a folder stays there while the shell has the place of this process
-    shutil.rmtree(work, ignore_errors=True)
-    work.mkdir(parents=True)
-    build, place = _prepared(wanted, options, paths, work, engine, jobs=options.jobs)
-    console.say(f"  to build here: {shlex.join(build.argv())}")
-    containers.enter(place, replace(bazel.container_of(build, ["bash"]), owner=f"{build.name}-shell"))
-
-
-@contextmanager
-def in_parts(*, to_be_told: bool) -> Iterator[None]:
-    """With ``to_be_told``, take a build that was stopped for no failure, and tell CI whether to go on (`again`)."""
-    again = False
-    try:
-        yield
-    except BuildStoppedError as error:
-        if not to_be_told:
-            raise
-        console.say(f"  {error.message}")
-        again = True
-    if to_be_told:
-        ci.set_outputs({"again": json.dumps(again)})
-
-
-def _order_of(target_id: str, paths: Paths) -> SourceOrder:
-    target = plan.find(plan.targets(build_config.load(paths.settings)), target_id)
-    if target.builder != "source":
-        raise _not_from_source(target)
-    return SourceOrder.of(target, paths.settings)
-
-
-def _not_from_source(target: Target) -> BuilderUnavailableError:
-    return BuilderUnavailableError(f"{target.id} is not built from source: its base is an official wheel")
-
-
 def _make(wanted: SourceOrder, rules: RepairRules, options: SourceOptions, paths: Paths, folder: Path) -> None:
     """Build, repair and measure the wheel, and keep it with its facts in ``folder``."""
     target = wanted.target
     logs = paths.dist / "logs"
     logs.mkdir(parents=True, exist_ok=True)
     with scratch.folder("source", where=scratch.within(paths.cache)) as work:
-        raw = options.wheel or _built(wanted, options, paths, work, logs / f"{target.id}.bazel.log")
+        raw = options.wheel or source_build.built(wanted, options, paths, work, logs / f"{target.id}.bazel.log")
         _require_name(raw, target)
         with console.step("auditwheel repair of TensorFlow"):
             log = logs / f"{target.id}.repair.log"
@@ -217,53 +120,6 @@ def _kept(folder: Path, cache: Path) -> Base | None:
     return base if whole and kept_folders.use(folder, cache=cache, kept=lambda _: True) else None
 
 
-def _built(wanted: SourceOrder, options: SourceOptions, paths: Paths, work: Path, log: Path) -> Path:
-    """Build the wheel with Bazel in a container; return it."""
-    engine = containers.find_engine(options.engine)
-    here = machine.look(containers.storage(engine))
-    if not options.remote.executor:
-        begun = containers.has_volume(engine, wanted.bazel(work).volumes[bazel.OUT])  # it holds a part of that already
-        disk = 0 if begun else wanted.era.disk * machine.GIB
-        machine.require_room(here, disk=disk, what=f"a build of {wanted.target.id} from source")
-    jobs = options.jobs or (REMOTE_JOBS if options.remote.executor else here.jobs)
-    console.say(f"  {here}: {jobs} jobs at once")
-    for fix in wanted.fixes:
-        console.say(f"  CUDA {fix.cuda} is known to need in {', '.join(fix.files)}: {fix.what}")
-    build, place = _prepared(wanted, options, paths, work, engine, jobs=jobs)
-    with console.step("Bazel"):
-        report = bazel.build(
-            build,
-            place,
-            folder=work / "built",
-            log=log,
-            budget_s=options.budget_s,
-            on_progress=_Progress(wanted.era.actions),
-        )
-    console.say(f"  {report.ran:,} actions ran, {report.cached:,} came from a cache")
-    return _only_wheel(work / "built", wanted)
-
-
-def _prepared(
-    wanted: SourceOrder, options: SourceOptions, paths: Paths, work: Path, engine: str, *, jobs: int | None
-) -> tuple[BazelBuild, ContainerHost]:
-    """Make the image, if need be, and fetch the tree."""
-    if not options.image:
-        containers.make_image(engine, wanted.image, DOCKERFILE, work / "context")
-    place = containers.find_place(engine, options.image or wanted.image)
-    with console.step("the tree of TensorFlow"):
-        tree = trees.bring(wanted, paths.cache, work)
-    return wanted.bazel(tree, jobs=jobs, remote=options.remote, mounts=options.remote.mounts(work)), place
-
-
-def _only_wheel(folder: Path, wanted: SourceOrder) -> Path:
-    found = sorted(folder.rglob("*.whl"))
-    if len(found) != 1:
-        names = ", ".join(path.name for path in found) or "none"
-        message = f"{wanted.era.target} of {wanted.target.id} gave {len(found)} wheels: {names}"
-        raise SourceWheelError(message)
-    return found[0]
-
-
 def _require_name(wheel: Path, target: Target) -> None:
     """Raise SourceWheelError for a file that is not a wheel of the target's TensorFlow and Python."""
     tag, wanted = target.python_tag, f"tensorflow {target.tensorflow} for {target.python_tag}"
@@ -291,25 +147,3 @@ def _require_gpu_code(base: Base, target: Target) -> None:
         if lacking := [one for one in wanted if one not in found]:
             message = f"{base.file} has no {', '.join(lacking)} in its {kind} kernels, only {', '.join(found)}"
             raise SourceWheelError(message)
-
-
-class _Progress:
-    """Says from time to time how far a build is, and about how long it will take."""
-
-    def __init__(self, expected: int) -> None:
-        self.expected = expected
-        self.start = self.said = time.monotonic()
-        self.first: int | None = None
-
-    def __call__(self, done: int, total: int) -> None:
-        """Note the count of actions; Bazel finds more of them while it builds."""
-        self.first = done if self.first is None else self.first
-        now = time.monotonic()
-        if now - self.said < PROGRESS_S:
-            return
-        self.said = now
-        left = ""
-        if done > self.first:
-            seconds = (now - self.start) / (done - self.first) * (max(total, self.expected) - done)
-            left = f", about {seconds / 3600:.1f} h left"
-        console.say(f"  {done:,} of about {max(total, self.expected):,} actions{left}")

@@ -13,9 +13,9 @@ import pytest
 import bazelworld
 import fakewheels
 import opsworld
-from tfwheel.build import pipeline, source_base
+from tfwheel.build import pipeline, source_base, source_build
 from tfwheel.build.errors import SourceWheelError
-from tfwheel.build.source_base import SourceOptions
+from tfwheel.build.source_build import SourceOptions
 from tfwheel.config import build_config, inputs, plan
 from tfwheel.config.errors import ConfigError
 from tfwheel.config.paths import ROOT
@@ -101,7 +101,7 @@ def test_the_printed_script_builds_that_wheel_and_the_factory_takes_it(
     monkeypatch.setattr(type(wanted), "image", f"localhost/{volumes}")
     program = tmp_path / "build.sh"
     program.write_text(script.text(wanted))
-    env = {**source_base.machine.os.environ, "ENGINE": place.engine, "WORK": str(tmp_path / "work")}
+    env = {**source_build.machine.os.environ, "ENGINE": place.engine, "WORK": str(tmp_path / "work")}
     done = subprocess.run(["/bin/bash", program], env=env, capture_output=True, text=True, check=False)
     subprocess.run([place.engine, "rmi", "--force", f"localhost/{volumes}"], check=False, capture_output=True)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -224,24 +224,24 @@ def test_a_part_of_a_chain_of_jobs_says_whether_another_must_go_on(
     output = tmp_path / "output"
     monkeypatch.setenv("GITHUB_OUTPUT", str(output))
     stopped = BuildStoppedError("`bazel build //x` was stopped; 3 of 9 actions were done")
-    with source_base.in_parts(to_be_told=True):
+    with source_build.in_parts(to_be_told=True):
         raise stopped
-    with source_base.in_parts(to_be_told=True):
+    with source_build.in_parts(to_be_told=True):
         pass
     assert output.read_text().split() == ["again=true", "again=false"]
-    with pytest.raises(BuildStoppedError), source_base.in_parts(to_be_told=False):
+    with pytest.raises(BuildStoppedError), source_build.in_parts(to_be_told=False):
         raise stopped
 
 
 def test_a_shell_has_the_tree_and_the_caches(place: ContainerHost, volumes: str, paths: Paths) -> None:
-    code = "from pathlib import Path; from tfwheel.build import source_base; from tfwheel.source import order\n"
-    code += "from tfwheel.build.source_base import SourceOptions; from tfwheel.config.paths import Paths\n"
+    code = "from pathlib import Path; from tfwheel.build import source_build; from tfwheel.source import order\n"
+    code += "from tfwheel.build.source_build import SourceOptions; from tfwheel.config.paths import Paths\n"
     code += f"order.VOLUMES = {volumes!r}\n"
     code += f"paths = Paths(settings=Path({str(paths.settings)!r}), dist=Path({str(paths.dist)!r}), "
     code += f"cache=Path({str(paths.cache)!r}))\n"
     code += f"options = SourceOptions(engine={place.engine!r}, image={place.image!r})\n"
-    code += f"source_base.enter({bazelworld.TARGET!r}, options, paths)\n"
-    env = {**source_base.machine.os.environ, "PYTHONPATH": str(ROOT / "scripts")}
+    code += f"source_build.enter({bazelworld.TARGET!r}, options, paths)\n"
+    env = {**source_build.machine.os.environ, "PYTHONPATH": str(ROOT / "scripts")}
     ask = "grep -c RELEASED tensorflow/framework.c; touch /bazel/disk/mine && echo $HOME\n"
     done = subprocess.run([sys.executable, "-c", code], env=env, input=ask, capture_output=True, text=True, check=False)
     assert done.stdout.split() == ["1", "/bazel/out"], done.stderr

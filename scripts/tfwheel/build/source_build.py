@@ -1,0 +1,191 @@
+"""Runs a build of TensorFlow from source on this machine: engine, image, tree, Bazel; or prints it as a script."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import shutil
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from tfwheel.build.errors import SourceWheelError
+from tfwheel.config import build_config, plan
+from tfwheel.config.errors import BuilderUnavailableError
+from tfwheel.config.paths import Paths
+from tfwheel.errors import UsageError
+from tfwheel.source import bazel, machine, script, trees
+from tfwheel.source.errors import BuildStoppedError
+from tfwheel.source.order import DOCKERFILE, Remote, SourceOrder
+from tfwheel.system import ci, console, containers
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from tfwheel.config.targets import Target
+    from tfwheel.source.bazel import BazelBuild
+    from tfwheel.system.containers import ContainerHost
+
+REMOTE_JOBS = 200  # where other machines compile; Bazel's own default is the number of cores here
+PROGRESS_S = 60  # between two lines about it
+
+
+@dataclass(frozen=True, kw_only=True)
+class SourceOptions:
+    """How a build from source runs; nothing of it decides bytes.
+
+    ``engine`` is docker or podman, by default the first that works, ``image`` one to build in, by default that of
+    ``build_config/containers/``. ``jobs`` is how many actions run at once, by default as many as the machine has cores
+    and memory for. After ``budget_s`` seconds Bazel is asked to end. ``wheel`` is one that was built elsewhere.
+    """
+
+    engine: str | None = None
+    image: str | None = None
+    jobs: int | None = None
+    budget_s: float | None = None
+    remote: Remote = field(default_factory=Remote)
+    wheel: Path | None = None
+
+    @classmethod
+    def given(cls, words: Mapping[str, Any]) -> SourceOptions:
+        """Take them from the words of a command line, by name; RemoteAddressError for a bad address."""
+        return cls(
+            engine=words.get("engine"),
+            image=words.get("image"),
+            jobs=words.get("jobs"),
+            budget_s=words.get("time_budget"),
+            remote=Remote(cache=words.get("remote_cache", ""), executor=words.get("remote_executor", "")),
+            wheel=words.get("wheel"),
+        )
+
+    def refuse_with_script(self) -> None:
+        """Raise UsageError for what a printed script does not have: on that machine it is set there."""
+        names = [name for name in ("engine", "image", "jobs", "budget_s", "wheel") if getattr(self, name) is not None]
+        if names:
+            message = f"--dry-run prints a script that has no {names[0].partition('_')[0]}"
+            raise UsageError(message, remedy="Leave it out, and set ENGINE, JOBS or WORK where the script runs.")
+
+
+def built(wanted: SourceOrder, options: SourceOptions, paths: Paths, work: Path, log: Path) -> Path:
+    """Build the wheel with Bazel in a container, below ``work``; return it.
+
+    Raises TooSmallError before any work, and the errors of the room ``source``.
+    """
+    engine = containers.find_engine(options.engine)
+    here = machine.look(containers.storage(engine))
+    if not options.remote.executor:
+        begun = containers.has_volume(engine, wanted.bazel(work).volumes[bazel.OUT])  # it holds a part of that already
+        disk = 0 if begun else wanted.era.disk * machine.GIB
+        machine.require_room(here, disk=disk, what=f"a build of {wanted.target.id} from source")
+    jobs = options.jobs or (REMOTE_JOBS if options.remote.executor else here.jobs)
+    console.say(f"  {here}: {jobs} jobs at once")
+    for fix in wanted.fixes:
+        console.say(f"  CUDA {fix.cuda} is known to need in {', '.join(fix.files)}: {fix.what}")
+    build, place = _prepared(wanted, options, paths, work, engine, jobs=jobs)
+    with console.step("Bazel"):
+        report = bazel.build(
+            build,
+            place,
+            folder=work / "built",
+            log=log,
+            budget_s=options.budget_s,
+            on_progress=_Progress(wanted.era.actions),
+        )
+    console.say(f"  {report.ran:,} actions ran, {report.cached:,} came from a cache")
+    return _only_wheel(work / "built", wanted)
+
+
+def script_of(target_id: str, remote: Remote, paths: Paths | None = None) -> str:
+    """Return a script that builds the TensorFlow of a target on another machine; ConfigError as ``SourceOrder.of``.
+
+    Raises BuilderUnavailableError for a target that is not built from source.
+    """
+    return script.text(_order_of(target_id, paths or Paths.here()), remote=remote)
+
+
+def enter(target_id: str, options: SourceOptions, paths: Paths | None = None) -> NoReturn:
+    """Become a shell in the container in which the TensorFlow of a target is built, with its tree and caches.
+
+    Raises as ``require`` does, and BuilderUnavailableError for a target that is not built from source.
+    """
+    paths = paths or Paths.here()
+    wanted = _order_of(target_id, paths)
+    engine = containers.find_engine(options.engine)
+    work = paths.dist / "shell"  # a copy of a folder stays there while the shell has the place of this process
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir(parents=True)
+    build, place = _prepared(wanted, options, paths, work, engine, jobs=options.jobs)
+    console.say(f"  to build here: {shlex.join(build.argv())}")
+    containers.enter(place, replace(bazel.container_of(build, ["bash"]), owner=f"{build.name}-shell"))
+
+
+@contextmanager
+def in_parts(*, to_be_told: bool) -> Iterator[None]:
+    """With ``to_be_told``, take a build that was stopped for no failure, and tell CI whether to go on (`again`)."""
+    again = False
+    try:
+        yield
+    except BuildStoppedError as error:
+        if not to_be_told:
+            raise
+        console.say(f"  {error.message}")
+        again = True
+    if to_be_told:
+        ci.set_outputs({"again": json.dumps(again)})
+
+
+def _order_of(target_id: str, paths: Paths) -> SourceOrder:
+    target = plan.find(plan.targets(build_config.load(paths.settings)), target_id)
+    if target.builder != "source":
+        raise not_from_source(target)
+    return SourceOrder.of(target, paths.settings)
+
+
+def not_from_source(target: Target) -> BuilderUnavailableError:
+    """Return the error for a target whose base is an official wheel."""
+    return BuilderUnavailableError(f"{target.id} is not built from source: its base is an official wheel")
+
+
+def _prepared(
+    wanted: SourceOrder, options: SourceOptions, paths: Paths, work: Path, engine: str, *, jobs: int | None
+) -> tuple[BazelBuild, ContainerHost]:
+    """Make the image, if need be, and fetch the tree."""
+    if not options.image:
+        containers.make_image(engine, wanted.image, DOCKERFILE, work / "context")
+    place = containers.find_place(engine, options.image or wanted.image)
+    with console.step("the tree of TensorFlow"):
+        tree = trees.bring(wanted, paths.cache, work)
+    return wanted.bazel(tree, jobs=jobs, remote=options.remote, mounts=options.remote.mounts(work)), place
+
+
+def _only_wheel(folder: Path, wanted: SourceOrder) -> Path:
+    found = sorted(folder.rglob("*.whl"))
+    if len(found) != 1:
+        names = ", ".join(path.name for path in found) or "none"
+        message = f"{wanted.era.target} of {wanted.target.id} gave {len(found)} wheels: {names}"
+        raise SourceWheelError(message)
+    return found[0]
+
+
+class _Progress:
+    """Says from time to time how far a build is, and about how long it will take."""
+
+    def __init__(self, expected: int) -> None:
+        self.expected = expected
+        self.start = self.said = time.monotonic()
+        self.first: int | None = None
+
+    def __call__(self, done: int, total: int) -> None:
+        """Note the count of actions; Bazel finds more of them while it builds."""
+        self.first = done if self.first is None else self.first
+        now = time.monotonic()
+        if now - self.said < PROGRESS_S:
+            return
+        self.said = now
+        left = ""
+        if done > self.first:
+            seconds = (now - self.start) / (done - self.first) * (max(total, self.expected) - done)
+            left = f", about {seconds / 3600:.1f} h left"
+        console.say(f"  {done:,} of about {max(total, self.expected):,} actions{left}")
