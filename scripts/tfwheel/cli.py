@@ -57,11 +57,11 @@ def enter(parser: argparse.ArgumentParser, action: Callable[[argparse.Namespace]
 
 def duration(word: str) -> int:
     """Read a time such as ``5h``, ``330m`` or ``90s`` into seconds, for the ``type`` of an argument."""
-    seconds = {"h": 3600, "m": 60, "s": 1}.get(word[-1:], 0) * count(word[:-1] or "0")
-    if not seconds:
-        message = f"`{word}` is no time, as in 5h, 330m or 90s"
+    number, unit = word[:-1], {"h": 3600, "m": 60, "s": 1}.get(word[-1:], 0)
+    if not (unit and number.isascii() and number.isdecimal() and int(number[:DIGITS])):
+        message = f"`{word}` is no time: write it as 5h, 330m or 90s"
         raise argparse.ArgumentTypeError(message)
-    return seconds
+    return unit * count(number)
 
 
 def count(word: str) -> int:

@@ -16,7 +16,7 @@ from pydantic import BaseModel
 import docpages
 import pagedata
 from tfwheel.colab import runtimes
-from tfwheel.config import build_config, ci_settings, gpu_support, plan, schema
+from tfwheel.config import build_config, ci_settings, eras, gpu_support, plan, schema
 from tfwheel.config.paths import ROOT
 from tfwheel.index import ledger, site
 
@@ -35,6 +35,8 @@ IMAGE_BYTES, ALL_IMAGE_BYTES = 200_000, 400_000
 KEYS: dict[str, Any] = {
     "targets.toml": schema.TargetsFile,
     "lines.toml": schema.LineEntry,
+    "sources.toml": eras.SourcesFile,
+    "eras/2.20.toml": eras.Era,
     "repair.toml": schema.RepairFile,
     "index.toml": schema.IndexSettings,
     "companions.toml": schema.CompanionsFile,

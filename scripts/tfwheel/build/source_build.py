@@ -11,9 +11,10 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from tfwheel.build.errors import SourceWheelError
-from tfwheel.config import build_config, plan
+from tfwheel.config import build_config, eras, plan
 from tfwheel.config.errors import BuilderUnavailableError
 from tfwheel.config.paths import Paths
+from tfwheel.config.targets import session_of
 from tfwheel.errors import UsageError
 from tfwheel.source import bazel, machine, script, trees
 from tfwheel.source.errors import BuildStoppedError
@@ -62,10 +63,13 @@ class SourceOptions:
 
     def refuse_with_script(self) -> None:
         """Raise UsageError for what a printed script does not have: on that machine it is set there."""
-        names = [name for name in ("engine", "image", "jobs", "budget_s", "wheel") if getattr(self, name) is not None]
-        if names:
-            message = f"--dry-run prints a script that has no {names[0].partition('_')[0]}"
-            raise UsageError(message, remedy="Leave it out, and set ENGINE, JOBS or WORK where the script runs.")
+        words = {"engine": "set ENGINE", "jobs": "set JOBS", "budget_s": "end it with Ctrl-C", "image": "", "wheel": ""}
+        for name, instead in words.items():
+            if getattr(self, name) is not None:
+                option = {"budget_s": "time-budget"}.get(name, name)
+                message = f"--{option} is for a build here, and --dry-run prints a script for another machine"
+                remedy = f"Leave it out{f', and {instead} where the script runs' if instead else ''}."
+                raise UsageError(message, remedy=remedy)
 
 
 def built(wanted: SourceOrder, options: SourceOptions, paths: Paths, work: Path, log: Path) -> Path:
@@ -81,8 +85,7 @@ def built(wanted: SourceOrder, options: SourceOptions, paths: Paths, work: Path,
         machine.require_room(here, disk=disk, what=f"a build of {wanted.target.id} from source")
     jobs = options.jobs or (REMOTE_JOBS if options.remote.executor else here.jobs)
     console.say(f"  {here}: {jobs} jobs at once")
-    for fix in wanted.fixes:
-        console.say(f"  CUDA {fix.cuda} is known to need in {', '.join(fix.files)}: {fix.what}")
+    _say_fixes(wanted)
     build, place = _prepared(wanted, options, paths, work, engine, jobs=jobs)
     with console.step("Bazel"):
         report = bazel.build(
@@ -102,7 +105,9 @@ def script_of(target_id: str, remote: Remote, paths: Paths | None = None) -> str
 
     Raises BuilderUnavailableError for a target that is not built from source.
     """
-    return script.text(_order_of(target_id, paths or Paths.here()), remote=remote)
+    wanted = _order_of(target_id, paths or Paths.here())
+    _say_fixes(wanted)
+    return script.text(wanted, remote=remote)
 
 
 def enter(target_id: str, options: SourceOptions, paths: Paths | None = None) -> NoReturn:
@@ -145,7 +150,10 @@ def _order_of(target_id: str, paths: Paths) -> SourceOrder:
 
 def not_from_source(target: Target) -> BuilderUnavailableError:
     """Return the error for a target whose base is an official wheel."""
-    return BuilderUnavailableError(f"{target.id} is not built from source: its base is an official wheel")
+    message = f"{target.id} is not built from source: its base is an official wheel"
+    return BuilderUnavailableError(
+        message, remedy=f'Build it with `nox -s "{session_of(target.line.name)}({target.id})"`.'
+    )
 
 
 def _prepared(
@@ -158,6 +166,14 @@ def _prepared(
     with console.step("the tree of TensorFlow"):
         tree = trees.bring(wanted, paths.cache, work)
     return wanted.bazel(tree, jobs=jobs, remote=options.remote, mounts=options.remote.mounts(work)), place
+
+
+def _say_fixes(wanted: SourceOrder) -> None:
+    """Warn of what the CUDA version is known to need changed in the tree, which a patch alone does."""
+    for fix in () if wanted.patches else wanted.fixes:
+        console.warn(
+            f"CUDA {fix.cuda} is known to need in {', '.join(fix.files)}: {fix.what} ({eras.whole(wanted.era, fix.source)})"
+        )
 
 
 def _only_wheel(folder: Path, wanted: SourceOrder) -> Path:

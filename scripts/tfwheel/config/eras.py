@@ -167,10 +167,12 @@ def source_of(folder: Path, tensorflow: str) -> SourceEntry:
     if (entry.path is None) == (entry.git is None) or (entry.git is None) != (entry.commit is None):
         message = f"{place} needs either `path`, a folder, or `git` and `commit`"
         raise ConfigError(message)
-    for key, value in (("path", entry.path), ("patches", entry.patches)):
-        if value and not (folder / value).is_dir():
-            message = f"{place}: `{key}` is {value}, and there is no folder {folder / value}"
-            raise ConfigError(message)
+    if entry.patches and not any((folder / entry.patches).glob("*.patch")):
+        message = f"{place}: `patches` is {entry.patches}, and no *.patch is in {folder / entry.patches}"
+        raise ConfigError(message)
+    if entry.path and not (folder / entry.path).is_dir():
+        message = f"{place}: `path` is {entry.path}, and there is no folder {folder / entry.path}"
+        raise ConfigError(message)
     return entry
 
 
@@ -178,6 +180,16 @@ def identity(entry: SourceEntry, settings: Path) -> dict[str, str]:
     """Return what decides the bytes of a tree; of a folder that is all that a build sees of it."""
     tree = entry.commit or digests.of_sources(settings / str(entry.path), without=digests.ignored)
     return {"tree": tree, "patches": digests.of_tree(settings / entry.patches) if entry.patches else ""}
+
+
+def fault_of(folder: Path, target: Target) -> str:
+    """Return why a target cannot be built from source, as far as that is known before its tree; empty if it can."""
+    try:
+        era_of(folder, target)
+        source_of(folder, target.tensorflow)
+    except ConfigError as error:
+        return error.message
+    return ""
 
 
 def toolkit_of(era: Era, line: Line) -> ToolkitEntry | None:

@@ -6,7 +6,7 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
-from tfwheel.config import gpu_support, plan
+from tfwheel.config import eras, gpu_support, plan
 from tfwheel.config.errors import BuilderUnavailableError
 
 if TYPE_CHECKING:
@@ -54,6 +54,7 @@ def rows(config: Config, *, line: str | None = None, default: bool = False) -> l
             "default": target.default,
             "requires": list(target.requires),
             "locked": plan.locked(config, target) is not None,
+            **({"fault": eras.fault_of(config.directory, target)} if target.builder == "source" else {}),
         }
         for target in plan.select(plan.targets(config), line=line, default=default)
     ]
@@ -76,7 +77,12 @@ def text(config: Config, *, kind: str, line: str | None = None, default: bool = 
         ready = {entry["id"] for entry in entries if entry["locked"] and entry["builder"] != "source"}
         targets = [target for target in plan.targets(config) if target.id in ready]
         found = gpu_support.rows(config, targets, gpu_support.of_colab(gpu_support.load(config.directory)))
-        return "\n\n".join([gpu_table(found) if found else "None of these wheels has GPU code.", *_not_ready(entries)])
+        none = (
+            "None of these wheels has GPU code."
+            if ready or not entries
+            else "Nothing of these is known before it is built."
+        )
+        return "\n\n".join([gpu_table(found) if found else none, *_not_ready(entries)])
     return "\n\n".join([table(entries), *_requirements(entries), *_not_ready(entries)])
 
 
@@ -119,8 +125,10 @@ def _requirements(entries: Sequence[dict[str, Any]]) -> list[str]:
 def _not_ready(entries: Sequence[dict[str, Any]]) -> list[str]:
     """Return a line about the targets whose official wheel is not locked, and one about those that nothing builds."""
     source = [entry["id"] for entry in entries if entry["builder"] == "source"]
+    faults = [entry["fault"] for entry in entries if entry.get("fault")]
     unlocked = [entry["id"] for entry in entries if not entry["locked"] and entry["id"] not in source]
     return [
         *([f"Not locked yet, `nox -s update-pins` does that: {', '.join(unlocked)}"] if unlocked else []),
         *([f"Built from source, by `nox -s build-source`: {', '.join(source)}"] if source else []),
+        *([f"Cannot be built as configured:\n{chr(10).join(f'- {one}' for one in faults)}"] if faults else []),
     ]

@@ -16,6 +16,7 @@ from tfwheel.source.bazel import BazelBuild
 from tfwheel.source.errors import RemoteAddressError
 from tfwheel.system import digests
 from tfwheel.system.files import writing
+from tfwheel.wheel import patches
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 DOCKERFILE = CONFIG_DIR / "containers" / "source.Dockerfile"
 IMAGE = "localhost/tfwheel-source"
 VOLUMES = "tfwheel-source"  # how the names of all volumes begin
-SCHEMES = re.compile(r"(https?|grpcs?)://[A-Za-z0-9._-]+(:[0-9]+)?(/[^\s@?#]*)?")
+SCHEMES = re.compile(r"[a-z]+://[A-Za-z0-9._-]+(:[0-9]+)?(/[^\s@?#]*)?")
 HELPER, HELPER_INSIDE = DOCKERFILE.with_name("credential-helper"), PurePosixPath("/tfwheel/credential-helper")
 HEADER_INSIDE, HEADER = PurePosixPath("/tfwheel/header"), re.compile(r"[A-Za-z0-9-]+: [ -~]+")
 CREDENTIAL = "TFWHEEL_REMOTE_HEADER"  # a variable: the header that a remote cache or executor asks for
@@ -43,9 +44,19 @@ class Remote:
 
     def __post_init__(self) -> None:
         """Raise RemoteAddressError for what is no plain address, or has a password in it."""
-        for name, address, schemes in (("cache", self.cache, "http, grpc"), ("executor", self.executor, "grpc")):
-            if address and (not SCHEMES.fullmatch(address) or address.partition("://")[0].rstrip("s") not in schemes):
-                message = f"the address of the remote {name} must begin with one of {schemes}, and have no password"
+        for name, address, schemes in (
+            ("cache", self.cache, ("https", "grpcs", "http", "grpc")),
+            ("executor", self.executor, ("grpcs", "grpc")),
+        ):
+            if address and address.partition("://")[0] not in schemes:
+                message = (
+                    f"--remote-{name}: the address must begin with one of {', '.join(f'{one}://' for one in schemes)}"
+                )
+                raise RemoteAddressError(message, remedy="Write it as in `grpcs://cache.example.org:443`.")
+            if address and not SCHEMES.fullmatch(address):
+                message = (
+                    f"--remote-{name}: an address is a host with a port and a path; it has no user, password or query"
+                )
                 raise RemoteAddressError(message)
         if self.header and not HEADER.fullmatch(self.header):
             message = f"${CREDENTIAL} is no header"
@@ -108,7 +119,7 @@ class SourceOrder:
     @property
     def patches(self) -> Sequence[Path]:
         """The patches of the tree, in order."""
-        return sorted((self.settings / self.entry.patches).glob("*.patch")) if self.entry.patches else []
+        return patches.patches_of(self.settings / self.entry.patches) if self.entry.patches else []
 
     @property
     def image(self) -> str:

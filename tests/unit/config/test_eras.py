@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tfwheel.config import eras
+from tfwheel.config import build_config, eras, tables
 from tfwheel.config.eras import Era, OptionEntry, ToolkitEntry
 from tfwheel.config.errors import ConfigError
 from tfwheel.config.paths import CONFIG_DIR
@@ -164,7 +164,7 @@ COMMIT = f'commit = "{"0123456789" * 4}"\n'
         ('[[source]]\ntensorflow = "2.20.0"\npath = "nowhere"\n', "`path` is nowhere, and there is no folder"),
         (
             f'[[source]]\ntensorflow = "2.20.0"\n{GIT}{COMMIT}patches = "no"\n',
-            "`patches` is no, and there is no folder",
+            r"`patches` is no, and no \*\.patch is in",
         ),
         ('[[source]]\ntensorflow = "2.20.0"\npath = "."\n' * 2, r"has two trees of TensorFlow 2\.20\.0"),
     ],
@@ -180,3 +180,15 @@ def test_the_sources_of_this_repository_name_whole_commits() -> None:
     assert {eras.source_of(CONFIG_DIR, version).git for version in ("2.20.0", "2.21.0")} == {
         "https://github.com/tensorflow/tensorflow"
     }
+
+
+def test_the_plan_says_what_cannot_be_built_from_source_and_why() -> None:
+    config = build_config.load()
+    odd = replace(config.lines["cu128"], cuda="12.5.1")
+    lines = {**config.lines, "cu128": odd}
+    text = tables.text(replace(config, lines=lines), kind="table", line="cu128")
+    assert (
+        "Cannot be built as configured:\n- tf2.20.0-cp312-cu128: clang with CUDA 12.5.1 makes no code for 12.0" in text
+    )
+    assert "Cannot be built" not in tables.text(config, kind="table", line="cu128")
+    assert tables.text(config, kind="gpus", line="cu128").startswith("Nothing of these is known before it is built.")

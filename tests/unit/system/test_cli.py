@@ -63,3 +63,14 @@ def test_the_message_and_the_remedy_are_said(
 def test_a_bug_shows_its_traceback(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     entering(monkeypatch, raising(ValueError("a bug")))
     assert "Traceback" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("word", "seconds"), [("5h", 18_000), ("330m", 19_800), ("90s", 90), ("1s", 1)])
+def test_a_time_is_a_number_and_its_unit(word: str, seconds: int) -> None:
+    assert cli.duration(word) == seconds
+
+
+@pytest.mark.parametrize("word", ["", "5", "h", "0h", "5 hours", "5h30m", "-1h", "1.5h", "\u0663h", "9" * 30 + "h"])
+def test_what_is_no_time_is_refused(word: str) -> None:
+    with pytest.raises(argparse.ArgumentTypeError):
+        cli.duration(word)
