@@ -35,5 +35,6 @@ if __name__ == "__main__":
     parser.add_argument("--image", type=cli.filled, help="build in this image (default: build_config/containers/)")
     parser.add_argument("--remote-cache", default="", metavar="URL", help="a cache that machines share (http, grpc)")
     parser.add_argument("--remote-executor", default="", metavar="URL", help="machines that run Bazel's actions (grpc)")
-    parser.add_argument("--github-output", action="store_true", help="as a part of a chain of jobs: see source.yml")
+    part, told = "a stop is no failure, but told to the next job: see source.yml", argparse.BooleanOptionalAction
+    parser.add_argument("--github-output", action=told, default=False, help=part)
     sys.exit(cli.enter(parser, main))

@@ -171,9 +171,8 @@ def _prepared(
 def _say_fixes(wanted: SourceOrder) -> None:
     """Warn of what the CUDA version is known to need changed in the tree, which a patch alone does."""
     for fix in () if wanted.patches else wanted.fixes:
-        console.warn(
-            f"CUDA {fix.cuda} is known to need in {', '.join(fix.files)}: {fix.what} ({eras.whole(wanted.era, fix.source)})"
-        )
+        source = eras.whole(wanted.era, fix.source)
+        console.warn(f"CUDA {fix.cuda} is known to need in {', '.join(fix.files)}: {fix.what} ({source})")
 
 
 def _only_wheel(folder: Path, wanted: SourceOrder) -> Path:

@@ -140,7 +140,7 @@ def swept(engine: str, owner: str) -> Iterator[None]:
         found = ask([engine, "ps", "--all", "--quiet", "--no-trunc", "--filter", f"label={LABEL}={owner}"]).split()
         names = [name for name in found if CONTAINER_ID.fullmatch(name)]  # beside warnings of the engine
         makers = {name: ask([engine, "inspect", "--format", MAKER, name]).strip().rpartition("\n")[2] for name in names}
-        busy = [name for name, maker in makers.items() if maker != mine and _process(_pid(maker)) == maker]
+        busy = [name for name, maker in makers.items() if maker not in (mine, "") and _process(_pid(maker)) == maker]
         if gone := [name for name in names if name not in busy]:
             ask([engine, "rm", "--force", *gone])
         return busy

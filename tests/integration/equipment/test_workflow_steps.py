@@ -37,6 +37,8 @@ VALUES = {
     "URL": "https://example.org",
     "SUMS": "0" * 64,
     "ARTIFACT": "7",
+    "BUDGET": "5h",
+    "MORE": "--no-github-output",
 }
 
 
