@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+import engines
 import fakewheels
 import needs
 from tfwheel.config.paths import CONFIG_DIR, ROOT, Paths
 from tfwheel.system import containers
-from tfwheel.system.errors import ContainerEngineError
 from tfwheel.system.processes import run
 
 if TYPE_CHECKING:
@@ -204,13 +204,7 @@ def image() -> Iterator[ContainerHost]:
     needs.programs("debootstrap")
     if os.geteuid() != 0:
         pytest.skip("only root can make an image from packages: run `sudo nox -s tests`")
-    with pytest.MonkeyPatch.context() as patch:
-        if "CONTAINERS_CONF" not in os.environ:
-            patch.setenv("CONTAINERS_CONF", str(ROOT / "tests" / "container" / "containers.conf"))
-        try:
-            engine = containers.find_engine()
-        except ContainerEngineError as error:
-            pytest.skip(str(error))
+    with engines.working() as engine:
         run([ROOT / "tests" / "container" / "bootstrap-bazel", IMAGE, engine])
         try:
             yield containers.find_place(engine, IMAGE)

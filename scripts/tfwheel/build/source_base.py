@@ -31,15 +31,10 @@ if TYPE_CHECKING:
 FACTS = "base.json"
 
 
-def find(target: Target, paths: Paths) -> Base | None:
-    """Return the base of a target if it was built from today's tree and options; ConfigError as ``SourceOrder.of``."""
-    rules = build_config.load(paths.settings).repair
-    return _kept(_folder(SourceOrder.of(target, paths.settings), rules, paths.cache), paths.cache)
-
-
 def of(target: Target, paths: Paths) -> Base:
     """Return the base of a target; raise NotLockedError if it was not built, or from another tree or options."""
-    if found := find(target, paths):
+    rules = build_config.load(paths.settings).repair
+    if found := _kept(_folder(SourceOrder.of(target, paths.settings), rules, paths.cache), paths.cache):
         return found
     message = f"{target.id}: there is no TensorFlow {target.tensorflow} built from today's tree and options"
     raise NotLockedError(message, remedy=f"Run `nox -s build-source -- {target.id}`, which takes hours.")

@@ -38,7 +38,7 @@ class BazelBuild:
     """What Bazel builds: ``targets`` of a ``tree`` with ``options``; one build of a ``name`` runs at a time.
 
     ``shared`` names the volumes that other builds use, too, by default ``name``. ``jobs`` is how many actions run at
-    once, ``env`` are variables of Bazel, ``mounts`` files that it sees.
+    once, ``mounts`` are files that Bazel sees.
     """
 
     name: str
@@ -46,9 +46,7 @@ class BazelBuild:
     tree: Path
     targets: Sequence[str]
     options: Sequence[str] = ()
-    startup: Sequence[str] = ()
     jobs: int | None = None
-    env: Mapping[str, str] = field(default_factory=dict)
     mounts: Mapping[PurePosixPath, Path] = field(default_factory=dict)
 
     @property
@@ -64,7 +62,7 @@ class BazelBuild:
         jobs = [f"--jobs={self.jobs}"] if self.jobs else []
         # The tree is read-only: the links that Bazel makes for people have no place there.
         build = ["build", f"--symlink_prefix={LINKS}-", *reports, *caches, *jobs, *self.options, "--", *self.targets]
-        return ["bazel", f"--output_base={OUT / 'base'}", *self.startup, *build]
+        return ["bazel", f"--output_base={OUT / 'base'}", *build]
 
 
 def build(
@@ -110,16 +108,11 @@ def container_of(order: BazelBuild, argv: Sequence[str]) -> ContainerOrder:
     return ContainerOrder(
         owner=order.name,
         argv=argv,
-        env={"HOME": str(OUT), **order.env},
+        env={"HOME": str(OUT)},
         mounts={TREE: order.tree, **order.mounts},
         volumes=order.volumes,
         workdir=TREE,
     )
-
-
-def remove_caches(order: BazelBuild, engine: str) -> None:
-    """Remove the volumes of a build: the next one begins anew."""
-    containers.remove_volumes(engine, list(order.volumes.values()))
 
 
 def _report(container: containers.Container, copy: Path) -> BuildReport:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 from platformdirs import user_cache_path
 
+import engines
 import fakewheels
 import needs
 from tfwheel.build import ops_in_container, pins, pipeline
@@ -74,14 +75,9 @@ class Factory:
 
 @pytest.fixture(scope="module")
 def engine() -> Iterator[str]:
-    """An engine that works here; podman in a place that allows little, unless it is configured."""
-    with pytest.MonkeyPatch.context() as patch:
-        if "CONTAINERS_CONF" not in os.environ:
-            patch.setenv("CONTAINERS_CONF", str(ROOT / "tests" / "container" / "containers.conf"))
-        try:
-            yield containers.find_engine()
-        except ContainerEngineError as error:
-            pytest.skip(str(error))
+    """An engine that works here."""
+    with engines.working() as found:
+        yield found
 
 
 @pytest.fixture(scope="module")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+import engines
 import smallimage
 from tfwheel.config.paths import ROOT
 from tfwheel.system import containers
@@ -29,13 +30,7 @@ ENDLESS = "trap 'echo asked; exit 8' INT; echo begun; while true; do sleep 0.2; 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ContainerHost]:
     """A small image in an engine that works here; it is removed at the end."""
-    with pytest.MonkeyPatch.context() as patch:
-        if "CONTAINERS_CONF" not in os.environ:
-            patch.setenv("CONTAINERS_CONF", str(ROOT / "tests" / "container" / "containers.conf"))
-        try:
-            engine = containers.find_engine()
-        except ContainerEngineError as error:
-            pytest.skip(str(error))
+    with engines.working() as engine:
         smallimage.make(tmp_path_factory.mktemp("image"), engine, IMAGE)
         try:
             yield containers.find_place(engine, IMAGE)
