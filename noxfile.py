@@ -137,20 +137,11 @@ def build_cuda12(session: nox.Session, target: str) -> None:
     build(session, target, default=CU12[target])
 
 
-if CU13:
-
-    @nox.session(name="build-cuda13", venv_backend="none", requires=["factory"], default=False)
-    @nox.parametrize("target", list(CU13), ids=list(CU13))
-    def build_cuda13(session: nox.Session, target: str) -> None:
-        """Build, gate, smoke-test and list TensorFlow for CUDA 13 (`-- --all`, `--force`, `--require-gpu`)."""
-        build(session, target, default=CU13[target])
-
-else:
-
-    @nox.session(name="build-cuda13", venv_backend="none", requires=["factory"], default=False)
-    def explain_cuda13(session: nox.Session) -> None:
-        """Print what CUDA 13 needs: no target has it, and official wheels of CUDA 13 are still to come."""
-        enter(session, "plan_matrix", "--line", "cu13", *session.posargs)
+@nox.session(name="build-cuda13", venv_backend="none", requires=["factory"], default=False)
+@nox.parametrize("target", list(CU13), ids=list(CU13))
+def build_cuda13(session: nox.Session, target: str) -> None:
+    """Build, gate, smoke-test and list TensorFlow for CUDA 13 (`-- --all`, `--force`, `--require-gpu`, `--trial`)."""
+    build(session, target, default=CU13[target])
 
 
 @nox.session(name="build-cpu", venv_backend="none", requires=["factory"], default=False)

@@ -20,8 +20,12 @@ from tfwheel.source import trees
 from tfwheel.source.order import SourceOrder
 from tfwheel.system import console, digests, kept_folders, locks, scratch
 from tfwheel.system.files import write_atomically
+from tfwheel.wheel import core_metadata
+from tfwheel.wheel.reader import WheelReader
+from tfwheel.wheel.writer import Changes, merge
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from tfwheel.build.source_build import SourceOptions
@@ -29,6 +33,7 @@ if TYPE_CHECKING:
     from tfwheel.config.targets import RepairRules, Target
 
 FACTS = "base.json"
+AND_CUDA = "and-cuda"  # the extra of TensorFlow that brings CUDA's libraries
 
 
 def of(target: Target, paths: Paths) -> Base:
@@ -50,8 +55,6 @@ def require(target_id: str, options: SourceOptions, paths: Paths) -> None:
     settings = build_config.load(paths.settings)
     target = plan.find(plan.targets(settings), target_id)
     if target.builder != "source":
-        if options.wheel:
-            raise source_build.not_from_source(target)
         return
     wanted = SourceOrder.of(target, paths.settings)
     toolchain.choose(target.line, cache=paths.cache)  # what compiles the ops afterwards must be there before the hours
@@ -76,6 +79,7 @@ def _make(wanted: SourceOrder, rules: RepairRules, options: SourceOptions, paths
         with console.step("auditwheel repair of TensorFlow"):
             log = logs / f"{target.id}.repair.log"
             wheel, _ = repair.repair(raw, work / "repaired", rules, epoch=WHEEL_EPOCH, log=log)
+        wheel = _with_its_cuda(wheel, wanted.and_cuda, work / "fitted")
         with console.step(f"measure {wheel.name}"):
             measured = base_facts.measure(
                 wheel, project=TENSORFLOW, version=target.tensorflow, python=target.python, scratch=work
@@ -91,12 +95,26 @@ def _make(wanted: SourceOrder, rules: RepairRules, options: SourceOptions, paths
     console.say(f"{target.id}: TensorFlow {target.tensorflow} from source is {base.file}, sha256 {base.sha256}")
 
 
+def _with_its_cuda(wheel: Path, requires: Sequence[str], folder: Path) -> Path:
+    """Return the wheel in ``folder``, with these requirements in its extra ``and-cuda``; itself if there are none."""
+    if not requires:
+        return wheel
+    folder.mkdir()
+    with WheelReader(wheel) as reader:
+        name = f"{reader.dist_info}/METADATA"
+        fitted = core_metadata.with_extra(reader.read(name), AND_CUDA, requires)
+        changes = Changes(dist_info=reader.dist_info, epoch=WHEEL_EPOCH, replace={name: [fitted]})
+        merge(reader, folder / wheel.name, changes=changes)
+    return folder / wheel.name
+
+
 def _folder(wanted: SourceOrder, rules: RepairRules, cache: Path) -> Path:
     """Return where the facts of a base are kept; another tree, option, image or rule of repair is another folder."""
     key = digests.of_facts(
         target=wanted.target.id,
         options=[option.flag for option in wanted.options],
         bazel=[wanted.era.bazel, wanted.era.target],
+        and_cuda=wanted.and_cuda,
         image=wanted.image,
         repair=[rules.ceiling, rules.exclude],
         tools=digests.tool_versions(),

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from tfwheel.config.targets import Base, Line
 
 ALL = ("all",)  # `libraries` of a line: each one with GPU code
-CUDA_RUNTIME = "nvidia/cuda_runtime/lib"  # where pip puts NVIDIA's package, beside the folder of TensorFlow
+# Where pip puts NVIDIA's package of CUDA 12, and those of CUDA 13, beside the folder of TensorFlow.
+CUDA_RUNTIMES = {"nvidia/cuda_runtime/lib", "nvidia/cu13/lib"}
 
 
 def retargeted(wanted: Retarget, base: Base) -> tuple[str, ...]:
@@ -55,4 +56,4 @@ def _leads(member: str, runpath: str) -> bool:
     """Return whether a member finds pip's CUDA runtime by its RUNPATH, when both are installed."""
     origin = posixpath.dirname(member)
     folders = (folder.replace("$ORIGIN", origin) for folder in runpath.split(":"))
-    return CUDA_RUNTIME in map(posixpath.normpath, folders)
+    return not CUDA_RUNTIMES.isdisjoint(map(posixpath.normpath, folders))

@@ -20,6 +20,7 @@ from tfwheel.config.field_types import (
     GitUrl,
     PythonVersion,
     RelativePath,
+    RequirementText,
     ToolkitVersion,
     Version,
 )
@@ -69,7 +70,9 @@ class OptionEntry(Table):
 class ToolkitEntry(Table):
     """One ``[[toolkit]]``: a CUDA version that the tree can fetch, and what goes with it.
 
-    ``newest`` is the newest compute capability that ``compiler`` makes native code for with it.
+    ``newest`` is the newest compute capability that ``compiler`` makes native code for with it, ``oldest`` the oldest,
+    if that is known. ``and_cuda`` are the requirements of the wheel's extra ``and-cuda`` in place of those of the tree,
+    which are for another major version of CUDA.
     """
 
     cuda: ToolkitVersion
@@ -78,6 +81,8 @@ class ToolkitEntry(Table):
     nccl: AnyVersion | None = None
     compiler: Literal["clang", "nvcc"]
     newest: Capability
+    oldest: Capability | None = None
+    and_cuda: list[RequirementText] = Field(default_factory=list)
     source: Sentence
 
 
@@ -131,9 +136,9 @@ class SourcesFile(Table):
 
 
 def whole(era: Era, source: str) -> str:
-    """Return a source with its repository: ``owner/name@commit: path``."""
-    word, _, rest = source.partition(": ")
-    return f"{era.trees[word]}: {rest}" if word in era.trees else source
+    """Return a source, or several joined by `; `, with their repositories: ``owner/name@commit: path``."""
+    named = (one.partition(": ") for one in source.split("; "))
+    return "; ".join(f"{era.trees.get(word, word)}{colon}{rest}" for word, colon, rest in named)
 
 
 def era_of(folder: Path, target: Target) -> Era:
@@ -224,6 +229,9 @@ def _faults(era: Era, target: Target) -> Iterator[tuple[str, str]]:
             fault = f"{toolkit.compiler} with CUDA {toolkit.cuda} makes no code for {dotted(arch)}"
             remedy = f"Take CUDA {newer[0]}." if newer else f"Leave {arch} out of the line."
             yield f"{fault}; its newest is {dotted(toolkit.newest)}", remedy
+        if toolkit.oldest and int(arch) < int(toolkit.oldest):
+            fault = f"{toolkit.compiler} with CUDA {toolkit.cuda} makes no code for {dotted(arch)}"
+            yield f"{fault}; its oldest is {dotted(toolkit.oldest)}", f"Leave {arch} out of the line."
     if line.ptx and line.ptx not in line.archs:
         remedy = f"Add {line.ptx} to `archs` of the line, or take one of its archs as `ptx`."
         yield f"PTX alone cannot be asked for: compute_{line.ptx} of TensorFlow's build is native code, too", remedy

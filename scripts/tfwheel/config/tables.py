@@ -7,7 +7,6 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from tfwheel.config import eras, gpu_support, plan
-from tfwheel.config.errors import BuilderUnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,18 +28,7 @@ COLUMNS = {
 
 
 def rows(config: Config, *, line: str | None = None, default: bool = False) -> list[dict[str, Any]]:
-    """Return one row per target, sorted; raise BuilderUnavailableError for a line that nothing can build yet."""
-    known = config.lines.get(line or "")
-    if known and known.builder == "source" and not any(one.line.name == line for one in plan.targets(config)):
-        message = (
-            f"the line `{known.name}` is CUDA {known.cuda}. No official TensorFlow wheel is built with that CUDA, so "
-            "there is nothing to overlay, and no target has it: it is not known how to compile a TensorFlow with it"
-        )
-        remedy = (
-            "A CUDA 13 driver runs CUDA 12 programs as they are: use `nox -s build-cuda12`. Whoever knows how adds it "
-            "to build_config/eras/ and targets.toml; index/docs/source.md says how."
-        )
-        raise BuilderUnavailableError(message, remedy=remedy)
+    """Return one row per target, sorted."""
     return [
         {
             "id": target.id,

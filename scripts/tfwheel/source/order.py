@@ -117,6 +117,12 @@ class SourceOrder:
         return eras.fixes_of(self.era, self.target.line)
 
     @property
+    def and_cuda(self) -> Sequence[str]:
+        """What the extra ``and-cuda`` of its wheel asks for, unless it is what the tree says."""
+        toolkit = eras.toolkit_of(self.era, self.target.line)
+        return toolkit.and_cuda if toolkit else []
+
+    @property
     def patches(self) -> Sequence[Path]:
         """The patches of the tree, in order."""
         return patches.patches_of(self.settings / self.entry.patches) if self.entry.patches else []

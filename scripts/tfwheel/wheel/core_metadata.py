@@ -115,6 +115,22 @@ def requirements(data: bytes) -> list[str]:
     return found
 
 
+def with_extra(data: bytes, extra: str, requires: Sequence[str]) -> bytes:
+    """Return METADATA whose extra asks for ``requires`` alone, which name no extra; every other line keeps its bytes.
+
+    Raises BadWheelError for METADATA without that extra.
+    """
+    with _refusing():
+        fields_of(data)
+        headers, newline, rest = _split(data)
+        kept = [line for line in headers if all(identity(one)[1] != extra for one in _required(line))]
+        if len(kept) == len(headers):
+            message = f"METADATA has no requirement of the extra `{extra}`"
+            raise BadWheelError(message)
+        ours = [f"{one}; extra == '{extra}'" for one in requires]
+        return (newline.join(_with_requirements(kept, [], ours)) + rest).encode()
+
+
 def identity(requirement: str) -> tuple[str, str]:
     """Return what identifies a requirement: its normalised name and its extra ("" without one)."""
     parsed = Requirement(requirement)

@@ -140,6 +140,48 @@ def test_a_wheel_without_a_library_is_refused(paths: Paths, tmp_path: Path) -> N
         source_base.require(bazelworld.TARGET, SourceOptions(wheel=wheel), paths)
 
 
+CUDA = """
+[[toolkit]]
+cuda = "13.0.2"
+cudnn = "9.16.0"
+nvshmem = "3.4.5"
+compiler = "nvcc"
+newest = "120"
+source = "this test's own tree"
+and_cuda = ["nvidia-cuda-runtime>=13.0.96,<14", "nvidia-cudnn-cu13>=9.16"]
+"""
+
+
+def test_the_extra_and_cuda_of_a_wheel_is_that_of_its_cuda(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    bazelworld.make_tree(tmp_path / "tree")
+    paths = bazelworld.make_settings(tmp_path, 'path = "../tree"')
+    era, lines = paths.settings / "eras/2.99.toml", paths.settings / "lines.toml"
+    era.write_text(era.read_text() + CUDA)
+    lines.write_text(lines.read_text() + 'cuda = "13.0.2"\narchs = ["75"]\n')
+    monkeypatch.setattr(source_base.toolchain, "choose", lambda *_, **__: None)  # no nvcc is needed for this
+    monkeypatch.setattr(source_base, "_require_gpu_code", lambda *_: None)  # nor GPU code
+    extra = (
+        "Provides-Extra: and-cuda\nRequires-Dist: numpy\nRequires-Dist: nvidia-cuda-runtime-cu12; extra == 'and-cuda'\n"
+    )
+    metadata = fakewheels.METADATA.format(name="tensorflow", version="2.99.0", extra=extra).encode()
+    library = fakewheels.framework(tmp_path)
+    wheel = fakewheels.write_wheel(
+        tmp_path,
+        {fakewheels.FRAMEWORK: library.read_bytes(), "tensorflow-2.99.0.dist-info/METADATA": metadata},
+        name="tensorflow",
+        version="2.99.0",
+        tag=f"{bazelworld.TAG}-{bazelworld.TAG}-linux_x86_64",
+    )
+    source_base.require(bazelworld.TARGET, SourceOptions(wheel=wheel), paths)
+    base = source_base.of(order_of(paths).target, paths)
+    assert base.requires_dist == (
+        "numpy",
+        "nvidia-cuda-runtime>=13.0.96,<14; extra == 'and-cuda'",
+        "nvidia-cudnn-cu13>=9.16; extra == 'and-cuda'",
+    )
+    assert base.runpaths[fakewheels.FRAMEWORK] == fakewheels.RUNPATH
+
+
 def order_of(paths: Paths) -> SourceOrder:
     target = plan.find(plan.targets(build_config.load(paths.settings)), bazelworld.TARGET)
     return SourceOrder.of(target, paths.settings)

@@ -42,6 +42,7 @@ def test_a_wheel_for_cpus_opens_no_cuda() -> None:
     [
         (FRAMEWORK, "$ORIGIN/../nvidia/cuda_runtime/lib", True),
         (FRAMEWORK, "$ORIGIN/:$ORIGIN/../nvidia/cuda_runtime/lib/", True),
+        (FRAMEWORK, "$ORIGIN/../nvidia/cu13/lib", True),
         (FRAMEWORK, "$ORIGIN/../../nvidia/cuda_runtime/lib", False),
         (FRAMEWORK, "$ORIGIN/../nvidia/cudnn/lib", False),
         (FRAMEWORK, "/nvidia/cuda_runtime/lib", False),

@@ -77,6 +77,10 @@ def test_each_toolkit_is_in_a_list_that_it_cites(minor: str, toolkit: ToolkitEnt
 @pytest.mark.parametrize("minor", ERAS)
 def test_each_fix_is_where_it_was_seen_and_each_toolkit_has_what_the_options_name(minor: str) -> None:
     era = ERAS[minor]
+    for toolkit in era.toolkit:
+        parts = cited(minor, toolkit.source).get("parts", []) if toolkit.and_cuda else []
+        lowest = [re.sub(r"^nvidia-(.+?)(-cu13)?>=([0-9.]+),.*", r"\1 \3", one) for one in toolkit.and_cuda]
+        assert lowest == parts
     for fix in era.fix:
         assert set(fix.files) <= set(cited(minor, fix.source.partition(";")[0])["files"])
     named = {name for option in era.option for name in eras.NAMED.findall(option.flag)}
@@ -100,6 +104,10 @@ def test_each_fix_is_where_it_was_seen_and_each_toolkit_has_what_the_options_nam
         ),
         ({"line": replace(LINE, cuda="12.5.1", archs=("75", "100"), ptx=None)}, r"makes no code for 10\.0"),
         ({"line": replace(LINE, archs=("75", "121"), ptx=None)}, r"nvcc with CUDA 12\.8\.1 makes no code for 12\.1"),
+        (
+            {"tensorflow": "2.21.0", "line": replace(LINE, cuda="13.0.2", archs=("70", "90"), ptx=None)},
+            r"nvcc with CUDA 13\.0\.2 makes no code for 7\.0; its oldest is 7\.5",
+        ),
         ({"line": replace(LINE, archs=("75",), ptx="90")}, r"PTX alone cannot be asked for: compute_90"),
     ],
 )

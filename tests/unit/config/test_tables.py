@@ -8,7 +8,7 @@ import pytest
 
 from fixedconfig import CONFIG
 from tfwheel.config import build_config, tables
-from tfwheel.config.errors import BuilderUnavailableError, SelectionError
+from tfwheel.config.errors import SelectionError
 from tfwheel.config.paths import ROOT
 
 # Written by hand, not derived: the wheels that the fixed configuration promises.
@@ -83,12 +83,6 @@ def test_the_default_set_of_a_line_is_one_tensorflow() -> None:
 def test_a_misspelt_line_gets_the_nearest_one() -> None:
     with pytest.raises(SelectionError, match="did you mean `cu12`"):
         tables.rows(CONFIG, line="cu1")
-
-
-def test_cuda_13_is_explained() -> None:
-    with pytest.raises(BuilderUnavailableError, match=r"CUDA 13\.0\.2.*nothing to overlay") as caught:
-        tables.rows(CONFIG, line="cu13")
-    assert "nox -s build-cuda12" in caught.value.remedy
 
 
 def test_the_table_is_aligned_markdown() -> None:

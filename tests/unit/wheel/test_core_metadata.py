@@ -119,6 +119,18 @@ def test_what_is_added_replaces_nothing() -> None:
     assert {"Requires-Dist: absl-py>=1.0.0", "Requires-Dist: absl-py>=2", "Requires-Dist: einops"} <= set(lines)
 
 
+def test_an_extra_gets_other_requirements_and_all_else_stays() -> None:
+    text = core_metadata.with_extra(OFFICIAL.encode(), "and-cuda", ["nvidia-cublas>=13,<14"]).decode()
+    old = [line for line in OFFICIAL.splitlines() if "extra ==" in line]
+    assert set(OFFICIAL.splitlines()) - set(text.splitlines()) == set(old)
+    assert set(text.splitlines()) - set(OFFICIAL.splitlines()) == {
+        "Requires-Dist: nvidia-cublas>=13,<14; extra == 'and-cuda'"
+    }
+    assert text.partition("\n\n")[2] == OFFICIAL.partition("\n\n")[2]
+    with pytest.raises(BadWheelError, match="no requirement of the extra `tpu`"):
+        core_metadata.with_extra(OFFICIAL.encode(), "tpu", ["numpy"])
+
+
 def test_new_requirements_are_added() -> None:
     assert "Requires-Dist: einops>=0.8" in edited(requires=["einops>=0.8"]).partition("\n\n")[0]
     bare = edited("Metadata-Version: 2.1\nName: a\nVersion: 1\n", requires=["b"])
