@@ -19,8 +19,9 @@ def main(arguments: argparse.Namespace) -> None:
         options.refuse_with_script()
         print(source_build.script_of(arguments.target, options.remote), end="")  # noqa: T201 -- the product
         return
+    target = source_build.target_of(arguments.target)
     with source_build.in_parts(to_be_told=arguments.github_output):
-        pipeline.build(arguments.target, source=options)
+        pipeline.build(target.id, source=options)
 
 
 if __name__ == "__main__":

@@ -103,7 +103,7 @@ def built(wanted: SourceOrder, options: SourceOptions, paths: Paths, work: Path,
 def script_of(target_id: str, remote: Remote, paths: Paths | None = None) -> str:
     """Return a script that builds the TensorFlow of a target on another machine; ConfigError as ``SourceOrder.of``.
 
-    Raises BuilderUnavailableError for a target that is not built from source.
+    Raises as ``target_of`` does.
     """
     wanted = _order_of(target_id, paths or Paths.here())
     _say_fixes(wanted)
@@ -113,7 +113,7 @@ def script_of(target_id: str, remote: Remote, paths: Paths | None = None) -> str
 def enter(target_id: str, options: SourceOptions, paths: Paths | None = None) -> NoReturn:
     """Become a shell in the container in which the TensorFlow of a target is built, with its tree and caches.
 
-    Raises as ``require`` does, and BuilderUnavailableError for a target that is not built from source.
+    Raises as ``require`` and ``target_of`` do.
     """
     paths = paths or Paths.here()
     wanted = _order_of(target_id, paths)
@@ -141,19 +141,22 @@ def in_parts(*, to_be_told: bool) -> Iterator[None]:
         ci.set_outputs({"again": json.dumps(again)})
 
 
+def target_of(target_id: str, paths: Paths | None = None) -> Target:
+    """Return a target that is built from source; BuilderUnavailableError for another one.
+
+    Raises SelectionError, with the nearest of those that are, if there is none of that name.
+    """
+    everything = plan.targets(build_config.load((paths or Paths.here()).settings))
+    other = next((one for one in everything if one.id == target_id and one.builder != "source"), None)
+    if other:
+        message = f"{other.id} is not built from source: its base is an official wheel"
+        remedy = f'Build it with `nox -s "{session_of(other.line.name)}({other.id})"`.'
+        raise BuilderUnavailableError(message, remedy=remedy)
+    return plan.find([one for one in everything if one.builder == "source"], target_id)
+
+
 def _order_of(target_id: str, paths: Paths) -> SourceOrder:
-    target = plan.find(plan.targets(build_config.load(paths.settings)), target_id)
-    if target.builder != "source":
-        raise not_from_source(target)
-    return SourceOrder.of(target, paths.settings)
-
-
-def not_from_source(target: Target) -> BuilderUnavailableError:
-    """Return the error for a target whose base is an official wheel."""
-    message = f"{target.id} is not built from source: its base is an official wheel"
-    return BuilderUnavailableError(
-        message, remedy=f'Build it with `nox -s "{session_of(target.line.name)}({target.id})"`.'
-    )
+    return SourceOrder.of(target_of(target_id, paths), paths.settings)
 
 
 def _prepared(
