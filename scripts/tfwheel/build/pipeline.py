@@ -284,8 +284,7 @@ def _described(job: Job, merged: MergedWheel, ops: FinishedWheel, native: Retarg
         builder=provenance.builder(os.environ),
         inputs=job.inputs,
         tools=ops.record.tools,
-        base={"file": job.base.file, "sha256": job.base.sha256}
-        | ({"source": job.base.source} if job.base.source else {}),
+        base=job.base.as_recorded,
         repair=ops.record.repair,
         retarget=native.record,
         cached=list(job.cached),

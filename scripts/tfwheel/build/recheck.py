@@ -113,7 +113,7 @@ class _Recheck:
             _compare_members(merged.wheel, staged.wheel)
         merged.wheel.unlink()
         facts = _facts(job, passed) | {"project": overlay.NAME, "python": job.target.python}
-        _compare(staged.record, facts | {"base": {"file": job.base.file, "sha256": job.base.sha256}})
+        _compare(staged.record, facts | {"base": job.base.as_recorded})
         found = {name: self._check_library(base, name, ceiling) for name in self._changed()}
         if found or staged.record.retarget:
             _compare_retarget(staged.record, found)

@@ -37,12 +37,15 @@ AND_CUDA = "and-cuda"  # the extra of TensorFlow that brings CUDA's libraries
 
 
 def of(target: Target, paths: Paths) -> Base:
-    """Return the base of a target; raise NotLockedError if it was not built, or from another tree or options."""
+    """Return the base of a target; raise NotLockedError if it was not built here, or from another tree or options."""
     rules = build_config.load(paths.settings).repair
     if found := _kept(_folder(SourceOrder.of(target, paths.settings), rules, paths.cache), paths.cache):
         return found
-    message = f"{target.id}: there is no TensorFlow {target.tensorflow} built from today's tree and options"
-    raise NotLockedError(message, remedy=f"Run `nox -s build-source -- {target.id}`, which takes hours.")
+    message = f"{target.id}: {paths.cache} has no TensorFlow {target.tensorflow} built from today's tree and options"
+    remedy = (
+        f"Run `nox -s build-source -- {target.id}`, which takes hours; or go on where that was done, with its cache."
+    )
+    raise NotLockedError(message, remedy=remedy)
 
 
 def require(target_id: str, options: SourceOptions, paths: Paths) -> None:
@@ -59,13 +62,25 @@ def require(target_id: str, options: SourceOptions, paths: Paths) -> None:
     wanted = SourceOrder.of(target, paths.settings)
     toolchain.choose(target.line, cache=paths.cache)  # what compiles the ops afterwards must be there before the hours
     folder = _folder(wanted, settings.repair, paths.cache)
-    if not options.wheel and (found := _kept(folder, paths.cache)):
+    if found := _asked_for(wanted, options, _kept(folder, paths.cache)):
         console.say(f"{target.id}: TensorFlow {target.tensorflow} from source is in the cache, {found.file}")
         return
     lock = paths.cache / "locks" / f"source-{target.id}.lock"
     with locks.exclusive(lock, busy=f"another build of {target.id} from source is running"):
-        if options.wheel or not _kept(folder, paths.cache):
+        if not _asked_for(wanted, options, _kept(folder, paths.cache)):
             _make(wanted, settings.repair, options, paths, folder)
+
+
+def _asked_for(wanted: SourceOrder, options: SourceOptions, kept: Base | None) -> Base | None:
+    """Return a base that is kept, unless a wheel is named, or an image in which it was not built."""
+    other = options.wheel or (options.image and kept and kept.source != _described(wanted, options))
+    return None if other else kept
+
+
+def _described(wanted: SourceOrder, options: SourceOptions) -> str:
+    """Return what a base is built from, and where, if that is not the image of this repository."""
+    image = f", built in {options.image}" if options.image else ""
+    return trees.described(wanted) + (", built elsewhere" if options.wheel else image)
 
 
 def _make(wanted: SourceOrder, rules: RepairRules, options: SourceOptions, paths: Paths, folder: Path) -> None:
@@ -84,8 +99,7 @@ def _make(wanted: SourceOrder, rules: RepairRules, options: SourceOptions, paths
             measured = base_facts.measure(
                 wheel, project=TENSORFLOW, version=target.tensorflow, python=target.python, scratch=work
             )
-            elsewhere = ", built elsewhere" if options.wheel else ""
-            base = replace(measured, source=trees.described(wanted) + elsewhere)
+            base = replace(measured, source=_described(wanted, options))
         _require_gpu_code(base, target)
         place = official_wheel.cached_path(base, paths.cache)
         place.parent.mkdir(parents=True, exist_ok=True)

@@ -35,7 +35,7 @@ PROGRESS_S = 60  # between two lines about it
 
 @dataclass(frozen=True, kw_only=True)
 class SourceOptions:
-    """How a build from source runs; nothing of it decides bytes.
+    """How a build from source runs; only ``image`` may decide bytes, and the wheel names it.
 
     ``engine`` is docker or podman, by default the first that works, ``image`` one to build in, by default that of
     ``build_config/containers/``. ``jobs`` is how many actions run at once, by default as many as the machine has cores

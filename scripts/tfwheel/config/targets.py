@@ -140,6 +140,11 @@ class Base:
     source: str = ""
 
     @property
+    def as_recorded(self) -> dict[str, str]:
+        """What the record of a wheel that was made of it says of it."""
+        return {"file": self.file, "sha256": self.sha256} | ({"source": self.source} if self.source else {})
+
+    @property
     def core(self) -> tuple[str, ...]:
         """Its core libraries with GPU code."""
         return tuple(library for library in self.archs if is_core(library))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -13,7 +14,7 @@ import pytest
 import bazelworld
 import fakewheels
 import opsworld
-from tfwheel.build import pipeline, source_base, source_build
+from tfwheel.build import pipeline, recheck, source_base, source_build
 from tfwheel.build.errors import SourceWheelError
 from tfwheel.build.source_build import SourceOptions
 from tfwheel.config import build_config, inputs, plan
@@ -23,6 +24,7 @@ from tfwheel.source import script, trees
 from tfwheel.source.errors import BuildStoppedError, CheckoutError, SourceCompileError, TooSmallError
 from tfwheel.source.order import SourceOrder
 from tfwheel.system import containers
+from tfwheel.system.errors import ContainerImageError
 from tfwheel.wheel import provenance, records
 
 if TYPE_CHECKING:
@@ -55,7 +57,7 @@ def options(place: ContainerHost, **others: object) -> SourceOptions:
 
 
 def test_a_patched_commit_becomes_a_wheel_in_the_index(
-    place: ContainerHost, volumes: str, paths: Paths, capfd: pytest.CaptureFixture[str]
+    place: ContainerHost, volumes: str, paths: Paths, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     record = pipeline.build(bazelworld.TARGET, source=options(place), paths=paths)
     assert record.file.startswith(f"tensorflow-2.99.0+src.1-{bazelworld.TAG}-{bazelworld.TAG}-manylinux")
@@ -65,7 +67,8 @@ def test_a_patched_commit_becomes_a_wheel_in_the_index(
     wheel = next((paths.wheels / bazelworld.TARGET).glob("*.whl"))
     members = fakewheels.members_of(wheel)
     source = record.base["source"]
-    assert re.fullmatch(r"git\+file://\S+@[0-9a-f]{40} with patches sha256:[0-9a-f]{64}", source)
+    where = rf"with patches sha256:[0-9a-f]{{64}}, built in {re.escape(place.image)}"
+    assert re.fullmatch(rf"git\+file://\S+@[0-9a-f]{{40}} {where}", source)
     notice = next(data for name, data in members.items() if name.endswith("licenses/NOTICE")).decode()
     assert f", built from {source}\n" in notice
     bill = json.loads(next(data for name, data in members.items() if name.endswith(".cdx.json")))
@@ -75,9 +78,23 @@ def test_a_patched_commit_becomes_a_wheel_in_the_index(
     said = capfd.readouterr().err
     assert re.search(r"\d+ actions ran, 0 came from a cache", said)
     assert (paths.site / "src" / "tensorflow" / "index.html").is_file()
+    staged = tmp_path / "staged"
+    staged.mkdir()
+    for file in (
+        one for folder in paths.wheels.iterdir() for one in folder.iterdir() if one.suffix in {".whl", ".json"}
+    ):
+        shutil.copyfile(file, staged / file.name)
+    assert record.file in recheck.recheck(staged, "2.99.0+src.1", paths)
     again = pipeline.build(bazelworld.TARGET, source=options(place), paths=paths)
     assert again.sha256 == record.sha256
     assert "from source is in the cache" in capfd.readouterr().err
+    with pytest.raises(ContainerImageError, match="no image `localhost/tfwheel-none`"):  # another image is another base
+        pipeline.build(
+            bazelworld.TARGET, source=SourceOptions(engine=place.engine, image="localhost/tfwheel-none"), paths=paths
+        )
+    assert (
+        pipeline.build(bazelworld.TARGET, paths=paths).sha256 == record.sha256
+    )  # the image of this repository was not asked for
 
     # Another patch is another tree: what it does not touch comes from the caches of the first build.
     patch = paths.settings / "tree-patches/version.patch"
