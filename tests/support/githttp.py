@@ -1,4 +1,4 @@
-"""Git repositories over HTTP for who gives a password: git's own program for servers, behind Basic authentication."""
+"""Git repositories over HTTP, for those with a password: git's own server program behind Basic authentication."""
 
 from __future__ import annotations
 
