@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from tfwheel.build import ops_sources, ops_tests, source_base
 from tfwheel.config import build_config, inputs, plan
 from tfwheel.errors import BadWheelError
-from tfwheel.index import ledger, published_versions
+from tfwheel.index import ledger
 from tfwheel.system import console, git, locks, scratch
 from tfwheel.system.errors import CommandError
 from tfwheel.wheel import records
@@ -58,29 +58,6 @@ class Job:
     def inputs(self) -> str:
         """The digest of the settings that all Pythons of this version share."""
         return inputs.digest(self.config, self.target)
-
-    @contextmanager
-    def publishable(self, *, trial: bool = False) -> Iterator[None]:
-        """Run the block if what it builds can be published, or with ``trial`` for this machine alone.
-
-        Raises NameTakenError if the published ledger has the version from other inputs, LedgerDamagedError if that
-        ledger cannot be read.
-        """
-        if trial:
-            console.say("  a trial for this machine: whether it can be published is not checked; `publish` will")
-        else:
-            self._check_published()
-        yield
-
-    def _check_published(self) -> None:
-        known = ledger.read(self.paths.published)
-        published_versions.check(
-            known.entries,
-            version=self.target.version,
-            inputs=self.inputs,
-            target=self.target.ops_id if self.target.builder == "ops" else self.target.id,
-            ledger=str(self.paths.published),
-        )
 
     def warn_if_other_bytes(self, finished: FinishedWheel) -> None:
         """Warn if a wheel is published with other bytes although its inputs are the same: its tools differ then."""

@@ -17,6 +17,7 @@ from tfwheel.build import (
     official_wheel,
     pipeline,
     project_environment,
+    published_names,
     tensorflow_sdk,
     verification,
 )
@@ -62,7 +63,8 @@ def build(
     """
     native = paths or Paths.here()
     job = Job.of(target_id, replace(native, dist=native.dist / "container"))
-    with job.publishable(), job.exclusive(job.target.ops_id), job.scratch():
+    published_names.require_free(job.config, job.target, job.paths)
+    with job.exclusive(job.target.ops_id), job.scratch():
         name = containers.find_engine(engine)
         with console.step(f"container image ({name})", job.times):
             place = containers.find_place(name, image or cibuildwheel.default_image(job.paths.settings / _package(job)))

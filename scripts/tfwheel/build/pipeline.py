@@ -17,6 +17,7 @@ from tfwheel.build import (
     official_wheel,
     ops_wheel,
     project_sdk,
+    published_names,
     repair,
     source_base,
     summary,
@@ -28,7 +29,7 @@ from tfwheel.build.errors import OpsSourceError
 from tfwheel.build.job import FinishedWheel, Job
 from tfwheel.build.source_build import SourceOptions
 from tfwheel.checks import wheel_gates
-from tfwheel.config import ops_projects
+from tfwheel.config import build_config, ops_projects, plan
 from tfwheel.config.paths import Paths
 from tfwheel.config.targets import WHEEL_EPOCH, session_of
 from tfwheel.index import local_index
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tfwheel.build.toolchain import Toolchain
+    from tfwheel.config.build_config import Config
     from tfwheel.retarget.libraries import RetargetedLibraries
     from tfwheel.wheel.overlay import MergedWheel
 
@@ -74,10 +76,19 @@ def build(
     ``dist/reports/summary.md`` is updated in any case.
     """
     paths = paths or Paths.here()
-    source_base.require(target_id, source or SourceOptions(), paths)
-    job = Job.of(target_id, paths)
-    console.say(f"{job.target.id}: {job.base.file} -> {job.target.version}")
-    with _summing_up(job), job.publishable(trial=trial), job.exclusive(job.target.id), job.scratch():
+    config = build_config.load(paths.settings)
+    target = plan.find(plan.targets(config), target_id)
+    with _summing_up(config, target_id, paths):
+        published_names.require_free(config, target, paths, trial=trial)
+        source_base.require(target, source or SourceOptions(), paths)
+        job = Job.of(target_id, paths)
+        console.say(f"{job.target.id}: {job.base.file} -> {job.target.version}")
+        return _made(job, force=force, require_gpu=require_gpu, smoke=smoke)
+
+
+def _made(job: Job, *, force: bool, require_gpu: bool, smoke: bool) -> Record:
+    """Build a target unless it is unchanged, check, test and serve it as ``build`` says."""
+    with job.exclusive(job.target.id), job.scratch():
         chain = toolchain.choose(job.target.line, cache=job.paths.cache)
         key = _key(job, chain)
         finished = None if force else job.kept(job.target.id, key)
@@ -96,7 +107,8 @@ def smoke_target(target_id: str, *, require_gpu: bool = False, paths: Paths | No
     Stores the new reports in their records; returns that of the target. Raises the errors of a smoke test.
     """
     job = Job.of(target_id, paths or Paths.here())
-    with _summing_up(job), job.exclusive(job.target.id), job.scratch():
+    summing_up = _summing_up(job.config, target_id, job.paths)
+    with summing_up, job.exclusive(job.target.id), job.scratch():
         finished, ops = job.kept(job.target.id), job.kept(job.target.ops_id)
         if job.target.builder == "ops":
             finished, ops = ops, None
@@ -112,12 +124,12 @@ def smoke_target(target_id: str, *, require_gpu: bool = False, paths: Paths | No
 
 
 @contextmanager
-def _summing_up(job: Job) -> Iterator[None]:
+def _summing_up(config: Config, target_id: str, paths: Paths) -> Iterator[None]:
     """Update ``dist/reports/summary.md`` when the block ends, even with an error."""
     try:
         yield
     finally:
-        summary.refresh(job.paths, expected=summary.expected(job.config, [job.target.id]))
+        summary.refresh(paths, expected=summary.expected(config, [target_id]))
 
 
 def _build(job: Job, chain: Toolchain, key: str, *, force: bool, require_gpu: bool) -> FinishedWheel:

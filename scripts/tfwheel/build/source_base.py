@@ -13,7 +13,7 @@ from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
 from tfwheel.build import base_facts, official_wheel, repair, source_build, toolchain
 from tfwheel.build.errors import SourceWheelError
-from tfwheel.config import build_config, plan
+from tfwheel.config import build_config
 from tfwheel.config.errors import NotLockedError
 from tfwheel.config.targets import TENSORFLOW, WHEEL_EPOCH, Base
 from tfwheel.source import trees
@@ -48,27 +48,26 @@ def of(target: Target, paths: Paths) -> Base:
     raise NotLockedError(message, remedy=remedy)
 
 
-def require(target_id: str, options: SourceOptions, paths: Paths) -> None:
+def require(target: Target, options: SourceOptions, paths: Paths) -> None:
     """Build the base of a target that is built from source, or take a wheel that was, unless it is in the cache.
 
     A build that was stopped, killed or that failed goes on where it stopped. Raises ConfigError, NoCompilerError and
     TooSmallError before any work, and the errors of the room ``source``; SourceWheelError for a wheel that is not the
     target's.
     """
-    settings = build_config.load(paths.settings)
-    target = plan.find(plan.targets(settings), target_id)
     if target.builder != "source":
         return
     wanted = SourceOrder.of(target, paths.settings)
+    rules = build_config.load(paths.settings).repair
     toolchain.choose(target.line, cache=paths.cache)  # what compiles the ops afterwards must be there before the hours
-    folder = _folder(wanted, settings.repair, paths.cache)
+    folder = _folder(wanted, rules, paths.cache)
     if found := _asked_for(wanted, options, _kept(folder, paths.cache)):
         console.say(f"{target.id}: TensorFlow {target.tensorflow} from source is in the cache, {found.file}")
         return
     lock = paths.cache / "locks" / f"source-{target.id}.lock"
     with locks.exclusive(lock, busy=f"another build of {target.id} from source is running"):
         if not _asked_for(wanted, options, _kept(folder, paths.cache)):
-            _make(wanted, settings.repair, options, paths, folder)
+            _make(wanted, rules, options, paths, folder)
 
 
 def _asked_for(wanted: SourceOrder, options: SourceOptions, kept: Base | None) -> Base | None:

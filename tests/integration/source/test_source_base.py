@@ -13,6 +13,7 @@ import pytest
 
 import bazelworld
 import fakewheels
+import ledgers
 import opsworld
 from tfwheel.build import pipeline, recheck, source_base, source_build
 from tfwheel.build.errors import SourceWheelError
@@ -20,6 +21,8 @@ from tfwheel.build.source_build import SourceOptions
 from tfwheel.config import build_config, inputs, plan
 from tfwheel.config.errors import ConfigError
 from tfwheel.config.paths import ROOT
+from tfwheel.index import ledger
+from tfwheel.index.errors import NameTakenError
 from tfwheel.source import script, trees
 from tfwheel.source.errors import BuildStoppedError, CheckoutError, SourceCompileError, TooSmallError
 from tfwheel.source.order import SourceOrder
@@ -31,6 +34,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tfwheel.config.paths import Paths
+    from tfwheel.config.targets import Target
     from tfwheel.system.containers import ContainerHost
 
 PATCH = """\
@@ -113,8 +117,7 @@ def test_the_printed_script_builds_that_wheel_and_the_factory_takes_it(
     dockerfile = tmp_path / "Dockerfile"
     dockerfile.write_text(f"FROM {place.image}\n")
     monkeypatch.setattr(script, "DOCKERFILE", dockerfile)
-    target = plan.find(plan.targets(build_config.load(paths.settings)), bazelworld.TARGET)
-    wanted = SourceOrder.of(target, paths.settings)
+    wanted = order_of(paths)
     monkeypatch.setattr(type(wanted), "image", f"localhost/{volumes}")
     program = tmp_path / "build.sh"
     program.write_text(script.text(wanted))
@@ -129,7 +132,7 @@ def test_the_printed_script_builds_that_wheel_and_the_factory_takes_it(
     assert record.base
     assert record.base["source"].endswith(", built elsewhere")
     with pytest.raises(SourceWheelError, match="is no wheel"):  # one that is named is never passed over
-        source_base.require(bazelworld.TARGET, SourceOptions(wheel=tmp_path / "other.whl"), paths)
+        source_base.require(target_of(paths), SourceOptions(wheel=tmp_path / "other.whl"), paths)
 
 
 @pytest.mark.parametrize(
@@ -145,7 +148,7 @@ def test_a_wheel_of_something_else_is_refused(paths: Paths, tmp_path: Path, name
     wheel = tmp_path / name.format(tag=bazelworld.TAG)
     wheel.write_bytes(b"")
     with pytest.raises(SourceWheelError, match=words):
-        source_base.require(bazelworld.TARGET, SourceOptions(wheel=wheel), paths)
+        source_base.require(target_of(paths), SourceOptions(wheel=wheel), paths)
 
 
 def test_a_wheel_without_a_library_is_refused(paths: Paths, tmp_path: Path) -> None:
@@ -154,7 +157,7 @@ def test_a_wheel_without_a_library_is_refused(paths: Paths, tmp_path: Path) -> N
         tmp_path, {"tensorflow/__init__.py": b""}, name="tensorflow", version="2.99.0", tag=tag
     )
     with pytest.raises(source_base.repair.RepairError):
-        source_base.require(bazelworld.TARGET, SourceOptions(wheel=wheel), paths)
+        source_base.require(target_of(paths), SourceOptions(wheel=wheel), paths)
 
 
 CUDA = """
@@ -189,7 +192,7 @@ def test_the_extra_and_cuda_of_a_wheel_is_that_of_its_cuda(tmp_path: Path, monke
         version="2.99.0",
         tag=f"{bazelworld.TAG}-{bazelworld.TAG}-linux_x86_64",
     )
-    source_base.require(bazelworld.TARGET, SourceOptions(wheel=wheel), paths)
+    source_base.require(target_of(paths), SourceOptions(wheel=wheel), paths)
     base = source_base.of(order_of(paths).target, paths)
     assert base.requires_dist == (
         "numpy",
@@ -199,9 +202,12 @@ def test_the_extra_and_cuda_of_a_wheel_is_that_of_its_cuda(tmp_path: Path, monke
     assert base.runpaths[fakewheels.FRAMEWORK] == fakewheels.RUNPATH
 
 
+def target_of(paths: Paths) -> Target:
+    return plan.find(plan.targets(build_config.load(paths.settings)), bazelworld.TARGET)
+
+
 def order_of(paths: Paths) -> SourceOrder:
-    target = plan.find(plan.targets(build_config.load(paths.settings)), bazelworld.TARGET)
-    return SourceOrder.of(target, paths.settings)
+    return SourceOrder.of(target_of(paths), paths.settings)
 
 
 @pytest.mark.parametrize(
@@ -263,18 +269,30 @@ def test_a_machine_that_is_too_small_is_refused_before_anything_is_fetched_and_n
     era = paths.settings / "eras/2.99.toml"
     era.write_text(era.read_text().replace("disk = 1\n", "disk = 900000\n"))
     with pytest.raises(TooSmallError, match=r"needs 900000 GiB of free disk, and there are \d+"):
-        source_base.require(bazelworld.TARGET, options(place), paths)
+        source_base.require(target_of(paths), options(place), paths)
     assert not (paths.cache / "source-trees").exists()
     for name in order_of(paths).bazel(paths.cache).volumes.values():  # it has a part of what is needed already
         containers.ask([place.engine, "volume", "create", name])
-    source_base.require(bazelworld.TARGET, options(place), paths)
+    source_base.require(target_of(paths), options(place), paths)
     assert volumes in order_of(paths).bazel(paths.cache).name
+
+
+def test_a_version_that_is_published_from_another_tree_is_refused_before_the_hours(paths: Paths) -> None:
+    config = build_config.load(paths.settings)
+    version, file = "2.99.0+src.1", f"tensorflow-2.99.0+src.1-{bazelworld.TAG}-{bazelworld.TAG}-linux_x86_64.whl"
+    address = f"https://example.org/releases/download/v1/{file.replace('+', '%2B')}"
+    now = inputs.digest(config, target_of(paths))
+    ledger.append(paths.published, [ledgers.entry(1, version=version, file=file, url=address, line="src", inputs=now)])
+    (paths.settings / "tree-patches/version.patch").write_text(PATCH.replace("220 :", "221 :"))
+    with pytest.raises(NameTakenError, match=r"2\.99\.0\+src\.1 is published from other"):  # no engine was asked for
+        pipeline.build(bazelworld.TARGET, source=SourceOptions(image="localhost/tfwheel-none"), paths=paths)
+    assert (paths.dist / "reports/summary.md").is_file()
 
 
 def test_a_version_that_nobody_knows_how_to_build_is_refused(paths: Paths) -> None:
     (paths.settings / "eras/2.99.toml").unlink()
     with pytest.raises(ConfigError, match=r"not known how TensorFlow 2\.99 is built from source"):
-        source_base.require(bazelworld.TARGET, SourceOptions(), paths)
+        source_base.require(target_of(paths), SourceOptions(), paths)
 
 
 def test_a_part_of_a_chain_of_jobs_says_whether_another_must_go_on(

@@ -10,7 +10,7 @@ import pytest
 import fakewheels
 import opsworld
 from ledgers import entry
-from tfwheel.build import gpu_code, official_wheel, pipeline, toolchain
+from tfwheel.build import gpu_code, official_wheel, pipeline, published_names, toolchain
 from tfwheel.build.compilers import Compiler
 from tfwheel.build.errors import OpsSourceError
 from tfwheel.config.ops_projects import LibraryEntry, OpsProject
@@ -77,23 +77,20 @@ def test_a_tree_of_cuda_parts_that_was_there_came_from_the_cache(
 
 
 def test_a_version_that_is_published_from_other_inputs_is_refused_before_any_work(build: Job) -> None:
-    with build.publishable():
-        pass
+    published_names.require_free(build.config, build.target, build.paths)
     known = entry(1, version=build.target.version, inputs=build.inputs)
     ledger.append(build.paths.published, [known])
-    with build.publishable():
-        pass
+    published_names.require_free(build.config, build.target, build.paths)
     other = build.paths.settings / "ops" / "src" / "new.cc"
     other.parent.mkdir(parents=True)
     other.write_text("// another op")
     changed = replace(build, config=replace(build.config, directory=build.paths.settings))
     before = sorted(build.paths.settings.rglob("*"))
-    with pytest.raises(NameTakenError, match="published from other ops") as caught, changed.publishable():
-        pytest.fail("it began")
+    with pytest.raises(NameTakenError, match="published from other ops") as caught:
+        published_names.require_free(changed.config, build.target, build.paths)
     assert "Raise `build` to 2 in build_config/targets.toml" in caught.value.remedy
     assert sorted(build.paths.settings.rglob("*")) == before
-    with changed.publishable(trial=True):
-        pass
+    published_names.require_free(changed.config, build.target, build.paths, trial=True)
 
 
 GPU_ONLY = LibraryEntry(file="their_ops/_gpu.so", gpu_only=True)
