@@ -15,7 +15,7 @@ from tfwheel.build import (
     compiler_errors,
     cuda_tree,
     official_wheel,
-    pipeline,
+    ops_stage,
     project_environment,
     published_names,
     tensorflow_sdk,
@@ -104,7 +104,7 @@ def _build(job: Job, place: ContainerHost, base: Path, key: str, *, beside: Job)
     with console.step("compare with the native build", job.times):
         _compare(built.wheel, beside.kept(job.target.ops_id), target=job.target, rules=job.config.repair)
     tools = built.tools | _compilers(built.wheel, job.config.ops[0].packages)
-    return pipeline.finish_ops(job, built.wheel, built.repair, base=base, key=key, tools=tools)
+    return ops_stage.finish(job, built.wheel, built.repair, base=base, key=key, tools=tools)
 
 
 def _order(job: Job, base: Path) -> ContainerBuild:
@@ -169,7 +169,7 @@ def _compilers(wheel: Path, packages: Sequence[str]) -> dict[str, str]:
 
 def code_key() -> str:
     """Return a digest of the code that decides the bytes of the container's wheel, or whether it passes the gates."""
-    return sources.digest(__name__, without=pipeline.UNRELATED)
+    return sources.digest(__name__, without=ops_stage.UNRELATED)
 
 
 def _key(job: Job, base: Path, place: ContainerHost) -> str:

@@ -9,51 +9,38 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict
-from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tfwheel.build import (
     gpu_code,
     official_wheel,
-    ops_wheel,
-    project_sdk,
+    ops_stage,
     published_names,
-    repair,
     source_base,
     summary,
-    tensorflow_sdk,
     toolchain,
     verification,
 )
-from tfwheel.build.errors import OpsSourceError
 from tfwheel.build.job import FinishedWheel, Job
 from tfwheel.build.source_build import SourceOptions
-from tfwheel.checks import wheel_gates
 from tfwheel.config import build_config, ops_projects, plan
 from tfwheel.config.paths import Paths
-from tfwheel.config.targets import WHEEL_EPOCH, session_of
+from tfwheel.config.targets import session_of
 from tfwheel.index import local_index
 from tfwheel.index.errors import WheelMissingError
 from tfwheel.index.site import SiteContent
-from tfwheel.system import console, digests, files, kept_folders, sources
-from tfwheel.wheel import overlay, provenance, sbom
+from tfwheel.system import console, digests, kept_folders, sources
+from tfwheel.wheel import overlay, provenance
 from tfwheel.wheel.records import Record
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
     from tfwheel.build.toolchain import Toolchain
     from tfwheel.config.build_config import Config
     from tfwheel.retarget.libraries import RetargetedLibraries
     from tfwheel.wheel.overlay import MergedWheel
-
-# Imports that no wheel depends on: the index lists finished wheels, the summary describes them, their fit in Colab's
-# runtimes is judged again when they are published, and a changed smoke test tests the same wheel.
-UNRELATED = (
-    *("index", "colab", "build.summary", "checks.environments", "checks.smoke", "checks.smoke_checks"),
-    *("checks.ops_trial", "checks.ops_checks"),
-)
 
 
 def build(
@@ -135,12 +122,12 @@ def _summing_up(config: Config, target_id: str, paths: Paths) -> Iterator[None]:
 def _build(job: Job, chain: Toolchain, key: str, *, force: bool, require_gpu: bool) -> FinishedWheel:
     """Build the wheel of a target from the official one, gated and smoke-tested."""
     if job.target.builder == "ops":
-        with _ops(job, chain, _fetched(job, chain), force=force) as compiled:
+        with ops_stage.built(job, chain, _fetched(job, chain), code=code_key(), force=force) as compiled:
             return verification.smoke_test(job, compiled, require_gpu=require_gpu)
     with verification.prepared_environment(job, require_gpu=require_gpu) as environment:
         base = _fetched(job, chain)
         with gpu_code.retargeted_in_background(job, base) as retargeted:
-            with _ops(job, chain, base, force=force) as compiled:
+            with ops_stage.built(job, chain, base, code=code_key(), force=force) as compiled:
                 ops = _smoke_and_serve(job, compiled, require_gpu=require_gpu)
             native = retargeted.result()
         merged = _merged(job, base, ops, native)
@@ -154,10 +141,10 @@ def _build_untested(job: Job, chain: Toolchain, key: str, *, force: bool) -> Fin
     """Build and gate the wheel of a target from the official one; nothing of it is run."""
     base = _fetched(job, chain)
     if job.target.builder == "ops":
-        with _ops(job, chain, base, force=force) as ops:
+        with ops_stage.built(job, chain, base, code=code_key(), force=force) as ops:
             return ops
     with gpu_code.retargeted_in_background(job, base) as retargeted:
-        with _ops(job, chain, base, force=force) as ops:
+        with ops_stage.built(job, chain, base, code=code_key(), force=force) as ops:
             pass  # for other Pythons it is free while this one waits for its libraries
         native = retargeted.result()
     merged = _merged(job, base, ops, native)
@@ -180,88 +167,6 @@ def _fetched(job: Job, chain: Toolchain) -> Path:
         parts.result()
         tools.result()
     return base
-
-
-@contextmanager
-def _ops(job: Job, chain: Toolchain, base: Path, *, force: bool) -> Iterator[FinishedWheel]:
-    """Yield the repaired ops wheel, compiled once for all Pythons of a TensorFlow version and line.
-
-    It is locked while the block runs, so that it is smoke-tested only once.
-    """
-    compile_key = partial(
-        ops_wheel.compile_key,
-        target=job.target,
-        projects=job.config.ops,
-        settings=job.paths.settings,
-        sdk=tensorflow_sdk.sdk_key(base),
-        toolchain=chain,
-    )
-    compiled = compile_key()
-    key = digests.of_facts(
-        compiled=compiled, rules=asdict(job.config.repair), libraries=digests.library_versions(), code=code_key()
-    )
-    with job.exclusive(job.target.ops_id):
-        finished = None if force else job.kept(job.target.ops_id, key)
-        if finished:
-            console.say(f"  ops: {finished.wheel.name} serves this Python too; not compiled")
-            job.cached.append("ops")
-            finished = job.renewed(finished)
-        else:
-            finished = _compile(job, chain, base, key, is_same=lambda: compile_key() == compiled)
-        yield finished
-
-
-def _compile(job: Job, chain: Toolchain, base: Path, key: str, *, is_same: Callable[[], bool]) -> FinishedWheel:
-    """Compile, repair and finish the ops wheel; ``is_same`` tells whether sources are still those of the key."""
-    target, log = job.target, job.log("ops")
-    kept = tensorflow_sdk.kept_sdk(base, job.paths.cache)
-    with console.step("TensorFlow headers", job.times), job.recording_cache_hit("headers", kept):
-        sdk = project_sdk.unpack(base, job.paths.cache, cc=any(project.tensorflow_cc for project in job.config.ops))
-    with console.step("compile ops", job.times):
-        raw = ops_wheel.compile_ops(
-            job.ops_sources(), target=target, sdk=sdk, toolchain=chain, workspace=job.work, log=log
-        )
-    if not is_same():
-        message = "the sources or settings of the custom ops changed while they were built: nothing of it is kept"
-        raise OpsSourceError(message, remedy="Run the same command again.")
-    with console.step("auditwheel repair", job.times):
-        wheel, report = repair.repair(raw, job.work / "repaired", job.config.repair, epoch=WHEEL_EPOCH, log=log)
-    return finish_ops(job, wheel, report, base=base, key=key, tools=digests.tool_versions() | chain.versions)
-
-
-def finish_ops(
-    job: Job, wheel: Path, report: dict[str, Any], *, base: Path, key: str, tools: dict[str, str]
-) -> FinishedWheel:
-    """Add the SBOM to a repaired ops wheel, run its gates and keep it.
-
-    ``report`` is the report of its repair, ``base`` the official wheel that it was compiled for, ``tools`` the versions
-    of the tools that made it. Raises the errors of the gates.
-    """
-    target, rules = job.target, job.config.repair
-    sbom.embed(wheel, sbom.of_ops(project=ops_wheel.PROJECT, target=target, ops=job.ops, tools=tools))
-    with console.step("gates of the ops wheel", job.times):
-        passed = wheel_gates.run_ops_gates(wheel, base=base, target=target, rules=rules)
-    record = Record(
-        target=target.ops_id,
-        project=ops_wheel.PROJECT,
-        version=target.version,
-        line=target.line.name,
-        python=None,
-        file=wheel.name,
-        sha256=files.sha256_of(wheel),
-        size=wheel.stat().st_size,
-        key=key,
-        source_commit=job.commit(),
-        builder=provenance.builder(os.environ),
-        inputs=job.inputs,
-        tools=tools,
-        gpu_code=passed.gpu_code,
-        repair=report,
-        gates=passed.findings,
-        times=dict(job.times),
-        cached=list(job.cached),
-    )
-    return job.keep(wheel, record)
 
 
 def _merged(job: Job, base: Path, ops: FinishedWheel, native: RetargetedLibraries) -> MergedWheel:
@@ -317,7 +222,7 @@ def _serve(job: Job, finished: FinishedWheel) -> FinishedWheel:
 
 def code_key() -> str:
     """Return a digest of the code that decides the bytes of a wheel, or whether it passes the gates."""
-    return sources.digest(__name__, without=UNRELATED)
+    return sources.digest(__name__, without=ops_stage.UNRELATED)
 
 
 def _key(job: Job, chain: Toolchain) -> str:
