@@ -18,12 +18,15 @@ import engines
 import fakewheels
 import needs
 from tfwheel.config.paths import CONFIG_DIR, ROOT, Paths
+from tfwheel.source import bazel
 from tfwheel.system import containers
 from tfwheel.system.processes import run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tfwheel.source.bazel import BazelBuild
+    from tfwheel.source.build_events import BuildReport
     from tfwheel.system.containers import ContainerHost
 
 DATA = Path(__file__).parents[1] / "data"
@@ -150,6 +153,9 @@ lines = ["src"]
 LINES = '[src]\nlabel = "src"\nbase = "tensorflow"\nbuilder = "source"\n'
 REPAIR = 'ceiling = "manylinux_2_40_x86_64"\nmax_bytes = 10_000_000\nexclude = ["libtensorflow_framework.so.2"]\n'
 IMAGE = f"localhost/tfwheel-bazel-test-{os.getpid()}"
+OPTIONS = [f"--repo_env=HERMETIC_PYTHON_VERSION={PYTHON}", "--repo_env=WHEEL_NAME=tensorflow"]
+OPTIONS += ["--config=release_cpu_linux"]
+WHEEL_FILE = f"tensorflow/tools/pip_package/wheel_house/tensorflow-2.99.0-{TAG}-{TAG}-linux_x86_64.whl"
 
 
 def write(folder: Path, files: dict[str, str]) -> None:
@@ -210,6 +216,11 @@ def image() -> Iterator[ContainerHost]:
             yield containers.find_place(engine, IMAGE)
         finally:
             containers.ask([engine, "rmi", "--force", IMAGE])
+
+
+def built(build: BazelBuild, place: ContainerHost, folder: Path, **options: float) -> BuildReport:
+    """Build, with the log beside the folder."""
+    return bazel.build(build, place, folder=folder, log=folder.with_name("log"), **options)  # type: ignore[arg-type]
 
 
 def volumes(engine: str, name: str) -> list[str]:

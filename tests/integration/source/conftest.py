@@ -9,10 +9,12 @@ import pytest
 
 import bazelworld
 from tfwheel.source import order
+from tfwheel.source.bazel import BazelBuild
 from tfwheel.system import containers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from tfwheel.system.containers import ContainerHost
 
@@ -32,3 +34,14 @@ def volumes(place: ContainerHost, monkeypatch: pytest.MonkeyPatch, request: pyte
     containers.remove_volumes(place.engine, bazelworld.volumes(place.engine, name))
     left = containers.ask([place.engine, "ps", "--all", "--format", "{{.Labels}}"])
     assert name not in left
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    return bazelworld.make_tree(tmp_path / "tree")
+
+
+@pytest.fixture
+def build(volumes: str, tree: Path) -> BazelBuild:
+    targets = ["//tensorflow/tools/pip_package:wheel"]
+    return BazelBuild(name=volumes, tree=tree, targets=targets, options=bazelworld.OPTIONS, jobs=2)

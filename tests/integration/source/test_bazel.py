@@ -18,40 +18,18 @@ import pytest
 
 import bazelworld
 from tfwheel.config.paths import ROOT
-from tfwheel.source import bazel, build_events, order
-from tfwheel.source.bazel import BazelBuild
+from tfwheel.source import bazel, build_events
 from tfwheel.source.errors import BazelError, BuildStoppedError, OutOfMemoryError, SourceCompileError
-from tfwheel.source.order import CREDENTIAL, Remote
 from tfwheel.system import containers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
-    from tfwheel.source.build_events import BuildReport
+    from tfwheel.source.bazel import BazelBuild
     from tfwheel.system.containers import ContainerHost
 
-OPTIONS = [f"--repo_env=HERMETIC_PYTHON_VERSION={bazelworld.PYTHON}", "--repo_env=WHEEL_NAME=tensorflow"]
-OPTIONS += ["--config=release_cpu_linux"]
-WHEEL = "tensorflow/tools/pip_package/wheel_house/tensorflow-2.99.0-{tag}-{tag}-linux_x86_64.whl"
 SLOW = [f"{number} 0\n" for number in range(bazelworld.SLOW)]
 KILLS = 20
-
-
-@pytest.fixture
-def tree(tmp_path: Path) -> Path:
-    return bazelworld.make_tree(tmp_path / "tree")
-
-
-@pytest.fixture
-def build(volumes: str, tree: Path) -> BazelBuild:
-    return BazelBuild(
-        name=volumes, tree=tree, targets=["//tensorflow/tools/pip_package:wheel"], options=OPTIONS, jobs=2
-    )
-
-
-def built(build: BazelBuild, place: ContainerHost, folder: Path, **options: float) -> BuildReport:
-    return bazel.build(build, place, folder=folder, log=folder.with_name("log"), **options)  # type: ignore[arg-type]
 
 
 def slow(folder: Path) -> list[str]:
@@ -63,19 +41,19 @@ def test_a_build_is_copied_out_and_a_second_one_runs_nothing(
     place: ContainerHost, build: BazelBuild, tree: Path, tmp_path: Path
 ) -> None:
     before = sorted(tree.rglob("*"))
-    report = built(build, place, tmp_path / "out")
+    report = bazelworld.built(build, place, tmp_path / "out")
     assert (report.exit_name, report.cached) == ("SUCCESS", 0)
     assert report.ran >= bazelworld.PARTS
-    wheel = tmp_path / "out" / WHEEL.format(tag=bazelworld.TAG)
+    wheel = tmp_path / "out" / bazelworld.WHEEL_FILE
     with zipfile.ZipFile(wheel) as archive:
         archive.extract("tensorflow/libtensorflow_framework.so.2", tmp_path)
     assert ctypes.CDLL(str(tmp_path / "tensorflow/libtensorflow_framework.so.2")).tf_version() == 220
     assert sorted(tree.rglob("*")) == before
-    again = built(build, place, tmp_path / "out")
+    again = bazelworld.built(build, place, tmp_path / "out")
     assert (again.ran, again.cached) == (0, 0)
     assert wheel.is_file()
     containers.remove_volumes(place.engine, [build.volumes[bazel.OUT]])  # the output is lost, the disk cache is not
-    third = built(build, place, tmp_path / "out")
+    third = bazelworld.built(build, place, tmp_path / "out")
     assert (third.ran, third.cached) == (0, report.ran)
 
 
@@ -87,7 +65,7 @@ def test_a_source_that_does_not_compile_is_shown_with_the_compilers_words(
     with pytest.raises(
         SourceCompileError, match=r"CppCompile of //tensorflow:libtensorflow_framework\.so\.2 failed"
     ) as caught:
-        built(build, place, tmp_path / "out")
+        bazelworld.built(build, place, tmp_path / "out")
     assert re.search(r"part2\.c:1:\d+: error: .nothing. undeclared", caught.value.message)
     assert not (tmp_path / "out").exists()
 
@@ -95,7 +73,7 @@ def test_a_source_that_does_not_compile_is_shown_with_the_compilers_words(
 def test_an_option_that_bazel_does_not_know_is_named(place: ContainerHost, build: BazelBuild, tmp_path: Path) -> None:
     (tmp_path / "log").write_text("Server terminated abruptly (of an older run)\n")
     with pytest.raises(BazelError, match=r"exit code 2: ERROR: .*--no_such_option"):
-        built(replace(build, options=["--no_such_option"]), place, tmp_path / "out")
+        bazelworld.built(replace(build, options=["--no_such_option"]), place, tmp_path / "out")
 
 
 def test_a_build_whose_time_is_over_goes_on_where_it_stopped(
@@ -103,9 +81,9 @@ def test_a_build_whose_time_is_over_goes_on_where_it_stopped(
 ) -> None:
     long = replace(build, targets=["//tensorflow:slow"])
     with pytest.raises(BuildStoppedError, match=r"was stopped; ([\d,]+ of [\d,]+ actions were|no action was) done"):
-        built(long, place, tmp_path / "slow", budget_s=11)
+        bazelworld.built(long, place, tmp_path / "slow", budget_s=11)
     assert not (tmp_path / "slow").exists()
-    report = built(long, place, tmp_path / "slow")
+    report = bazelworld.built(long, place, tmp_path / "slow")
     assert report.exit_name == "SUCCESS"
     assert slow(tmp_path / "slow") == SLOW
 
@@ -148,7 +126,7 @@ bazel.build(build, place, folder=Path(folder) / "slow", log=Path(folder) / "kill
 def test_a_build_that_is_killed_again_and_again_goes_on_with_caches_that_are_sound(
     place: ContainerHost, build: BazelBuild, tree: Path, tmp_path: Path
 ) -> None:
-    code = PROGRAM.format(options=OPTIONS)
+    code = PROGRAM.format(options=bazelworld.OPTIONS)
     argv = [sys.executable, "-c", code, place.engine, place.image, build.name, str(tree), str(tmp_path)]
     env = {**os.environ, "PYTHONPATH": str(ROOT / "scripts")}
     dice = random.Random(15)  # noqa: S311 -- instants, no secrets
@@ -175,68 +153,10 @@ def test_a_build_that_is_killed_again_and_again_goes_on_with_caches_that_are_sou
     ended = reached.count(None)
     (tree / "tensorflow/round.txt").write_text("0\n")
     long = replace(build, targets=["//tensorflow:slow"])
-    last = built(long, place, tmp_path / "slow")
+    last = bazelworld.built(long, place, tmp_path / "slow")
     assert last.exit_name == "SUCCESS"
     print(f"{KILLS} instants, {ended} ends before; last counts: {reached}; then {last.ran} ran, {last.cached} cached")  # noqa: T201
     assert slow(tmp_path / "slow") == SLOW
     containers.remove_volumes(place.engine, [build.volumes[bazel.OUT]])
-    report = built(long, place, tmp_path / "again")
+    report = bazelworld.built(long, place, tmp_path / "again")
     assert (report.ran, slow(tmp_path / "again")) == (0, SLOW)  # what the disk cache has is whole
-
-
-NGINX = """
-user root; daemon off; pid /tmp/nginx.pid; error_log /dev/stderr; events {}
-http {
-    access_log off; client_max_body_size 0; client_body_temp_path /cache/.new;
-    server {
-        listen 127.0.0.1:PORT;
-        root /cache;
-        location / {
-            if ($http_authorization != "Bearer of\\"test") { return 401; }
-            dav_methods PUT; create_full_put_path on;
-        }
-    }
-}
-"""
-
-
-@pytest.fixture
-def cache(place: ContainerHost, volumes: str, tmp_path: Path) -> Iterator[str]:
-    """The address of a remote cache: nginx, which asks for a header."""
-    if place.engine != "podman":
-        pytest.skip("docker gives the cache and Bazel networks of their own: run `apt-get install podman`")
-    port = str(20000 + os.getpid() % 30000)
-    (tmp_path / "nginx.conf").write_text(NGINX.replace("PORT", port))
-    name = f"{volumes}-cache"
-    options = [
-        "--rm",
-        "--detach",
-        f"--name={name}",
-        f"--mount=type=bind,source={tmp_path}/nginx.conf,destination=/n.conf",
-    ]
-    options += [f"--mount=type=volume,source={volumes}-remote,destination=/cache"]
-    serve = "mkdir -p /cache/.new && exec nginx -c /n.conf"
-    containers.ask([place.engine, "run", *options, place.image, "sh", "-c", serve])
-    yield f"http://127.0.0.1:{port}"
-    containers.ask([place.engine, "rm", "--force", name])
-
-
-def test_two_builds_share_a_remote_cache_that_asks_for_a_header(
-    place: ContainerHost, build: BazelBuild, cache: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv(CREDENTIAL, 'Authorization: Bearer of"test')
-    remote = Remote(cache=cache)
-    helper = f"--credential_helper={order.HELPER_INSIDE}"
-    shared = replace(build, options=[*OPTIONS, *remote.options(), helper], mounts=remote.mounts(tmp_path))
-    assert (tmp_path / "header").stat().st_mode & 0o777 == 0o600
-    first = built(shared, place, tmp_path / "first")
-    second = built(replace(shared, name=f"{build.name}-b"), place, tmp_path / "second")  # volumes of its own
-    assert (first.cached, second.ran, second.cached) == (0, 0, first.ran)
-    names = [WHEEL.format(tag=bazelworld.TAG)] * 2
-    assert (tmp_path / "first" / names[0]).read_bytes() == (tmp_path / "second" / names[1]).read_bytes()
-    assert 'of"test' not in (tmp_path / "log").read_text()
-    kept = [f"--mount=type=volume,source={name},destination=/{name}" for name in shared.volumes.values()]
-    found = containers.ask(
-        [place.engine, "run", "--rm", *kept, place.image, "sh", "-c", "grep -rlF 'of\"test' /tf* || :"]
-    )
-    assert not [line for line in found.splitlines() if line.startswith("/tf")]  # nor in what outlives the build
