@@ -58,7 +58,9 @@ class BazelBuild:
     def argv(self) -> list[str]:
         """Return Bazel's command line."""
         caches = [f"--disk_cache={DISK}", f"--repository_cache={FETCHED}"]
-        reports = [f"--build_event_json_file={EVENTS}", "--curses=no", "--color=no", "--show_progress_rate_limit=5"]
+        # With a remote cache over gRPC, Bazel would name files by their place there, and not here.
+        events = [f"--build_event_json_file={EVENTS}", "--nobuild_event_json_file_path_conversion"]
+        reports = [*events, "--curses=no", "--color=no", "--show_progress_rate_limit=5"]
         jobs = [f"--jobs={self.jobs}"] if self.jobs else []
         # The tree is read-only: the links that Bazel makes for people have no place there.
         build = ["build", f"--symlink_prefix={LINKS}-", *reports, *caches, *jobs, *self.options, "--", *self.targets]
