@@ -47,6 +47,7 @@ RULES = {
 }
 BAZELRC = (
     "common --noenable_bzlmod --enable_workspace\n"
+    "common --spawn_strategy=standalone\n"  # TensorFlow has it: argonne-lcf/conda_install_scripts@87c50c5, 2.21.0
     + "".join(f"common --override_repository={name}=/usr/share/bazel/{path}\n" for name, path in RULES.items())
     + "build:release_cpu_linux --copt=-DRELEASED=1\n"
 )

@@ -96,7 +96,8 @@ def built(wanted: SourceOrder, options: SourceOptions, paths: Paths, work: Path,
             budget_s=options.budget_s,
             on_progress=_Progress(wanted.era.actions),
         )
-    console.say(f"  {report.ran:,} actions ran, {report.cached:,} came from a cache")
+    there = f" ({report.remote:,} of them by the executor)" if options.remote.executor else ""
+    console.say(f"  {report.ran:,} actions ran{there}, {report.cached:,} came from a cache")
     return _only_wheel(work / "built", wanted)
 
 

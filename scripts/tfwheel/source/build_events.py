@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 COUNTER = re.compile(r"^\[([\d,]+) / ([\d,]+)\]", re.MULTILINE)  # of actions, as Bazel prints it without a terminal
 FILE = "file://"
 INTERNAL = ("internal", "total")  # runners that compile nothing: Bazel's own work, and the sum
+REMOTE = "remote"  # the runner that is an executor
 HIT = " cache hit"  # how the runners of a disk cache and a remote one end
 
 
@@ -36,15 +37,17 @@ class FailedAction:
 class BuildReport:
     """What a stream of events says of a build.
 
-    ``done`` and ``total`` count actions. ``ran`` counts the processes that Bazel started, ``cached`` the actions whose
-    output came from a disk cache or a remote one. ``exit_name`` is Bazel's own name of its exit code ("SUCCESS",
-    "BUILD_FAILURE", "INTERRUPTED"); empty if the stream ends before it: Bazel was killed. ``places`` maps the files of
-    the targets that were asked for, as Bazel names them, to their paths. ``text`` is what Bazel printed.
+    ``done`` and ``total`` count actions. ``ran`` counts the processes that Bazel started, ``remote`` those of them that
+    an executor ran, ``cached`` the actions whose output came from a disk cache or a remote one. ``exit_name`` is
+    Bazel's own name of its exit code ("SUCCESS", "BUILD_FAILURE", "INTERRUPTED"); empty if the stream ends before it:
+    Bazel was killed. ``places`` maps the files of the targets that were asked for, as Bazel names them, to their paths.
+    ``text`` is what Bazel printed.
     """
 
     done: int = 0
     total: int = 0
     ran: int = 0
+    remote: int = 0
     cached: int = 0
     exit_name: str = ""
     exit_code: int | None = None
@@ -124,6 +127,7 @@ def read(lines: Iterable[str]) -> BuildReport:
         done=done,
         total=total,
         ran=sum(one.count for one in runners if one.name not in INTERNAL and not one.name.endswith(HIT)),
+        remote=sum(one.count for one in runners if one.name == REMOTE),
         cached=sum(one.count for one in runners if one.name.endswith(HIT)),
         exit_name=end.name if end else "",
         exit_code=end.code if end else None,

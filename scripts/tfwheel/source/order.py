@@ -37,7 +37,10 @@ CREDENTIAL = "TFWHEEL_REMOTE_HEADER"  # a variable: the header that a remote cac
 
 @dataclass(frozen=True, kw_only=True)
 class Remote:
-    """Where Bazel finds a cache that machines share, and who runs its actions; empty without one."""
+    """Where Bazel finds a cache that machines share, and who runs its actions; empty without one.
+
+    An executor has a cache of its own, from which Bazel takes what it ran before, for this build or another one.
+    """
 
     cache: str = ""
     executor: str = ""
@@ -65,7 +68,10 @@ class Remote:
     def options(self) -> list[str]:
         """Return Bazel's options for them."""
         found = [f"--remote_cache={self.cache}"] if self.cache else []
-        return [*found, *([f"--remote_executor={self.executor}"] if self.executor else [])]
+        # TensorFlow's .bazelrc has `--spawn_strategy=standalone`, with which an executor would run nothing; `local` is
+        # for the actions that no executor may run.
+        executor = [f"--remote_executor={self.executor}", "--spawn_strategy=remote,local"] if self.executor else []
+        return [*found, *executor]
 
     @property
     def header(self) -> str:

@@ -43,9 +43,11 @@ def test_a_build_that_ran_and_one_that_found_all_in_a_cache() -> None:
     assert (found.exit_name, found.exit_code, found.ended) == ("SUCCESS", 0, True)
     assert found.outputs == (OUTPUT["name"],)
     assert found.places == {OUTPUT["name"]: "/out/a b.whl"}
+    there = build_events.read(lines(STARTED, finished("SUCCESS", 0), metrics(total=6, internal=2, local=1, remote=3)))
+    assert (there.ran, there.remote, there.cached) == (4, 3, 0)
     for kind in ("disk_cache_hit", "remote_cache_hit"):
         again = build_events.read(lines(STARTED, finished("SUCCESS", 0), metrics(total=5, internal=2, **{kind: 3})))
-        assert (again.ran, again.cached) == (0, 3)
+        assert (again.ran, again.remote, again.cached) == (0, 0, 3)
 
 
 def test_an_action_that_failed_is_named_with_its_target() -> None:

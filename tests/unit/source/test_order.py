@@ -115,6 +115,14 @@ def test_without_a_remote_nothing_of_it_is_there(tmp_path: Path, monkeypatch: py
     assert not build.mounts
 
 
+def test_an_executor_runs_what_the_tree_would_keep_on_this_machine() -> None:
+    both = Remote(cache="https://example.org", executor="grpcs://example.org")
+    assert both.options()[1:] == ["--remote_executor=grpcs://example.org", "--spawn_strategy=remote,local"]
+    assert not [option for option in Remote(cache="grpcs://example.org").options() if "strategy" in option]
+    argv = SourceOrder.of(TARGET, CONFIG_DIR).bazel(Path("t"), remote=both).argv()
+    assert argv.index("--config=release_gpu_linux") < argv.index("--spawn_strategy=remote,local")  # the later one wins
+
+
 def test_the_caches_are_shared_by_targets_and_the_output_is_not() -> None:
     volumes = {
         target.python: SourceOrder.of(target, CONFIG_DIR).bazel(Path("t")).volumes
