@@ -7,13 +7,20 @@ builds may share. The tree is mounted read-only, and what was built is copied ou
 from __future__ import annotations
 
 import shutil
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from tfwheel.source import build_events
-from tfwheel.source.errors import BazelError, BuildStoppedError, OutOfMemoryError, SourceCompileError
-from tfwheel.system import containers, scratch
+from tfwheel.source.errors import (
+    BazelError,
+    BuildStoppedError,
+    OutOfMemoryError,
+    RemoteServerError,
+    SourceCompileError,
+)
+from tfwheel.system import console, containers, scratch
 from tfwheel.system.containers import ContainerOrder
 from tfwheel.system.errors import CommandError
 
@@ -29,6 +36,9 @@ LINKS = OUT / "links"  # how the names of the links begin that Bazel makes
 EVENTS = PurePosixPath("/tmp/tfwheel-events.json")  # noqa: S108 -- of the container, gone with it
 # Exit codes of Bazel (https://bazel.build/run/scripts#exit-codes); above 128 a signal ended it.
 FAILED, INTERRUPTED, NO_MEMORY, KILLED, TERMINATED = 1, 8, 33, 137, 143
+BROKE_OFF, EVICTED = 34, 39  # of a remote: an error, and a file that its cache had and has no more
+REMOTES = ("--remote_cache=", "--remote_executor=")
+REFUSED, WITHOUT = "ERROR: Failed to query remote execution capabilities: ", "WARNING: Remote Cache: "
 ABRUPT = "Server terminated abruptly"
 SHOWN = 30  # lines of what a failed action printed
 
@@ -55,6 +65,11 @@ class BazelBuild:
         shared = self.shared or self.name
         return {OUT: f"{self.name}-out", DISK: f"{shared}-disk", FETCHED: f"{shared}-fetched"}
 
+    @property
+    def remotes(self) -> str:
+        """The addresses of a remote cache and of an executor, for people; empty without one."""
+        return " and ".join(one.partition("=")[2] for one in self.options if one.startswith(REMOTES))
+
     def argv(self) -> list[str]:
         """Return Bazel's command line."""
         caches = [f"--disk_cache={DISK}", f"--repository_cache={FETCHED}"]
@@ -78,15 +93,26 @@ def build(
 ) -> BuildReport:
     """Build, and copy the files of the targets into ``folder``; return what Bazel says of the build.
 
-    After ``budget_s`` seconds Bazel is asked to end. Raises SourceCompileError with what the first failed action
-    printed, BuildStoppedError, OutOfMemoryError, BazelError and the errors of the container engine; nothing of a
-    failed build is in ``folder``, and what Bazel finished is kept.
+    After ``budget_s`` seconds Bazel is asked to end, and at once if a remote over gRPC is not there. Raises
+    SourceCompileError with what the first failed action printed, RemoteServerError, BuildStoppedError,
+    OutOfMemoryError, BazelError and the errors of the container engine; nothing of a failed build is in ``folder``, and
+    what Bazel finished is kept.
     """
+    troubles: list[str] = []
 
     def on_line(line: str) -> None:
         found = build_events.counter(line)
         if found and on_progress:
             on_progress(*found)
+        if line.startswith((REFUSED, WITHOUT)):
+            troubles.append(line)
+        if troubles != [line]:  # the first is said; more of them say the same
+            return
+        if line.startswith(WITHOUT):
+            console.warn(f"{order.remotes} fails, and the build goes on without it: {line.removeprefix(WITHOUT)}")
+        else:  # Bazel before version 8 goes on without a cache that is not there, and waits for it at each action
+            with suppress(CommandError):  # it ended by itself
+                container.interrupt()
 
     wanted = container_of(order, order.argv())
     shutil.rmtree(folder, ignore_errors=True)
@@ -94,7 +120,8 @@ def build(
     with containers.container(place, wanted) as container:
         code = container.start(log=log, on_line=on_line, budget_s=budget_s)
         report = _report(container, folder.with_name(f"{folder.name}.events.json"))
-        _raise_for(code, report, order, log)
+        refused = bool(troubles) and troubles[0].startswith(REFUSED)
+        _raise_for(code, report, order, log, refused=refused)
         with scratch.beside(folder) as unfinished:
             made = unfinished / "made"
             made.mkdir()
@@ -126,8 +153,8 @@ def _report(container: containers.Container, copy: Path) -> BuildReport:
         return build_events.read(stream)
 
 
-def _raise_for(code: int, report: BuildReport, order: BazelBuild, log: Path) -> None:
-    """Raise the error that an exit code of Bazel stands for; 0 is none."""
+def _raise_for(code: int, report: BuildReport, order: BazelBuild, log: Path, *, refused: bool) -> None:
+    """Raise the error that an exit code of Bazel stands for; 0 is none. ``refused`` is why it was asked to end."""
     if not code:
         return
     said = log.read_text(encoding="utf-8", errors="replace")
@@ -145,10 +172,13 @@ def _raise_for(code: int, report: BuildReport, order: BazelBuild, log: Path) -> 
             else ""
         )
         raise OutOfMemoryError(message, remedy=OutOfMemoryError.default_remedy + fewer)
+    lines = [line for line in said.splitlines() if line.startswith(("ERROR", "FATAL"))] or said.splitlines()[-1:]
+    if refused or (order.remotes and code in {BROKE_OFF, EVICTED}):
+        message = f"{where} cannot use {order.remotes}: {' '.join(lines[:1]).removeprefix('ERROR: ')}"
+        raise RemoteServerError(message, remedy=f"{RemoteServerError.default_remedy} The log is {log}.")
     if code in {INTERRUPTED, TERMINATED}:
         message = f"{where} was stopped; {done}"
         raise BuildStoppedError(message)
-    lines = [line for line in said.splitlines() if line.startswith(("ERROR", "FATAL"))] or said.splitlines()[-1:]
     message = f"{where} ended with exit code {code}: {' '.join(lines[:1])}"
     raise BazelError(message, remedy=f"{BazelError.default_remedy} The log is {log}.")
 

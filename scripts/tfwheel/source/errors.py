@@ -11,6 +11,15 @@ class BazelError(ProgramError):
     default_remedy = "Read the log; what Bazel finished is kept, and the same command goes on there."
 
 
+class RemoteServerError(BazelError):
+    """A remote cache or executor cannot be reached, refuses, or broke off."""
+
+    default_remedy = (
+        "Correct the address, start that server, or see that a container here reaches it; the header that it may ask "
+        "for is in $TFWHEEL_REMOTE_HEADER. What Bazel finished is kept, and the same command goes on there."
+    )
+
+
 class SourceCompileError(FactoryError):
     """Correct the source or its patch: TensorFlow, or what it is compiled with, does not compile."""
 

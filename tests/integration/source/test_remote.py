@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import re
+import time
 import zipfile
 from contextlib import contextmanager
 from dataclasses import replace
@@ -14,7 +15,7 @@ import pytest
 
 import bazelworld
 from tfwheel.source import order
-from tfwheel.source.errors import SourceCompileError
+from tfwheel.source.errors import RemoteServerError, SourceCompileError
 from tfwheel.source.order import CREDENTIAL, Remote
 from tfwheel.system import containers
 
@@ -25,70 +26,82 @@ if TYPE_CHECKING:
     from tfwheel.source.bazel import BazelBuild
     from tfwheel.system.containers import ContainerHost
 
+HEADER = 'Authorization: Bearer of"test'
 NGINX = """
 user root; daemon off; pid /tmp/nginx.pid; error_log /dev/stderr; events {}
 http {
-    access_log off; client_max_body_size 0; client_body_temp_path /cache/.new;
+    access_log off; client_max_body_size 0; client_body_temp_path /kept/.new;
     server {
         listen 127.0.0.1:PORT;
-        root /cache;
+        root /kept;
         location / {
             if ($http_authorization != "Bearer of\\"test") { return 401; }
-            dav_methods PUT; create_full_put_path on;
+            SERVES
         }
     }
 }
 """
+EXECUTE = "justbuild execute --compatible --local-build-root=/kept/just --interface=127.0.0.1"
+
+
+@pytest.fixture(autouse=True)
+def header(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(CREDENTIAL, HEADER)
 
 
 @contextmanager
-def serving(place: ContainerHost, name: str, options: list[str], program: list[str]) -> Iterator[None]:
-    """Run a server in a container of the same image while the block runs."""
+def serving(place: ContainerHost, name: str, folder: Path, *, listen: str, serves: str, behind: str) -> Iterator[None]:
+    """Run nginx, which asks for the header, and a program behind it in a container of the same image."""
     if place.engine != "podman":
-        pytest.skip("docker gives the cache and Bazel networks of their own: run `apt-get install podman`")
-    containers.ask([place.engine, "run", "--detach", f"--name={name}", *options, place.image, *program])
+        pytest.skip("docker gives the server and Bazel networks of their own: run `apt-get install podman`")
+    (folder / "nginx.conf").write_text(NGINX.replace("PORT", listen).replace("SERVES", serves))
+    options = [f"--name={name}", f"--mount=type=bind,source={folder}/nginx.conf,destination=/n.conf"]
+    options += [f"--mount=type=volume,source={name},destination=/kept"]
+    program = f"mkdir -p /kept/.new && {behind} nginx -c /n.conf"
+    containers.ask([place.engine, "run", "--detach", *options, place.image, "sh", "-c", program])
     try:
         yield
     finally:
-        # As the first process there, justbuild does not hear SIGTERM.
         containers.ask([place.engine, "rm", "--force", "--time=0", name])
 
 
 @pytest.fixture
 def port() -> int:
-    return 20000 + os.getpid() % 30000
+    """One that is free, and the next one, too."""
+    return 20000 + 2 * (os.getpid() % 5000)
 
 
 @pytest.fixture
-def cache(place: ContainerHost, volumes: str, port: int, tmp_path: Path) -> Iterator[str]:
-    """The address of a remote cache: nginx, which asks for a header."""
-    (tmp_path / "nginx.conf").write_text(NGINX.replace("PORT", str(port)))
-    options = [f"--mount=type=bind,source={tmp_path}/nginx.conf,destination=/n.conf"]
-    options += [f"--mount=type=volume,source={volumes}-remote,destination=/cache"]
-    serve = ["sh", "-c", "mkdir -p /cache/.new && exec nginx -c /n.conf"]
-    with serving(place, f"{volumes}-cache", options, serve):
-        yield f"http://127.0.0.1:{port}"
+def cache(place: ContainerHost, volumes: str, port: int, tmp_path: Path) -> Iterator[Remote]:
+    """A remote cache over HTTP: nginx keeps what is put there."""
+    serves = "dav_methods PUT; create_full_put_path on;"
+    with serving(place, f"{volumes}-remote", tmp_path, listen=f"{port}", serves=serves, behind="exec"):
+        yield Remote(cache=f"http://127.0.0.1:{port}")
 
 
 @pytest.fixture
-def executor(place: ContainerHost, volumes: str, port: int) -> Iterator[str]:
-    """The address of an executor: justbuild, which keeps what it ran."""
-    options = [f"--mount=type=volume,source={volumes}-executor,destination=/just"]
-    serve = ["justbuild", "execute", "--compatible", "--local-build-root=/just", "-i", "127.0.0.1", "-p", str(port)]
-    with serving(place, f"{volumes}-executor", options, serve):
-        yield f"grpc://127.0.0.1:{port}"
+def executor(place: ContainerHost, volumes: str, port: int, tmp_path: Path) -> Iterator[Remote]:
+    """An executor, which keeps what it ran: justbuild, to which nginx hands all on."""
+    serves, behind = f"grpc_pass grpc://127.0.0.1:{port + 1};", f"{EXECUTE} --port={port + 1} &"
+    with serving(place, f"{volumes}-remote", tmp_path, listen=f"{port} http2", serves=serves, behind=behind):
+        yield Remote(executor=f"grpc://127.0.0.1:{port}")
+
+
+def using(remote: Remote, build: BazelBuild, name: str, folder: Path) -> BazelBuild:
+    """The same build with a remote, and volumes of its own: nothing of it is on this machine."""
+    mounts = remote.mounts(folder)
+    helper = [f"--credential_helper={order.HELPER_INSIDE}"] if mounts else []
+    options = [*build.options, *remote.options(), *helper]
+    return replace(build, name=f"{build.name}-{name}", shared=f"{build.name}-{name}", options=options, mounts=mounts)
 
 
 def test_two_builds_share_a_remote_cache_that_asks_for_a_header(
-    place: ContainerHost, build: BazelBuild, cache: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    place: ContainerHost, build: BazelBuild, cache: Remote, tmp_path: Path
 ) -> None:
-    monkeypatch.setenv(CREDENTIAL, 'Authorization: Bearer of"test')
-    remote = Remote(cache=cache)
-    helper = f"--credential_helper={order.HELPER_INSIDE}"
-    shared = replace(build, options=[*bazelworld.OPTIONS, *remote.options(), helper], mounts=remote.mounts(tmp_path))
+    shared = using(cache, build, "a", tmp_path)
     assert (tmp_path / "header").stat().st_mode & 0o777 == 0o600
     first = bazelworld.built(shared, place, tmp_path / "first")
-    second = bazelworld.built(replace(shared, name=f"{build.name}-b"), place, tmp_path / "second")  # volumes of its own
+    second = bazelworld.built(using(cache, build, "b", tmp_path), place, tmp_path / "second")
     assert (first.cached, second.ran, second.cached) == (0, 0, first.ran)
     wheels = [tmp_path / folder / bazelworld.WHEEL_FILE for folder in ("first", "second")]
     assert wheels[0].read_bytes() == wheels[1].read_bytes()
@@ -100,43 +113,66 @@ def test_two_builds_share_a_remote_cache_that_asks_for_a_header(
     assert not [line for line in found.splitlines() if line.startswith("/tf")]  # nor in what outlives the build
 
 
-def with_options(build: BazelBuild, name: str, *options: str) -> BazelBuild:
-    """The same build with volumes of its own: nothing of it is on this machine."""
-    return replace(build, name=f"{build.name}-{name}", options=[*build.options, *options])
-
-
 def test_an_executor_runs_each_action_and_gives_the_next_build_what_it_ran(
-    place: ContainerHost, build: BazelBuild, executor: str, tree: Path, tmp_path: Path
+    place: ContainerHost,
+    build: BazelBuild,
+    executor: Remote,
+    tree: Path,
+    tmp_path: Path,
 ) -> None:
-    remote = Remote(executor=executor).options()
-    first = bazelworld.built(with_options(build, "a", *remote), place, tmp_path / "first")
-    assert first.remote == first.ran >= bazelworld.PARTS
+    first = bazelworld.built(using(executor, build, "a", tmp_path), place, tmp_path / "first")
+    assert first.remote == first.ran > bazelworld.PARTS
     assert first.cached == 0
     wheel = tmp_path / "first" / bazelworld.WHEEL_FILE
     with zipfile.ZipFile(wheel) as archive:
         archive.extract("tensorflow/libtensorflow_framework.so.2", tmp_path)
     assert ctypes.CDLL(str(tmp_path / "tensorflow/libtensorflow_framework.so.2")).tf_version() == 220
 
-    second = bazelworld.built(with_options(build, "b", *remote), place, tmp_path / "second")
-    assert (second.ran, second.cached) == (0, first.ran)
-    as_cache = Remote(cache=executor).options()  # for a machine that compiles itself
-    third = bazelworld.built(with_options(build, "c", *as_cache), place, tmp_path / "third")
-    assert (third.ran, third.cached) == (0, first.ran)
-    for folder in ("second", "third"):
-        assert (tmp_path / folder / bazelworld.WHEEL_FILE).read_bytes() == wheel.read_bytes()
+    as_cache = Remote(cache=executor.executor)  # for a machine that compiles itself
+    for name, remote in (("second", executor), ("third", as_cache)):
+        again = bazelworld.built(using(remote, build, name, tmp_path), place, tmp_path / name)
+        assert (again.ran, again.cached) == (0, first.ran)
+        assert (tmp_path / name / bazelworld.WHEEL_FILE).read_bytes() == wheel.read_bytes()
 
     # What the tree's own .bazelrc says would keep each action here.
     (tree / "tensorflow/part0.c").write_text("int part0(void) { return 100; }\n")
-    alone = [option for option in remote if "strategy" not in option]
-    kept = bazelworld.built(with_options(build, "d", *alone), place, tmp_path / "kept")
+    here = using(executor, build, "d", tmp_path)
+    here = replace(here, options=[option for option in here.options if "strategy" not in option])
+    kept = bazelworld.built(here, place, tmp_path / "kept")
     assert (kept.ran, kept.remote) == (3, 0)  # that file, the library, the wheel
+
+    nameless = replace(here, options=[option for option in here.options if "credential" not in option])
+    with pytest.raises(RemoteServerError, match=r"cannot use grpc://127\S+: Failed to query .*: UNAUTHENTICATED"):
+        bazelworld.built(nameless, place, tmp_path / "out")
 
 
 def test_what_does_not_compile_on_an_executor_is_shown_with_the_compilers_words(
-    place: ContainerHost, build: BazelBuild, executor: str, tree: Path, tmp_path: Path
+    place: ContainerHost, build: BazelBuild, executor: Remote, tree: Path, tmp_path: Path
 ) -> None:
     (tree / "tensorflow/part2.c").write_text("int part2(void) { return nothing; }\n")
     with pytest.raises(SourceCompileError, match="CppCompile of //tensorflow:lib") as caught:
-        bazelworld.built(with_options(build, "a", *Remote(executor=executor).options()), place, tmp_path / "out")
+        bazelworld.built(using(executor, build, "a", tmp_path), place, tmp_path / "out")
     assert re.search(r"part2\.c:1:\d+: error: .nothing. undeclared", caught.value.message)
     assert "when running remotely" in (tmp_path / "out.events.json").read_text()
+
+
+@pytest.mark.parametrize("kind", ["cache", "executor"])
+def test_a_server_that_is_not_there_ends_the_build_at_once_with_its_address(
+    place: ContainerHost, build: BazelBuild, tmp_path: Path, kind: str
+) -> None:
+    absent = using(Remote(**{kind: "grpc://127.0.0.1:1"}), build, "a", tmp_path)
+    start = time.monotonic()
+    with pytest.raises(RemoteServerError, match=r"cannot use grpc://127\S+: Failed to query .*: UNAVAILABLE") as caught:
+        bazelworld.built(absent, place, tmp_path / "out")
+    assert time.monotonic() - start < 60
+    assert "Correct the address" in caught.value.remedy
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_cache_over_http_that_is_not_there_is_warned_of_and_the_build_goes_on(
+    place: ContainerHost, build: BazelBuild, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    absent = using(Remote(cache="http://127.0.0.1:1"), build, "a", tmp_path)
+    assert bazelworld.built(absent, place, tmp_path / "out").exit_name == "SUCCESS"
+    said = capfd.readouterr().err
+    assert said.count("http://127.0.0.1:1 fails, and the build goes on without it: Connection refused") == 1
