@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from tfwheel.source.bazel import BazelBuild
     from tfwheel.system.containers import ContainerHost
 
-REMOTE_JOBS = 200  # where other machines compile; Bazel's own default is the number of cores here
 PROGRESS_S = 60  # between two lines about it
 
 
@@ -83,7 +82,7 @@ def built(wanted: SourceOrder, options: SourceOptions, paths: Paths, work: Path,
         begun = containers.has_volume(engine, wanted.bazel(work).volumes[bazel.OUT])  # it holds a part of that already
         disk = 0 if begun else wanted.era.disk * machine.GIB
         machine.require_room(here, disk=disk, what=f"a build of {wanted.target.id} from source")
-    jobs = options.jobs or (REMOTE_JOBS if options.remote.executor else here.jobs)
+    jobs = options.jobs or (machine.REMOTE_JOBS if options.remote.executor else here.jobs)
     console.say(f"  {here}: {jobs} jobs at once")
     _say_fixes(wanted)
     build, place = _prepared(wanted, options, paths, work, engine, jobs=jobs)

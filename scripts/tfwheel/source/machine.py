@@ -14,6 +14,7 @@ GIB = 1024**3
 # needs more than one of C++.
 MEMORY_OF_A_JOB = 4 * GIB
 MEMORY_OF_BAZEL = 3 * GIB  # its own server, and the system
+REMOTE_JOBS = 200  # where other machines compile; Bazel's own default is the number of cores here
 LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))  # cgroup 2 and 1
 
 

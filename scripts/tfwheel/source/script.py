@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from tfwheel.config import eras
 from tfwheel.source import bazel
-from tfwheel.source.machine import GIB, MEMORY_OF_A_JOB, MEMORY_OF_BAZEL
+from tfwheel.source.machine import GIB, MEMORY_OF_A_JOB, MEMORY_OF_BAZEL, REMOTE_JOBS
 from tfwheel.source.order import DOCKERFILE
 from tfwheel.system import digests
 
@@ -30,11 +30,16 @@ set -euo pipefail
 engine=${{ENGINE:-docker}}
 work=${{WORK:-$PWD/{target}}}
 case $work in *[,\\"]*) echo "no container can see a path with a comma or a quote: $work" >&2; exit 1 ;; esac
+{jobs}image={image}
+"""
+JOBS_HERE = """\
 cores=$(nproc)
 memory=$(awk '/^MemTotal:/ {{ print int($2 / 1048576) }}' /proc/meminfo)
 fit=$(( (memory - {bazel}) / {job} ))      # {job} GiB a job, and {bazel} for Bazel
 jobs=${{JOBS:-$(( fit < 1 ? 1 : fit < cores ? fit : cores ))}}
-image={image}
+"""
+JOBS_THERE = """\
+jobs=${{JOBS:-{remote}}}                       # the executor has the cores
 """
 IMAGE = """\
 
@@ -105,12 +110,12 @@ def text(order: SourceOrder, *, remote: Remote | None = None) -> str:
     build = order.bazel(Path("tree"), remote=remote)
     line = order.target.line
     what = f"TensorFlow {order.target.tensorflow} for CPython {order.target.python}"
+    jobs = JOBS_THERE if remote and remote.executor else JOBS_HERE
     head = HEAD.format(
         what=f"{what} and {f'CUDA {line.cuda}' if line.cuda else 'the CPU'}",
         target=order.target.id,
         disk=order.era.disk,
-        bazel=MEMORY_OF_BAZEL // GIB,
-        job=MEMORY_OF_A_JOB // GIB,
+        jobs=jobs.format(bazel=MEMORY_OF_BAZEL // GIB, job=MEMORY_OF_A_JOB // GIB, remote=REMOTE_JOBS),
         image=shlex.quote(order.image),
     )
     mounts = [f"--mount=type=volume,source={name},destination={at}" for at, name in build.volumes.items()]
