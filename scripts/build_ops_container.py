@@ -25,9 +25,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("target", help="a target id such as tf2.20.0-cp312-cu12; its Python runs the ops' tests")
     parser.add_argument("--engine", choices=containers.ENGINES, help="default: the first that works")
-    parser.add_argument(
-        "--image", type=cli.filled, help="an image to build in (default: in build_config/ops/pyproject.toml)"
-    )
+    parser.add_argument("--image", type=cli.filled, help="an image to build in (default: of build_config/containers/)")
     parser.add_argument("--force", action="store_true", help="build again even if nothing changed")
     parser.add_argument("--require-gpu", action="store_true", help="fail unless the smoke test ran on a GPU")
     sys.exit(cli.enter(parser, main))

@@ -26,7 +26,8 @@ from tfwheel.build.errors import CompileError, ContainerBuildError
 from tfwheel.build.job import FinishedWheel, Job
 from tfwheel.checks import opened_wheel
 from tfwheel.checks.errors import ArchGateError, ContentsGateError
-from tfwheel.config import ops_projects
+from tfwheel.config import build_images, ops_projects
+from tfwheel.config.build_images import BuildImage
 from tfwheel.config.errors import ConfigError
 from tfwheel.config.paths import Paths
 from tfwheel.gpu import fatbin
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from tfwheel.system.containers import ContainerHost
     from tfwheel.wheel.records import Record
 
+DOCKERFILE = build_images.FOLDER / "ops.Dockerfile"
 COMPILING = "Building project with"  # output of the compilers follows; before it is pip's
 
 
@@ -57,7 +59,7 @@ def build(
 ) -> Record:
     """Build, check and smoke-test the ops wheel of a target in a container; returns its record.
 
-    ``engine`` is docker or podman, by default the first that works; ``image`` replaces the pinned image. Raises
+    ``engine`` is docker or podman, by default the first that works; ``image`` replaces the image of ``_image``. Raises
     NameTakenError before any work, and the FactoryError of the failed step; a wheel that differs from the native build
     in members or GPU code is not kept.
     """
@@ -67,7 +69,7 @@ def build(
     with job.exclusive(job.target.ops_id), job.scratch():
         name = containers.find_engine(engine)
         with console.step(f"container image ({name})", job.times):
-            place = containers.find_place(name, image or cibuildwheel.default_image(job.paths.settings / _package(job)))
+            place = containers.find_place(name, image or _image(job, name))
         with console.step("official wheel", job.times):
             base = official_wheel.fetch(job.base, job.paths.cache)
         key = _key(job, base, place)
@@ -78,6 +80,18 @@ def build(
         else:
             finished = _build(job, place, base, key, beside=Job.of(target_id, native))
         return verification.smoke_test(job, finished, require_gpu=require_gpu).record
+
+
+def _image(job: Job, engine: str) -> str:
+    """Return the image that the project names, or, if ours adds the compiler to that very one, ours, which is made.
+
+    Raises ConfigError if the project names none, and ContainerImageError.
+    """
+    named, ours = cibuildwheel.default_image(job.paths.settings / _package(job)), BuildImage(dockerfile=DOCKERFILE)
+    if named != ours.base:
+        return named
+    containers.make_image(engine, ours.image, DOCKERFILE, job.work / "context")
+    return ours.image
 
 
 def _package(job: Job) -> str:

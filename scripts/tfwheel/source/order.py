@@ -9,12 +9,11 @@ from functools import cached_property
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from tfwheel.config import eras
-from tfwheel.config.paths import CONFIG_DIR
+from tfwheel.config import build_images, eras
+from tfwheel.config.build_images import BuildImage
 from tfwheel.source import command
 from tfwheel.source.bazel import BazelBuild
 from tfwheel.source.errors import RemoteAddressError
-from tfwheel.system import digests
 from tfwheel.system.files import writing
 from tfwheel.wheel import patches
 
@@ -26,8 +25,7 @@ if TYPE_CHECKING:
     from tfwheel.config.targets import Target
     from tfwheel.source.command import Option
 
-DOCKERFILE = CONFIG_DIR / "containers" / "source.Dockerfile"
-IMAGE = "localhost/tfwheel-source"
+DOCKERFILE = build_images.FOLDER / "source.Dockerfile"
 VOLUMES = "tfwheel-source"  # how the names of all volumes begin
 SCHEMES = re.compile(r"[a-z]+://[A-Za-z0-9._-]+(:[0-9]+)?(/[^\s@?#]*)?")
 HELPER, HELPER_INSIDE = DOCKERFILE.with_name("credential-helper"), PurePosixPath("/tfwheel/credential-helper")
@@ -136,7 +134,7 @@ class SourceOrder:
     @property
     def image(self) -> str:
         """The name of its build image; another Dockerfile is another image."""
-        return f"{IMAGE}:{digests.of_tree(DOCKERFILE)[:12]}"
+        return BuildImage(dockerfile=DOCKERFILE).image
 
     def bazel(
         self,

@@ -1,4 +1,4 @@
-"""A configuration with custom-op projects, for the modules that build them."""
+"""A configuration with custom-op projects, and an engine with an image, for the modules that build them."""
 
 from __future__ import annotations
 
@@ -6,9 +6,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+import engines
 import opsworld
+import pythonimage
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 
@@ -20,3 +23,17 @@ def sdk(tmp_path: Path) -> Path:
 @pytest.fixture
 def settings(tmp_path: Path) -> Path:
     return opsworld.make_settings(tmp_path / "settings", tmp_path / "repository")
+
+
+@pytest.fixture(scope="session")
+def engine() -> Iterator[str]:
+    """A container engine that works here."""
+    with engines.working() as found:
+        yield found
+
+
+@pytest.fixture(scope="session")
+def tag(engine: str) -> Iterator[str]:
+    """The tag of the Python in the image ``pythonimage.IMAGE``, which is made first."""
+    with pythonimage.made(engine) as found:
+        yield found

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 import pytest
 from platformdirs import user_cache_path
 
-import engines
 import fakewheels
-import needs
+import pythonimage
 from tfwheel.build import ops_in_container, pins, pipeline
 from tfwheel.build.errors import CompileError, ContainerBuildError
 from tfwheel.checks.errors import ArchGateError
 from tfwheel.config import build_config, plan
+from tfwheel.config.build_images import BuildImage
 from tfwheel.config.paths import CONFIG_DIR, ROOT, Paths
 from tfwheel.system import containers, digests, files, interpreters
 from tfwheel.system.errors import CommandError, ContainerEngineError, ContainerImageError, InterpreterMissingError
@@ -29,9 +29,10 @@ if TYPE_CHECKING:
 
     from tfwheel.wheel import records
 
-BOOTSTRAP = ROOT / "tests" / "container" / "bootstrap-image"
 DATA = ROOT / "tests" / "data"
-IMAGE = f"localhost/tfwheel-test-{os.getpid()}"  # one for each process that runs tests
+IMAGE = pythonimage.IMAGE
+# Of another distribution: it puts the clang that is there where that one's would be.
+DNF = "RUN echo 'ln -sf clang++-19 /usr/bin/clang++' > /usr/bin/dnf && chmod +x /usr/bin/dnf\n"
 REPAIR_TOML = 'ceiling = "manylinux_2_40_x86_64"\nmax_bytes = 10_000_000\nexclude = ["libtensorflow_framework.so.2"]\n'
 # The custom-op project as it is, its ops exchanged for one that needs no header of TensorFlow but the stand-in's.
 CMAKE = """\
@@ -64,32 +65,13 @@ class Factory:
     def ops(self) -> str:
         return "ops-tf2.99.0-cu12"
 
-    def build(self) -> records.Record:
-        return ops_in_container.build(self.target, image=IMAGE, paths=self.paths)
+    def build(self, image: str | None = IMAGE) -> records.Record:
+        return ops_in_container.build(self.target, image=image, paths=self.paths)
 
     def write(self, name: str, text: str) -> None:
         path = self.paths.settings / "ops" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
-
-
-@pytest.fixture(scope="module")
-def engine() -> Iterator[str]:
-    """An engine that works here."""
-    with engines.working() as found:
-        yield found
-
-
-@pytest.fixture(scope="module")
-def tag(engine: str) -> Iterator[str]:
-    """The tag of the Python in the image, which is made first."""
-    needs.programs("debootstrap")
-    if os.geteuid() != 0:
-        pytest.skip("only root can make an image from packages: run `sudo nox -s tests`")
-    run([BOOTSTRAP, IMAGE, engine], env={"PYTHON": sys.executable})
-    names = run([engine, "run", "--rm", IMAGE, "ls", "/opt/python"]).split()
-    yield next(name.partition("-")[0] for name in names if not name.startswith("cp39-"))
-    containers.ask([engine, "rmi", "--force", IMAGE])
 
 
 @pytest.fixture(scope="module")
@@ -143,10 +125,26 @@ def factory(tag: str, official: Path, tmp_path: Path, monkeypatch: pytest.Monkey
     return made
 
 
-def test_the_container_makes_what_the_native_build_makes(factory: Factory, capfd: pytest.CaptureFixture[str]) -> None:
+@pytest.fixture
+def ours(factory: Factory, engine: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[BuildImage]:
+    """The image of this repository, on the base that is here; the project names that base."""
+    wanted = BuildImage(dockerfile=tmp_path / "ops.Dockerfile")
+    base = BuildImage(dockerfile=ops_in_container.DOCKERFILE).base
+    pyproject = factory.paths.settings / "ops" / "pyproject.toml"
+    pyproject.write_text(pyproject.read_text().replace(base, IMAGE))
+    text = ops_in_container.DOCKERFILE.read_text().replace(base, IMAGE)
+    wanted.dockerfile.write_text(text.replace("RUN dnf", f"{DNF}RUN dnf"))
+    monkeypatch.setattr(ops_in_container, "DOCKERFILE", wanted.dockerfile)
+    yield wanted
+    containers.ask([engine, "rmi", "--force", wanted.image])
+
+
+def test_the_container_makes_what_the_native_build_makes(
+    factory: Factory, ours: BuildImage, capfd: pytest.CaptureFixture[str]
+) -> None:
     native = pipeline.build(factory.target, paths=factory.paths)
     before = digests.of_tree(factory.paths.wheels)
-    record = factory.build()
+    record = factory.build(image=None)
     assert record.passed_smoke
     assert record.target == factory.ops
     assert record.gates.keys() == native.gates.keys()
@@ -157,7 +155,7 @@ def test_the_container_makes_what_the_native_build_makes(factory: Factory, capfd
     assert record.repair["grafted"] == []
     assert record.repair["policy"].startswith("manylinux_2_")
     assert record.repair["policy"] in record.file
-    assert record.tools["container image"].startswith(f"{IMAGE} (")
+    assert record.tools["container image"].startswith(f"{ours.image} (")
     assert record.tools["device compiler"].startswith("clang ")
     assert {"auditwheel", "cibuildwheel", "cmake", "host compiler", "ninja", "patchelf"} <= record.tools.keys()
     assert all(record.tools.values())
@@ -169,7 +167,7 @@ def test_the_container_makes_what_the_native_build_makes(factory: Factory, capfd
     assert digests.of_tree(factory.paths.wheels) == before  # nothing of the native build was touched
 
     capfd.readouterr()
-    assert factory.build() == record
+    assert factory.build(image=None) == record
     assert "unchanged" in capfd.readouterr().err
 
 
