@@ -159,6 +159,12 @@ def build_ops_container(session: nox.Session) -> None:
     enter(session, "build_ops_container", *words)
 
 
+@nox.session(venv_backend="none", requires=["factory"], default=False)
+def images(session: nox.Session) -> None:
+    """Build the container images of build_config/containers/ (`-- --engine podman`), or one (`-- source`)."""
+    enter(session, "build_images", *session.posargs)
+
+
 @nox.session(name="build-source", venv_backend="none", requires=["factory"], default=False)
 def build_source(session: nox.Session) -> None:
     """Build TensorFlow itself with Bazel in a container, then its wheel (`-- TARGET`), or print how (`--dry-run`)."""

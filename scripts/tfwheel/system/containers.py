@@ -78,20 +78,26 @@ def storage(engine: str) -> Path:
     return Path(ask([engine, "info", "--format", key]).strip().rpartition("\n")[2])  # after warnings
 
 
-def make_image(engine: str, image: str, dockerfile: Path, context: Path) -> None:
-    """Make an image from a Dockerfile that copies no file, unless the engine has one of that name.
+def make_image(engine: str, image: str, dockerfile: Path, context: Path) -> bool:
+    """Make an image from a Dockerfile that copies no file, unless the engine has one of that name; return if it did.
 
     ``context`` is an empty folder, which is made. Raises ContainerImageError with what the engine says.
     """
     with suppress(CommandError):
         ask([engine, "image", "inspect", "--format", "{{.Id}}", image])
-        return
+        return False
     context.mkdir(parents=True, exist_ok=True)
     try:
         ask([engine, "build", "--tag", image, "--file", dockerfile, context])
     except CommandError as error:
         message = f"{engine} cannot make the image `{image}` of {dockerfile}: {_last_words(error.output)}"
         raise ContainerImageError(message) from error
+    return True
+
+
+def size_of_image(engine: str, image: str) -> int:
+    """Return the bytes of an image that the engine has, with those of its base; CommandError without it."""
+    return int(ask([engine, "image", "inspect", "--format", "{{.Size}}", image]).split()[-1])  # after warnings
 
 
 def find_place(engine: str, image: str) -> ContainerHost:
