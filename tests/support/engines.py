@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def working() -> Iterator[str]:
-    """Yield one, or skip the test; podman is told of a place that allows little, unless it is configured."""
+def working(name: str | None = None) -> Iterator[str]:
+    """Yield one, by default the first, or skip the test; podman is told of a place that allows little."""
     with pytest.MonkeyPatch.context() as patch:
         if "CONTAINERS_CONF" not in os.environ:
             patch.setenv("CONTAINERS_CONF", str(ROOT / "tests" / "container" / "containers.conf"))
         try:
-            engine = containers.find_engine()
+            engine = containers.find_engine(name)
         except ContainerEngineError as error:
             pytest.skip(str(error))
         yield engine

@@ -28,8 +28,13 @@ if TYPE_CHECKING:
 ENGINES = ("docker", "podman")
 LABEL = "tfwheel"  # of every container, with what it belongs to
 PROCESS = f"{LABEL}-process"  # of every container: which process made it
+GPUS = {"docker": "--gpus=all", "podman": "--device=nvidia.com/gpu=all"}  # the second is a name of CDI
 MAKER = f'{{{{index .Config.Labels "{PROCESS}"}}}}'
 CONTAINER_ID = re.compile("[0-9a-f]{12,64}")
+GPU_REMEDY = (
+    "Install NVIDIA's Container Toolkit, and tell the engine of it: `sudo nvidia-ctk runtime configure`, or for podman "
+    "`sudo nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml`."
+)
 START = 19  # of the fields after the name of a program in /proc/PID/stat: when it was started (proc(5), field 22)
 
 
@@ -44,17 +49,20 @@ class ContainerHost:
 
 @dataclass(frozen=True, kw_only=True)
 class ContainerOrder:
-    """What a container gets: its program, variables, folders of this machine (read-only) and named volumes.
+    """What a container gets: its program, variables, files and folders of this machine (read-only) and named volumes.
 
-    ``owner`` names what it belongs to: of one owner there is one container at a time.
+    ``owner`` names what it belongs to: of one owner there is one container at a time. With ``gpus`` it gets all GPUs,
+    with ``host_network`` the network of this machine, and so the servers that listen for this machine alone.
     """
 
     owner: str
-    argv: Sequence[str]
+    argv: Sequence[str] = ()
     env: Mapping[str, str] = field(default_factory=dict)
     mounts: Mapping[PurePosixPath, Path] = field(default_factory=dict)
     volumes: Mapping[PurePosixPath, str] = field(default_factory=dict)
     workdir: PurePosixPath | None = None
+    gpus: bool = False
+    host_network: bool = False
 
 
 def find_engine(name: str | None = None) -> str:
@@ -179,12 +187,18 @@ class Container:
 
     def __init__(self, place: ContainerHost, order: ContainerOrder) -> None:
         """Make it; raise ContainerEngineError with what the engine says."""
-        self.engine = place.engine
+        self.engine, self.image, self.gpus = place.engine, place.image, order.gpus
         try:
-            self.name = ask([place.engine, "create", *_options(order), place.image, *order.argv]).split()[-1]
+            options = _options(self.engine, order)
+            self.name = ask([self.engine, "create", *options, self.image, *order.argv]).split()[-1]
         except CommandError as error:
-            message = f"{place.engine} cannot make a container of `{place.image}`: {_last_words(error.output)}"
-            raise ContainerEngineError(message) from error
+            raise self.failure(error, "make") from error
+
+    def failure(self, error: CommandError, doing: str) -> ContainerEngineError:
+        """Return the error that says, in the engine's words, what it cannot do, as in "start"."""
+        gpus = " with this machine's GPUs" if self.gpus else ""
+        message = f"{self.engine} cannot {doing} a container of `{self.image}`{gpus}: {_last_words(error.output)}"
+        return ContainerEngineError(message, remedy=GPU_REMEDY if gpus else None)
 
     def start(self, *, log: Path, on_line: Callable[[str], object] | None = None, budget_s: float | None = None) -> int:
         """Run its program to the end, with the output in ``log``; return its exit code.
@@ -222,11 +236,12 @@ def container(place: ContainerHost, order: ContainerOrder) -> Iterator[Container
 def enter(place: ContainerHost, order: ContainerOrder) -> NoReturn:
     """Become a container with this terminal, which is gone when its program ends."""
     terminal = ["--tty"] if sys.stdin.isatty() else []
-    argv = [place.engine, "run", "--rm", "--interactive", *terminal, *_options(order), place.image, *order.argv]
+    options = ["--rm", "--interactive", *terminal, *_options(place.engine, order)]
+    argv = [place.engine, "run", *options, place.image, *order.argv]
     processes.become(argv, env=own_temporary_folder())
 
 
-def _options(order: ContainerOrder) -> list[str]:
+def _options(engine: str, order: ContainerOrder) -> list[str]:
     """Return what an engine is told of a container."""
     if odd := next((path for path in order.mounts.values() if re.search(r'[,"\x00-\x1f]', str(path))), None):
         message = f"no container can see the path {str(odd)!r}: a comma, a quote or a control character is in it"
@@ -236,6 +251,8 @@ def _options(order: ContainerOrder) -> list[str]:
     options += [f"--mount=type=bind,source={path},destination={at},readonly" for at, path in order.mounts.items()]
     options += [f"--mount=type=volume,source={name},destination={at}" for at, name in order.volumes.items()]
     options += [f"--env={name}={value}" for name, value in order.env.items()]
+    options += [GPUS[engine]] if order.gpus else []
+    options += ["--network=host"] if order.host_network else []
     return [*options, *([f"--workdir={order.workdir}"] if order.workdir else [])]
 
 
