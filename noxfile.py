@@ -191,7 +191,7 @@ def toolchain(session: nox.Session) -> None:
 
 @nox.session(venv_backend="none", requires=["factory"], default=False)
 def smoke(session: nox.Session) -> None:
-    """Smoke-test a finished wheel again (`-- TARGET --require-gpu`)."""
+    """Smoke-test a finished wheel again, here or in a container (`-- TARGET --require-gpu`, `--container [IMAGE]`)."""
     enter(session, "smoke_test", *session.posargs)
 
 

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 # Imports that no wheel depends on: the index lists finished wheels, the summary describes them, their fit in Colab's
 # runtimes is judged again when they are published, and a changed smoke test tests the same wheel.
 UNRELATED = (
-    *("index", "colab", "build.summary", "checks.environments", "checks.smoke", "checks.smoke_checks"),
-    *("checks.ops_trial", "checks.ops_checks"),
+    *("index", "colab", "build.summary", "checks.environments", "checks.container_environments"),
+    *("checks.smoke", "checks.smoke_checks", "checks.ops_trial", "checks.ops_checks"),
 )
 
 

@@ -23,6 +23,7 @@ from tfwheel.build import (
 )
 from tfwheel.build.job import FinishedWheel, Job
 from tfwheel.build.source_build import SourceOptions
+from tfwheel.checks import container_environments
 from tfwheel.config import build_config, ops_projects, plan
 from tfwheel.config.paths import Paths
 from tfwheel.config.targets import session_of
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from tfwheel.build.toolchain import Toolchain
     from tfwheel.config.build_config import Config
     from tfwheel.retarget.libraries import RetargetedLibraries
+    from tfwheel.system.containers import ContainerHost
     from tfwheel.wheel.overlay import MergedWheel
 
 
@@ -88,10 +90,18 @@ def _made(job: Job, *, force: bool, require_gpu: bool, smoke: bool) -> Record:
         return _serve(job, _build(job, chain, key, force=force, require_gpu=require_gpu)).record
 
 
-def smoke_target(target_id: str, *, require_gpu: bool = False, paths: Paths | None = None) -> Record:
+def smoke_target(
+    target_id: str,
+    *,
+    require_gpu: bool = False,
+    image: str | None = None,
+    engine: str | None = None,
+    paths: Paths | None = None,
+) -> Record:
     """Smoke-test the finished wheel of a target again, and its ops wheel if that was never tested so.
 
-    Stores the new reports in their records; returns that of the target. Raises the errors of a smoke test.
+    With ``image`` it is tested in a container of that image by ``engine``, by default the first that works. Stores the
+    new reports in their records; returns that of the target. Raises the errors of a smoke test.
     """
     job = Job.of(target_id, paths or Paths.here())
     summing_up = _summing_up(job.config, target_id, job.paths)
@@ -103,10 +113,11 @@ def smoke_target(target_id: str, *, require_gpu: bool = False, paths: Paths | No
             message = f"there is no wheel for {target_id} yet"
             session = f'nox -s "{session_of(job.target.line.name)}({target_id})"'
             raise WheelMissingError(message, remedy=f"Build it first: `{session}`.")
-        tested = _smoke_and_serve(job, finished, require_gpu=require_gpu, again=True)
+        place = container_environments.find_place(job.target, image, engine) if image else None
+        tested = _smoke_and_serve(job, finished, require_gpu=require_gpu, again=True, place=place)
         if ops:
             with job.exclusive(job.target.ops_id):
-                _smoke_and_serve(job, ops, require_gpu=require_gpu)
+                _smoke_and_serve(job, ops, require_gpu=require_gpu, place=place)
         return tested.record
 
 
@@ -208,9 +219,11 @@ def _described(job: Job, merged: MergedWheel, ops: FinishedWheel, native: Retarg
     )
 
 
-def _smoke_and_serve(job: Job, finished: FinishedWheel, *, require_gpu: bool, again: bool = False) -> FinishedWheel:
+def _smoke_and_serve(
+    job: Job, finished: FinishedWheel, *, require_gpu: bool, again: bool = False, place: ContainerHost | None = None
+) -> FinishedWheel:
     """Smoke-test a wheel unless its report is current, and update the index."""
-    return _serve(job, verification.smoke_test(job, finished, require_gpu=require_gpu, again=again))
+    return _serve(job, verification.smoke_test(job, finished, require_gpu=require_gpu, again=again, place=place))
 
 
 def _serve(job: Job, finished: FinishedWheel) -> FinishedWheel:

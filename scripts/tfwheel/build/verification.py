@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tfwheel.build import official_wheel, ops_wheel
 from tfwheel.build.job import FinishedWheel
-from tfwheel.checks import environments, ops_trial, smoke, wheel_gates
+from tfwheel.checks import container_environments, environments, ops_trial, smoke, wheel_gates
 from tfwheel.checks.ops_trial import OpsUnderTest
 from tfwheel.checks.wording import some
 from tfwheel.colab import wheel_facts
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from tfwheel.build.job import Job
     from tfwheel.checks.environments import Environment
     from tfwheel.checks.wheel_gates import Passed
+    from tfwheel.system.containers import ContainerHost
     from tfwheel.wheel.overlay import MergedWheel
     from tfwheel.wheel.records import Record
 
@@ -84,20 +85,31 @@ def _gates(job: Job, merged: MergedWheel, base: Path) -> Passed:
         return wheel_gates.run_gates(merged, base=base, locked=job.base, target=job.target, rules=job.config.repair)
 
 
-def smoke_test(job: Job, finished: FinishedWheel, *, require_gpu: bool, again: bool = False) -> FinishedWheel:
+def smoke_test(
+    job: Job, finished: FinishedWheel, *, require_gpu: bool, again: bool = False, place: ContainerHost | None = None
+) -> FinishedWheel:
     """Smoke-test a wheel unless its report is current, and keep the report in its record.
 
-    Raises SmokeError when the wheel does not work, and the errors of ``environments.made``, which are not about the
-    wheel.
+    With ``place`` it is tested in a container, which the report names. Raises SmokeError when the wheel does not work,
+    and the errors of ``environments.made`` or ``container_environments.made``, which are not about the wheel.
     """
     if not again and _smoke_is_current(finished.record, require_gpu=require_gpu):
         console.say(f"  smoke-tested already: passed, gpu: {_gpu(finished.record)}")
         return finished
     official = _official(job, finished)
-    log = job.log("ops-smoke" if finished.record.project == ops_wheel.PROJECT else "smoke")
-    size = sum(wheel.stat().st_size for wheel in (finished.wheel, official) if wheel)
-    with environments.made(job.target, log=log, size=size, require_gpu=require_gpu) as environment:
-        return _noted(finished, _tried(job, finished, environment, official=official), require_gpu=require_gpu)
+    step = "ops-smoke" if finished.record.project == ops_wheel.PROJECT else "smoke"
+    if place:
+        log, wheels = job.log(f"{step}-container"), [official] if official else []
+        made = container_environments.made(job.target, place, log=log, wheels=wheels, require_gpu=require_gpu)
+    else:
+        size = sum(wheel.stat().st_size for wheel in (finished.wheel, official) if wheel)
+        made = environments.made(job.target, log=job.log(step), size=size, require_gpu=require_gpu)
+    with made as environment:
+        outcome = _tried(job, finished, environment, official=official)
+    if place:
+        where = {"container": {"image": place.image, "id": place.image_id}}
+        outcome = replace(outcome, report=outcome.report | where)
+    return _noted(finished, outcome, require_gpu=require_gpu)
 
 
 def _official(job: Job, finished: FinishedWheel) -> Path | None:

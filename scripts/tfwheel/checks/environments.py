@@ -48,7 +48,22 @@ class Environment:
 
     def run(self, *words: str | Path) -> str:
         """Run the environment's Python, isolated from this checkout and the user's own packages; raise CommandError."""
-        return run([_python(self.folder), "-I", *words], cwd=self.folder, log=self.log, among=self.programs)
+        return run([python_in(self.folder), "-I", *words], cwd=self.folder, log=self.log, among=self.programs)
+
+    def put(self, program: Path, name: str = "") -> Path:
+        """Copy a program into the environment, by default under its own name; return its path there."""
+        copy = self.folder / (name or program.name)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(program, copy)
+        return copy
+
+    def taken(self, path: Path) -> Path:
+        """Return the path on this machine of a file in ``folder`` that a program wrote; it may not have."""
+        return path
+
+    def installed(self, pattern: str) -> list[Path]:
+        """Return the paths on this machine of the installed files that match a pattern below ``site-packages``."""
+        return sorted((self.folder / "venv").glob(f"lib/python3*/site-packages/{pattern}"))
 
     def report(self, script: Path, answer: Path, *words: str | Path) -> dict[str, Any]:
         """Run a program that writes a report with the key ``passed`` to the file ``answer`` (JSON), and return it.
@@ -63,7 +78,7 @@ class Environment:
         except CommandError as error:
             failure, output = error, error.output
         try:
-            report: dict[str, Any] = json.loads(answer.read_text(encoding="utf-8"))
+            report: dict[str, Any] = json.loads(self.taken(answer).read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             message = f"`{script.name}` ended with exit code 0 before its report"
             raise failure or CommandError(message, output=output, returncode=0) from error
@@ -87,7 +102,7 @@ def made(
     (PEP 508) to install in advance; if pip cannot install them, the installation of the wheel tries again and reports
     why. Raises InterpreterMissingError, GpuRequiredError or DiskFullError before the block runs.
     """
-    gpus = _gpus(target, require_gpu=require_gpu)
+    gpus = gpus_for(target, require_gpu=require_gpu)
     interpreter = interpreters.find(target.python)
     log.parent.mkdir(parents=True, exist_ok=True)
     log.unlink(missing_ok=True)
@@ -124,7 +139,8 @@ def host_gpus() -> list[dict[str, str]]:
     return [{"name": row[0], "driver": row[1]} for row in rows if len(row) > 1]
 
 
-def _gpus(target: Target, *, require_gpu: bool) -> list[dict[str, str]]:
+def gpus_for(target: Target, *, require_gpu: bool) -> list[dict[str, str]]:
+    """Return the GPUs that a test of a target must use; GpuRequiredError if one is required and there is none."""
     gpus = host_gpus() if target.line.cuda else []
     if require_gpu and not gpus:
         why = "nvidia-smi lists no GPU" if target.line.cuda else f"the line {target.line.name} has no GPU code"
@@ -136,14 +152,15 @@ def _gpus(target: Target, *, require_gpu: bool) -> list[dict[str, str]]:
 def _make(folder: Path, interpreter: Path, requires: Sequence[str], run_there: Callable[..., str]) -> str:
     options = ["--quiet", "--no-periodic-update", "--app-data", folder / "app-data"]
     run_there([sys.executable, "-m", "virtualenv", *options, "--python", interpreter, folder / "venv"])
-    python = _python(folder)
+    python = python_in(folder)
     if requires:
         with suppress(CommandError):  # nice: this can wait until the wheel is built, the build cannot
             run_there(["nice", python, "-I", *INSTALL, *requires])
     return run_there([python, "-I", "-m", "pip", "--version"]).split()[1]
 
 
-def _python(folder: Path) -> Path:
+def python_in(folder: Path) -> Path:
+    """Return the Python of the environment in a folder."""
     return folder / "venv" / "bin" / "python"
 
 

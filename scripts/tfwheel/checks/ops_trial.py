@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import zipfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -80,9 +79,7 @@ def _reports(ops: OpsUnderTest, environment: Environment, device: str) -> Iterat
     used = _report(environment, "use", device, [*packages, *_words("--library", ops.libraries)])
     yield used
     for project, path in ops.tests:
-        copy = environment.folder / "tests" / project / path.name
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(path, copy)
+        copy = environment.put(path, f"tests/{project}/{path.name}")
         yield _report(environment, "test", device, ["--program", str(copy)])
     loaded = {check["name"]: check["detail"] for check in used["checks"] if check["passed"]}
     alone = {op for library in ops.autoloaded for op in loaded.get(f"load {library}", ())}
@@ -91,8 +88,7 @@ def _reports(ops: OpsUnderTest, environment: Environment, device: str) -> Iterat
 
 
 def _report(environment: Environment, way: str, device: str, words: Sequence[str]) -> dict[str, Any]:
-    script = environment.folder / "ops_checks.py"
-    shutil.copyfile(program("checks.ops_checks"), script)
+    script = environment.put(program("checks.ops_checks"))
     return environment.report(script, environment.folder / f"ops-{way}.json", way, "--device", device, *words)
 
 

@@ -6,7 +6,6 @@ A failure of the wheel goes into the report, and so into the record; ``require_p
 from __future__ import annotations
 
 import json
-import shutil
 import signal
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -147,7 +146,7 @@ def _install(smoke_run: SmokeRun) -> None:
     environment.run(*environments.INSTALL, *options, *wanted)
     hashes = {
         canonicalize_name(item["metadata"]["name"]): item["download_info"].get("archive_info", {}).get("hashes", {})
-        for item in json.loads(report.read_text(encoding="utf-8"))["install"]
+        for item in json.loads(environment.taken(report).read_text(encoding="utf-8"))["install"]
     }
     found = hashes.get(canonicalize_name(record.project), {}).get("sha256")
     if found != record.sha256:
@@ -159,8 +158,7 @@ def _install(smoke_run: SmokeRun) -> None:
 def _check(smoke_run: SmokeRun) -> dict[str, Any]:
     """Run smoke_checks.py with the environment's Python and return its report."""
     record, environment = smoke_run.under_test.record, smoke_run.environment
-    script = environment.folder / "smoke_checks.py"
-    shutil.copyfile(program("checks.smoke_checks"), script)
+    script = environment.put(program("checks.smoke_checks"))
     words = ["--project", record.project, "--version", record.version]
     words += ["--tensorflow", smoke_run.under_test.target.tensorflow]
     words += ["--expect-gpu"] if environment.gpus else []
@@ -184,8 +182,7 @@ def _check_ops(smoke_run: SmokeRun, report: dict[str, Any]) -> None:
 def _runs(environment: Environment, capability: str) -> dict[str, Any]:
     """Return the images in the installed libraries by kind of GPU code, and what this GPU runs of them."""
     major, _, minor = capability.partition(".")
-    installed = (environment.folder / "venv").glob("lib/python3*/site-packages/tensorflow/libtensorflow_*")
-    libraries = sorted(library for library in installed if is_core(library.name))
+    libraries = [path for path in environment.installed("tensorflow/libtensorflow_*") if is_core(path.name)]
     images = code_inventory.merged(code_inventory.read(library).by_kind for library in libraries)
     runs = gpu_support.runs(images, (int(major), int(minor or 0)))
     return {

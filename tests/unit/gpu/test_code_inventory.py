@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from types import SimpleNamespace
+from concurrent.futures import Future
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,7 +11,9 @@ import pytest
 import fakeelf
 from gpulibraries import machine_code, packed, ptx
 from tfwheel.checks import smoke
+from tfwheel.checks.environments import Environment
 from tfwheel.gpu import code_inventory
+from tfwheel.system.processes import Programs
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -93,6 +95,7 @@ def test_a_smoke_report_says_what_its_gpu_runs(tmp_path: Path) -> None:
     installed = tmp_path / "venv/lib/python3.12/site-packages/tensorflow"
     library(installed / "libtensorflow_cc.so.2")
     (installed / "libtensorflow_notes.txt").write_text("not a library")
-    said = smoke._runs(SimpleNamespace(folder=tmp_path), "12.0")  # type: ignore[arg-type] -- all that it reads
+    there = Environment(folder=tmp_path, log=tmp_path / "log", gpus=[], making=Future(), programs=Programs())
+    said = smoke._runs(there, "12.0")
     assert said["runs"] == {"fatbin": "SASS", "generated": "nothing"}
     assert said["images"]["generated"] == ["sm_70", "compute_90a"]
