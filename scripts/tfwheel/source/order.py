@@ -30,6 +30,8 @@ VOLUMES = "tfwheel-source"  # how the names of all volumes begin
 SCHEMES = re.compile(r"[a-z]+://[A-Za-z0-9._-]+(:[0-9]+)?(/[^\s@?#]*)?")
 HELPER, HELPER_INSIDE = DOCKERFILE.with_name("credential-helper"), PurePosixPath("/tfwheel/credential-helper")
 HEADER_INSIDE, HEADER = PurePosixPath("/tfwheel/header"), re.compile(r"[A-Za-z0-9-]+: [ -~]+")
+REMOTES_INSIDE = PurePosixPath("/tfwheel/remotes")
+PORTS = {"https": 443, "grpcs": 443, "http": 80, "grpc": 80}  # where an address names none
 CREDENTIAL = "TFWHEEL_REMOTE_HEADER"  # a variable: the header that a remote cache or executor asks for
 
 
@@ -46,13 +48,16 @@ class Remote:
     def __post_init__(self) -> None:
         """Raise RemoteAddressError for what is no plain address, or has a password in it."""
         for name, address, schemes in (
-            ("cache", self.cache, ("https", "grpcs", "http", "grpc")),
+            ("cache", self.cache, tuple(PORTS)),
             ("executor", self.executor, ("grpcs", "grpc")),
         ):
             if address and address.partition("://")[0] not in schemes:
                 message = (
                     f"--remote-{name}: the address must begin with one of {', '.join(f'{one}://' for one in schemes)}"
                 )
+                raise RemoteAddressError(message, remedy="Write it as in `grpcs://cache.example.org:443`.")
+            if address and not address.partition("://")[2]:
+                message = f"--remote-{name}: {address} has no host"
                 raise RemoteAddressError(message, remedy="Write it as in `grpcs://cache.example.org:443`.")
             if address and not SCHEMES.fullmatch(address):
                 message = (
@@ -76,13 +81,28 @@ class Remote:
         """The header that they ask for, as this process has it; empty without one."""
         return os.environ.get(CREDENTIAL, "") if self.cache or self.executor else ""
 
+    @property
+    def authorities(self) -> list[str]:
+        """The servers that get the header, as Bazel may name them: with their port, and without it if it is usual."""
+        found = []
+        for address in filter(None, (self.cache, self.executor)):
+            scheme, _, rest = address.partition("://")
+            host, _, port = rest.partition("/")[0].partition(":")
+            found += [host] if port in ("", str(PORTS[scheme])) else []
+            found += [f"{host}:{port or PORTS[scheme]}"]
+        return found
+
     def mounts(self, work: Path) -> dict[PurePosixPath, Path]:
-        """Write the header into a file below ``work`` that only this user can read; return what Bazel is to see."""
+        """Write the header into a file below ``work`` that only this user can read; return what Bazel is to see.
+
+        Bazel asks its helper for every server, those of its downloads, too: the helper knows which ones get the header.
+        """
         if not self.header:
             return {}
-        with writing(work / "header", mode=0o600) as stream:
-            stream.write(self.header.encode())
-        return {HELPER_INSIDE: HELPER, HEADER_INSIDE: work / "header"}
+        for name, text in (("header", self.header), ("remotes", "".join(f"{one}\n" for one in self.authorities))):
+            with writing(work / name, mode=0o600) as stream:
+                stream.write(text.encode())
+        return {HELPER_INSIDE: HELPER, HEADER_INSIDE: work / "header", REMOTES_INSIDE: work / "remotes"}
 
 
 @dataclass(frozen=True, kw_only=True)

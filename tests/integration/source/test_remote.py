@@ -9,6 +9,8 @@ import time
 import zipfile
 from contextlib import contextmanager
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
 from typing import TYPE_CHECKING
 
 import pytest
@@ -111,6 +113,56 @@ def test_two_builds_share_a_remote_cache_that_asks_for_a_header(
         [place.engine, "run", "--rm", *kept, place.image, "sh", "-c", "grep -rlF 'of\"test' /tf* || :"]
     )
     assert not [line for line in found.splitlines() if line.startswith("/tf")]  # nor in what outlives the build
+
+
+@contextmanager
+def downloads(asked: list[str | None]) -> Iterator[str]:
+    """A server of files, which notes the header that each request has."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.headers.get("Authorization"))
+            self.send_response(200)
+            self.send_header("Content-Length", "2")
+            self.end_headers()
+            self.wfile.write(b"x\n")
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+FETCH = """
+load("@bazel_tools//tools/build_defs/repo:http.bzl", "http_file")
+http_file(
+    name = "fetched",
+    urls = ["ADDRESS/x.txt"],
+    sha256 = "73cb3858a687a8494ca3323053016282f3dad39d42cf62ca4e79dda2aac7d9ac",
+)
+"""
+
+
+def test_a_server_that_bazel_fetches_from_never_gets_the_header(
+    place: ContainerHost, build: BazelBuild, cache: Remote, tree: Path, tmp_path: Path
+) -> None:
+    asked: list[str | None] = []
+    with downloads(asked) as address, (tree / "WORKSPACE").open("a") as workspace:
+        workspace.write(FETCH.replace("ADDRESS", address))
+        workspace.flush()
+        wanted = replace(using(cache, build, "a", tmp_path), targets=["@fetched//file", *build.targets])
+        bazelworld.built(wanted, place, tmp_path / "first")
+    assert asked == [None]
+    again = bazelworld.built(using(cache, build, "b", tmp_path), place, tmp_path / "second")
+    assert again.cached  # the cache, which asks for the header, did get it
 
 
 def test_an_executor_runs_each_action_and_gives_the_next_build_what_it_ran(

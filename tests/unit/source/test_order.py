@@ -15,7 +15,7 @@ from tfwheel.config.targets import Line, Target
 from tfwheel.source import machine, script
 from tfwheel.source.errors import RemoteAddressError, TooSmallError
 from tfwheel.source.machine import GIB, Machine
-from tfwheel.source.order import CREDENTIAL, HEADER_INSIDE, HELPER_INSIDE, Remote, SourceOrder
+from tfwheel.source.order import CREDENTIAL, HEADER_INSIDE, HELPER_INSIDE, REMOTES_INSIDE, Remote, SourceOrder
 
 LINE = Line(name="cu128", label="cu128", base="tensorflow", cuda="12.8.1", archs=("75", "120"), ptx="120")
 TARGET = Target(tensorflow="2.20.0", python="3.13", line=LINE, build=1, builder="source")
@@ -76,6 +76,7 @@ def test_what_is_too_small_is_said_with_the_figures() -> None:
         {"cache": "https://example.org/?key=secret"},
         {"executor": "https://example.org"},
         {"executor": "grpcs://example.org;rm -rf"},
+        {"executor": "grpcs://"},
     ],
 )
 def test_an_address_with_a_secret_or_none_is_refused(addresses: dict[str, str]) -> None:
@@ -96,6 +97,24 @@ def test_a_header_comes_by_a_file_alone(tmp_path: Path, monkeypatch: pytest.Monk
     assert mounts[HEADER_INSIDE].read_text() == "Authorization: Bearer secret"
     assert mounts[HEADER_INSIDE].stat().st_mode & 0o777 == 0o600
     assert os.access(mounts[HELPER_INSIDE], os.X_OK)
+
+
+@pytest.mark.parametrize(
+    ("address", "served"),
+    [
+        ({"cache": "https://example.org/cache"}, ["example.org", "example.org:443"]),
+        ({"cache": "http://example.org:80"}, ["example.org", "example.org:80"]),
+        ({"executor": "grpcs://example.org:8980"}, ["example.org:8980"]),
+        ({"cache": "grpc://a", "executor": "grpcs://b:443"}, ["a", "a:80", "b", "b:443"]),
+    ],
+)
+def test_the_header_is_for_the_remotes_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, address: dict[str, str], served: list[str]
+) -> None:
+    monkeypatch.setenv(CREDENTIAL, "Authorization: Bearer secret")
+    remote = Remote(**address)
+    assert remote.authorities == served
+    assert remote.mounts(tmp_path)[REMOTES_INSIDE].read_text() == "".join(f"{one}\n" for one in served)
 
 
 @pytest.mark.parametrize("header", ["secret", "A b: secret", "A: secret\nB: c", ": secret", 'A"b: secret'])
