@@ -105,9 +105,7 @@ def script_of(target_id: str, remote: Remote, paths: Paths | None = None) -> str
 
     Raises as ``target_of`` does.
     """
-    wanted = _order_of(target_id, paths or Paths.here())
-    _say_fixes(wanted)
-    return script.text(wanted, remote=remote)
+    return script.text(_order_of(target_id, paths or Paths.here()), remote=remote)
 
 
 def enter(target_id: str, options: SourceOptions, paths: Paths | None = None) -> NoReturn:

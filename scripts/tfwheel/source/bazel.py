@@ -39,6 +39,22 @@ FAILED, INTERRUPTED, NO_MEMORY, KILLED, TERMINATED = 1, 8, 33, 137, 143
 BROKE_OFF, EVICTED = 34, 39  # of a remote: an error, and a file that its cache had and has no more
 REMOTES = ("--remote_cache=", "--remote_executor=")
 REFUSED, WITHOUT = "ERROR: Failed to query remote execution capabilities: ", "WARNING: Remote Cache: "
+REASONS = {  # of the options that decide no byte, for people
+    "--output_base": "what was built so far, in a volume: a second run goes on there",
+    "--symlink_prefix": "the links that Bazel makes for people: the tree is read-only",
+    "--build_event_json_file": "what became of each action, for programs",
+    "--nobuild_event_json_file_path_conversion": "files by their place here, and not in a remote over gRPC",
+    "--curses": "progress in lines that a log can keep",
+    "--color": "the same",
+    "--show_progress_rate_limit": "one of them in so many seconds",
+    "--disk_cache": "each action's output, for the next build, too",
+    "--repository_cache": "each download, for the next build, too",
+    "--jobs": "actions at once, as many as there is memory for",
+    "--remote_cache": "a cache that machines share; if it asks for a header: index/docs/source.md",
+    "--remote_executor": "the machines that run the actions; if they ask for a header: index/docs/source.md",
+    "--spawn_strategy": "TensorFlow's own .bazelrc has `standalone`, with which an executor would run nothing",
+    "--credential_helper": "tells Bazel the header that a remote asks for",
+}
 ABRUPT = "Server terminated abruptly"
 SHOWN = 30  # lines of what a failed action printed
 
@@ -73,11 +89,9 @@ class BazelBuild:
     def argv(self) -> list[str]:
         """Return Bazel's command line."""
         caches = [f"--disk_cache={DISK}", f"--repository_cache={FETCHED}"]
-        # With a remote cache over gRPC, Bazel would name files by their place there, and not here.
         events = [f"--build_event_json_file={EVENTS}", "--nobuild_event_json_file_path_conversion"]
         reports = [*events, "--curses=no", "--color=no", "--show_progress_rate_limit=5"]
         jobs = [f"--jobs={self.jobs}"] if self.jobs else []
-        # The tree is read-only: the links that Bazel makes for people have no place there.
         build = ["build", f"--symlink_prefix={LINKS}-", *reports, *caches, *jobs, *self.options, "--", *self.targets]
         return ["bazel", f"--output_base={OUT / 'base'}", *build]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,8 +21,10 @@ if TYPE_CHECKING:
 
 HEAD = """\
 #!/usr/bin/env bash
-# Builds {what} from source.
-# Printed by `nox -s build-source -- {target} --dry-run`. It needs docker or podman, git, {disk} GiB of disk, and hours.
+# Builds {what} from source, in hours.
+# Printed by `nox -s build-source -- {target} --dry-run`. It needs docker or podman, git, {job} GiB of memory
+# a job, and about {disk} GiB of disk (a guess), most of it where the engine keeps volumes. Variables choose what it would:
+#   ENGINE=podman JOBS=16 WORK=/big/disk bash THIS_FILE
 # A second run goes on where the first one stopped. The wheel comes to $work/wheels; on the machine of the factory,
 #   nox -s build-source -- {target} --wheel FILE
 # adds the custom ops to it, checks and tests it.
@@ -71,6 +74,7 @@ FOLDER = """\
 """
 # git applies a patch whose lines have moved, which the factory does not.
 PATCH = """\
+    # {name}
     base64 --decode <<'PATCH' | git -C "$tree" apply --unidiff-zero --whitespace=nowarn -
 {text}
 PATCH
@@ -115,6 +119,7 @@ def text(order: SourceOrder, *, remote: Remote | None = None) -> str:
         what=f"{what} and {f'CUDA {line.cuda}' if line.cuda else 'the CPU'}",
         target=order.target.id,
         disk=order.era.disk,
+        job=MEMORY_OF_A_JOB // GIB,
         jobs=jobs.format(bazel=MEMORY_OF_BAZEL // GIB, job=MEMORY_OF_A_JOB // GIB, remote=REMOTE_JOBS),
         image=shlex.quote(order.image),
     )
@@ -138,13 +143,17 @@ def _tree(order: SourceOrder) -> str:
     if entry.path:
         get = FOLDER.format(path=shlex.quote(str(order.folder)))
     patches = "".join(
-        PATCH.format(text=base64.encodebytes(path.read_bytes()).decode().rstrip("\n")) for path in order.patches
+        PATCH.format(
+            name=re.sub(r"[^\w.-]", "?", path.name, flags=re.ASCII),
+            text=base64.encodebytes(path.read_bytes()).decode().rstrip("\n"),
+        )
+        for path in order.patches
     )
     return TREE.format(key=digests.of_facts(**order.tree_identity)[:12], get=get, patches=patches)
 
 
 def _array(order: SourceOrder, argv: list[str]) -> Iterator[str]:
-    """Yield the lines of the array `build`: the command line, with the reason of each option that decides bytes."""
+    """Yield the lines of the array `build`: the command line, with the reason of each option."""
     known = {option.flag: option for option in order.options}
     yield "\n# Known to be needed in this tree by its CUDA, and applied by a patch alone:\n" if order.fixes else ""
     for fix in order.fixes:
@@ -153,9 +162,11 @@ def _array(order: SourceOrder, argv: list[str]) -> Iterator[str]:
     for word in argv:
         if option := known.get(word):
             yield f"    # {option.reason}\n    #   ({option.source})\n"
+        elif reason := bazel.REASONS.get(word.partition("=")[0]):
+            yield f"    # {reason}\n"
         yield f"    {_word(word)}\n"
         if word == "build":
-            yield '    "--jobs=$jobs"\n'
+            yield f'    # {bazel.REASONS["--jobs"]}\n    "--jobs=$jobs"\n'
     yield ")\n"
 
 

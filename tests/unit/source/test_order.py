@@ -159,6 +159,9 @@ def test_the_script_has_each_option_with_its_reason_and_source() -> None:
         assert lines[at - 2].strip() == f"# {option.reason}"
         assert lines[at - 1].strip() == f"#   ({option.source})"
         assert "@" in option.source
+    words = lines[lines.index("build=(") + 1 : lines.index("    --")]
+    bare = [word for at, word in enumerate(words) if word.strip(" '\"").startswith("--") and "#" not in words[at - 1]]
+    assert not bare
     text = "\n".join(lines)
     assert "72fbba3d20f4616d7312b5e2b7f79daf6e82f2fa" in text
     assert "gpu_prim.h" in text
