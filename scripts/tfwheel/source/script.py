@@ -23,7 +23,7 @@ HEAD = """\
 #!/usr/bin/env bash
 # Builds {what} from source, in hours.
 # Printed by `nox -s build-source -- {target} --dry-run`. It needs docker or podman, git, {job} GiB of memory
-# a job, and about {disk} GiB of disk (a guess), most of it where the engine keeps volumes. Variables choose what it would:
+# a job, and about {disk} GiB of disk (a guess), most of it where the engine keeps volumes. What it takes can be set:
 #   ENGINE=podman JOBS=16 WORK=/big/disk bash THIS_FILE
 # A second run goes on where the first one stopped. The wheel comes to $work/wheels; on the machine of the factory,
 #   nox -s build-source -- {target} --wheel FILE
