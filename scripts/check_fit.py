@@ -13,7 +13,8 @@ from tfwheel.config.paths import Paths
 from tfwheel.index import fit_of_index
 
 NOTHING = {
-    "planned": "There is no wheel to judge: no target of that line has a locked official wheel. See `nox -s plan`.",
+    "planned": "There is no wheel to judge: no target of that line has a locked official wheel, and what is built from "
+    "source is judged when it is built. See `nox -s plan`.",
     "built": "There is no wheel to judge in dist/wheels/: build one first, as with `nox -s build-cpu`.",
     "published": "There is no wheel to judge: none of that is published. `nox -s fit` judges the planned ones.",
 }

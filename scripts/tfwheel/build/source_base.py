@@ -5,6 +5,7 @@ From there on a target is built as every other one: ops, patches, version, gates
 
 from __future__ import annotations
 
+import zipfile
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
@@ -149,18 +150,21 @@ def _kept(folder: Path, cache: Path) -> Base | None:
 def _require_name(wheel: Path, target: Target) -> None:
     """Raise SourceWheelError for a file that is not a wheel of the target's TensorFlow and Python."""
     tag, wanted = target.python_tag, f"tensorflow {target.tensorflow} for {target.python_tag}"
+    if not wheel.is_file():
+        message = f"there is no file {wheel}"
+        raise SourceWheelError(message, remedy="Correct the path that follows `--wheel`.")
     try:
         project, version, _, tags = parse_wheel_filename(wheel.name)
     except InvalidWheelFilename as error:
         message = f"{wheel} is no wheel: {error}"
-        raise SourceWheelError(message) from error
-    if not wheel.is_file():
-        message = f"there is no {wheel}"
-        raise SourceWheelError(message)
+        raise SourceWheelError(message, remedy="Give it the name that Bazel gave it.") from error
     pythons = {(one.interpreter, one.abi) for one in tags}
     if project != TENSORFLOW or str(version) != target.tensorflow or pythons != {(tag, tag)}:
         message = f"{wheel.name} is not {wanted}"
         raise SourceWheelError(message)
+    if not zipfile.is_zipfile(wheel):
+        message = f"{wheel} is no whole wheel: it is no zip file, or a part of one"
+        raise SourceWheelError(message, remedy="Copy it again from where it was built.")
 
 
 def _require_gpu_code(base: Base, target: Target) -> None:

@@ -65,6 +65,7 @@ def load(directory: Path = CONFIG_DIR) -> Config:
     lines = {name: _line(name, entry, directory / "lines.toml") for name, entry in entries.items()}
     locked = tuple(_base(entry) for entry in bases.base)
     cross_checks.labels(lines, directory / "lines.toml")
+    cross_checks.cuda(lines, directory / "lines.toml")
     cross_checks.names(targets, lines, directory / "targets.toml")
     cross_checks.thin(targets, lines, directory / "targets.toml")
     cross_checks.patches(targets, directory / "patches")

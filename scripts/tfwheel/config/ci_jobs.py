@@ -52,7 +52,9 @@ def matrix(
     input changed. Raises ConfigError for a fault in runners.toml or subsets.toml, UnknownTriggerError, SelectionError,
     and MatrixTooLargeError.
     """
-    everything = [target for target in plan.targets(config) if target.builder != "source"]  # source.yml builds those
+    known, labels = plan.targets(config), list(labels)
+    everything = [target for target in known if target.builder != "source"]
+    _refuse_source(labels, [target for target in known if target.builder == "source"], everything)
     check(ci, everything)
     chosen = select(ci, everything, event=event, labels=labels)
     build, gpu = _runners(ci, event)
@@ -124,6 +126,18 @@ def _words(labels: Iterable[str], subset: Subset, targets: Sequence[Target], eve
         if fault:
             raise UnknownTriggerError(fault, remedy="Correct the label; build_config/subsets.toml says what it may be.")
     return words
+
+
+def _refuse_source(labels: Iterable[str], source: Sequence[Target], others: Sequence[Target]) -> None:
+    """Raise UnknownTriggerError for a word that selects only what is built from source: another workflow does that."""
+    for word in (word.strip() for label in labels for word in label.split(",")):
+        kind, _, value = word.partition(":")
+        select = KINDS.get(kind)
+        if select and value in set(map(select, source)) - set(map(select, others)):
+            message = (
+                f"what `{word}` selects is built from source, for hours: the jobs of wheels.yml are too small for it"
+            )
+            raise UnknownTriggerError(message, remedy="Run source.yml: index/docs/source.md says how.")
 
 
 def _is_meant_for_us(label: str) -> bool:

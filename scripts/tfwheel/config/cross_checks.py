@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from packaging.requirements import Requirement
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from tfwheel.config.schema import BaseEntry, CompanionEntry, ReleaseEntry, TargetsFile
     from tfwheel.config.targets import Base, Line
 
+CUDA_OF_LABEL = re.compile(r"cu\d{3}")  # major and minor: cu125, cu130, cu125t4
+CUDA_OF_NAME = re.compile(r"cu(1[2-9])")
+
 
 def labels(lines: Mapping[str, Line], path: Path) -> None:
     """Check that each line has a label of its own: two lines with one label would give their wheels one file name."""
@@ -32,6 +36,20 @@ def labels(lines: Mapping[str, Line], path: Path) -> None:
             raise ConfigError(
                 message, remedy=f"Give `{name}` a label of its own: wheels of both would have one file name."
             )
+
+
+def cuda(lines: Mapping[str, Line], path: Path) -> None:
+    """Check that what a line is called names its CUDA: its label is in versions, its name chooses the session."""
+    for name, line in lines.items():
+        major, minor = (line.cuda or "none.").split(".")[:2]
+        said = CUDA_OF_LABEL.match(line.label)
+        if said and said[0] != f"cu{major}{minor}":
+            message = f"{path}: `{name}.label` is {line.label}, and its `cuda` is {line.cuda or 'none'}"
+            raise ConfigError(message, remedy=f"Begin the label with cu{major}{minor}, or correct `cuda`.")
+        of_name = CUDA_OF_NAME.match(name)
+        if of_name and line.cuda and of_name[1] != major:
+            message = f"{path}: the line `{name}` is built as CUDA {of_name[1]}, and its `cuda` is {line.cuda}"
+            raise ConfigError(message, remedy=f"Begin its name with cu{major}, or correct `cuda`.")
 
 
 def names(targets: TargetsFile, lines: Mapping[str, Line], path: Path) -> None:

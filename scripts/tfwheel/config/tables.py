@@ -112,11 +112,22 @@ def _requirements(entries: Sequence[dict[str, Any]]) -> list[str]:
 
 def _not_ready(entries: Sequence[dict[str, Any]]) -> list[str]:
     """Return a line about the targets whose official wheel is not locked, and one about those that nothing builds."""
-    source = [entry["id"] for entry in entries if entry["builder"] == "source"]
-    faults = [entry["fault"] for entry in entries if entry.get("fault")]
-    unlocked = [entry["id"] for entry in entries if not entry["locked"] and entry["id"] not in source]
+    source = [entry["id"] for entry in entries if entry["builder"] == "source" and not entry.get("fault")]
+    faults: dict[str, list[str]] = {}
+    for entry in entries:
+        if entry.get("fault"):
+            faults.setdefault(entry["fault"].removeprefix(f"{entry['id']}: "), []).append(entry["id"])
+    unlocked = [entry["id"] for entry in entries if not entry["locked"] and entry["builder"] != "source"]
     return [
         *([f"Not locked yet, `nox -s update-pins` does that: {', '.join(unlocked)}"] if unlocked else []),
         *([f"Built from source, by `nox -s build-source`: {', '.join(source)}"] if source else []),
-        *([f"Cannot be built as configured:\n{chr(10).join(f'- {one}' for one in faults)}"] if faults else []),
+        *(
+            [
+                "\n".join(
+                    ["Cannot be built as configured:", *(f"- {', '.join(ids)}: {one}" for one, ids in faults.items())]
+                )
+            ]
+            if faults
+            else []
+        ),
     ]

@@ -14,6 +14,7 @@ from tfwheel.source.errors import CheckoutError
 from tfwheel.system import git, urls
 from tfwheel.system.errors import CommandError
 from tfwheel.wheel import patches
+from tfwheel.wheel.errors import PatchError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,6 +34,8 @@ ACCESS = "git must be able to fetch it without asking: check its address, and th
 # What git-lfs leaves in place of a file where it is not installed (git-lfs, docs/spec.md).
 POINTER = b"version https://git-lfs.github.com/spec/v1"
 LINK = re.compile(r"(?:^|\n|\0)160000 [0-9a-f]+ 0\t([^\0]+)")  # a submodule, as `git ls-files --stage -z` has it
+FAULT = re.compile(r"^(fatal|error|remote|ssh): |Permission denied|Host key verification failed")  # of git and of ssh
+TREE_REMEDY = "Make it again, against the tree of that commit or folder: every line of a patch must be there."
 UNCHANGED = "@VERSION@"  # patches may name the version of a wheel; sources have none
 
 
@@ -98,7 +101,7 @@ def _settings(folder: Path, *where: str) -> list[tuple[str, str]]:
 def _said(error: CommandError) -> str:
     """Return what git said of its failure, without passwords: the lines that name a fault, or the last one."""
     lines = error.output.strip().splitlines() or [error.message.splitlines()[0]]
-    faults = [line for line in lines if line.startswith(("fatal:", "error:"))] or lines[-1:]
+    faults = [line for line in lines if FAULT.search(line)] or lines[-1:]
     return urls.masked("; ".join(dict.fromkeys(faults)))
 
 
@@ -154,9 +157,13 @@ def _refuse_pointers(owner: str, folder: Path) -> None:
 def patch(folder: Path, tree: Path) -> None:
     """Apply the patches of a folder to a tree, exactly; raise PatchError."""
     names = {str(path.relative_to(tree)) for path in tree.rglob("*") if path.is_file() and not path.is_symlink()}
-    changed = patches.apply_folder(
-        folder, names=names, read=lambda name: (tree / name).read_bytes(), version=UNCHANGED, to_sources=True
-    )
+    try:
+        changed = patches.apply_folder(
+            folder, names=names, read=lambda name: (tree / name).read_bytes(), version=UNCHANGED, to_sources=True
+        )
+    except PatchError as error:
+        usual = error.remedy == PatchError.default_remedy  # it is about the patches of a finished wheel
+        raise PatchError(error.message, remedy=TREE_REMEDY if usual else error.remedy) from error
     for name, data in changed.items():
         (tree / name).chmod((tree / name).stat().st_mode | stat.S_IWUSR)
         (tree / name).write_bytes(data)

@@ -30,6 +30,12 @@ LABEL = "tfwheel"  # of every container, with what it belongs to
 PROCESS = f"{LABEL}-process"  # of every container: which process made it
 GPUS = {"docker": "--gpus=all", "podman": "--device=nvidia.com/gpu=all"}  # the second is a name of CDI
 MAKER = f'{{{{index .Config.Labels "{PROCESS}"}}}}'
+# What engines say of a registry that they do not reach.
+UNREACHED = re.compile("no such host|dial tcp|i/o timeout|connection refused|not resolve|unreachable", re.IGNORECASE)
+REGISTRY_REMEDY = (
+    "The registry was not reached: mend the network, the proxy or the mirror of the engine, or name an image that it "
+    "has with `--image`."
+)
 CONTAINER_ID = re.compile("[0-9a-f]{12,64}")
 GPU_REMEDY = (
     "Install NVIDIA's Container Toolkit, and tell the engine of it: `sudo nvidia-ctk runtime configure`, or for podman "
@@ -99,7 +105,7 @@ def make_image(engine: str, image: str, dockerfile: Path, context: Path) -> bool
         ask([engine, "build", "--tag", image, "--file", dockerfile, context])
     except CommandError as error:
         message = f"{engine} cannot make the image `{image}` of {dockerfile}: {_last_words(error.output)}"
-        raise ContainerImageError(message) from error
+        raise _image_error(message, error) from error
     return True
 
 
@@ -121,7 +127,7 @@ def find_place(engine: str, image: str) -> ContainerHost:
             ask([engine, "pull", image])
         except CommandError as error:
             message = f"{engine} has no image `{image}` and cannot pull it: {_last_words(error.output)}"
-            raise ContainerImageError(message) from error
+            raise _image_error(message, error) from error
         found = ask(inspect)
     try:
         ask([engine, "run", "--rm", "--pull=never", image, "/bin/true"])
@@ -274,6 +280,10 @@ def remove_volumes_of(engine: str, owner: str) -> None:
         if name.startswith(f"{owner}-"):
             ask([engine, "volume", "rm", name])
             console.say(f"removed the volume {name}")
+
+
+def _image_error(message: str, error: CommandError) -> ContainerImageError:
+    return ContainerImageError(message, remedy=REGISTRY_REMEDY if UNREACHED.search(error.output) else None)
 
 
 def _last_words(output: str) -> str:

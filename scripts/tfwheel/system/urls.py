@@ -10,7 +10,7 @@ PLAIN = re.compile(
     r"https?://(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?"
     r"(?:/(?!\.\.?(?:/|\Z))(?:[A-Za-z0-9._~+:@,=-]|%(?!00|2[EeFf]|5[Cc])[0-9A-Fa-f]{2})*)*"
 )
-CREDENTIALS = re.compile(r"(?<=://)[^/?#\s]*@")
+CREDENTIALS = re.compile(r"(?<=://)[^/?#\s]*@(?!sha256:[0-9a-f]{64})")  # NAME@sha256:... is the digest of an image
 
 
 def is_plain(url: str) -> bool:

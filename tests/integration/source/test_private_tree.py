@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -67,3 +68,9 @@ def test_without_credentials_nobody_is_asked_and_nothing_is_kept(private: Source
     assert "terminal prompts disabled" in it.value.message
     assert "the credentials that git has for it" in it.value.remedy
     assert not list((tmp_path / "cache").rglob("op.h"))
+
+
+def test_what_ssh_says_of_a_failure_is_shown(private: SourceOrder, tmp_path: Path) -> None:
+    entry = private.entry.model_copy(update={"git": "ssh://git@nowhere.invalid/tensorflow"})
+    with pytest.raises(CheckoutError, match=r"(ssh: |nowhere\.invalid: ).*; fatal: "):
+        trees.bring(replace(private, entry=entry), tmp_path / "cache", tmp_path / "work")

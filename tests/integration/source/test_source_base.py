@@ -29,6 +29,7 @@ from tfwheel.source.order import SourceOrder
 from tfwheel.system import containers
 from tfwheel.system.errors import ContainerImageError
 from tfwheel.wheel import provenance, records
+from tfwheel.wheel.errors import PatchError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -102,6 +103,10 @@ def test_a_patched_commit_becomes_a_wheel_in_the_index(
 
     # Another patch is another tree: what it does not touch comes from the caches of the first build.
     patch = paths.settings / "tree-patches/version.patch"
+    patch.write_text(PATCH.replace("-int tf", "-int odd_tf"))
+    with pytest.raises(PatchError) as caught:
+        pipeline.build(bazelworld.TARGET, source=options(place), paths=paths)
+    assert "against the tree of that commit or folder" in caught.value.remedy
     patch.write_text(PATCH.replace("220 :", "nothing :"))
     with pytest.raises(SourceCompileError, match=r"framework\.c:1:\d+: error: .nothing. undeclared"):
         pipeline.build(bazelworld.TARGET, source=options(place), paths=paths)
@@ -131,7 +136,9 @@ def test_the_printed_script_builds_that_wheel_and_the_factory_takes_it(
     assert record.passed_smoke
     assert record.base
     assert record.base["source"].endswith(", built elsewhere")
-    with pytest.raises(SourceWheelError, match="is no wheel"):  # one that is named is never passed over
+    with pytest.raises(
+        SourceWheelError, match=r"there is no file .*other\.whl"
+    ):  # one that is named is never passed over
         source_base.require(target_of(paths), SourceOptions(wheel=tmp_path / "other.whl"), paths)
 
 
@@ -142,6 +149,7 @@ def test_the_printed_script_builds_that_wheel_and_the_factory_takes_it(
         ("tensorflow_cpu-2.99.0-{tag}-{tag}-linux_x86_64.whl", r"is not tensorflow 2\.99\.0 for cp3"),
         ("tensorflow-2.99.0-cp39-cp39-linux_x86_64.whl", r"is not tensorflow 2\.99\.0 for cp3"),
         ("tensorflow.whl", "is no wheel"),
+        ("tensorflow-2.99.0-{tag}-{tag}-linux_x86_64.whl", "is no zip file, or a part of one"),
     ],
 )
 def test_a_wheel_of_something_else_is_refused(paths: Paths, tmp_path: Path, name: str, words: str) -> None:

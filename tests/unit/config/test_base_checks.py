@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from smallconfig import BASES, LINES, RETARGET, load, refusal, swap
+from smallconfig import BASES, LINES, RETARGET, TARGETS, load, refusal, swap
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -49,9 +49,11 @@ def test_what_a_line_asks_for_and_cannot_have_is_refused(tmp_path: Path, old: st
 
 def test_a_compiler_of_the_parts_of_pypi_is_for_cuda_12(tmp_path: Path) -> None:
     newer = swap(LINES, 'base = "tensorflow"\ncuda = "12.5.1"', 'base = "tensorflow-cuda13"\ncuda = "13.0.2"')
-    said = refusal(tmp_path, lines=newer, bases=None)
-    assert said.startswith("lines.toml: `cu12.cuda` is 13.0.2, and the compiler that is made of the parts in `toolkit`")
-    load(tmp_path, lines=swap(newer, 'toolkit = ["nvidia-nvfatbin-cu12==12.5.82"]', ""), bases=None)
+    newer = swap(swap(newer, "[cu12]", "[cu13]"), '"cu125"', '"cu130"')
+    targets = TARGETS.replace('"cu12"', '"cu13"')
+    said = refusal(tmp_path, lines=newer, targets=targets, bases=None)
+    assert said.startswith("lines.toml: `cu13.cuda` is 13.0.2, and the compiler that is made of the parts in `toolkit`")
+    load(tmp_path, lines=swap(newer, 'toolkit = ["nvidia-nvfatbin-cu12==12.5.82"]', ""), targets=targets, bases=None)
 
 
 def test_all_libraries_are_those_of_the_lock(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -280,6 +281,12 @@ def test_what_is_built_from_source_is_no_job_of_an_event() -> None:
     releases = (CONFIG.releases[0].model_copy(update={"lines": ["cpu", "cu13"]}),)
     changed = replace(CONFIG, releases=releases, exclusions=())
     assert {row["id"].rpartition("-")[2] for row in ci_jobs.matrix(changed, CI, event="schedule")["include"]} == {"cpu"}
+    for word in ("line:cu13", f"version:{plan.targets(changed)[-1].version}"):
+        with pytest.raises(
+            UnknownTriggerError, match=rf"what `{re.escape(word)}` selects is built from source"
+        ) as caught:
+            ci_jobs.matrix(changed, CI, event="workflow_dispatch", labels=[word])
+        assert "source.yml" in caught.value.remedy
 
 
 @pytest.mark.parametrize(("runners", "most"), [((CPU,), 256), ((CPU, GPU), 128)])

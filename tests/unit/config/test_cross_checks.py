@@ -19,6 +19,19 @@ def test_two_lines_with_one_label_are_refused(tmp_path: Path) -> None:
     assert refusal(tmp_path, lines=slim).startswith("lines.toml: `cu12` and `cu12slim` have the same label, `cu125`")
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ('label = "cu125"', 'label = "cu130"', "`cu12.label` is cu130, and its `cuda` is 12.5.1"),
+        ('label = "cpu"', 'label = "cu125x"', "`cpu.label` is cu125x, and its `cuda` is none"),
+        ('cuda = "12.5.1"', 'cuda = "12.6.1"', "`cu12.label` is cu125, and its `cuda` is 12.6.1"),
+        ("[cu12]", "[cu13]", "the line `cu13` is built as CUDA 13, and its `cuda` is 12.5.1"),
+    ],
+)
+def test_a_line_that_is_called_by_another_cuda_is_refused(tmp_path: Path, old: str, new: str, said: str) -> None:
+    assert refusal(tmp_path, lines=swap(LINES, old, new)).startswith(f"lines.toml: {said}")
+
+
 @pytest.mark.parametrize(("folder", "hint"), [("2.20", "did you mean `2.20.0`"), ("9.9.9", "known: 2.20.0")])
 def test_patches_for_a_version_that_is_not_built_are_refused(tmp_path: Path, folder: str, hint: str) -> None:
     (tmp_path / "patches" / folder).mkdir(parents=True)

@@ -9,7 +9,7 @@ import pytest
 from fixedconfig import CONFIG
 from tfwheel.config import build_config, tables
 from tfwheel.config.errors import SelectionError
-from tfwheel.config.paths import ROOT
+from tfwheel.config.paths import CONFIG_DIR, ROOT
 
 # Written by hand, not derived: the wheels that the fixed configuration promises.
 PROMISED = [
@@ -68,8 +68,10 @@ def test_what_cannot_be_built_yet_does_not_hide_what_gpus_run_of_the_rest() -> N
     assert shown == tables.text(CONFIG, kind="gpus")
     assert note.startswith("Not locked yet, `nox -s update-pins` does that: tf2.20.0-cp313-cpu, tf2.20.0-cp313-cu12,")
     first = CONFIG.releases[0].model_copy(update={"lines": ["cu12", "cu13"]})
-    config = replace(CONFIG, releases=(first, *CONFIG.releases[1:]))
-    assert "Built from source, by `nox -s build-source`: tf2.20.0-cp311-cu13" in tables.text(config, kind="gpus")
+    config = replace(CONFIG, releases=(first, *CONFIG.releases[1:]), directory=CONFIG_DIR)
+    fault = "TensorFlow 2.20 is not known to build with CUDA 13.0.2"
+    ids = ", ".join(f"tf2.20.0-cp3{python}-cu13" for python in (11, 12, 13))
+    assert f"\n- {ids}: {fault}" in tables.text(config, kind="gpus")
 
 
 def test_wheels_without_gpu_code_have_no_table_of_gpus() -> None:

@@ -16,6 +16,8 @@ from tfwheel.system import console, urls
         ("https://a:b@c@h/ and ftp://d@i/", "https://***@h/ and ftp://***@i/"),
         ("https://h/x@1.2", "https://h/x@1.2"),
         ("no URL: me@h", "no URL: me@h"),
+        (f"docker://ubuntu@sha256:{'ab' * 32}: x", f"docker://ubuntu@sha256:{'ab' * 32}: x"),
+        ("https://me:secret@sha256:443/", "https://***@sha256:443/"),
     ],
 )
 def test_no_text_shows_the_password_of_a_url(text: str, shown: str, capsys: pytest.CaptureFixture[str]) -> None:
