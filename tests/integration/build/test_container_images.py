@@ -29,12 +29,12 @@ DOCKERFILE = "FROM {}\nRUN {}\n"
 
 @pytest.fixture
 def folder(engine: str, tmp_path: Path) -> Iterator[Path]:
-    """Two Dockerfiles; the second cannot be built. No image of them is left."""
+    """Two Dockerfiles; the first cannot be built. No image of them is left."""
     made = tmp_path / "containers"
     made.mkdir()
     smallimage.make(tmp_path / "base", engine, BASE)
     (made / "good.Dockerfile").write_text(DOCKERFILE.format(BASE, f"mkdir /{tmp_path.name}"))
-    (made / "odd.Dockerfile").write_text(DOCKERFILE.format(BASE, f"cat /no/{tmp_path.name}"))
+    (made / "bad.Dockerfile").write_text(DOCKERFILE.format(BASE, f"cat /no/{tmp_path.name}"))
     yield made
     for image in (*(one.image for one in build_images.named(folder=made)), BASE):
         with suppress(CommandError):  # it was never made
@@ -50,11 +50,11 @@ def test_images_are_made_once_and_described(folder: Path, engine: str) -> None:
     assert again == first.partition(", made in")[0] + ", there already"
 
 
-def test_one_that_cannot_be_made_ends_it_with_the_engines_words_after_those_that_can(folder: Path, engine: str) -> None:
-    lines = container_images.make(engine=engine, folder=folder)
-    assert next(lines).startswith("good: ")
-    with pytest.raises(ContainerImageError, match=r"cannot make the image `localhost/tfwheel-odd:\w+` of .*: .+"):
-        next(lines)
+def test_one_that_cannot_be_made_is_an_error_after_those_that_can(folder: Path, engine: str) -> None:
+    made = container_images.make(engine=engine, folder=folder)
+    assert [next(made).partition(": ")[0], next(made).partition(": ")[0]] == ["bad", "good"]
+    with pytest.raises(ContainerImageError, match=r"cannot make the image `localhost/tfwheel-bad:\w+` of .*: .+"):
+        next(made)
 
 
 def test_the_door_knows_the_images_of_the_repository(
