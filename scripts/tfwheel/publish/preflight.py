@@ -52,7 +52,8 @@ class PlannedRelease:
 def planned(settings: Config, text: str, changelog: Path) -> PlannedRelease:
     """Plan the release of a version ("2.20.0+cu125.2") or of its tag.
 
-    Raises ReleaseTagError unless the settings build exactly that version, and ChangelogError without a section on it.
+    Raises ReleaseTagError unless the settings build exactly that version, and not from source, and ChangelogError
+    without a section on it.
     """
     version = text.removeprefix("v")
     known = plan.targets(settings)
@@ -60,6 +61,9 @@ def planned(settings: Config, text: str, changelog: Path) -> PlannedRelease:
     if not targets:
         message = f"{text}: {_why_not(version, known)}"
         raise ReleaseTagError(message)
+    if any(target.builder == "source" for target in targets):
+        message = f"{text} is built from source, and a release promotes what wheels.yml built, whose jobs are too small"
+        raise ReleaseTagError(message, remedy="Publish it with `nox -s publish`: index/docs/source.md says how.")
     return PlannedRelease(version=version, targets=targets, notes=_section(changelog, version))
 
 

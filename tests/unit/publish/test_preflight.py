@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -56,6 +57,13 @@ def test_a_release_has_all_targets_of_its_version_and_their_ops(settings: Config
     assert tuple(target.id for target in found.targets) == IDS
     assert found.folders == (OPS, *IDS)
     assert found.notes == "- Wheels for tests.\n"
+
+
+def test_a_version_that_is_built_from_source_is_no_release(settings: Config, changelog: Path) -> None:
+    line = replace(settings.lines["cu12"], builder="source")
+    with pytest.raises(ReleaseTagError, match=f"{re.escape(VERSION)} is built from source") as caught:
+        planned(replace(settings, lines={**settings.lines, "cu12": line}), changelog)
+    assert "nox -s publish" in caught.value.remedy
 
 
 def test_where_only_ops_are_built_only_these_are_released(settings: Config, changelog: Path) -> None:
