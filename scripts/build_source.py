@@ -31,7 +31,7 @@ if __name__ == "__main__":
     parser.add_argument("--wheel", type=Path, help="take this wheel of TensorFlow, which was built elsewhere")
     budget = "stop Bazel after that time, as in 5h or 330m; the same command goes on there"
     parser.add_argument("--time-budget", type=cli.duration, metavar="TIME", help=budget)
-    parser.add_argument("--jobs", type=cli.count, help="actions at once (default: by cores and memory)")
+    parser.add_argument("--jobs", type=cli.positive, help="actions at once (default: by cores and memory)")
     parser.add_argument("--engine", choices=containers.ENGINES, help="default: the first that works")
     parser.add_argument("--image", type=cli.filled, help="build in this image (default: build_config/containers/)")
     parser.add_argument("--remote-cache", default="", metavar="URL", help="a cache that machines share (http, grpc)")

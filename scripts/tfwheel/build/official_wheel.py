@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from tfwheel.config.targets import Base
 
 
+BUILD_AGAIN = "The damaged file is removed: build it from source again, `nox -s build-source` goes on from its caches."
+
+
 def cached_path(base: Base, cache: Path) -> Path:
     """Return the path of an official wheel in the cache; it need not exist."""
     return cache / "bases" / base.sha256 / base.file
@@ -31,6 +34,8 @@ def fetch(base: Base, cache: Path) -> Path:
             check(kept, sha256=base.sha256, size=base.size)
         except HashMismatchError as error:
             kept.unlink()
+            if base.source:  # no index has it
+                raise HashMismatchError(error.message, remedy=BUILD_AGAIN) from error
             console.warn(f"{error.message}; fetching it again")
         else:
             return kept

@@ -5,12 +5,14 @@ From there on a target is built as every other one: ops, patches, version, gates
 
 from __future__ import annotations
 
+import re
 import zipfile
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
 import msgspec
-from packaging.utils import InvalidWheelFilename, parse_wheel_filename
+from packaging.requirements import Requirement
+from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 
 from tfwheel.build import base_facts, official_wheel, repair, source_build, toolchain
 from tfwheel.build.errors import SourceWheelError
@@ -94,6 +96,7 @@ def _make(wanted: SourceOrder, rules: RepairRules, options: SourceOptions, paths
         with console.step("auditwheel repair of TensorFlow"):
             log = logs / f"{target.id}.repair.log"
             wheel, _ = repair.repair(raw, work / "repaired", rules, epoch=WHEEL_EPOCH, log=log)
+        _require_contents(wheel, target)
         wheel = _with_its_cuda(wheel, wanted.and_cuda, work / "fitted")
         with console.step(f"measure {wheel.name}"):
             measured = base_facts.measure(
@@ -149,7 +152,7 @@ def _kept(folder: Path, cache: Path) -> Base | None:
 
 def _require_name(wheel: Path, target: Target) -> None:
     """Raise SourceWheelError for a file that is not a wheel of the target's TensorFlow and Python."""
-    tag, wanted = target.python_tag, f"tensorflow {target.tensorflow} for {target.python_tag}"
+    tag, wanted = target.python_tag, f"tensorflow {target.tensorflow} for {target.python_tag} and Linux on x86_64"
     if not wheel.is_file():
         message = f"there is no file {wheel}"
         raise SourceWheelError(message, remedy="Correct the path that follows `--wheel`.")
@@ -159,12 +162,31 @@ def _require_name(wheel: Path, target: Target) -> None:
         message = f"{wheel} is no wheel: {error}"
         raise SourceWheelError(message, remedy="Give it the name that Bazel gave it.") from error
     pythons = {(one.interpreter, one.abi) for one in tags}
-    if project != TENSORFLOW or str(version) != target.tensorflow or pythons != {(tag, tag)}:
+    built_for = {one.platform for one in tags}
+    here = all(re.fullmatch(r"(linux|manylinux\w*)_x86_64", one) for one in built_for)
+    if project != TENSORFLOW or str(version) != target.tensorflow or pythons != {(tag, tag)} or not here:
         message = f"{wheel.name} is not {wanted}"
         raise SourceWheelError(message)
     if not zipfile.is_zipfile(wheel):
         message = f"{wheel} is no whole wheel: it is no zip file, or a part of one"
         raise SourceWheelError(message, remedy="Copy it again from where it was built.")
+
+
+def _require_contents(wheel: Path, target: Target) -> None:
+    """Raise SourceWheelError for a wheel whose METADATA is not that of its name, or asks for files of any address."""
+    with WheelReader(wheel) as reader:
+        fields = core_metadata.read(reader.read(f"{reader.dist_info}/METADATA"))
+        data = next((name for name in reader.names() if name.partition("/")[0].endswith(".data")), None)
+    said = (canonicalize_name(fields.get("name", "")), fields.get("version", ""))
+    if said != (TENSORFLOW, target.tensorflow):
+        message = f"METADATA of {wheel.name} is that of {' '.join(said)}"
+        raise SourceWheelError(message)
+    if odd := next((one for one in fields.get("requires_dist", []) if Requirement(one).url), None):
+        message = f"{wheel.name} requires a file by its address, and not a version: {odd}"
+        raise SourceWheelError(message)
+    if data:
+        message = f"{wheel.name} has a .data folder ({data}), which TensorFlow's own wheels do not have"
+        raise SourceWheelError(message)
 
 
 def _require_gpu_code(base: Base, target: Target) -> None:

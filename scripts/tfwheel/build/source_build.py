@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import shutil
 import time
@@ -18,7 +19,7 @@ from tfwheel.config.targets import session_of
 from tfwheel.errors import UsageError
 from tfwheel.source import bazel, machine, script, trees
 from tfwheel.source.errors import BuildStoppedError
-from tfwheel.source.order import DOCKERFILE, Remote, SourceOrder
+from tfwheel.source.order import CREDENTIAL, DOCKERFILE, Remote, SourceOrder
 from tfwheel.system import ci, console, containers
 
 if TYPE_CHECKING:
@@ -50,13 +51,19 @@ class SourceOptions:
 
     @classmethod
     def given(cls, words: Mapping[str, Any]) -> SourceOptions:
-        """Take them from the words of a command line, by name; RemoteAddressError for a bad address."""
+        """Take them from the words of a command line, by name; RemoteAddressError for a bad address.
+
+        The header of a remote is taken out of the environment, which other programs inherit.
+        """
+        header = os.environ.pop(CREDENTIAL, "")
         return cls(
             engine=words.get("engine"),
             image=words.get("image"),
             jobs=words.get("jobs"),
             budget_s=words.get("time_budget"),
-            remote=Remote(cache=words.get("remote_cache", ""), executor=words.get("remote_executor", "")),
+            remote=Remote(
+                cache=words.get("remote_cache", ""), executor=words.get("remote_executor", ""), header=header
+            ),
             wheel=words.get("wheel"),
         )
 

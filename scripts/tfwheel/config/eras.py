@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Annotated, Literal
 
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 from pydantic import AfterValidator, Field
 
 from tfwheel.config.errors import ConfigError
@@ -54,6 +56,19 @@ def _flag(text: str) -> str:
     return text
 
 
+def _plain(entries: list[str]) -> list[str]:
+    """Check requirements that get the marker of an extra: none has one, and no project is there twice."""
+    found = [Requirement(one) for one in entries]
+    if marked := next((one for one in found if one.marker or one.extras), None):
+        message = f"a project and its versions, without a marker or extra: {marked}"
+        raise ValueError(message)
+    names = [canonicalize_name(one.name) for one in found]
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        message = f"{twice} is there twice"
+        raise ValueError(message)
+    return entries
+
+
 class OptionEntry(Table):
     """One ``[[option]]``: an option of ``bazel build``, why it is there, and who says so.
 
@@ -82,7 +97,7 @@ class ToolkitEntry(Table):
     compiler: Literal["clang", "nvcc"]
     newest: Capability
     oldest: Capability | None = None
-    and_cuda: list[RequirementText] = Field(default_factory=list)
+    and_cuda: Annotated[list[RequirementText], AfterValidator(_plain)] = Field(default_factory=list)
     source: Sentence
 
 

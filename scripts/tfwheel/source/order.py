@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
@@ -39,11 +38,13 @@ CREDENTIAL = "TFWHEEL_REMOTE_HEADER"  # a variable: the header that a remote cac
 class Remote:
     """Where Bazel finds a cache that machines share, and who runs its actions; empty without one.
 
-    An executor has a cache of its own, from which Bazel takes what it ran before, for this build or another one.
+    ``header`` is one that they ask for. An executor has a cache of its own, from which Bazel takes what it ran before,
+    for this build or another one.
     """
 
     cache: str = ""
     executor: str = ""
+    header: str = field(default="", repr=False)
 
     def __post_init__(self) -> None:
         """Raise RemoteAddressError for what is no plain address, or has a password in it."""
@@ -77,11 +78,6 @@ class Remote:
         return [*found, *executor]
 
     @property
-    def header(self) -> str:
-        """The header that they ask for, as this process has it; empty without one."""
-        return os.environ.get(CREDENTIAL, "") if self.cache or self.executor else ""
-
-    @property
     def authorities(self) -> list[str]:
         """The servers that get the header, as Bazel may name them: with their port, and without it if it is usual."""
         found = []
@@ -97,7 +93,7 @@ class Remote:
 
         Bazel asks its helper for every server, those of its downloads, too: the helper knows which ones get the header.
         """
-        if not self.header:
+        if not self.header or not self.authorities:
             return {}
         for name, text in (("header", self.header), ("remotes", "".join(f"{one}\n" for one in self.authorities))):
             with writing(work / name, mode=0o600) as stream:

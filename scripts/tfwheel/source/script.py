@@ -98,7 +98,9 @@ options=(
 container=$("$engine" create "${{options[@]}}" --workdir={inside} \\
     --mount=type=bind,source="$tree",destination={inside},readonly "$image" "${{build[@]}}")
 trap '"$engine" rm --force "$container" >/dev/null' EXIT
-"$engine" start --attach "$container"
+trap 'exit 130' INT TERM                   # an engine would hand them to bazelisk, which Bazel does not hear of
+"$engine" start --attach "$container" &
+wait "$!"
 
 # --- the wheel
 mkdir -p "$work/wheels"

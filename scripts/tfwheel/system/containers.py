@@ -9,12 +9,11 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import signal
 import sys
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from threading import Timer
+from threading import Event, Thread
 from typing import TYPE_CHECKING, NoReturn
 
 from tfwheel.system import console, processes
@@ -41,6 +40,12 @@ GPU_REMEDY = (
     "Install NVIDIA's Container Toolkit, and tell the engine of it: `sudo nvidia-ctk runtime configure`, or for podman "
     "`sudo nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml`."
 )
+IMAGE_REMEDY = "If the engine works, it is the image: it must have `sh`, and no entrypoint that ends by itself."
+# SIGINT for each process of the first one's group: fields 3 of /proc/PID/stat after the name (proc(5), field 5).
+INTERRUPT = """for one in /proc/[0-9]*; do
+    read -r line < "$one/stat" && set -- ${line##*) } && [ "$3" = 1 ] && kill -INT "${one#/proc/}"
+done; :"""
+AGAIN_S, SOON_S = 60, 1  # Bazel gives up what it is doing at the third one
 START = 19  # of the fields after the name of a program in /proc/PID/stat: when it was started (proc(5), field 22)
 
 
@@ -204,28 +209,41 @@ class Container:
         """Return the error that says, in the engine's words, what it cannot do, as in "start"."""
         gpus = " with this machine's GPUs" if self.gpus else ""
         message = f"{self.engine} cannot {doing} a container of `{self.image}`{gpus}: {_last_words(error.output)}"
-        return ContainerEngineError(message, remedy=GPU_REMEDY if gpus else None)
+        return ContainerEngineError(message, remedy=GPU_REMEDY if gpus else IMAGE_REMEDY)
 
     def start(self, *, log: Path, on_line: Callable[[str], object] | None = None, budget_s: float | None = None) -> int:
         """Run its program to the end, with the output in ``log``; return its exit code.
 
         After ``budget_s`` seconds it is asked to end as Ctrl-C does (SIGINT), and it ends when its program does.
         """
-        timer = Timer(budget_s, self.interrupt) if budget_s is not None else None
-        if timer:
-            timer.start()
+        ended = Event()
+        if budget_s is not None:
+            Thread(target=self._interrupt_after, args=(budget_s, ended), daemon=True).start()
         try:
             run([self.engine, "start", "--attach", self.name], env=own_temporary_folder(), log=log, on_line=on_line)
         except CommandError as error:
             return error.returncode or 1
         finally:
-            if timer:
-                timer.cancel()
+            ended.set()
         return 0
 
     def interrupt(self) -> None:
-        """Ask its program to end, as Ctrl-C does."""
-        ask([self.engine, "kill", f"--signal={signal.SIGINT.name}", self.name])
+        """Ask its program to end, as Ctrl-C does, and what that started in its place.
+
+        A signal to the container reaches the first process alone, and bazelisk does not pass it on to Bazel. Raises
+        CommandError if nothing runs in it.
+        """
+        ask([self.engine, "exec", self.name, "sh", "-c", INTERRUPT])
+
+    def _interrupt_after(self, seconds: float, ended: Event) -> None:
+        """Interrupt it after that time, and again until it has ended: what just begins knows no signal yet."""
+        wait = seconds
+        while not ended.wait(wait):
+            try:
+                self.interrupt()
+                wait = AGAIN_S
+            except CommandError:  # it has not begun, or it just ended
+                wait = SOON_S
 
     def copy_out(self, inside: PurePosixPath, to: Path) -> None:
         """Copy a file or folder out of it; raise CommandError if it is not there."""

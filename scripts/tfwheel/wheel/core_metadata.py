@@ -123,12 +123,16 @@ def with_extra(data: bytes, extra: str, requires: Sequence[str]) -> bytes:
     with _refusing():
         fields_of(data)
         headers, newline, rest = _split(data)
-        kept = [line for line in headers if all(identity(one)[1] != extra for one in _required(line))]
+        kept = [line for line in headers if not any(_names_extra(one, extra) for one in _required(line))]
         if len(kept) == len(headers):
             message = f"METADATA has no requirement of the extra `{extra}`"
             raise BadWheelError(message)
         ours = [f"{one}; extra == '{extra}'" for one in requires]
         return (newline.join(_with_requirements(kept, [], ours)) + rest).encode()
+
+
+def _names_extra(requirement: str, extra: str) -> bool:
+    return f'"{extra}"' in str(Requirement(requirement).marker or "")
 
 
 def identity(requirement: str) -> tuple[str, str]:

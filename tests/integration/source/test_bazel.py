@@ -12,6 +12,7 @@ import sys
 import time
 import zipfile
 from dataclasses import replace
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 import pytest
@@ -86,6 +87,27 @@ def test_a_build_whose_time_is_over_goes_on_where_it_stopped(
     report = bazelworld.built(long, place, tmp_path / "slow")
     assert report.exit_name == "SUCCESS"
     assert slow(tmp_path / "slow") == SLOW
+
+
+# As bazelisk 1.28: Bazel is its child, and it keeps the signals that it gets for itself.
+STARTER = """#!/usr/bin/python3
+import signal, subprocess, sys
+child = subprocess.Popen(["/usr/bin/bazel", *sys.argv[1:]])
+for one in (signal.SIGINT, signal.SIGTERM):
+    signal.signal(one, lambda *_: None)
+sys.exit(child.wait())
+"""
+
+
+def test_the_time_is_over_for_a_bazel_that_another_program_started_too(
+    place: ContainerHost, build: BazelBuild, tmp_path: Path
+) -> None:
+    starter = tmp_path / "bazel"
+    starter.write_text(STARTER)
+    starter.chmod(0o755)
+    wanted = replace(build, targets=["//tensorflow:slow"], mounts={PurePosixPath("/usr/local/bin/bazel"): starter})
+    with pytest.raises(BuildStoppedError, match="was stopped"):
+        bazelworld.built(wanted, place, tmp_path / "slow", budget_s=8)
 
 
 def test_a_server_that_the_kernel_ended_is_said_to_have_lacked_memory(

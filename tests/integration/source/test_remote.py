@@ -18,7 +18,7 @@ import pytest
 import bazelworld
 from tfwheel.source import order
 from tfwheel.source.errors import RemoteServerError, SourceCompileError
-from tfwheel.source.order import CREDENTIAL, Remote
+from tfwheel.source.order import Remote
 from tfwheel.system import containers
 
 if TYPE_CHECKING:
@@ -44,11 +44,6 @@ http {
 }
 """
 EXECUTE = "justbuild execute --compatible --local-build-root=/kept/just --interface=127.0.0.1"
-
-
-@pytest.fixture(autouse=True)
-def header(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(CREDENTIAL, HEADER)
 
 
 @contextmanager
@@ -78,7 +73,7 @@ def cache(place: ContainerHost, volumes: str, port: int, tmp_path: Path) -> Iter
     """A remote cache over HTTP: nginx keeps what is put there."""
     serves = "dav_methods PUT; create_full_put_path on;"
     with serving(place, f"{volumes}-remote", tmp_path, listen=f"{port}", serves=serves, behind="exec"):
-        yield Remote(cache=f"http://127.0.0.1:{port}")
+        yield Remote(cache=f"http://127.0.0.1:{port}", header=HEADER)
 
 
 @pytest.fixture
@@ -86,7 +81,7 @@ def executor(place: ContainerHost, volumes: str, port: int, tmp_path: Path) -> I
     """An executor, which keeps what it ran: justbuild, to which nginx hands all on."""
     serves, behind = f"grpc_pass grpc://127.0.0.1:{port + 1};", f"{EXECUTE} --port={port + 1} &"
     with serving(place, f"{volumes}-remote", tmp_path, listen=f"{port} http2", serves=serves, behind=behind):
-        yield Remote(executor=f"grpc://127.0.0.1:{port}")
+        yield Remote(executor=f"grpc://127.0.0.1:{port}", header=HEADER)
 
 
 def using(remote: Remote, build: BazelBuild, name: str, folder: Path) -> BazelBuild:
@@ -180,7 +175,7 @@ def test_an_executor_runs_each_action_and_gives_the_next_build_what_it_ran(
         archive.extract("tensorflow/libtensorflow_framework.so.2", tmp_path)
     assert ctypes.CDLL(str(tmp_path / "tensorflow/libtensorflow_framework.so.2")).tf_version() == 220
 
-    as_cache = Remote(cache=executor.executor)  # for a machine that compiles itself
+    as_cache = Remote(cache=executor.executor, header=HEADER)  # for a machine that compiles itself
     for name, remote in (("second", executor), ("third", as_cache)):
         again = bazelworld.built(using(remote, build, name, tmp_path), place, tmp_path / name)
         assert (again.ran, again.cached) == (0, first.ran)
@@ -224,7 +219,7 @@ def test_a_server_that_is_not_there_ends_the_build_at_once_with_its_address(
 def test_a_cache_over_http_that_is_not_there_is_warned_of_and_the_build_goes_on(
     place: ContainerHost, build: BazelBuild, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    absent = using(Remote(cache="http://127.0.0.1:1"), build, "a", tmp_path)
+    absent = using(Remote(cache="http://127.0.0.1:1", header=HEADER), build, "a", tmp_path)
     assert bazelworld.built(absent, place, tmp_path / "out").exit_name == "SUCCESS"
     said = capfd.readouterr().err
     assert said.count("http://127.0.0.1:1 fails, and the build goes on without it: Connection refused") == 1

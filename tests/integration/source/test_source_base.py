@@ -15,19 +15,20 @@ import bazelworld
 import fakewheels
 import ledgers
 import opsworld
-from tfwheel.build import pipeline, recheck, source_base, source_build
+from tfwheel.build import official_wheel, pipeline, recheck, source_base, source_build
 from tfwheel.build.errors import SourceWheelError
 from tfwheel.build.source_build import SourceOptions
 from tfwheel.config import build_config, inputs, plan
 from tfwheel.config.errors import ConfigError
 from tfwheel.config.paths import ROOT
+from tfwheel.config.targets import Base
 from tfwheel.index import ledger
 from tfwheel.index.errors import NameTakenError
 from tfwheel.source import script, trees
 from tfwheel.source.errors import BuildStoppedError, CheckoutError, SourceCompileError, TooSmallError
 from tfwheel.source.order import SourceOrder
 from tfwheel.system import containers
-from tfwheel.system.errors import ContainerImageError
+from tfwheel.system.errors import ContainerImageError, HashMismatchError
 from tfwheel.wheel import provenance, records
 from tfwheel.wheel.errors import PatchError
 
@@ -148,6 +149,8 @@ def test_the_printed_script_builds_that_wheel_and_the_factory_takes_it(
         ("tensorflow-2.99.1-{tag}-{tag}-linux_x86_64.whl", r"is not tensorflow 2\.99\.0 for cp3"),
         ("tensorflow_cpu-2.99.0-{tag}-{tag}-linux_x86_64.whl", r"is not tensorflow 2\.99\.0 for cp3"),
         ("tensorflow-2.99.0-cp39-cp39-linux_x86_64.whl", r"is not tensorflow 2\.99\.0 for cp3"),
+        ("tensorflow-2.99.0-{tag}-{tag}-macosx_11_0_arm64.whl", r"is not tensorflow 2\.99\.0 for .* Linux on x86_64"),
+        ("tensorflow-2.99.0-{tag}-{tag}-linux_aarch64.whl", r"is not tensorflow 2\.99\.0 for .* Linux on x86_64"),
         ("tensorflow.whl", "is no wheel"),
         ("tensorflow-2.99.0-{tag}-{tag}-linux_x86_64.whl", "is no zip file, or a part of one"),
     ],
@@ -159,6 +162,40 @@ def test_a_wheel_of_something_else_is_refused(paths: Paths, tmp_path: Path, name
         source_base.require(target_of(paths), SourceOptions(wheel=wheel), paths)
 
 
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"Name: tensorflow": "Name: evil"}, "is that of evil 2.99.0"),
+        ({"Version: 2.99.0": "Version: 2.98.0"}, "is that of tensorflow 2.98.0"),
+        ({"numpy": "numpy @ https://example.org/x.whl"}, "requires a file by its address"),
+    ],
+)
+def test_a_wheel_whose_metadata_is_not_that_of_its_name_is_refused(
+    tmp_path: Path, paths: Paths, change: dict[str, str], words: str
+) -> None:
+    text = fakewheels.METADATA.format(name="tensorflow", version="2.99.0", extra="Requires-Dist: numpy\n")
+    ((old, new),) = change.items()
+    members = {
+        fakewheels.FRAMEWORK: fakewheels.framework(tmp_path).read_bytes(),
+        "tensorflow-2.99.0.dist-info/METADATA": text.replace(old, new).encode(),
+    }
+    tag = f"{bazelworld.TAG}-{bazelworld.TAG}-linux_x86_64"
+    wheel = fakewheels.write_wheel(tmp_path, members, name="tensorflow", version="2.99.0", tag=tag)
+    with pytest.raises(SourceWheelError, match=words):
+        source_base.require(target_of(paths), SourceOptions(wheel=wheel), paths)
+    assert not (paths.cache / "source-bases").exists()
+
+
+def test_a_base_that_was_damaged_is_not_looked_for_on_an_index(paths: Paths) -> None:
+    kept = official_wheel.cached_path(DAMAGED, paths.cache)
+    kept.parent.mkdir(parents=True)
+    kept.write_bytes(b"other")
+    with pytest.raises(HashMismatchError) as caught:
+        official_wheel.fetch(DAMAGED, paths.cache)
+    assert "nox -s build-source" in caught.value.remedy
+    assert not kept.exists()
+
+
 def test_a_wheel_without_a_library_is_refused(paths: Paths, tmp_path: Path) -> None:
     tag = f"{bazelworld.TAG}-{bazelworld.TAG}-linux_x86_64"
     wheel = fakewheels.write_wheel(
@@ -168,6 +205,18 @@ def test_a_wheel_without_a_library_is_refused(paths: Paths, tmp_path: Path) -> N
         source_base.require(target_of(paths), SourceOptions(wheel=wheel), paths)
 
 
+DAMAGED = Base(
+    project="tensorflow",
+    version="2.99.0",
+    python=bazelworld.PYTHON,
+    file="tensorflow-2.99.0.whl",
+    sha256="ab" * 32,
+    size=5,
+    platforms=(),
+    requires_python="",
+    requires_dist=(),
+    source="git+https://example.org/t@c",
+)
 CUDA = """
 [[toolkit]]
 cuda = "13.0.2"

@@ -156,6 +156,23 @@ def test_what_would_be_a_command_in_a_printed_script_is_refused(tmp_path: Path, 
         read(tmp_path / "2.20.toml", Era)
 
 
+@pytest.mark.parametrize(
+    ("entries", "words"),
+    [
+        (["nvidia-cublas>=13; python_version < '3.13'"], "without a marker or extra"),
+        (["nvidia-cublas[x]>=13"], "without a marker or extra"),
+        (["nvidia-cublas>=13", "nvidia.cublas<1"], "nvidia-cublas is there twice"),
+    ],
+)
+def test_what_the_extra_and_cuda_cannot_have_is_refused_before_the_hours(
+    tmp_path: Path, entries: list[str], words: str
+) -> None:
+    text = (CONFIG_DIR / "eras/2.21.toml").read_text()
+    (tmp_path / "2.21.toml").write_text(f"{text.partition('and_cuda')[0]}and_cuda = {entries}\n")
+    with pytest.raises(ConfigError, match=words):
+        read(tmp_path / "2.21.toml", Era)
+
+
 GIT = 'git = "https://example.org/t"\n'
 COMMIT = f'commit = "{"0123456789" * 4}"\n'
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tfwheel.build.source_build import SourceOptions
 from tfwheel.config.paths import CONFIG_DIR
 from tfwheel.config.targets import Line, Target
 from tfwheel.source import machine, script
@@ -88,7 +89,9 @@ def test_an_address_with_a_secret_or_none_is_refused(addresses: dict[str, str]) 
 
 def test_a_header_comes_by_a_file_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(CREDENTIAL, "Authorization: Bearer secret")
-    remote = Remote(cache="grpcs://example.org:443")
+    remote = SourceOptions.given({"remote_cache": "grpcs://example.org:443"}).remote
+    assert CREDENTIAL not in os.environ  # no program that is started inherits it
+    assert "secret" not in repr(remote)
     mounts = remote.mounts(tmp_path)
     build = SourceOrder.of(TARGET, CONFIG_DIR).bazel(Path("t"), remote=remote, mounts=mounts)
     assert "--remote_cache=grpcs://example.org:443" in build.argv()
@@ -108,26 +111,21 @@ def test_a_header_comes_by_a_file_alone(tmp_path: Path, monkeypatch: pytest.Monk
         ({"cache": "grpc://a", "executor": "grpcs://b:443"}, ["a", "a:80", "b", "b:443"]),
     ],
 )
-def test_the_header_is_for_the_remotes_alone(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, address: dict[str, str], served: list[str]
-) -> None:
-    monkeypatch.setenv(CREDENTIAL, "Authorization: Bearer secret")
-    remote = Remote(**address)
+def test_the_header_is_for_the_remotes_alone(tmp_path: Path, address: dict[str, str], served: list[str]) -> None:
+    remote = Remote(**address, header="Authorization: Bearer secret")
     assert remote.authorities == served
     assert remote.mounts(tmp_path)[REMOTES_INSIDE].read_text() == "".join(f"{one}\n" for one in served)
 
 
 @pytest.mark.parametrize("header", ["secret", "A b: secret", "A: secret\nB: c", ": secret", 'A"b: secret'])
-def test_what_is_no_header_is_refused(monkeypatch: pytest.MonkeyPatch, header: str) -> None:
-    monkeypatch.setenv(CREDENTIAL, header)
+def test_what_is_no_header_is_refused(header: str) -> None:
     with pytest.raises(RemoteAddressError, match=rf"\${CREDENTIAL} is no header") as caught:
-        Remote(executor="grpc://127.0.0.1:8980")
+        Remote(executor="grpc://127.0.0.1:8980", header=header)
     assert "secret" not in caught.value.message
 
 
-def test_without_a_remote_nothing_of_it_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(CREDENTIAL, "whatever")
-    remote = Remote()
+def test_without_a_remote_nothing_of_it_is_there(tmp_path: Path) -> None:
+    remote = Remote(header="A: b")
     build = SourceOrder.of(TARGET, CONFIG_DIR).bazel(Path("t"), jobs=3, remote=remote, mounts=remote.mounts(tmp_path))
     assert not [word for word in build.argv() if "remote" in word or "credential" in word]
     assert "--jobs=3" in build.argv()

@@ -127,6 +127,9 @@ def test_an_extra_gets_other_requirements_and_all_else_stays() -> None:
         "Requires-Dist: nvidia-cublas>=13,<14; extra == 'and-cuda'"
     }
     assert text.partition("\n\n")[2] == OFFICIAL.partition("\n\n")[2]
+    for other in ("'and-cuda' == extra", "extra in 'and-cuda'"):
+        odd = OFFICIAL.replace("extra == 'and-cuda'", other)
+        assert "protobuf ==1.0" not in core_metadata.with_extra(odd.encode(), "and-cuda", ["nvidia-cublas"]).decode()
     with pytest.raises(BadWheelError, match="no requirement of the extra `tpu`"):
         core_metadata.with_extra(OFFICIAL.encode(), "tpu", ["numpy"])
 
