@@ -141,6 +141,7 @@ def _make(folder: Path, version: str, image: str, run_there: Callable[..., str])
         except CommandError as error:
             faults += error.output.strip().splitlines()[-1:]
         else:
-            return run_there([python_in(folder), "-I", "-m", "pip", "--version"]).split()[1]
+            said = run_there([python_in(folder), "-I", "-m", "pip", "--version"]).split()
+            return said[1] if said[1:] else "of no version"
     message = f"the image `{image}` has no Python {version} that can make an environment: {'; '.join(faults)}"
     raise InterpreterMissingError(message, remedy=f"Name an image that has it, such as {IMAGE.format(python=version)}.")

@@ -79,10 +79,11 @@ class Environment:
             failure, output = error, error.output
         try:
             report: dict[str, Any] = json.loads(self.taken(answer).read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
+            passed = report["passed"]
+        except (OSError, ValueError, LookupError, TypeError) as error:  # no report, or none of ours
             message = f"`{script.name}` ended with exit code 0 before its report"
             raise failure or CommandError(message, output=output, returncode=0) from error
-        if failure and report["passed"]:
+        if failure and passed:
             raise failure
         return report
 

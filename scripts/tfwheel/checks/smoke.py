@@ -81,7 +81,7 @@ def smoke(under_test: WheelUnderTest, environment: Environment) -> dict[str, Any
             _install(smoke_run)
         with console.step("smoke: checks", smoke_run.times):
             report |= _check(smoke_run)
-        if smoke_run.under_test.ops.packages and report["tensorflow"]:
+        if smoke_run.under_test.ops.packages and report.get("tensorflow"):
             with console.step("smoke: custom ops", smoke_run.times):
                 _check_ops(smoke_run, report)
     except CommandError as error:
@@ -144,15 +144,23 @@ def _install(smoke_run: SmokeRun) -> None:
         smoke_run.under_test.index_url,
     ]
     environment.run(*environments.INSTALL, *options, *wanted)
-    hashes = {
-        canonicalize_name(item["metadata"]["name"]): item["download_info"].get("archive_info", {}).get("hashes", {})
-        for item in json.loads(environment.taken(report).read_text(encoding="utf-8"))["install"]
-    }
-    found = hashes.get(canonicalize_name(record.project), {}).get("sha256")
+    found = _installed(environment.taken(report)).get(canonicalize_name(record.project), {}).get("sha256")
     if found != record.sha256:
         message = f"pip installed another file: sha256 {found} instead of {record.sha256}"
         raise SmokeError(message)
     environment.run("-m", "pip", "check")
+
+
+def _installed(report: Path) -> dict[str, dict[str, str]]:
+    """Return the hashes of what pip installed, by project; SmokeError if its installation report is none."""
+    try:
+        return {
+            canonicalize_name(item["metadata"]["name"]): item["download_info"].get("archive_info", {}).get("hashes", {})
+            for item in json.loads(report.read_text(encoding="utf-8"))["install"]
+        }
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+        message = f"pip wrote no report of what it installed: {type(error).__name__}"
+        raise SmokeError(message) from error
 
 
 def _check(smoke_run: SmokeRun) -> dict[str, Any]:
@@ -163,7 +171,7 @@ def _check(smoke_run: SmokeRun) -> dict[str, Any]:
     words += ["--tensorflow", smoke_run.under_test.target.tensorflow]
     words += ["--expect-gpu"] if environment.gpus else []
     report = environment.report(script, environment.folder / "report.json", *words)
-    if isinstance(report["gpu"], dict) and environment.gpus:
+    if isinstance(report.get("gpu"), dict) and environment.gpus:
         report["gpu"] |= {"driver": environment.gpus[0]["driver"]} | _runs(
             environment, report["gpu"]["compute_capability"]
         )

@@ -64,3 +64,11 @@ def test_the_reason_for_a_failed_program_is_one_line(code: int, output: str, rea
     found = smoke.reason_of(failed(code, output))
     assert reason in found
     assert "\n" not in found
+
+
+@pytest.mark.parametrize("text", ["", "nonsense", "[]", "{}", '{"install": [1]}', '{"install": [{"metadata": {}}]}'])
+def test_what_is_no_report_of_pip_is_said_to_be_none(tmp_path: Path, text: str) -> None:
+    (tmp_path / "install.json").write_text(text)
+    for path in (tmp_path / "install.json", tmp_path / "absent", tmp_path):
+        with pytest.raises(SmokeError, match="pip wrote no report of what it installed"):
+            smoke._installed(path)
