@@ -41,11 +41,11 @@ GPU_REMEDY = (
     "`sudo nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml`."
 )
 IMAGE_REMEDY = "If the engine works, it is the image: it must have `sh`, and no entrypoint that ends by itself."
-# SIGINT for each process of the first one's group: fields 3 of /proc/PID/stat after the name (proc(5), field 5).
+# SIGINT for each process of the first one's group, which is field 5 of /proc/PID/stat (proc(5)).
 INTERRUPT = """for one in /proc/[0-9]*; do
     read -r line < "$one/stat" && set -- ${line##*) } && [ "$3" = 1 ] && kill -INT "${one#/proc/}"
 done; :"""
-AGAIN_S, SOON_S = 60, 1  # Bazel gives up what it is doing at the third one
+AGAIN_S, SOON_S = 300, 1  # at the third one Bazel gives up what it is still writing
 START = 19  # of the fields after the name of a program in /proc/PID/stat: when it was started (proc(5), field 22)
 
 

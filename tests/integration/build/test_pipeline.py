@@ -334,7 +334,7 @@ def test_a_run_on_a_gpu_is_kept_beside_the_others(built: Factory, monkeypatch: p
     def on_gpu(**report: object) -> records.Record:
         told = {"wheel_sha256": sha256, "reason": "no kernel", "gpu": {"name": "T4"}} | report
         with monkeypatch.context() as patched:
-            patched.setattr(environments, "_gpus", lambda *_, **__: [{"name": "T4", "driver": "580.82.07"}])
+            patched.setattr(environments, "gpus_for", lambda *_, **__: [{"name": "T4", "driver": "580.82.07"}])
             patched.setattr(smoke, "smoke", lambda *_, **__: dict(told))
             return pipeline.smoke_target(TARGET, require_gpu=True, paths=factory.paths)
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -128,6 +130,14 @@ def test_the_printed_script_builds_that_wheel_and_the_factory_takes_it(
     program = tmp_path / "build.sh"
     program.write_text(script.text(wanted))
     env = {**source_build.machine.os.environ, "ENGINE": place.engine, "WORK": str(tmp_path / "work")}
+    begun = subprocess.Popen(["/bin/bash", program], env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while begun.poll() is None and not containers.ask(
+        [place.engine, "ps", "--quiet", "--filter", f"volume={volumes}-disk"]
+    ):
+        time.sleep(0.2)
+    begun.send_signal(signal.SIGINT)  # Ctrl-C, with bazelisk in Bazel's place or not
+    assert begun.wait(60) == 130
+    assert not containers.ask([place.engine, "ps", "--all", "--quiet", "--filter", f"volume={volumes}-disk"])
     done = subprocess.run(["/bin/bash", program], env=env, capture_output=True, text=True, check=False)
     subprocess.run([place.engine, "rmi", "--force", f"localhost/{volumes}"], check=False, capture_output=True)
     assert done.returncode == 0, done.stdout + done.stderr
