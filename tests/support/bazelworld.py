@@ -17,14 +17,17 @@ import pytest
 import engines
 import fakewheels
 import needs
+from tfwheel.config import build_config, plan
 from tfwheel.config.paths import CONFIG_DIR, ROOT, Paths
 from tfwheel.source import bazel
+from tfwheel.source.order import SourceOrder
 from tfwheel.system import containers
 from tfwheel.system.processes import run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tfwheel.config.targets import Target
     from tfwheel.source.bazel import BazelBuild
     from tfwheel.source.build_events import BuildReport
     from tfwheel.system.containers import ContainerHost
@@ -203,6 +206,16 @@ def make_settings(folder: Path, source: str) -> Paths:
     shutil.copytree(DATA / "fake_ops", settings / "ops")
     shutil.copytree(CONFIG_DIR / "ops" / "backend", settings / "ops" / "backend")
     return Paths(settings=settings, dist=folder / "dist", cache=folder / "cache")
+
+
+def target_of(paths: Paths) -> Target:
+    """The one target of such a configuration."""
+    return plan.find(plan.targets(build_config.load(paths.settings)), TARGET)
+
+
+def order_of(paths: Paths) -> SourceOrder:
+    """What is to be built for it."""
+    return SourceOrder.of(target_of(paths), paths.settings)
 
 
 @contextmanager

@@ -5,11 +5,11 @@ from __future__ import annotations
 import base64
 import os
 import subprocess
-import threading
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import TYPE_CHECKING
 
+import localserver
 from tfwheel.system.processes import run
 
 if TYPE_CHECKING:
@@ -63,12 +63,5 @@ def served(folder: Path, *, user: str, password: str) -> Iterator[str]:
         def log_message(self, *_: object) -> None:
             """Say nothing."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with localserver.running(Handler) as address:
+        yield address

@@ -5,7 +5,16 @@ from __future__ import annotations
 import shutil
 import subprocess
 import tarfile
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tfwheel.system import containers
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tfwheel.system.containers import ContainerHost
 
 PROGRAMS = ("sh", "cat", "ls", "sleep", "true", "mkdir")
 
@@ -27,6 +36,16 @@ def make(folder: Path, engine: str, name: str) -> str:
         [engine, "import", "--change", 'ENV PATH="/bin"', str(archive), name], check=True, capture_output=True
     )
     return name
+
+
+@contextmanager
+def placed(folder: Path, engine: str, name: str) -> Iterator[ContainerHost]:
+    """An engine that has the image, which is removed at the end."""
+    make(folder, engine, name)
+    try:
+        yield containers.find_place(engine, name)
+    finally:
+        containers.ask([engine, "rmi", "--force", name])
 
 
 def _libraries(program: str) -> list[Path]:

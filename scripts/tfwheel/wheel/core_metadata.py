@@ -118,15 +118,12 @@ def requirements(data: bytes) -> list[str]:
 def with_extra(data: bytes, extra: str, requires: Sequence[str]) -> bytes:
     """Return METADATA whose extra asks for ``requires`` alone, which name no extra; every other line keeps its bytes.
 
-    Raises BadWheelError for METADATA without that extra.
+    An extra that is not there is added. Raises BadWheelError for METADATA that cannot be read.
     """
     with _refusing():
         fields_of(data)
         headers, newline, rest = _split(data)
         kept = [line for line in headers if not any(_names_extra(one, extra) for one in _required(line))]
-        if len(kept) == len(headers):
-            message = f"METADATA has no requirement of the extra `{extra}`"
-            raise BadWheelError(message)
         ours = [f"{one}; extra == '{extra}'" for one in requires]
         return (newline.join(_with_requirements(kept, [], ours)) + rest).encode()
 

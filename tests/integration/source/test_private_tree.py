@@ -10,14 +10,14 @@ import pytest
 import bazelworld
 import githttp
 import opsworld
-from tfwheel.config import build_config, plan
 from tfwheel.source import trees
 from tfwheel.source.errors import CheckoutError
-from tfwheel.source.order import SourceOrder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from tfwheel.source.order import SourceOrder
 
 SECRET = "of-this-test"  # noqa: S105 -- a password of nobody
 PATCH = """\
@@ -39,8 +39,7 @@ def private(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SourceO
     with githttp.served(tmp_path / "served", user="me", password=SECRET) as address:
         source = f'git = "{address}/tensorflow"\ncommit = "{commit}"\npatches = "tree-patches"'
         paths = bazelworld.make_settings(tmp_path, source)
-        target = plan.find(plan.targets(build_config.load(paths.settings)), bazelworld.TARGET)
-        yield SourceOrder.of(target, paths.settings)
+        yield bazelworld.order_of(paths)
 
 
 def test_gits_own_credentials_open_a_private_repository_and_are_nowhere_afterwards(

@@ -9,13 +9,13 @@ import time
 import zipfile
 from contextlib import contextmanager
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
+from http.server import BaseHTTPRequestHandler
 from typing import TYPE_CHECKING
 
 import pytest
 
 import bazelworld
+import localserver
 from tfwheel.source import order
 from tfwheel.source.errors import RemoteServerError, SourceCompileError
 from tfwheel.source.order import Remote
@@ -125,15 +125,8 @@ def downloads(asked: list[str | None]) -> Iterator[str]:
         def log_message(self, *_: object) -> None:
             """Say nothing."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with localserver.running(Handler) as address:
+        yield address
 
 
 FETCH = """

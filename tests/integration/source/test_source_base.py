@@ -17,20 +17,18 @@ import bazelworld
 import fakewheels
 import ledgers
 import opsworld
-from tfwheel.build import official_wheel, pipeline, recheck, source_base, source_build
+from tfwheel.build import pipeline, recheck, source_base, source_build
 from tfwheel.build.errors import SourceWheelError
 from tfwheel.build.source_build import SourceOptions
 from tfwheel.config import build_config, inputs, plan
 from tfwheel.config.errors import ConfigError
 from tfwheel.config.paths import ROOT
-from tfwheel.config.targets import Base
 from tfwheel.index import ledger
 from tfwheel.index.errors import NameTakenError
 from tfwheel.source import script, trees
 from tfwheel.source.errors import BuildStoppedError, CheckoutError, SourceCompileError, TooSmallError
-from tfwheel.source.order import SourceOrder
 from tfwheel.system import containers
-from tfwheel.system.errors import ContainerImageError, HashMismatchError
+from tfwheel.system.errors import ContainerImageError
 from tfwheel.wheel import provenance, records
 from tfwheel.wheel.errors import PatchError
 
@@ -38,7 +36,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tfwheel.config.paths import Paths
-    from tfwheel.config.targets import Target
     from tfwheel.system.containers import ContainerHost
 
 PATCH = """\
@@ -125,7 +122,7 @@ def test_the_printed_script_builds_that_wheel_and_the_factory_takes_it(
     dockerfile = tmp_path / "Dockerfile"
     dockerfile.write_text(f"FROM {place.image}\n")
     monkeypatch.setattr(script, "DOCKERFILE", dockerfile)
-    wanted = order_of(paths)
+    wanted = bazelworld.order_of(paths)
     monkeypatch.setattr(type(wanted), "image", f"localhost/{volumes}")
     program = tmp_path / "build.sh"
     program.write_text(script.text(wanted))
@@ -150,131 +147,7 @@ def test_the_printed_script_builds_that_wheel_and_the_factory_takes_it(
     with pytest.raises(
         SourceWheelError, match=r"there is no file .*other\.whl"
     ):  # one that is named is never passed over
-        source_base.require(target_of(paths), SourceOptions(wheel=tmp_path / "other.whl"), paths)
-
-
-@pytest.mark.parametrize(
-    ("name", "words"),
-    [
-        ("tensorflow-2.99.1-{tag}-{tag}-linux_x86_64.whl", r"is not tensorflow 2\.99\.0 for cp3"),
-        ("tensorflow_cpu-2.99.0-{tag}-{tag}-linux_x86_64.whl", r"is not tensorflow 2\.99\.0 for cp3"),
-        ("tensorflow-2.99.0-cp39-cp39-linux_x86_64.whl", r"is not tensorflow 2\.99\.0 for cp3"),
-        ("tensorflow-2.99.0-{tag}-{tag}-macosx_11_0_arm64.whl", r"is not tensorflow 2\.99\.0 for .* Linux on x86_64"),
-        ("tensorflow-2.99.0-{tag}-{tag}-linux_aarch64.whl", r"is not tensorflow 2\.99\.0 for .* Linux on x86_64"),
-        ("tensorflow.whl", "is no wheel"),
-        ("tensorflow-2.99.0-{tag}-{tag}-linux_x86_64.whl", "is no zip file, or a part of one"),
-    ],
-)
-def test_a_wheel_of_something_else_is_refused(paths: Paths, tmp_path: Path, name: str, words: str) -> None:
-    wheel = tmp_path / name.format(tag=bazelworld.TAG)
-    wheel.write_bytes(b"")
-    with pytest.raises(SourceWheelError, match=words):
-        source_base.require(target_of(paths), SourceOptions(wheel=wheel), paths)
-
-
-@pytest.mark.parametrize(
-    ("change", "words"),
-    [
-        ({"Name: tensorflow": "Name: evil"}, "is that of evil 2.99.0"),
-        ({"Version: 2.99.0": "Version: 2.98.0"}, "is that of tensorflow 2.98.0"),
-        ({"numpy": "numpy @ https://example.org/x.whl"}, "requires a file by its address"),
-    ],
-)
-def test_a_wheel_whose_metadata_is_not_that_of_its_name_is_refused(
-    tmp_path: Path, paths: Paths, change: dict[str, str], words: str
-) -> None:
-    text = fakewheels.METADATA.format(name="tensorflow", version="2.99.0", extra="Requires-Dist: numpy\n")
-    ((old, new),) = change.items()
-    members = {
-        fakewheels.FRAMEWORK: fakewheels.framework(tmp_path).read_bytes(),
-        "tensorflow-2.99.0.dist-info/METADATA": text.replace(old, new).encode(),
-    }
-    tag = f"{bazelworld.TAG}-{bazelworld.TAG}-linux_x86_64"
-    wheel = fakewheels.write_wheel(tmp_path, members, name="tensorflow", version="2.99.0", tag=tag)
-    with pytest.raises(SourceWheelError, match=words):
-        source_base.require(target_of(paths), SourceOptions(wheel=wheel), paths)
-    assert not (paths.cache / "source-bases").exists()
-
-
-def test_a_base_that_was_damaged_is_not_looked_for_on_an_index(paths: Paths) -> None:
-    kept = official_wheel.cached_path(DAMAGED, paths.cache)
-    kept.parent.mkdir(parents=True)
-    kept.write_bytes(b"other")
-    with pytest.raises(HashMismatchError) as caught:
-        official_wheel.fetch(DAMAGED, paths.cache)
-    assert "nox -s build-source" in caught.value.remedy
-    assert not kept.exists()
-
-
-def test_a_wheel_without_a_library_is_refused(paths: Paths, tmp_path: Path) -> None:
-    tag = f"{bazelworld.TAG}-{bazelworld.TAG}-linux_x86_64"
-    wheel = fakewheels.write_wheel(
-        tmp_path, {"tensorflow/__init__.py": b""}, name="tensorflow", version="2.99.0", tag=tag
-    )
-    with pytest.raises(source_base.repair.RepairError):
-        source_base.require(target_of(paths), SourceOptions(wheel=wheel), paths)
-
-
-DAMAGED = Base(
-    project="tensorflow",
-    version="2.99.0",
-    python=bazelworld.PYTHON,
-    file="tensorflow-2.99.0.whl",
-    sha256="ab" * 32,
-    size=5,
-    platforms=(),
-    requires_python="",
-    requires_dist=(),
-    source="git+https://example.org/t@c",
-)
-CUDA = """
-[[toolkit]]
-cuda = "13.0.2"
-cudnn = "9.16.0"
-nvshmem = "3.4.5"
-compiler = "nvcc"
-newest = "120"
-source = "this test's own tree"
-and_cuda = ["nvidia-cuda-runtime>=13.0.96,<14", "nvidia-cudnn-cu13>=9.16"]
-"""
-
-
-def test_the_extra_and_cuda_of_a_wheel_is_that_of_its_cuda(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    bazelworld.make_tree(tmp_path / "tree")
-    paths = bazelworld.make_settings(tmp_path, 'path = "../tree"')
-    era, lines = paths.settings / "eras/2.99.toml", paths.settings / "lines.toml"
-    era.write_text(era.read_text() + CUDA)
-    lines.write_text(lines.read_text() + 'cuda = "13.0.2"\narchs = ["75"]\n')
-    monkeypatch.setattr(source_base.toolchain, "choose", lambda *_, **__: None)  # no nvcc is needed for this
-    monkeypatch.setattr(source_base, "_require_gpu_code", lambda *_: None)  # nor GPU code
-    extra = (
-        "Provides-Extra: and-cuda\nRequires-Dist: numpy\nRequires-Dist: nvidia-cuda-runtime-cu12; extra == 'and-cuda'\n"
-    )
-    metadata = fakewheels.METADATA.format(name="tensorflow", version="2.99.0", extra=extra).encode()
-    library = fakewheels.framework(tmp_path)
-    wheel = fakewheels.write_wheel(
-        tmp_path,
-        {fakewheels.FRAMEWORK: library.read_bytes(), "tensorflow-2.99.0.dist-info/METADATA": metadata},
-        name="tensorflow",
-        version="2.99.0",
-        tag=f"{bazelworld.TAG}-{bazelworld.TAG}-linux_x86_64",
-    )
-    source_base.require(target_of(paths), SourceOptions(wheel=wheel), paths)
-    base = source_base.of(order_of(paths).target, paths)
-    assert base.requires_dist == (
-        "numpy",
-        "nvidia-cuda-runtime>=13.0.96,<14; extra == 'and-cuda'",
-        "nvidia-cudnn-cu13>=9.16; extra == 'and-cuda'",
-    )
-    assert base.runpaths[fakewheels.FRAMEWORK] == fakewheels.RUNPATH
-
-
-def target_of(paths: Paths) -> Target:
-    return plan.find(plan.targets(build_config.load(paths.settings)), bazelworld.TARGET)
-
-
-def order_of(paths: Paths) -> SourceOrder:
-    return SourceOrder.of(target_of(paths), paths.settings)
+        source_base.require(bazelworld.target_of(paths), SourceOptions(wheel=tmp_path / "other.whl"), paths)
 
 
 @pytest.mark.parametrize(
@@ -296,19 +169,19 @@ def test_a_tree_of_another_era_is_refused_before_bazel_starts(
         (tree / file).write_text(text)
     paths = bazelworld.make_settings(tmp_path, 'path = "../tree"')
     with pytest.raises(CheckoutError, match=words):
-        trees.bring(order_of(paths), paths.cache, tmp_path / "work")
+        trees.bring(bazelworld.order_of(paths), paths.cache, tmp_path / "work")
 
 
 def test_a_folder_is_copied_and_an_edit_of_it_is_another_tree(tmp_path: Path) -> None:
     tree = bazelworld.make_tree(tmp_path / "tree")
     (tree / ".venv").mkdir()
     paths = bazelworld.make_settings(tmp_path, 'path = "../tree"')
-    wanted = order_of(paths)
+    wanted = bazelworld.order_of(paths)
     copy = trees.bring(wanted, paths.cache, tmp_path / "work")
     assert (copy / "tensorflow/op.h").is_file()
     assert not (copy / ".venv").exists()
     (tree / "tensorflow/op.h").write_text("#define FROM_THE_HEADER 2\n")
-    assert order_of(paths).tree_identity != wanted.tree_identity
+    assert bazelworld.order_of(paths).tree_identity != wanted.tree_identity
     with pytest.raises(CheckoutError, match="changed while it was copied"):
         trees.bring(wanted, paths.cache, tmp_path / "again")
     assert inputs.digest(build_config.load(paths.settings), wanted.target)
@@ -336,19 +209,21 @@ def test_a_machine_that_is_too_small_is_refused_before_anything_is_fetched_and_n
     era = paths.settings / "eras/2.99.toml"
     era.write_text(era.read_text().replace("disk = 1\n", "disk = 900000\n"))
     with pytest.raises(TooSmallError, match=r"needs 900000 GiB of free disk, and there are \d+"):
-        source_base.require(target_of(paths), options(place), paths)
+        source_base.require(bazelworld.target_of(paths), options(place), paths)
     assert not (paths.cache / "source-trees").exists()
-    for name in order_of(paths).bazel(paths.cache).volumes.values():  # it has a part of what is needed already
+    for name in (
+        bazelworld.order_of(paths).bazel(paths.cache).volumes.values()
+    ):  # it has a part of what is needed already
         containers.ask([place.engine, "volume", "create", name])
-    source_base.require(target_of(paths), options(place), paths)
-    assert volumes in order_of(paths).bazel(paths.cache).name
+    source_base.require(bazelworld.target_of(paths), options(place), paths)
+    assert volumes in bazelworld.order_of(paths).bazel(paths.cache).name
 
 
 def test_a_version_that_is_published_from_another_tree_is_refused_before_the_hours(paths: Paths) -> None:
     config = build_config.load(paths.settings)
     version, file = "2.99.0+src.1", f"tensorflow-2.99.0+src.1-{bazelworld.TAG}-{bazelworld.TAG}-linux_x86_64.whl"
     address = f"https://example.org/releases/download/v1/{file.replace('+', '%2B')}"
-    now = inputs.digest(config, target_of(paths))
+    now = inputs.digest(config, bazelworld.target_of(paths))
     ledger.append(paths.published, [ledgers.entry(1, version=version, file=file, url=address, line="src", inputs=now)])
     (paths.settings / "tree-patches/version.patch").write_text(PATCH.replace("220 :", "221 :"))
     with pytest.raises(NameTakenError, match=r"2\.99\.0\+src\.1 is published from other"):  # no engine was asked for
@@ -359,7 +234,7 @@ def test_a_version_that_is_published_from_another_tree_is_refused_before_the_hou
 def test_a_version_that_nobody_knows_how_to_build_is_refused(paths: Paths) -> None:
     (paths.settings / "eras/2.99.toml").unlink()
     with pytest.raises(ConfigError, match=r"not known how TensorFlow 2\.99 is built from source"):
-        source_base.require(target_of(paths), SourceOptions(), paths)
+        source_base.require(bazelworld.target_of(paths), SourceOptions(), paths)
 
 
 def test_a_part_of_a_chain_of_jobs_says_whether_another_must_go_on(

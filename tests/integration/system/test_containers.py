@@ -30,12 +30,8 @@ ENDLESS = "trap 'echo asked; exit 8' INT; echo begun; while true; do sleep 0.2; 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ContainerHost]:
     """A small image in an engine that works here; it is removed at the end."""
-    with engines.working() as engine:
-        smallimage.make(tmp_path_factory.mktemp("image"), engine, IMAGE)
-        try:
-            yield containers.find_place(engine, IMAGE)
-        finally:
-            containers.ask([engine, "rmi", "--force", IMAGE])
+    with engines.working() as engine, smallimage.placed(tmp_path_factory.mktemp("image"), engine, IMAGE) as found:
+        yield found
 
 
 @pytest.fixture

@@ -28,12 +28,11 @@ IMAGE = f"localhost/tfwheel-running-test-{os.getpid()}"
 @pytest.fixture(scope="module", params=containers.ENGINES)
 def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ContainerHost]:
     """A small image in each engine that works here; it is removed at the end."""
-    with engines.working(request.param) as engine:
-        smallimage.make(tmp_path_factory.mktemp("image"), engine, IMAGE)
-        try:
-            yield containers.find_place(engine, IMAGE)
-        finally:
-            containers.ask([engine, "rmi", "--force", IMAGE])
+    with (
+        engines.working(request.param) as engine,
+        smallimage.placed(tmp_path_factory.mktemp("image"), engine, IMAGE) as found,
+    ):
+        yield found
 
 
 @pytest.fixture
